@@ -1,0 +1,72 @@
+"""What can go wrong, as values: a place in a file, a finding, and the two exceptions users meet.
+
+`PolicyError` carries every finding of a run, never only the first. `InputError` is bad usage or bad
+input outside policy files (a missing orders file, a mapping that does not fit). Both are rendered by
+`ringfence.language.render` and by the command line; neither is ever shown as a traceback.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+__all__ = ["Diagnostic", "InputError", "PolicyError", "RingfenceError", "Span"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A place in a text file: lines and columns count from 1, the end column is exclusive."""
+
+    path: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a stable code, what is wrong, why it matters and how to mend it.
+
+    Codes: `E1xx` YAML and schema, `E2xx` names, types and units, `E3xx` the policy set as a whole.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    why: str = ""
+    fix: str = ""
+    severity: str = "error"
+    related: tuple[Span, ...] = field(default=())
+
+
+class RingfenceError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class PolicyError(RingfenceError):
+    """A policy, rule, instruments or test file that cannot be used; holds all findings, sorted."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics: tuple[Diagnostic, ...] = tuple(
+            sorted(diagnostics, key=lambda d: (d.span is None, d.span or _NOWHERE, d.code))
+        )
+        super().__init__(
+            "; ".join(
+                f"{d.span}: {d.code}: {d.message}" if d.span else f"{d.code}: {d.message}"
+                for d in self.diagnostics
+            )
+        )
+
+
+class InputError(RingfenceError):
+    """Bad usage or bad input; `fix` says in one line how to mend it."""
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        self.message = message
+        self.fix = fix
+        super().__init__(f"{message}; {fix}" if fix else message)
+
+
+_NOWHERE = Span("", 0, 0, 0, 0)
