@@ -1,0 +1,75 @@
+# `make help` lists the targets. `make demo` and `make test` need Python 3.11 to 3.13 and make, nothing
+# else: they make the virtual environment and install what is missing. All targets may be run again.
+
+VENV ?= .venv
+WORKERS ?= 2
+FUZZ_SECONDS ?= 60
+BIN := $(VENV)/bin
+export PYTHON VENV WORKERS
+
+DEMO := build/demo
+DATA := examples/data
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup check format lint types layers security bench fuzz nightly lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## dry-run real orders: the shipped policies against a tightened copy
+	@.ci/setup
+	@$(BIN)/ringfence dry-run --orders $(DATA)/orders.csv --marks $(DATA)/marks.parquet \
+	  --instruments $(DATA)/instruments.yaml --balances $(DATA)/balances.csv \
+	  --base policies --policies examples/policies-tightened \
+	  --out $(DEMO) --markdown $(DEMO)/summary.md
+	@echo
+	@echo "the report:    file://$(CURDIR)/$(DEMO)/report.html"
+	@echo "all decisions: $(DEMO)/head/decisions.parquet"
+
+test: ## run every test, with coverage; installs what tests need
+	@.ci/setup dev
+	@.ci/test
+
+setup: ## make the virtual environment, with all tools for development
+	@.ci/setup dev
+
+check: format lint types layers security test ## everything that continuous integration checks
+
+format: setup
+	$(BIN)/black --check --quiet --diff .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports
+
+security: setup
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine
+
+bench: ## measure speed and memory; prints a table
+	@.ci/setup
+	$(BIN)/python -m benchmarks
+
+nightly: setup ## the property tests with 20,000 examples each
+	RINGFENCE_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) -m "unit or security"
+
+fuzz: ## fuzz what reads foreign text, FUZZ_SECONDS (60) for each target
+	@.ci/setup dev fuzz
+	@set -e; for target in tests/fuzz/fuzz_*.py; do \
+	  corpus=build/fuzz/$$(basename $$target .py); mkdir -p $$corpus; echo "$$target"; \
+	  $(BIN)/python $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $$corpus; \
+	done
+
+lock: ## renew requirements.lock, within the bounds of pyproject.toml
+	@.ci/setup lock
+	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --all-extras --universal --fork-strategy fewest \
+	  --python-version 3.11 --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## remove what was built; keeps the virtual environment
+	rm -rf build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find engine tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

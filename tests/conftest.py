@@ -1,0 +1,44 @@
+"""Hypothesis profiles, the `needs` mark, and the list of what could not be run on this machine."""
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# No deadline and no wall clock anywhere: a busy machine must not fail a test. The same examples in every
+# run of CI; the nightly profile looks for new ones.
+settings.register_profile(
+    "ci",
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "nightly",
+    max_examples=20_000,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("RINGFENCE_HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `needs(command, package)` where the command is not installed."""
+    for mark in item.iter_markers("needs"):
+        command, package = mark.args
+        if shutil.which(command) is None:
+            pytest.skip(f"needs `{command}`: apt-get install {package}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every skipped test and why, so that a pass with gaps does not look like a full one."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    terminalreporter.section("could not be run here")
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.line(f"{report.nodeid}: {reason}")
