@@ -54,7 +54,9 @@ _STATES = {0: "active", 1: "reducing", 2: "halted"}
 _MISSING = "n/a"
 # Control characters and bidirectional overrides: a name must not be able to move the cursor of a
 # terminal or to reverse the text around it.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 
 
 def visible(text: object) -> str:
@@ -119,7 +121,7 @@ def money(value: object, currency: object) -> str:
         text = f"{number:,.2f}"
     else:
         text = f"{number:.4g}"
-    return f"{text} {visible(currency)}".rstrip()
+    return f"{text} {clip(currency, 12)}".rstrip()
 
 
 def percent(ratio: object) -> str:
