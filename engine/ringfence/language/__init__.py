@@ -1,0 +1,1 @@
+"""The language: strict YAML, schemas, units, expressions, rules, policies and policy sets."""
