@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["closest", "did_you_mean", "one_of"]
+__all__ = ["closest", "did_you_mean", "one_of", "suggestion"]
 
 # Comparing is quadratic in the length, and nobody mistypes a name this long.
 _LONGEST_NAME = 80
@@ -30,8 +30,14 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return `, did you mean ...?` to end a message with, or an empty text."""
+    text = suggestion(name, known)
+    return f", {text}" if text else ""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean ...?` as a line of its own, such as a fix, or an empty text."""
     match = closest(name, known)
-    return f", did you mean `{match}`?" if match is not None else ""
+    return f"did you mean `{match}`?" if match is not None else ""
 
 
 def one_of(names: Iterable[str]) -> str:
