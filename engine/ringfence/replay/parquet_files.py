@@ -1,0 +1,224 @@
+"""Canonical Parquet as it lies on disk: is it ours to stream directly, is it in time order, its batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ringfence.errors import InputError
+from ringfence.replay.codes import NameTable
+from ringfence.replay.columns import KINDS
+from ringfence.replay.decode import NO_TIME, NameDecoder, TimeDecoder
+
+__all__ = [
+    "CHECKED_IDS",
+    "Layout",
+    "canonical_layout",
+    "has_repeated_ids",
+    "learn_names",
+    "record_batches",
+]
+
+#: Up to this many orders a directly streamed file is checked for repeated ids.
+CHECKED_IDS = 1_000_000
+_WORDS = ("name", "side", "type", "book", "balance")
+
+
+@dataclass(slots=True)
+class Layout:
+    """Parquet files that hold canonical columns.
+
+    Attributes:
+        files: Paths, in the order in which they are read.
+        columns: Name in the file by canonical name.
+        rows: Rows of all files.
+        words: Names in the file of columns that are decoded through their dictionaries.
+        id_type: Arrow type of `order_id`, null where there is none.
+        ignored: Columns of the files that are not used.
+        time_unit: Unit of whole-number times, once `learn_names` has seen them.
+        naive_times: The times bear no zone.
+    """
+
+    files: tuple[str, ...]
+    columns: dict[str, str]
+    rows: int
+    words: tuple[str, ...]
+    id_type: pa.DataType = field(default_factory=pa.null)
+    ignored: tuple[str, ...] = ()
+    time_unit: str = ""
+    naive_times: bool = False
+
+
+def canonical_layout(kind: str, files: Sequence[str]) -> Layout | None:
+    """Return how to stream `files` directly as `kind`; None where they must be prepared first.
+
+    Raises:
+        InputError: a file is no Parquet file, or broken.
+    """
+    schemas = []
+    rows = 0
+    nulls = 0
+    for path in files:
+        try:
+            with pq.ParquetFile(path) as file:
+                schemas.append(file.schema_arrow)
+                rows += file.metadata.num_rows
+                nulls += _null_ids(file)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(
+                f"`{path}` cannot be read as Parquet: {_short(error)}",
+                "check that the file is whole",
+            ) from None
+    schema = schemas[0]
+    if nulls or any(not other.equals(schema) for other in schemas[1:]):
+        return None
+    by_name = {name.lower(): name for name in schema.names}
+    if len(by_name) != len(schema.names):
+        return None
+    columns = {c.name: by_name[c.name] for c in KINDS[kind] if c.name in by_name}
+    if kind == "marks" and "last" not in columns and "price" in by_name:
+        columns["last"] = by_name["price"]
+    for column in KINDS[kind]:
+        if column.name not in columns:
+            if column.required:
+                return None
+        elif not _fits(column.kind, schema.field(columns[column.name]).type):
+            return None
+    words = tuple(columns[c.name] for c in KINDS[kind] if c.kind in _WORDS and c.name in columns)
+    used = set(columns.values())
+    layout = Layout(tuple(files), columns, rows, words)
+    layout.ignored = tuple(name for name in schema.names if name not in used)
+    if "order_id" in columns:
+        layout.id_type = schema.field(columns["order_id"]).type
+    stamp = schema.field(columns["ts"]).type if "ts" in columns else None
+    layout.naive_times = stamp is not None and pa.types.is_timestamp(stamp) and stamp.tz is None
+    return layout
+
+
+def _fits(kind: str, typed: pa.DataType) -> bool:
+    types = pa.types
+    if kind == "time":
+        return bool(types.is_timestamp(typed) or types.is_signed_integer(typed))
+    if kind == "id":
+        return bool(types.is_string(typed) or types.is_large_string(typed) or types.is_int64(typed))
+    if kind == "number":
+        return bool(types.is_floating(typed) or types.is_signed_integer(typed))
+    if kind == "flag":
+        return bool(types.is_boolean(typed) or types.is_integer(typed))
+    value = typed.value_type if types.is_dictionary(typed) else typed
+    return bool(types.is_string(value) or types.is_large_string(value))
+
+
+def _null_ids(file: pq.ParquetFile) -> int:
+    """How many order ids are missing, or may be: without statistics that is not known."""
+    names = [name.lower() for name in file.schema.names]
+    if "order_id" not in names:
+        return 0
+    place = names.index("order_id")
+    missing = 0
+    for group in range(file.metadata.num_row_groups):
+        statistics = file.metadata.row_group(group).column(place).statistics
+        known = statistics is not None and statistics.has_null_count
+        missing += statistics.null_count if known else 1
+    return missing
+
+
+def record_batches(
+    layout: Layout, names: Sequence[str], batch_rows: int, *, threads: int = 1
+) -> Iterator[pa.RecordBatch]:
+    """Yield the columns `names` (canonical) of all files, at most `batch_rows` rows at a time.
+
+    Raises:
+        InputError: a file is broken, or was changed meanwhile.
+    """
+    wanted = [layout.columns[name] for name in names]
+    words = [name for name in wanted if name in layout.words]
+    for path in layout.files:
+        try:
+            with pq.ParquetFile(path, memory_map=True, read_dictionary=words) as file:
+                for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=threads > 1):
+                    yield batch.select(wanted)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise InputError(
+                f"`{path}` cannot be read as Parquet: {_short(error)}",
+                "check that the file is whole",
+            ) from None
+
+
+def learn_names(
+    layout: Layout,
+    tables: dict[str, NameTable],
+    *,
+    with_times: bool,
+    batch_rows: int,
+    threads: int,
+) -> bool:
+    """Fill `tables` (by canonical column) in one pass; with times, say whether they never go back.
+
+    Returns:
+        False as soon as a time is earlier than the one before, or written in another unit.
+    """
+    decoders = {
+        name: NameDecoder(table, required=name in ("account", "symbol", "book"))
+        for name, table in tables.items()
+        if name in layout.columns
+    }
+    names = [*(["ts"] if with_times else []), *decoders]
+    if not names:
+        return True
+    decode_time = TimeDecoder()
+    latest = NO_TIME
+    for batch in record_batches(layout, names, batch_rows, threads=threads):
+        for name, decode in decoders.items():
+            decode(batch.column(names.index(name)))
+        if not with_times or not batch.num_rows:
+            continue
+        times = decode_time(batch.column(0))
+        if times.min() == NO_TIME:
+            times = times[times != NO_TIME]
+        if not len(times):
+            continue
+        if times[0] < latest or (times[1:] < times[:-1]).any() or not _one_unit(batch.column(0)):
+            return False
+        latest = times[-1]
+    layout.time_unit = decode_time.unit
+    return True
+
+
+def _one_unit(column: pa.Array) -> bool:
+    """Whether whole-number times of a batch, and so all between two batches, have one magnitude."""
+    if pa.types.is_timestamp(column.type):
+        return True
+    ends = pc.min_max(pc.abs_checked(column.cast(pa.int64()).drop_null())).as_py()
+    units = []
+    for end in (ends["min"], ends["max"]):
+        decoder = TimeDecoder()
+        decoder(pa.array([end], pa.int64()))
+        units.append(decoder.unit)
+    return units[0] == units[1]
+
+
+def has_repeated_ids(layout: Layout, *, threads: int = 1) -> bool:
+    """Return whether an order id occurs twice; for files of at most `CHECKED_IDS` rows."""
+    parts: list[pa.Array] = []
+    increasing = pa.types.is_int64(layout.id_type)
+    latest = np.iinfo(np.int64).min
+    for batch in record_batches(layout, ["order_id"], 1 << 18, threads=threads):
+        part = batch.column(0)
+        parts.append(part)
+        if increasing and len(part):
+            ids = part.to_numpy(zero_copy_only=False)
+            increasing = bool(ids[0] > latest and (ids[1:] > ids[:-1]).all())
+            latest = ids[-1]
+    if increasing or not parts:
+        return False
+    whole = pa.chunked_array(parts)
+    return bool(pc.count_distinct(whole).as_py() < len(whole))
+
+
+def _short(error: object) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else "unknown error"
+    return text[:1].lower() + text[1:]

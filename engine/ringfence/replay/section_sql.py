@@ -1,0 +1,239 @@
+"""The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
+
+from collections.abc import Container, Sequence
+
+import duckdb
+
+from ringfence.errors import Diagnostic, InputError, PolicyError, Span
+from ringfence.language.suggest import did_you_mean
+from ringfence.replay.columns import KINDS, LEFT_OUT, raw, typed_columns
+from ringfence.replay.locate import Source
+from ringfence.replay.mapping import Mapping, Section
+from ringfence.replay.sql_check import quoted, text_literal
+
+__all__ = ["default_notes", "describe_columns", "first_line", "run", "union_sql"]
+
+_ROW = "ringfence_row"
+_ALIASES = {"marks": {"price": "last"}}
+
+
+def union_sql(
+    database: duckdb.DuckDBPyConnection,
+    kind: str,
+    source: Source,
+    mapping: Mapping | None,
+    notes: list[str],
+) -> str:
+    """Return SQL of all rows of the source, typed, each with the reason why it cannot be replayed.
+
+    Columns: `row`, `part` (which section), those of `kind`, `unit` where there is a time, `reason` (null
+    for a good row, `LEFT_OUT` for one that the mapping leaves out) and `detail`.
+
+    Args:
+        database: Can reach the source.
+        kind: orders, marks, fills or balances.
+        source, mapping: What is read, and how; without a mapping its columns must have our names.
+        notes: Gets what is taken for granted.
+
+    Raises:
+        InputError: the source cannot be read, or lacks columns.
+        PolicyError: an expression of the mapping does not fit the source.
+    """
+    reading = _source_sql(database, source, mapping)
+    described = describe_columns(database, f"SELECT * FROM {reading}", source)
+    if mapping is None:
+        sections: Sequence[Section] = [_identity(kind, source, described, notes)]
+    else:
+        sections = mapping.sections[kind]
+    numbered = f"(SELECT row_number() OVER () AS {_ROW}, * FROM {reading})"
+    parts = []
+    for part, section in enumerate(sections):
+        mapped = _mapped_sql(section, numbered, part)
+        types = _section_types(database, section, described)
+        parts.append(_typed_sql(kind, mapped, types, notes))
+    return " UNION ALL ".join(parts)
+
+
+def _source_sql(
+    database: duckdb.DuckDBPyConnection, source: Source, mapping: Mapping | None
+) -> str:
+    """SQL for a FROM that yields the source's own columns, constants added and unpivoted where asked."""
+    if source.format == "csv" and mapping is None:
+        # As text, so that ids keep their zeros and sizes their digits.
+        options: Sequence[str] = ("header=true", "all_varchar=true")
+    else:
+        options = mapping.reads.options(source.format) if mapping is not None else ()
+    reader = source.reader(options)
+    if mapping is None:
+        return f"(SELECT * FROM {reader})"
+    if mapping.constants:
+        columns_there = describe_columns(database, f"SELECT * FROM {reader}", source)
+        if taken := sorted(set(mapping.constants) & set(columns_there)):
+            raise InputError(
+                f"`{source.text}` has a column `{taken[0]}`, which the mapping `{mapping.name}` also "
+                "has as a constant",
+                "give the constant another name",
+            )
+    constants = "".join(f", {sql} AS {quoted(name)}" for name, sql in mapping.constants.items())
+    rows = f"(SELECT *{constants} FROM {reader})"
+    if (unpivot := mapping.reads.unpivot) is None:
+        return rows
+    columns = ", ".join(quoted(name) for name in unpivot.columns)
+    return (
+        f"(SELECT * FROM {rows} UNPIVOT INCLUDE NULLS "
+        f"({quoted(unpivot.value)} FOR {quoted(unpivot.name)} IN ({columns})))"
+    )
+
+
+def _identity(kind: str, source: Source, described: dict[str, str], notes: list[str]) -> Section:
+    """The section of a source whose columns already bear our names."""
+    by_name = {name.lower(): name for name in described}
+    columns: dict[str, str] = {}
+    for column in KINDS[kind]:
+        if column.name in by_name:
+            columns[column.name] = quoted(by_name[column.name])
+    for alias, name in _ALIASES.get(kind, {}).items():
+        if alias in by_name and name not in columns:
+            columns[name] = quoted(by_name[alias])
+    missing = [c.name for c in KINDS[kind] if c.required and c.name not in columns]
+    if missing:
+        near = did_you_mean(missing[0], by_name)
+        raise InputError(
+            f"`{source.text}` has no column {', '.join(f'`{m}`' for m in missing)}"
+            f" for {kind}{near}; it has {', '.join(f'`{n}`' for n in list(described)[:20])}",
+            "rename the columns, or say with --mapping what they mean",
+        )
+    known = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
+    ignored = [name for name in described if name.lower() not in known]
+    if ignored:
+        notes.append(f"columns of {kind} not used: {', '.join(ignored)}")
+    return Section(columns=columns)
+
+
+def _mapped_sql(section: Section, numbered: str, part: int) -> str:
+    keep = f"coalesce(TRY({section.where}), false)" if section.where else "true"
+    if section.group_by:
+        items = [f"{sql} AS {raw(name)}" for name, sql in section.columns.items()]
+        # What is left out must not count in a sum, and is a group of its own for each key.
+        head = f"SELECT min({_ROW}) AS row, {part} AS part, {keep} AS keep"
+        groups = ", ".join([*section.group_by, keep] if section.where else section.group_by)
+        return f"({', '.join([head, *items])} FROM {numbered} GROUP BY {groups})"
+    items = [f"TRY({sql}) AS {raw(name)}" for name, sql in section.columns.items()]
+    head = f"SELECT {_ROW} AS row, {part} AS part, {keep} AS keep"
+    return f"({', '.join([head, *items])} FROM {numbered})"
+
+
+def _section_types(
+    database: duckdb.DuckDBPyConnection, section: Section, described: dict[str, str]
+) -> dict[str, str]:
+    """DuckDB types of a section's columns; an expression that does not fit is named with its place."""
+    # Binding against a row of NULLs of the same types needs no second look at the files.
+    empty = ", ".join(
+        f"CAST(NULL AS {typed}) AS {quoted(name)}" for name, typed in described.items()
+    )
+    types: dict[str, str] = {}
+    faults: list[Diagnostic] = []
+    tail = f" GROUP BY {', '.join(section.group_by)}" if section.group_by else ""
+    pairs = [*section.columns.items(), *([("where", section.where)] if section.where else [])]
+    for name, sql in pairs:
+        grouped = tail if name != "where" else ""
+        try:
+            rows = database.execute(
+                f"DESCRIBE SELECT {sql} AS value FROM (SELECT {empty}){grouped}"
+            ).fetchall()
+        except duckdb.Error as error:
+            faults.append(_misfit(name, error, section, described))
+        else:
+            types[name] = str(rows[0][1])
+    if faults:
+        raise PolicyError(faults)
+    types.pop("where", None)
+    return types
+
+
+def _misfit(
+    name: str, error: duckdb.Error, section: Section, described: dict[str, str]
+) -> Diagnostic:
+    columns = ", ".join(f"`{column}`" for column in list(described)[:30])
+    span: Span | None = section.spans.get(name)
+    return Diagnostic(
+        "E181",
+        f"`{name}` does not fit the source: {first_line(error)}",
+        span,
+        why=f"the source has the columns {columns}",
+        fix="use these names; quote those with spaces in double quotes",
+    )
+
+
+def _typed_sql(kind: str, mapped: str, types: dict[str, str], notes: list[str]) -> str:
+    typed = typed_columns(kind, types)
+    moment = types.get("ts", "").upper()
+    if moment == "VARCHAR" or (moment.startswith("TIMESTAMP") and "ZONE" not in moment):
+        _note(notes, f"times of {kind} without a zone are read as UTC")
+    for note in default_notes(kind, types):
+        _note(notes, note)
+    first = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in typed.typed.items())
+    second = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in typed.final.items())
+    reasons = " ".join(f"WHEN {test} THEN {text_literal(why)}" for test, why, _ in typed.faults)
+    details = " ".join(f"WHEN {text_literal(why)} THEN {detail}" for _, why, detail in typed.faults)
+    found = f"CASE WHEN NOT keep THEN {text_literal(LEFT_OUT)} {reasons} END"
+    return (
+        f"SELECT row, part, {second}, reason, CASE reason {details} END AS detail "
+        f"FROM (SELECT *, {found} AS reason FROM (SELECT *, {first} FROM {mapped}))"
+    )
+
+
+def default_notes(kind: str, given: Container[str]) -> list[str]:
+    """Return what is taken for granted where columns of `kind` are not `given`, in sentences."""
+    if kind == "fills":
+        return [] if "fee" in given else ["fills without a fee cost nothing"]
+    if kind != "orders":
+        return []
+    notes = {
+        "order_id": "orders have no ids: each is called `row-N` after its row",
+        "account": "orders have no account: it is `main`",
+        "strategy": "orders have no strategy: it is empty",
+        "venue": "orders have no venue: it is empty",
+        "type": "orders have no type: with a price they are limit orders, without one market orders",
+        "price": "orders have no price",
+        "reduce_only": "orders do not say whether they are reduce-only: none is",
+        "end_ts": "orders do not say when they were cancelled or expired: none was",
+    }
+    return [note for name, note in notes.items() if name not in given]
+
+
+def _note(notes: list[str], text: str) -> None:
+    if text not in notes:
+        notes.append(text)
+
+
+def describe_columns(
+    database: duckdb.DuckDBPyConnection, query: str, source: Source
+) -> dict[str, str]:
+    """Return the DuckDB type of each column of `query` over `source`."""
+    return {str(row[0]): str(row[1]) for row in run(database, f"DESCRIBE {query}", source)}
+
+
+def run(
+    database: duckdb.DuckDBPyConnection, query: str, source: Source
+) -> list[tuple[object, ...]]:
+    """Return the rows of `query`.
+
+    Raises:
+        InputError: it fails; whatever goes wrong in it lies in the source.
+    """
+    try:
+        return database.execute(query).fetchall()
+    except duckdb.Error as error:
+        raise InputError(
+            f"`{source.text}` cannot be read: {first_line(error)}",
+            "check that the file is whole and in the format its name says",
+        ) from None
+
+
+def first_line(error: object) -> str:
+    """Return the telling line of a database error, without its class."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else "unknown error"
+    head, _, tail = text.partition(": ")
+    message = tail if head.endswith("Error") and tail else text
+    return message[:1].lower() + message[1:]
