@@ -32,9 +32,8 @@ CODES: dict[str, str] = {
     "E152": "missing key",
     "E153": "wrong type",
     "E154": "not one of the allowed values",
-    "E155": "malformed text",
+    "E155": "malformed value",
     "E156": "out of range",
-    "E157": "fits none of the allowed forms",
     "E158": "unsupported version of the language",
     "E159": "number that is not finite",
 }

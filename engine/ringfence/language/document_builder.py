@@ -16,6 +16,7 @@ from yaml.events import (
 
 from ringfence.errors import InputError
 from ringfence.language.scalars import MAYBE_SPECIAL, NOT_PRINTABLE, Fault, resolve_plain
+from ringfence.language.syntax_faults import MAX_DEPTH
 from ringfence.language.yaml_findings import Findings, ReadingStopped
 
 try:
@@ -35,7 +36,6 @@ __all__ = [
     "SequenceNode",
 ]
 
-MAX_DEPTH = 64
 MAX_ALIAS_NODES = 10_000
 MAX_NODES = 200_000
 
@@ -148,7 +148,7 @@ class Builder:
         if kind is AliasEvent:
             return self._alias(event, depth)
         if depth >= MAX_DEPTH:
-            self.findings.too_deep(event, MAX_DEPTH)
+            self.findings.too_deep(event)
         if event.tag is not None:
             self.findings.tag(event)
         if event.anchor is None:
@@ -246,7 +246,7 @@ class Builder:
         if type(data) is not dict and type(data) is not list:
             return data
         if depth >= MAX_DEPTH:
-            self.findings.too_deep(event, MAX_DEPTH)
+            self.findings.too_deep(event)
         if type(data) is dict:
             return {key: self._copy(value, depth + 1, event) for key, value in data.items()}
         return [self._copy(value, depth + 1, event) for value in data]

@@ -27,11 +27,11 @@ _BOUNDS = {
     "maximum": "must be at most {}",
     "exclusiveMinimum": "must be above {}",
     "exclusiveMaximum": "must be below {}",
-    "minLength": "must have at least {} character(s)",
+    "minLength": "must have at least {} characters",
     "maxLength": "must have at most {} characters",
-    "minItems": "must have at least {} item(s)",
+    "minItems": "must have at least {} items",
     "maxItems": "must have at most {} items",
-    "minProperties": "must have at least {} key(s)",
+    "minProperties": "must have at least {} keys",
     "maxProperties": "must have at most {} keys",
 }
 
@@ -126,9 +126,11 @@ class ErrorReader:
             return Diagnostic("E155", message, span, why, fix or "write it in this form")
         if error.validator in _BOUNDS:
             bound = _BOUNDS[error.validator].format(error.validator_value)
+            if error.validator_value == 1 and bound.endswith("s"):
+                bound = bound.removesuffix("s")
             return Diagnostic("E156", f"{subject} {bound}", span, why, fix or "change it")
         return Diagnostic(
-            "E157", f"{subject} fits none of the allowed forms", span, why, fix or "see the schema"
+            "E155", f"{subject} fits none of the allowed forms", span, why, fix or "see the schema"
         )
 
     def _type_fix(self, path: tuple[Key, ...], error: "ValidationError") -> str:

@@ -2,11 +2,19 @@
 
 from ringfence.language.scalars import Fault
 
-__all__ = ["explain"]
+__all__ = ["MAX_DEPTH", "TOO_DEEP", "explain"]
 
 _INDENT = "line the keys of one mapping up in the same column"
 _QUOTE = "put quotes around text that holds a special character"
 _WHY_INDENT = "in YAML the indentation alone says what belongs to what"
+
+MAX_DEPTH = 64
+TOO_DEEP = Fault(
+    "E109",
+    f"nested deeper than {MAX_DEPTH} levels",
+    "no policy needs it, and readers can be brought down by it",
+    "flatten the document",
+)
 
 # (part of libyaml's problem, message, why, fix); the first that matches counts.
 _KNOWN: tuple[tuple[str, str, str, str], ...] = (
@@ -111,7 +119,10 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
 
 
 def explain(problem: str, at_tab: bool) -> Fault:
-    """Return the fault for a problem that libyaml reports; `at_tab`: it stopped at a tab."""
+    """Return the fault for a problem that libyaml reports; `at_tab`: it stopped at a tab.
+
+    libyaml has a bound on depth of its own; reading ahead, it can meet that one first.
+    """
     if at_tab or "tab character" in problem:
         return Fault(
             "E105",
@@ -119,6 +130,8 @@ def explain(problem: str, at_tab: bool) -> Fault:
             "YAML indents with spaces alone: how wide a tab is differs between editors",
             "replace the tab by spaces",
         )
+    if "exceeded maximum" in problem:
+        return TOO_DEEP
     for part, message, why, fix in _KNOWN:
         if part in problem:
             return Fault("E102", message, why, fix)

@@ -9,7 +9,7 @@ import yaml
 from ringfence.errors import Diagnostic, Span
 from ringfence.language.codes import MAX_FINDINGS
 from ringfence.language.scalars import Fault, clip
-from ringfence.language.syntax_faults import explain
+from ringfence.language.syntax_faults import TOO_DEEP, explain
 
 __all__ = ["LINE_BREAK", "Findings", "ReadingStopped"]
 
@@ -122,16 +122,8 @@ class Findings:
             ),
         )
 
-    def too_deep(self, event: Any, most: int) -> NoReturn:
-        self._stop(
-            self.span(event),
-            Fault(
-                "E109",
-                f"nested deeper than {most} levels",
-                "no policy needs it, and readers can be brought down by it",
-                "flatten the document",
-            ),
-        )
+    def too_deep(self, event: Any) -> NoReturn:
+        self._stop(self.span(event), TOO_DEEP)
 
     def alias_bomb(self, event: Any, most: int) -> NoReturn:
         self._stop(
