@@ -8,7 +8,6 @@ import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +16,16 @@ from ringfence.replay.inline_svg import COLOURS, Frame, inlined
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Plot", "bucket_edges", "draw_decisions", "draw_equity", "draw_utilisation"]
+__all__ = ["MARGINS", "bucket_edges", "draw_decisions", "draw_equity", "draw_utilisation"]
 
 _SIZE_PX = 11.0
 _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 54, 22, 20, 34, 30
 _CEILING = 2.0
+#: Pixels left and right of the axis of time, in every drawing.
+MARGINS = (_LEFT, _RIGHT)
 _THOUSANDS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 Series = Sequence[float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """One drawing: the SVG text, and the pixels between which its time axis runs."""
-
-    svg: str
-    left: float
-    right: float
 
 
 def bucket_edges(starts: Sequence[str], end: str | None) -> list[float]:
@@ -59,7 +51,7 @@ def _seconds(iso: str) -> float:
 
 def draw_decisions(
     head: Mapping[str, Any], base: Mapping[str, Any] | None, edges: Sequence[float], frame: Frame
-) -> Plot:
+) -> str:
     """Draw decisions over time: all of head's, then those that held an order back, base beside.
 
     Args:
@@ -74,12 +66,12 @@ def draw_decisions(
         _stack(held, head, ("REJECT", "REDUCE_SIZE"), canvas.days)
         if base:
             stopped = [a + b for a, b in zip(base["REJECT"], base["REDUCE_SIZE"], strict=True)]
-            _line(held, stopped, canvas.days, "base", dashed=True)
+            _line(held, stopped, canvas.days, "strong", dashed=True)
         canvas.head(whole, "all decisions, orders per bucket")
         canvas.head(held, "held back only, orders per bucket")
         for axes in canvas.axes:
             axes.set_ylim(bottom=0)
-            _whole_numbers(axes)
+            _numbers(axes, whole=True)
         return canvas.plot()
 
 
@@ -89,7 +81,7 @@ def draw_equity(
     edges: Sequence[float],
     currency: str,
     frame: Frame,
-) -> Plot:
+) -> str:
     """Draw equity in `currency` and, below it, drawdown in percent, of head and base.
 
     Args:
@@ -108,10 +100,10 @@ def draw_equity(
                 _line(drawdown, fall, canvas.days, side, dashed=side == "base")
         canvas.head(equity, f"equity, {currency}")
         canvas.head(drawdown, "drawdown from the peak, %")
-        _short_numbers(equity)
+        _numbers(equity)
         low = min(drawdown.get_ylim()[0], -0.1)
         drawdown.set_ylim(low * 1.05, -low * 0.08)
-        _short_numbers(drawdown)
+        _numbers(drawdown)
         return canvas.plot()
 
 
@@ -121,7 +113,7 @@ def draw_utilisation(
     base: Mapping[str, Series] | None,
     edges: Sequence[float],
     frame: Frame,
-) -> Plot:
+) -> str:
     """Draw how much of one limit was used over time: quantiles, maximum, and the limit at 100 %.
 
     The axis runs from 0 to 105 %, or as far as 200 % where the limit was passed; what lies beyond
@@ -204,17 +196,11 @@ def _band(axes: "Axes", low: Series, high: Series, edges: Sequence[float]) -> No
             )
 
 
-def _whole_numbers(axes: "Axes") -> None:
+def _numbers(axes: "Axes", whole: bool = False) -> None:
+    """Label the upright axis in few characters; `whole` keeps its ticks on whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
-    axes.yaxis.set_major_formatter(lambda value, _: _brief(value, 0.0))
-
-
-def _short_numbers(axes: "Axes") -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    locator = MaxNLocator(nbins=4)
+    locator = MaxNLocator(nbins=4, integer=whole, min_n_ticks=1 if whole else 2)
     axes.yaxis.set_major_locator(locator)
     ticks = locator.tick_values(*axes.get_ylim())
     step = float(ticks[1] - ticks[0]) if len(ticks) > 1 else 0.0
@@ -286,12 +272,11 @@ class _Canvas:
         """Write what `axes` shows, and its unit, above it."""
         axes.set_title(text, loc="left", fontsize=_SIZE_PX, color=COLOURS["ink"], pad=5)
 
-    def plot(self) -> Plot:
+    def plot(self) -> str:
         text = io.StringIO()
         blank = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.figure.savefig(text, format="svg", transparent=True, metadata=blank)
-        right = self.frame.width - _RIGHT
-        return Plot(inlined(text.getvalue(), self.key, self.frame), float(_LEFT), float(right))
+        return inlined(text.getvalue(), self.key, self.frame)
 
 
 def _settings() -> Any:
