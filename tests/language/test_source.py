@@ -186,6 +186,14 @@ def test_findings_are_bounded() -> None:
     assert found.count("E117") == 1
 
 
+@pytest.mark.parametrize("end", ["- [", "- !%ed%a0%80 b", "- *x", "---\n", "- 'x"])
+def test_the_finding_beyond_the_bound_can_be_of_any_sort(end: str) -> None:
+    found = codes("- no\n" * MAX_FINDINGS + end)
+
+    assert len(found) == MAX_FINDINGS + 1
+    assert "E117" in found
+
+
 def test_control_characters_are_bounded_too() -> None:
     assert len(codes("\x01" * MAX_BYTES)) == MAX_FINDINGS + 1
 

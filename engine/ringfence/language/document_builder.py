@@ -103,11 +103,16 @@ class Builder:
                 fix="install a wheel: pip install --force-reinstall --only-binary :all: pyyaml",
             )
         try:
+            return self._read()
+        except ReadingStopped:
+            return None
+
+    def _read(self) -> tuple[Any, Node] | None:
+        # Reporting a failure can itself stop the reading, hence inside the caller's `try`.
+        try:
             # The parser reads the start of the text at once, so it can already fail here.
             self._next: Any = CParser(self._text).get_event
             return self._document()
-        except ReadingStopped:
-            return None
         except yaml.MarkedYAMLError as error:
             self.findings.syntax(error)
         except (yaml.YAMLError, ValueError) as error:
