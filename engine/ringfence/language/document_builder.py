@@ -20,7 +20,7 @@ from ringfence.language.syntax_faults import MAX_DEPTH
 from ringfence.language.yaml_findings import Findings, ReadingStopped
 
 try:
-    from yaml.cyaml import CParser
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]  # its stubs do not list it
 except ImportError:  # pragma: no cover - a PyYAML built without libyaml
     CParser = None  # type: ignore[assignment, misc]
 

@@ -62,8 +62,9 @@ class ErrorReader:
 
     def _unknown(self, path: tuple[Key, ...], error: "ValidationError") -> Iterator[Diagnostic]:
         schema: Any = error.schema
+        instance: Any = error.instance
         known = schema.get("properties", {})
-        for key in error.instance:
+        for key in instance:
             if key in known:
                 continue
             near = closest(key, known)
@@ -81,8 +82,9 @@ class ErrorReader:
             return
         self._told.add(path)
         schema: Any = error.schema
+        instance: Any = error.instance
         for key in schema["required"]:
-            if key in error.instance:
+            if key in instance:
                 continue
             part = self._resolve(schema.get("properties", {}).get(key, {}))
             meaning = part.get("description", "")
@@ -99,9 +101,10 @@ class ErrorReader:
 
     def _subject(self, path: tuple[Key, ...], error: "ValidationError") -> tuple[Span, str]:
         # An error about a key comes with the path of its mapping.
+        instance: Any = error.instance
         if "propertyNames" in error.absolute_schema_path and _holds(self._document, path, error):
-            return self._document.key_span(*path, error.instance), "the key"
-        if isinstance(error.instance, dict | list):
+            return self._document.key_span(*path, instance), "the key"
+        if isinstance(instance, dict | list):
             return self._document.key_span(*path), _label(path)
         return self._document.span(*path), _label(path)
 
