@@ -22,7 +22,9 @@ GATES = {
     "position-size": "money",
     "correlated-exposure": "ratio",
 }
-INJECTION = "<script>alert(1)</script>|`x`\n[b](javascript:alert(2)) @team ![i](http://x/y.png) \x1b[31m"
+INJECTION = (
+    "<script>alert(1)</script>|`x`\n[b](javascript:alert(2)) @team ![i](http://x/y.png) \x1b[31m"
+)
 LONG = "a-gate-with-a-very-long-name-" * 8
 
 
@@ -203,9 +205,7 @@ def make_changes(changed: int, gates: dict[str, str], listed: int = 500) -> Summ
         "notional_at_stake": sum(row["notional"] for row in examples),
         "pnl_at_stake": -321.5 if changed else 0.0,
         "currency": "USDT",
-        "by_gate": [
-            {"gate": g, "orders": len(v), "notional": sum(v)} for g, v in tally.items()
-        ],
+        "by_gate": [{"gate": g, "orders": len(v), "notional": sum(v)} for g, v in tally.items()],
         "examples": examples,
         "truncated": changed - len(examples),
     }

@@ -70,7 +70,7 @@ def draw_decisions(
         canvas.head(whole, "all decisions, orders per bucket")
         canvas.head(held, "held back only, orders per bucket")
         for axes in canvas.axes:
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, max(axes.get_ylim()[1], 1))
             _numbers(axes, whole=True)
         return canvas.plot()
 
