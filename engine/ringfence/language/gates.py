@@ -1,0 +1,330 @@
+"""Policies: a YAML document read into gates, each a rule bound to limits with its overrides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from ringfence.errors import Diagnostic, Span
+from ringfence.language.parameters import Money, Value
+from ringfence.language.rules import Rule
+from ringfence.language.scopes import Scope
+from ringfence.language.source import Document
+from ringfence.language.suggest import did_you_mean
+
+__all__ = ["ALWAYS", "Gate", "LimitRow", "Policy", "canonical_value", "read_policy", "to_ns"]
+
+ALWAYS = (-(2**63), 2**63 - 1)
+
+FindRule = Callable[[str, str], tuple[Rule | None, list[str]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitRow:
+    """Limits that hold for one gate in one window; `scope` is None for the gate's own limits."""
+
+    values: Mapping[str, Value]
+    scope: Scope | None
+    from_ns: int
+    until_ns: int
+    ticket: str
+    span: Span
+    spans: Mapping[str, Span]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gate:
+    """A rule bound by a policy; `rows` hold its own limits first, then the overrides in order."""
+
+    name: str
+    rule: Rule
+    policy: "Policy"
+    level: str
+    mode: str
+    on_breach: str
+    applies_to: str
+    rows: tuple[LimitRow, ...]
+    span: Span
+
+    @property
+    def label(self) -> str:
+        """`policy@version/gate`, unique in a policy set."""
+        return f"{self.policy.label}/{self.name}"
+
+
+@dataclass(slots=True, eq=False)
+class Policy:
+    """A policy document: scope, day, and its gates."""
+
+    name: str
+    version: str
+    owner: str
+    scope: Scope
+    currency: str
+    day: tuple[str, str] | None
+    document: Document = field(repr=False)
+    gates: list[Gate] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+
+def to_ns(text: str) -> int:
+    """ISO 8601 text (a date, or a time with zone; UTC without one) as ns since 1970.
+
+    Raises:
+        ValueError: the text is no such time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"`{text}` is not a time: write 2026-01-31T08:00:00Z") from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1_000
+
+
+def read_policy(
+    document: Document, find_rule: FindRule, broken: Callable[[Span], bool]
+) -> tuple[Policy, list[Diagnostic]]:
+    """Read a policy and its gates.
+
+    Args:
+        document: A `kind: Policy` document.
+        find_rule: Gives the rule for a name and version, or None with near misses.
+        broken: Says whether the schema already found fault inside a span; such parts are left out.
+
+    Returns:
+        The policy with every gate that could be read, and the findings.
+    """
+    data = document.data
+    metadata, spec = data["metadata"], data["spec"]
+    findings: list[Diagnostic] = []
+    day = spec.get("day")
+    policy = Policy(
+        name=str(metadata["name"]),
+        version=str(metadata["version"]),
+        owner=str(metadata.get("owner") or ""),
+        scope=Scope.read(spec.get("scope")),
+        currency=str(spec.get("currency") or ""),
+        day=_read_day(document, day, findings) if day else None,
+        document=document,
+    )
+    seen: dict[str, Span] = {}
+    for index, given in enumerate(spec["gates"]):
+        span = document.span("spec", "gates", index)
+        if broken(span):
+            continue
+        gate = _read_gate(policy, index, given, spec.get("level"), find_rule, findings)
+        if gate is None:
+            continue
+        if gate.name in seen:
+            findings.append(
+                Diagnostic(
+                    "E304",
+                    f"two gates of this policy are called `{gate.name}`",
+                    span,
+                    why="a decision names its gates; two of one name cannot be told apart",
+                    fix="give one of them a `name:` of its own",
+                    related=(seen[gate.name],),
+                )
+            )
+            continue
+        seen[gate.name] = span
+        policy.gates.append(gate)
+    return policy, findings
+
+
+def _read_day(
+    document: Document, day: Mapping[str, Any], findings: list[Diagnostic]
+) -> tuple[str, str] | None:
+    from zoneinfo import ZoneInfo
+
+    time, zone = str(day.get("time", "00:00")), str(day.get("zone", "UTC"))
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        findings.append(
+            Diagnostic(
+                "E216",
+                f"unknown time zone `{zone}`",
+                document.span("spec", "day", "zone"),
+                fix="use a name of the IANA database such as Europe/London",
+            )
+        )
+        return None
+    return time, zone
+
+
+def _read_gate(
+    policy: Policy,
+    index: int,
+    given: Mapping[str, Any],
+    level: str | None,
+    find_rule: FindRule,
+    findings: list[Diagnostic],
+) -> Gate | None:
+    document = policy.document
+    at = ("spec", "gates", index)
+    rule = _rule_of(document, at, str(given["rule"]), find_rule, findings)
+    if rule is None:
+        return None
+    before = len(findings)
+    base = _read_row(document, (*at, "limits"), given.get("limits") or {}, rule, findings)
+    rows = [
+        LimitRow(base, None, *ALWAYS, "", document.span(*at), _limit_spans(document, at, given))
+    ]
+    for number, override in enumerate(given.get("overrides") or ()):
+        place = (*at, "overrides", number)
+        row = _read_override(document, place, override, given.get("limits") or {}, rule, findings)
+        if row is not None:
+            rows.append(row)
+    on_breach = given.get("on_breach") or rule.on_breach
+    if on_breach == "reduce" and not rule.can_reduce:
+        findings.append(
+            Diagnostic(
+                "E208",
+                f"`{rule.name}` cannot reduce: its measure does not only rise with the size",
+                document.span(*at, "on_breach"),
+                why="a smaller order could fail where a larger one passes",
+                fix="use `on_breach: reject`",
+            )
+        )
+    if len(findings) > before:
+        return None
+    return Gate(
+        name=str(given.get("name") or rule.name),
+        rule=rule,
+        policy=policy,
+        level=given.get("level") or level or rule.level,
+        mode=given.get("mode") or "enforce",
+        on_breach=on_breach,
+        applies_to=given.get("applies_to") or rule.applies_to,
+        rows=tuple(rows),
+        span=document.span(*at),
+    )
+
+
+def _rule_of(
+    document: Document,
+    at: tuple[str | int, ...],
+    reference: str,
+    find_rule: FindRule,
+    findings: list[Diagnostic],
+) -> Rule | None:
+    name, _, version = reference.partition("@")
+    rule, known = find_rule(name, version)
+    if rule is not None:
+        return rule
+    if name in known:
+        findings.append(
+            Diagnostic(
+                "E215",
+                f"rule `{name}` has no version `{version}`",
+                document.span(*at, "rule"),
+                fix=f"known versions: {', '.join(each for each in known if each != name)}",
+            )
+        )
+    else:
+        findings.append(
+            Diagnostic(
+                "E214",
+                f"unknown rule `{name}`",
+                document.span(*at, "rule"),
+                fix=did_you_mean(name, known).strip(", ") or "`ringfence rules` lists the rules there are",
+            )
+        )
+    return None
+
+
+def _read_row(
+    document: Document,
+    at: tuple[str | int, ...],
+    limits: Mapping[str, Any],
+    rule: Rule,
+    findings: list[Diagnostic],
+) -> dict[str, Value]:
+    values, wrong = rule.parameters.read(limits)
+    for name, message in wrong.items():
+        if name not in rule.parameters.parameters:
+            findings.append(
+                Diagnostic(
+                    "E210",
+                    f"`{rule.name}` has no parameter `{name}`",
+                    document.key_span(*at, name),
+                    why=f"its parameters are {', '.join(rule.parameters.parameters) or 'none'}",
+                    fix=did_you_mean(name, rule.parameters.parameters).strip(", ") or "remove it",
+                )
+            )
+            continue
+        span = document.span(*at, name) if name in limits else document.span(*at[:-1])
+        kind = rule.parameters.parameters[name].type
+        findings.append(
+            Diagnostic("E211", f"`{name}`: {message}", span, why=f"`{name}` is a {kind}")
+        )
+    return values
+
+
+def _read_override(
+    document: Document,
+    at: tuple[str | int, ...],
+    given: Mapping[str, Any],
+    limits: Mapping[str, Any],
+    rule: Rule,
+    findings: list[Diagnostic],
+) -> LimitRow | None:
+    # An override names only what it changes; the gate's other limits stay.
+    merged = {**limits, **given["limits"]}
+    before = len(findings)
+    values, wrong = rule.parameters.read(merged)
+    own = {key: message for key, message in wrong.items() if key in given["limits"]}
+    if own:
+        _read_row(document, (*at, "limits"), given["limits"], rule, findings)
+    bounds = list(ALWAYS)
+    for place, key in enumerate(("from", "until")):
+        if given.get(key) is None:
+            continue
+        try:
+            bounds[place] = to_ns(str(given[key]))
+        except ValueError as error:
+            findings.append(Diagnostic("E217", str(error), document.span(*at, key)))
+    if bounds[0] >= bounds[1]:
+        findings.append(
+            Diagnostic(
+                "E217",
+                f"the override ends ({given['until']}) before it starts ({given['from']})",
+                document.span(*at, "until"),
+                fix="swap `from` and `until`",
+            )
+        )
+    if len(findings) > before or wrong:
+        return None
+    return LimitRow(
+        values=values,
+        scope=Scope.read(given.get("scope")),
+        from_ns=bounds[0],
+        until_ns=bounds[1],
+        ticket=str(given.get("ticket") or ""),
+        span=document.span(*at),
+        spans=_limit_spans(document, at, given),
+    )
+
+
+def _limit_spans(
+    document: Document, at: tuple[str | int, ...], given: Mapping[str, Any]
+) -> dict[str, Span]:
+    return {name: document.span(*at, "limits", name) for name in given.get("limits") or {}}
+
+
+def canonical_value(value: Value) -> Any:
+    """A parameter value for the policy set's hash."""
+    if isinstance(value, Money):
+        return [repr(value.amount), value.currency]
+    if isinstance(value, tuple):
+        return sorted(value)
+    return repr(float(value)) if isinstance(value, int | float) else value
+
+

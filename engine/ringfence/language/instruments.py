@@ -1,0 +1,153 @@
+"""`kind: Instruments`: symbols with their trading rules, FX rates, and who may trade."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from ringfence.errors import Diagnostic
+from ringfence.language.orders import Instrument, to_decimal
+from ringfence.language.source import Document
+
+__all__ = ["Desk", "convert", "read_instruments"]
+
+
+@dataclass(slots=True)
+class Desk:
+    """Everything declared beside the policies; `fx` holds `("EUR", "USD") -> rate`."""
+
+    instruments: dict[str, Instrument] = field(default_factory=dict)
+    fx: dict[tuple[str, str], float] = field(default_factory=dict)
+    accounts: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()
+    correlations: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def merge(self, other: "Desk") -> None:
+        """Add what another document declares."""
+        self.instruments.update(other.instruments)
+        self.fx.update(other.fx)
+        self.correlations.update(other.correlations)
+        for name in ("accounts", "strategies", "venues"):
+            setattr(self, name, tuple(dict.fromkeys((*getattr(self, name), *getattr(other, name)))))
+
+    def canonical(self) -> dict[str, Any]:
+        """For the policy set's hash."""
+        return {
+            "instruments": {
+                symbol: [
+                    str(each.lot_step.normalize()),
+                    str(each.min_size),
+                    str(each.max_size),
+                    str(each.tick_size),
+                    repr(each.multiplier),
+                    each.base,
+                    each.quote,
+                    repr(each.min_notional),
+                    each.full_close_exempt,
+                ]
+                for symbol, each in sorted(self.instruments.items())
+            },
+            "fx": [[*pair, repr(rate)] for pair, rate in sorted(self.fx.items())],
+            "universe": [sorted(self.accounts), sorted(self.strategies), sorted(self.venues)],
+            "correlations": [
+                [*pair, repr(rho), repr(count)]
+                for pair, (rho, count) in sorted(self.correlations.items())
+            ],
+        }
+
+
+def convert(fx: dict[tuple[str, str], float], source: str, target: str) -> float | None:
+    """Rate from `source` to `target`: declared, or the inverse of a declared one; None without."""
+    if source == target or not source or not target:
+        return 1.0
+    if (source, target) in fx:
+        return fx[source, target]
+    if (target, source) in fx:
+        return 1.0 / fx[target, source]
+    return None
+
+
+def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
+    """Read a document already checked against its schema; findings are `E218`."""
+    spec, desk, findings = document.data["spec"], Desk(), []
+
+    def decimal(path: tuple[str | int, ...], value: Any, *, positive: bool = True) -> Decimal | None:
+        number = to_decimal(_text(document, path, value))
+        if number is None or number < 0 or (positive and number == 0):
+            findings.append(
+                Diagnostic(
+                    "E218",
+                    f"`{value}` is not a number above zero",
+                    document.span(*path),
+                    why="sizes, steps, prices and rates are positive",
+                )
+            )
+            return None
+        return number
+
+    for symbol, given in (spec.get("instruments") or {}).items():
+        at = ("spec", "instruments", symbol)
+        numbers = {
+            name: decimal((*at, name), given[name], positive=name != "min_notional")
+            for name in (
+                "lot_step",
+                "min_size",
+                "max_size",
+                "tick_size",
+                "multiplier",
+                "min_notional",
+            )
+            if given.get(name) is not None
+        }
+        desk.instruments[symbol] = Instrument(
+            symbol=symbol,
+            lot_step=numbers.get("lot_step") or Decimal("0.00000001"),
+            min_size=numbers.get("min_size"),
+            max_size=numbers.get("max_size"),
+            tick_size=numbers.get("tick_size"),
+            multiplier=float(numbers.get("multiplier") or 1),
+            base=str(given.get("base") or ""),
+            quote=str(given.get("quote") or ""),
+            min_notional=float(numbers.get("min_notional") or 0),
+            full_close_exempt=bool(given.get("full_close_exempt", False)),
+        )
+    for pair, rate in (spec.get("fx") or {}).items():
+        number = decimal(("spec", "fx", pair), rate)
+        source, _, target = pair.partition("/")
+        if number is not None:
+            desk.fx[source, target] = float(number)
+    for pair, rho in (spec.get("correlations") or {}).items():
+        read = read_correlation(pair, rho)
+        if read is None:
+            findings.append(
+                Diagnostic(
+                    "E218",
+                    f"`{pair}: {rho}` is not a correlation of two symbols",
+                    document.span("spec", "correlations", pair),
+                    fix='write "BTC/USD|ETH/USD": 0.85',
+                )
+            )
+        else:
+            desk.correlations[read[0]] = read[1]
+    for name in ("accounts", "strategies", "venues"):
+        setattr(desk, name, tuple(spec.get(name) or ()))
+    return desk, findings
+
+
+def read_correlation(
+    pair: str, given: Any
+) -> tuple[tuple[str, str], tuple[float, float]] | None:
+    """`"A|B": 0.8` or `"A|B": {rho: 0.8, observations: 500}`; None where it is neither."""
+    first, _, second = pair.partition("|")
+    rho, count = given, float("inf")
+    if isinstance(given, dict):
+        rho, count = given.get("rho"), float(given.get("observations", "inf"))
+    number = to_decimal(rho)
+    if number is None or abs(number) > 1 or not first or not second:
+        return None
+    low, high = sorted((first, second))
+    return (low, high), (float(number), count)
+
+
+def _text(document: Document, path: tuple[str | int, ...], value: Any) -> Any:
+    return value if isinstance(value, str) else str(value)

@@ -1,0 +1,433 @@
+"""Linking: files into one policy set, with every finding of every file at once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from ringfence import _resources
+from ringfence.errors import Diagnostic, InputError, PolicyError, Span
+from ringfence.language import schema
+from ringfence.language.canonical import digest
+from ringfence.language.gates import Gate, LimitRow, Policy, read_policy
+from ringfence.language.instruments import Desk, convert, read_instruments
+from ringfence.language.parameters import Money
+from ringfence.language.rules import Rule, read_rule
+from ringfence.language.scopes import Scope, ScopeIndex
+from ringfence.language.source import Document, load_file
+
+__all__ = ["MANDATORY", "Bound", "LinkedSet", "link", "link_path", "load_rule_library"]
+
+MANDATORY = (
+    "kill-switch",
+    "data-quality",
+    "daily-loss",
+    "drawdown",
+    "position-count",
+    "total-exposure",
+    "position-size",
+    "correlated-exposure",
+)
+KINDS = ("Policy", "Rule", "Instruments", "PolicyTest")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """A gate that binds an order: overrides whose scope matches, the last first, then its own."""
+
+    gate: Gate
+    rows: tuple[LimitRow, ...]
+
+    def row_at(self, moment_ns: int) -> LimitRow:
+        """The limits in force at a time (ns since 1970)."""
+        for row in self.rows:
+            if row.from_ns <= moment_ns < row.until_ns:
+                return row
+        return self.rows[-1]
+
+
+@dataclass(slots=True, eq=False)
+class LinkedSet:
+    """All policies that are active together, checked; `sha256` names it."""
+
+    policies: list[Policy]
+    gates: tuple[Gate, ...]
+    rules: tuple[Rule, ...]
+    desk: Desk
+    currency: str
+    sha256: str
+    documents: dict[str, Document] = field(repr=False)
+    _index: ScopeIndex = field(repr=False)
+    _cache: dict[int, tuple[Bound, ...]] = field(default_factory=dict, repr=False)
+
+    def bind(self, account: str, strategy: str, venue: str, symbol: str) -> tuple[Bound, ...]:
+        """Every gate that an order of this account, strategy, venue and symbol must face."""
+        mask = self._index.match(account, strategy, venue, symbol)
+        found = self._cache.get(mask)
+        if found is None:
+            found = self._cache[mask] = self._bind(mask)
+        return found
+
+    def mask(self, dimension: int, name: str) -> int:
+        """Which scopes hold a name in one dimension; names of equal masks share all gates."""
+        return self._index.mask(dimension, name)
+
+    def bind_masks(self, masks: Sequence[int]) -> tuple[Bound, ...]:
+        """As `bind`, from the four dimensions' masks."""
+        mask = masks[0] & masks[1] & masks[2] & masks[3]
+        found = self._cache.get(mask)
+        if found is None:
+            found = self._cache[mask] = self._bind(mask)
+        return found
+
+    def _bind(self, mask: int) -> tuple[Bound, ...]:
+        bound, bit = [], 1
+        for policy in self.policies:
+            holds = mask & bit
+            bit <<= 1
+            for gate in policy.gates:
+                rows = [gate.rows[0]]
+                for row in gate.rows[1:]:
+                    if mask & bit:
+                        rows.append(row)
+                    bit <<= 1
+                if holds:
+                    bound.append(Bound(gate, tuple(reversed(rows))))
+        return tuple(bound)
+
+
+def _index_of(policies: Iterable[Policy]) -> ScopeIndex:
+    """One bit per policy, then one per override of its gates: the order that `_bind` walks."""
+    scopes: list[Scope] = []
+    for policy in policies:
+        scopes.append(policy.scope)
+        scopes.extend(row.scope or Scope() for gate in policy.gates for row in gate.rows[1:])
+    return ScopeIndex(scopes)
+
+
+class _Library:
+    """Rules by name, read from their files only when a policy names them."""
+
+    def __init__(self, extra: Sequence[Rule] = ()) -> None:
+        self._rules: dict[str, list[Rule]] = {}
+        self._files = {entry.stem.partition("@")[0]: [] for entry in _rule_files()}
+        for entry in _rule_files():
+            self._files[entry.stem.partition("@")[0]].append(entry)
+        for rule in extra:
+            self._rules.setdefault(rule.name, []).append(rule)
+        self._extra = set(self._rules)
+        self.findings: list[Diagnostic] = []
+        self.used: dict[str, Rule] = {}
+
+    def find(self, name: str, version: str) -> tuple[Rule | None, list[str]]:
+        """The newest rule of that name and version prefix, or None with what there is."""
+        rules = self._load(name)
+        if not rules:
+            return None, [*self._files, *self._extra]
+        wanted = tuple(int(part) for part in version.split(".")) if version else ()
+        fitting = [rule for rule in rules if rule.version[: len(wanted)] == wanted]
+        if not fitting:
+            return None, [name, *(".".join(map(str, rule.version)) for rule in rules)]
+        rule = max(fitting, key=lambda each: each.version)
+        self.used[rule.key] = rule
+        return rule, []
+
+    def _load(self, name: str) -> list[Rule]:
+        if name in self._files:
+            for entry in self._files.pop(name):
+                rule, findings = _read_rule_file(entry)
+                self.findings.extend(findings)
+                if rule is not None:
+                    self._rules.setdefault(name, []).append(rule)
+            self._extra.add(name)
+        return self._rules.get(name, [])
+
+
+@lru_cache(maxsize=4)
+def _listed(root: str) -> tuple[Path, ...]:
+    return tuple(sorted(Path(root).rglob("*.yaml")))
+
+
+def _rule_files() -> tuple[Path, ...]:
+    return _listed(str(_resources.bundled("rules")))
+
+
+@lru_cache(maxsize=256)
+def _read_rule_file_at(path: Path, _stamp: int) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
+    try:
+        document = load_file(path)
+    except PolicyError as error:
+        return None, error.diagnostics
+    findings = schema.check(document, "Rule")
+    if findings:
+        return None, tuple(findings)
+    rule, more = read_rule(document)
+    return rule, tuple(more)
+
+
+def _read_rule_file(path: Path) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
+    return _read_rule_file_at(path, path.stat().st_mtime_ns)
+
+
+def load_rule_library() -> list[Rule]:
+    """Every rule of the library, sorted by name and version; raises `PolicyError` on a bad one."""
+    rules, findings = [], []
+    for path in _rule_files():
+        rule, found = _read_rule_file(path)
+        findings.extend(found)
+        if rule is not None:
+            rules.append(rule)
+    if findings:
+        raise PolicyError(findings)
+    return sorted(rules, key=lambda rule: (rule.name, rule.version))
+
+
+def link_path(path: Path, *, check_mandatory: bool = True) -> LinkedSet:
+    """Link a file, or all YAML files below a directory, into a policy set.
+
+    Raises:
+        InputError: there is no such path, or nothing to read in it.
+        PolicyError: with every finding of every file.
+    """
+    if path.is_dir():
+        files = sorted(
+            each
+            for pattern in ("*.yaml", "*.yml")
+            for each in path.rglob(pattern)
+            if not any(part.startswith(".") for part in each.relative_to(path).parts)
+        )
+    elif path.exists():
+        files = [path]
+    else:
+        raise InputError(f"`{path}` does not exist", fix="name a policy file or a directory")
+    if not files:
+        raise InputError(f"`{path}` holds no YAML files", fix="name a directory with policies")
+    documents, findings = [], []
+    for file in files:
+        try:
+            documents.append(load_file(file))
+        except PolicyError as error:
+            findings.extend(error.diagnostics)
+    return link(documents, findings, check_mandatory=check_mandatory)
+
+
+def link(
+    documents: Sequence[Document],
+    findings: Sequence[Diagnostic] = (),
+    *,
+    check_mandatory: bool = True,
+) -> LinkedSet:
+    """Link loaded documents; `findings` are those met while loading.
+
+    Raises:
+        PolicyError: with every finding.
+    """
+    found = list(findings)
+    by_kind: dict[str, list[tuple[Document, list[Diagnostic]]]] = {kind: [] for kind in KINDS}
+    for document in documents:
+        kind = document.data.get("kind") if isinstance(document.data, dict) else None
+        if kind not in KINDS:
+            found.extend(schema.check(document, "Policy"))
+            continue
+        faults = schema.check(document, kind)
+        found.extend(faults)
+        by_kind[kind].append((document, faults))
+    library = _Library(_own_rules(by_kind["Rule"], found))
+    desk = Desk()
+    for document, faults in by_kind["Instruments"]:
+        if not faults:
+            declared, more = read_instruments(document)
+            found.extend(more)
+            desk.merge(declared)
+    policies: list[Policy] = []
+    for document, faults in by_kind["Policy"]:
+        if _readable(document):
+            policy, more = read_policy(document, library.find, _broken(faults))
+            found.extend(more)
+            policies.append(policy)
+    found.extend(library.findings)
+    found.extend(_check_set(policies))
+    currency = _currency(policies, desk, found)
+    linked = LinkedSet(
+        policies=policies,
+        gates=tuple(gate for policy in policies for gate in policy.gates),
+        rules=tuple(sorted(library.used.values(), key=lambda rule: rule.key)),
+        desk=desk,
+        currency=currency,
+        sha256="",
+        documents={document.path: document for document in documents},
+        _index=_index_of(policies),
+    )
+    if not found and check_mandatory and policies:
+        found.extend(_check_mandatory(linked))
+    if found:
+        raise PolicyError(found)
+    linked.sha256 = digest(policies, linked.rules, desk.canonical())
+    return linked
+
+
+def _own_rules(
+    documents: Sequence[tuple[Document, list[Diagnostic]]], found: list[Diagnostic]
+) -> list[Rule]:
+    rules = []
+    for document, faults in documents:
+        if not faults:
+            rule, more = read_rule(document)
+            found.extend(more)
+            if rule is not None:
+                rules.append(rule)
+    return rules
+
+
+def _readable(document: Document) -> bool:
+    """Whether enough of a faulty policy stands to read its sound gates as well."""
+    data = document.data
+    metadata, spec = data.get("metadata"), data.get("spec")
+    return (
+        isinstance(metadata, dict)
+        and isinstance(spec, dict)
+        and all(isinstance(metadata.get(key), str) for key in ("name", "version"))
+        and isinstance(spec.get("gates"), list)
+        and isinstance(spec.get("scope") or {}, dict)
+        and isinstance(spec.get("day") or {}, dict)
+    )
+
+
+def _broken(faults: Sequence[Diagnostic]):  # type: ignore[no-untyped-def]  # a closure over spans
+    spans = [fault.span for fault in faults if fault.span is not None]
+
+    def broken(span: Span) -> bool:
+        start, end = (span.line, span.column), (span.end_line, span.end_column)
+        return any(start <= (each.line, each.column) <= end for each in spans)
+
+    return broken
+
+
+def _check_set(policies: Sequence[Policy]) -> list[Diagnostic]:
+    found: list[Diagnostic] = []
+    names: dict[str, Policy] = {}
+    day: Policy | None = None
+    for policy in policies:
+        span = policy.document.span("metadata", "name")
+        if policy.name in names:
+            first = names[policy.name].document.span("metadata", "name")
+            found.append(
+                Diagnostic(
+                    "E302",
+                    f"two policies are called `{policy.name}`",
+                    span,
+                    why=f"the other one stands at {first}",
+                    fix="rename one of them",
+                    related=(first,),
+                )
+            )
+        names.setdefault(policy.name, policy)
+        if policy.day is None:
+            continue
+        if day is not None and day.day != policy.day:
+            other = day.document.span("spec", "day")
+            found.append(
+                Diagnostic(
+                    "E303",
+                    "the trading day starts at two different times in one policy set",
+                    policy.document.span("spec", "day"),
+                    why=f"{other} says {' '.join(day.day or ())}; a book has one day",
+                    fix="give the day in one policy only",
+                    related=(other,),
+                )
+            )
+        day = day or policy
+    return found
+
+
+def _currency(policies: Sequence[Policy], desk: Desk, found: list[Diagnostic]) -> str:
+    """The set's currency: declared, or that of its first money limit; others need an FX rate."""
+    declared = [policy for policy in policies if policy.currency]
+    currency = declared[0].currency if declared else ""
+    found.extend(
+        Diagnostic(
+            "E306",
+            f"this policy counts in {policy.currency}, `{declared[0].name}` in {currency}",
+            policy.document.span("spec", "currency"),
+            why="all books of one policy set are kept in one currency",
+            fix=f"use {currency}; limits in other currencies are converted by a declared FX rate",
+        )
+        for policy in declared
+        if policy.currency != currency
+    )
+    for policy in policies:
+        for gate in policy.gates:
+            for row in gate.rows:
+                for name, value in row.values.items():
+                    if not isinstance(value, Money):
+                        continue
+                    currency = currency or value.currency
+                    if convert(desk.fx, value.currency, currency) is None:
+                        found.append(
+                            Diagnostic(
+                                "E213",
+                                f"{value.currency} and {currency} do not add up",
+                                row.spans.get(name, row.span),
+                                why=f"no FX rate between {value.currency} and {currency} is declared",
+                                fix=f"give the limit in {currency}, or declare `fx: "
+                                f"{{{value.currency}/{currency}: ...}}` in the instruments file",
+                            )
+                        )
+    return currency
+
+
+def _check_mandatory(linked: LinkedSet) -> list[Diagnostic]:
+    """Every tradable (account, symbol) must face all mandatory gates, enforced."""
+    universe = [
+        linked.desk.accounts or _named(linked, 0),
+        linked.desk.strategies or ("",),
+        linked.desk.venues or ("",),
+        tuple(linked.desk.instruments) or _named(linked, 3),
+    ]
+    classes = []
+    for dimension, names in enumerate(universe):
+        by_mask: dict[int, str] = {}
+        for name in names:
+            by_mask.setdefault(linked.mask(dimension, name), name)
+        classes.append(by_mask)
+    lacking: dict[str, list[tuple[str, str]]] = {}
+    for account_mask, account in classes[0].items():
+        for strategy_mask in classes[1]:
+            for venue_mask in classes[2]:
+                for symbol_mask, symbol in classes[3].items():
+                    masks = (account_mask, strategy_mask, venue_mask, symbol_mask)
+                    enforced = {
+                        bound.gate.rule.name
+                        for bound in linked.bind_masks(masks)
+                        if bound.gate.mode == "enforce"
+                    }
+                    for name in MANDATORY:
+                        pair = (account, symbol)
+                        if name not in enforced and pair not in lacking.setdefault(name, []):
+                            lacking[name].append(pair)
+    first = linked.policies[0].document
+    return [
+        Diagnostic(
+            "E301",
+            f"mandatory gate `{name}` is missing for {_pairs(pairs)}",
+            first.key_span("spec", "gates"),
+            why="an order that lacks one of the eight mandatory gates would never be approved",
+            fix=f"add `- {{rule: {name}@1}}` to a policy whose scope holds them",
+        )
+        for name, pairs in lacking.items()
+        if pairs
+    ]
+
+
+def _named(linked: LinkedSet, dimension: int) -> tuple[str, ...]:
+    """Names that the scopes speak of, globs made into an example of themselves."""
+    names: list[str] = []
+    for policy in linked.policies:
+        included, _ = policy.scope.parts(dimension)
+        names.extend(glob.replace("*", "x").replace("?", "x") for glob in included if glob != "*")
+    return tuple(dict.fromkeys(names)) or ("any",)
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    shown = ", ".join(f"account `{account}` symbol `{symbol}`" for account, symbol in pairs[:3])
+    return shown + (f" and {len(pairs) - 3} more" if len(pairs) > 3 else "")

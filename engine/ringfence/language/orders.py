@@ -1,0 +1,182 @@
+"""What a decision is made from: the order, instruments, market data, books and controls.
+
+Sizes are exact decimals and become whole lots; prices are float64. A `Case` is everything one
+decision depends on, so that every backend can be asked the same question.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+__all__ = [
+    "KILL_STATES",
+    "Book",
+    "Case",
+    "Instrument",
+    "Market",
+    "OrderRequest",
+    "PastOrder",
+    "Position",
+    "WorkingOrder",
+    "to_decimal",
+    "whole_lots",
+]
+
+NAN = float("nan")
+KILL_STATES = ("active", "reducing", "halted")
+# Beyond this many lots float64 no longer holds every whole number.
+MAX_LOTS = 2**53
+
+
+def to_decimal(value: Any) -> Decimal | None:
+    """An exact decimal from text, int, float (by its shortest text) or Decimal; None if none."""
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value).strip().replace("_", ""))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def whole_lots(size: Decimal, lot_step: Decimal) -> int | None:
+    """`size` in lots; None where it is no whole number of them, or more than float64 can count."""
+    if not -MAX_LOTS <= size / lot_step <= MAX_LOTS:
+        return None
+    lots = int((size / lot_step).to_integral_value())
+    return lots if lots * lot_step == size else None
+
+
+@dataclass(slots=True)
+class OrderRequest:
+    """An order as asked.
+
+    Attributes:
+        side: `buy` or `sell`.
+        type: `limit`, `market`, `stop` or `stop_limit`.
+        size: In units of the base; text, Decimal, int or float.
+        price: Limit price (the trigger price of a stop); None for a market order.
+        timestamp: Nanoseconds since 1970 UTC, or None for 'now'.
+    """
+
+    account: str
+    symbol: str
+    side: str
+    size: Any
+    price: Any = None
+    type: str = "limit"
+    strategy: str = ""
+    venue: str = ""
+    reduce_only: bool = False
+    client_order_id: str = ""
+    timestamp: int | None = None
+
+
+@dataclass(slots=True)
+class Instrument:
+    """A symbol's trading rules; `fx` turns its quote currency into the policy set's currency."""
+
+    symbol: str
+    lot_step: Decimal = Decimal("0.00000001")
+    min_size: Decimal | None = None
+    max_size: Decimal | None = None
+    tick_size: Decimal | None = None
+    multiplier: float = 1.0
+    base: str = ""
+    quote: str = ""
+    min_notional: float = 0.0
+    full_close_exempt: bool = False
+    fx: float = 1.0
+
+    @property
+    def lot_multiplier(self) -> float:
+        """Money per lot and unit of price: lot step x multiplier x FX."""
+        return float(self.lot_step) * self.multiplier * self.fx
+
+
+@dataclass(slots=True)
+class Market:
+    """Market data of one symbol; NaN where a field is missing. `age` in seconds, negative ahead."""
+
+    bid: float = NAN
+    ask: float = NAN
+    last: float = NAN
+    mark: float = NAN
+    age: float = NAN
+    completeness: float = NAN
+    bid_depth: float = NAN
+    ask_depth: float = NAN
+    volume: float = NAN
+
+
+@dataclass(slots=True)
+class Position:
+    """A position: signed size, average entry price and mark (NaN: from market data)."""
+
+    size: Decimal
+    entry_price: float = NAN
+    mark: float = NAN
+
+
+@dataclass(slots=True)
+class WorkingOrder:
+    """An approved order with `size` still unfilled."""
+
+    order_id: str
+    symbol: str
+    side: str
+    size: Decimal
+    price: float = NAN
+
+
+@dataclass(slots=True)
+class PastOrder:
+    """An order that left earlier, for rates and duplicates; `age` in seconds before the order."""
+
+    account: str
+    symbol: str
+    side: str
+    size: Decimal
+    price: float
+    age: float
+    strategy: str = ""
+    venue: str = ""
+
+
+@dataclass(slots=True)
+class Book:
+    """State of one level's book, money in the policy set's currency; NaN where unknown.
+
+    `deposits` are net deposits since the day's reset. `peak_equity` is the equity at which the
+    present units would stand at the peak NAV, so that deposits move no drawdown.
+    """
+
+    equity: float = NAN
+    day_start_equity: float = NAN
+    day_start_balance: float = NAN
+    peak_equity: float = NAN
+    deposits: float = 0.0
+    positions: dict[str, Position] = field(default_factory=dict)
+    working: list[WorkingOrder] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Case:
+    """One question for a policy set.
+
+    `books` are keyed `firm`, `account/NAME`, `strategy/NAME`; `kill_switch` by those and
+    `venue/NAME`, `symbol/NAME`; `correlations` by the pair of symbols in sorted order, with the
+    number of observations behind each.
+    """
+
+    order: OrderRequest
+    clock_ns: int
+    instruments: Mapping[str, Instrument]
+    market: Mapping[str, Market]
+    books: Mapping[str, Book]
+    kill_switch: Mapping[str, str] = field(default_factory=dict)
+    correlations: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    recent_orders: tuple[PastOrder, ...] = ()

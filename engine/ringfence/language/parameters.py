@@ -1,0 +1,295 @@
+"""Rule parameters: Cerberus schemas with units, and the values that policies give them.
+
+`3%`, `250 bps`, `50_000 USD`, `5s`, `10/s` become typed numbers; whatever leaves room for doubt (a
+bare `3` for a ratio, money without a currency) is refused with the reading that was probably meant.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ringfence.language.units import (
+    COUNT,
+    DURATION,
+    MONEY,
+    PRICE,
+    QUANTITY,
+    RATIO,
+    Unit,
+    choice,
+    money_in,
+)
+
+__all__ = ["TYPES", "Money", "Parameter", "ParameterSet", "Value", "parse_duration", "parse_money"]
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in one currency."""
+
+    amount: float
+    currency: str
+
+    def __str__(self) -> str:
+        return f"{self.amount:,.15g} {self.currency}"
+
+
+TYPES = (
+    "money",
+    "quantity",
+    "price",
+    "ratio",
+    "multiple",
+    "count",
+    "duration",
+    "choice",
+    "choices",
+    "globs",
+)
+
+Value = float | Money | str | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A declared parameter: its type, whether it is a limit, what it defaults to."""
+
+    name: str
+    type: str
+    limit: bool = False
+    required: bool = False
+    default: Any = None
+    allowed: tuple[str, ...] = ()
+    window: str = ""
+    currency: str = ""
+    description: str = ""
+
+    @property
+    def unit(self) -> Unit:
+        """Unit of the parameter inside an expression."""
+        if self.type == "money" and self.currency:
+            return money_in(self.currency)
+        if self.type == "choice":
+            return choice(*self.allowed)
+        if self.type in ("choices", "globs"):
+            return Unit("list")
+        return _UNITS[self.type]
+
+
+_UNITS = {
+    "money": MONEY,
+    "quantity": QUANTITY,
+    "price": PRICE,
+    "ratio": RATIO,
+    "multiple": RATIO,
+    "count": COUNT,
+    "duration": DURATION,
+}
+
+
+class _BadValueError(ValueError):
+    """Why a value does not fit; shown as it is."""
+
+
+_NUMBER = r"[+-]?(?:\d[\d_]*(?:\.[\d_]+)?|\.\d[\d_]*)(?:[eE][+-]?\d{1,3})?"
+_DURATIONS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+}
+_PER = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _BadValueError(f"`{value}` is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise _BadValueError("the number is too large") from None
+    if number != number or number in (float("inf"), float("-inf")):
+        raise _BadValueError(f"`{value}` is not a finite number")
+    if number < 0:
+        raise _BadValueError(f"`{value}` is below zero")
+    return number
+
+
+def _from_text(text: str) -> float:
+    return _number(float(text.replace("_", "")))
+
+
+def _match(pattern: str, value: object) -> re.Match[str] | None:
+    return re.fullmatch(pattern, value.strip()) if isinstance(value, str) else None
+
+
+def parse_money(value: object) -> Money:
+    """Read `50_000 USD`; raises ValueError that says what is missing."""
+    if found := _match(rf"({_NUMBER})\s*([A-Z][A-Z0-9]{{1,9}})", value):
+        return Money(_from_text(found[1]), found[2])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise _BadValueError(f"`{value}` has no currency: write `{value} USD`")
+    if _match(_NUMBER, value):
+        raise _BadValueError(f"`{value}` has no currency: write `{value} USD`")
+    raise _BadValueError(f"`{value}` is not an amount of money: write `50_000 USD`")
+
+
+def parse_duration(value: object) -> float:
+    """Read `5s`, `250 ms`, `1h` into seconds; raises ValueError that says what is missing."""
+    if found := _match(rf"({_NUMBER})\s*([a-z]+)", value):
+        if found[2] in _DURATIONS:
+            return _from_text(found[1]) * _DURATIONS[found[2]]
+        raise _BadValueError(f"`{found[2]}` is no unit of time: use {', '.join(_DURATIONS)}")
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    raise _BadValueError(f"`{value}` has no unit of time: write `{value}s` or `{value}ms`")
+
+
+def _ratio(value: object) -> float:
+    if found := _match(rf"({_NUMBER})\s*(%|bps|bp)", value):
+        return _from_text(found[1]) / (100.0 if found[2] == "%" else 10_000.0)
+    if isinstance(value, str) and _match(_NUMBER, value):
+        value = float(value.replace("_", ""))
+    number = _number(value)
+    if number > 1 or (number == 1 and not isinstance(value, float)):
+        small = f"{number / 100:g}"
+        raise _BadValueError(
+            f"a bare `{number:g}` is not a ratio: write `{number:g}%` or `{small}`"
+            + (f" (or `{number * 100:g}%` if that is meant)" if number < 20 else "")
+        )
+    return number
+
+
+def _multiple(value: object) -> float:
+    if found := _match(rf"({_NUMBER})\s*x", value):
+        return _from_text(found[1])
+    if found := _match(rf"({_NUMBER})\s*%", value):
+        return _from_text(found[1]) / 100.0
+    return _from_text(str(value)) if _match(_NUMBER, value) else _number(value)
+
+
+def _plain(value: object) -> float:
+    return _from_text(str(value)) if _match(_NUMBER, value) else _number(value)
+
+
+def _count(value: object) -> float:
+    number = _plain(value)
+    if number != int(number):
+        raise _BadValueError(f"`{value}` is not a whole number")
+    return number
+
+
+def _names(value: object) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
+        raise _BadValueError("needs a list of names")
+    return tuple(values)
+
+
+_READ: dict[str, Callable[[object], Value]] = {
+    "money": parse_money,
+    "quantity": _plain,
+    "price": _plain,
+    "ratio": _ratio,
+    "multiple": _multiple,
+    "count": _count,
+    "duration": parse_duration,
+    "choices": _names,
+    "globs": _names,
+}
+
+
+class ParameterSet:
+    """The parameters of one rule, checked by Cerberus."""
+
+    def __init__(
+        self, parameters: Mapping[str, Parameter], default_limits: Mapping[str, Any]
+    ) -> None:
+        self.parameters = dict(parameters)
+        self.default_limits = dict(default_limits)
+
+    @cached_property
+    def _validator(self) -> Any:
+        from cerberus import Validator
+
+        return Validator(
+            {name: self._cerberus(each) for name, each in self.parameters.items()},
+            purge_readonly=False,
+            require_all=False,
+        )
+
+    def _cerberus(self, parameter: Parameter) -> dict[str, Any]:
+        """One parameter as a Cerberus rule: coercion reads the unit, `allowed` keeps the list."""
+        rule: dict[str, Any] = {"required": parameter.required, "nullable": False}
+        if parameter.type == "choice":
+            rule |= {"type": "string", "allowed": list(parameter.allowed)}
+        else:
+            rule["coerce"] = _READ[parameter.type]
+        if parameter.default is not None:
+            rule["default"] = parameter.default
+        return rule
+
+    def read(self, given: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
+        """Check and normalise the values that a policy gives.
+
+        Returns:
+            The typed values (defaults filled in; the rule's default limits where no limit is
+            given), and per parameter what is wrong with it.
+        """
+        values = self._expand_rates(given)
+        validator = self._validator
+        if not any(self.parameters[key].limit for key in values if key in self.parameters):
+            values = {**self.default_limits, **values}
+        if not validator.validate(values):
+            return {}, {key: _message(key, problems) for key, problems in validator.errors.items()}
+        wrong: dict[str, str] = {}
+        typed: dict[str, Value] = dict(validator.document)
+        for name, value in typed.items():
+            parameter = self.parameters[name]
+            if parameter.type == "choices":
+                outside = [each for each in _as_names(value) if each not in parameter.allowed]
+                if outside:
+                    allowed = ", ".join(parameter.allowed)
+                    wrong[name] = f"`{outside[0]}` is not one of {allowed}"
+                elif not value:
+                    wrong[name] = "the list is empty"
+        return typed, wrong
+
+    def _expand_rates(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """`10/s` for a count that has a window sets both."""
+        values = dict(given)
+        for name, value in given.items():
+            parameter = self.parameters.get(name)
+            if parameter is None or not parameter.window:
+                continue
+            if found := _match(rf"({_NUMBER})\s*/\s*({_NUMBER})?\s*([a-z]+)", value):
+                if found[3] in _PER:
+                    values[name] = found[1]
+                    seconds = _PER[found[3]] * float(found[2] or 1)
+                    values.setdefault(parameter.window, f"{seconds:g}s")
+        return values
+
+
+def _as_names(value: Value) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _message(name: str, problems: Any) -> str:
+    """Cerberus' own wording turned into ours."""
+    first = problems[0] if isinstance(problems, list) and problems else problems
+    text = str(first)
+    if text == "required field":
+        return f"`{name}` is required"
+    if "could not be coerced" in text:
+        prefix = f"field '{name}' cannot be coerced: "
+        return text.removeprefix(prefix)
+    if ": " in text and text.startswith("field "):
+        return text.split(": ", 1)[1]
+    return text
