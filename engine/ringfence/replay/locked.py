@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
+from ringfence.errors import InputError
 from ringfence.replay.sql_check import text_literal
 
 __all__ = ["locked_database"]
@@ -33,6 +35,9 @@ def locked_database(
         directories: Directories whose files may be read.
         threads: Threads that queries may use.
         memory_mb: What the database may hold in memory before it spills, in MiB.
+
+    Raises:
+        InputError: a query inside failed for want of memory or disk, or in a way that no one expected.
     """
     connection = duckdb.connect(
         config={
@@ -58,6 +63,12 @@ def locked_database(
         ):
             connection.execute(f"SET {setting}={value}")
         yield connection
+    except (duckdb.Error, pa.ArrowException) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        raise InputError(
+            f"the source could not be prepared: {reason}",
+            f"give it more memory or disk ({scratch} is where it spills)",
+        ) from error
     finally:
         connection.close()
 

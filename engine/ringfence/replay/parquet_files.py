@@ -87,6 +87,8 @@ def canonical_layout(kind: str, files: Sequence[str]) -> Layout | None:
                 return None
         elif not _fits(column.kind, schema.field(columns[column.name]).type):
             return None
+    if "end_ts" in columns and not _same_type(schema, columns["ts"], columns["end_ts"]):
+        return None
     words = tuple(columns[c.name] for c in KINDS[kind] if c.kind in _WORDS and c.name in columns)
     used = set(columns.values())
     layout = Layout(tuple(files), columns, rows, words)
@@ -96,6 +98,10 @@ def canonical_layout(kind: str, files: Sequence[str]) -> Layout | None:
     stamp = schema.field(columns["ts"]).type if "ts" in columns else None
     layout.naive_times = stamp is not None and pa.types.is_timestamp(stamp) and stamp.tz is None
     return layout
+
+
+def _same_type(schema: pa.Schema, one: str, other: str) -> bool:
+    return bool(schema.field(one).type.equals(schema.field(other).type))
 
 
 def _fits(kind: str, typed: pa.DataType) -> bool:

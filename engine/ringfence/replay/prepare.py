@@ -20,6 +20,8 @@ from ringfence.replay.rejects import Reject, Rejects
 from ringfence.replay.section_sql import run, union_sql
 from ringfence.replay.sql_check import quoted, text_literal
 
+# `nosec B608`: the SQL is put together from our own words, quoted names, and expressions that
+# `sql_check` wrote; nothing else from outside gets in, and the database is locked.
 __all__ = ["Preparation", "Prepared", "write_sorted"]
 
 _GROUP_ROWS = 1 << 18
@@ -99,7 +101,8 @@ class Preparation:
             memory_mb=self.memory_mb,
         ) as database:
             union = union_sql(database, kind, source, mapping, [])
-            found = run(database, f"SELECT count(*), min(ts), max(ts) FROM ({union})", source)[0]
+            query = f"SELECT count(*), min(ts), max(ts) FROM ({union})"  # nosec B608
+            found = run(database, query, source)[0]
         rows, first, last = (int(str(value or 0)) for value in found)
         return rows, first, last
 
@@ -125,17 +128,18 @@ def _count_rejects(
 ) -> None:
     table = f"read_parquet({text_literal(str(staged))})"
     has_id = with_ids and "order_id" in {
-        str(row[0]) for row in database.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()
+        str(row[0])
+        for row in database.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()  # nosec B608
     }
     counts = database.execute(
-        f"SELECT reason, count(*) FROM {table} WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"
+        f"SELECT reason, count(*) FROM {table} WHERE reason IS NOT NULL GROUP BY reason ORDER BY reason"  # nosec B608
     ).fetchall()
     for reason, count in counts:
         if reason == LEFT_OUT:
             result.left_out += int(count)
             continue
         examples = database.execute(
-            f"SELECT row, {'order_id' if has_id else 'NULL'}, detail FROM {table} WHERE reason = ? "
+            f"SELECT row, {'order_id' if has_id else 'NULL'}, detail FROM {table} WHERE reason = ? "  # nosec B608
             f"ORDER BY row, part LIMIT {result.rejects.limit}",
             [reason],
         ).fetchall()
@@ -147,7 +151,7 @@ def _count_rejects(
     if result.left_out:
         result.assumptions.append(f"{result.left_out:,} rows left out by the mapping's `where`")
     units = database.execute(
-        f"SELECT DISTINCT unit FROM {table} WHERE unit > 0 AND reason IS NULL ORDER BY unit"
+        f"SELECT DISTINCT unit FROM {table} WHERE unit > 0 AND reason IS NULL ORDER BY unit"  # nosec B608
     ).fetchall()
     if units:
         names = " and ".join(UNITS[int(unit[0])] for unit in units)
@@ -160,14 +164,14 @@ def _reject_duplicates(
     """Keep the first order of each id: a table `repeated` of (row, part) names the others."""
     table = f"read_parquet({text_literal(str(staged))})"
     database.execute(
-        f"CREATE TEMP TABLE repeated AS WITH often AS (SELECT order_id FROM {table} WHERE reason IS NULL "
+        f"CREATE TEMP TABLE repeated AS WITH often AS (SELECT order_id FROM {table} WHERE reason IS NULL "  # nosec B608
         f"GROUP BY order_id HAVING count(*) > 1), ranked AS (SELECT row, part, order_id, row_number() OVER "
         f"(PARTITION BY order_id ORDER BY {order}) AS place FROM {table} SEMI JOIN often "
         f"USING (order_id) WHERE reason IS NULL) SELECT row, part, order_id FROM ranked WHERE place > 1"
     )
     counted = database.execute("SELECT count(*) FROM repeated").fetchone()
     examples = database.execute(
-        f"SELECT row, order_id FROM repeated ORDER BY row, part LIMIT {result.rejects.limit}"
+        f"SELECT row, order_id FROM repeated ORDER BY row, part LIMIT {result.rejects.limit}"  # nosec B608
     ).fetchall()
     reason = "duplicate order id"
     result.rejects.add(
@@ -187,7 +191,7 @@ def _sort(
     once = " ANTI JOIN repeated USING (row, part)" if repeated else ""
     items = ", ".join(quoted(name) for name in names)
     query = (
-        f"SELECT {items} FROM read_parquet({text_literal(str(staged))}){once} "
+        f"SELECT {items} FROM read_parquet({text_literal(str(staged))}){once} "  # nosec B608
         f"WHERE reason IS NULL ORDER BY {order}"
     )
     result.rows = write_sorted(database, query, result.path)

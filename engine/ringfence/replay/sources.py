@@ -184,8 +184,10 @@ def open_fills(
     src: str, *, orders: str, mapping: str | Mapping | None = None, **options: Any
 ) -> FillStream:
     """Open the fills of `orders`; other `options` as in `open_inputs`."""
-    stream = open_inputs(orders, fills=src, mapping=mapping, **options).fills
-    assert stream is not None
+    opener, _ = _single(options)
+    stream = opener.orders(orders, src, _mapping(mapping), None)[1]
+    if stream is None:
+        raise InputError("no fills were given", "name a source of fills")
     return stream
 
 

@@ -110,8 +110,7 @@ class SqlChecker:
         for one in inner:
             _check_node(one, aggregates)
         _check_growth(inner)
-        written = self._written(serialized)
-        return written.removeprefix("SELECT ")
+        return self._written(serialized).removeprefix("SELECT ")
 
     def select(self, text: str) -> tuple[str, dict[str, Any]]:
         """Return `text`, a read-only SELECT, as safe SQL, with its tree.
@@ -137,6 +136,8 @@ class SqlChecker:
         return self._written(serialized), tree
 
     def _parse(self, sql: str, offset: int = 0) -> tuple[dict[str, Any], str]:
+        if "\0" in sql:
+            raise RefusedSqlError("the SQL holds a zero byte", "remove it")
         try:
             row = self._connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
             serialized = str(row[0]) if row else ""
@@ -161,6 +162,17 @@ class SqlChecker:
         return tree, serialized
 
     def _written(self, serialized: str) -> str:
+        """The SQL of a tree; it must itself be read as a tree that is written the same way."""
+        written = self._write(serialized)
+        try:
+            again = self._write(self._parse(written)[1])
+        except RefusedSqlError:
+            again = ""
+        if again != written:
+            raise RefusedSqlError("the SQL cannot be written out again", "make it simpler")
+        return written
+
+    def _write(self, serialized: str) -> str:
         try:
             row = self._connection.execute(
                 "SELECT json_deserialize_sql(?)", [serialized]

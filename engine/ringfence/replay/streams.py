@@ -131,7 +131,7 @@ class OrderStream(_Stream[OrderBatch]):
         }
 
     def __iter__(self) -> Iterator[OrderBatch]:
-        decode = _OrderDecoder(self._tables)
+        decode = _OrderDecoder(self._tables, direct=self.direct)
         start = 0
         latest = NO_TIME
         for columns, rows in self._columns():
@@ -147,7 +147,7 @@ class OrderStream(_Stream[OrderBatch]):
 class _OrderDecoder:
     """Decodes batches of one reading, and knows which rows cannot be replayed."""
 
-    def __init__(self, tables: dict[str, NameTable]) -> None:
+    def __init__(self, tables: dict[str, NameTable], *, direct: bool) -> None:
         self._tables = tables
         required = ("account", "symbol")
         self._names = {
@@ -155,8 +155,8 @@ class _OrderDecoder:
         }
         self._side = WordDecoder(SIDE_WORDS, signs=True)
         self._type = WordDecoder(TYPE_WORDS, missing=_UNSAID)
-        self._ts = TimeDecoder()
-        self._end = TimeDecoder()
+        # One decoder for both: they are written in one unit.
+        self._time = TimeDecoder() if direct else whole_numbers
 
     def __call__(self, columns: dict[str, pa.Array], rows: Times, start: int) -> OrderBatch:
         count = len(rows)
@@ -174,11 +174,12 @@ class _OrderDecoder:
         unsaid = kinds == _UNSAID
         if unsaid.any():
             kinds = np.where(unsaid, np.isnan(price), kinds).astype(np.int8)
-        end = self._end(columns["end_ts"]) if "end_ts" in columns else np.zeros(count, np.int64)
+        ts = self._time(columns["ts"])
+        end = self._time(columns["end_ts"]) if "end_ts" in columns else np.zeros(count, np.int64)
         end[end == NO_TIME] = 0
         return OrderBatch(
             start=start,
-            ts=self._ts(columns["ts"]),
+            ts=ts,
             order_id=columns["order_id"] if "order_id" in columns else _row_ids(rows),
             account=codes["account"],
             strategy=codes["strategy"],
@@ -250,7 +251,7 @@ class MarkStream(_Stream[MarkBatch]):
 
     def __iter__(self) -> Iterator[MarkBatch]:
         decode_symbol = NameDecoder(self.symbols, required=True)
-        decode_time = TimeDecoder()
+        decode_time = TimeDecoder() if self.direct else whole_numbers
         start = 0
         latest = NO_TIME
         for columns, rows in self._columns():
