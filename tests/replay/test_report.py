@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import jsonschema
+import matplotlib
 import pytest
 
 from replay.sample_summaries import INJECTION, SAMPLES, everyday, one_bucket
@@ -143,6 +144,13 @@ def test_data_for_the_script_is_json_and_matches_the_buckets(pages, name):
 
 def test_same_summary_gives_the_same_bytes():
     assert render_html(everyday()) == render_html(everyday())
+
+
+def test_settings_of_matplotlib_on_this_machine_change_nothing():
+    expected = render_html(everyday())
+
+    with matplotlib.rc_context({"font.size": 30, "axes.grid": True, "svg.fonttype": "path"}):
+        assert render_html(everyday()) == expected
 
 
 def test_first_screen_says_stake_gates_limits_and_orders(pages):

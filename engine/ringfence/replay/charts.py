@@ -6,6 +6,7 @@ the same bytes. matplotlib is imported only when something is drawn.
 
 import io
 import itertools
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -229,11 +230,16 @@ class _Canvas:
         self.rows = rows
 
     def __enter__(self) -> "_Canvas":
+        # It warns of a home that cannot be written, and does without.
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
         import matplotlib
         from matplotlib.figure import Figure
 
-        self._settings = matplotlib.rc_context(_settings())
+        self._settings = matplotlib.rc_context()
         self._settings.__enter__()
+        # Whatever a matplotlibrc on this machine says, the drawing is the same.
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_settings())
         width, height = self.frame.width, self.frame.height
         self.figure: Figure = Figure(figsize=(width / 72, height / 72), dpi=72)
         inner = (height - _TOP - _BOTTOM - _GAP * (self.rows - 1)) / self.rows
