@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ringfence.errors import PolicyError
     from ringfence.language.decision import RiskDecision
-    from ringfence.language.linking import PolicySet
+    from ringfence.runtime.policy_set import PolicySet
     from ringfence.language.orders import OrderRequest
 
 __version__ = "0.1.0"
@@ -20,7 +20,7 @@ __all__ = ["OrderRequest", "PolicyError", "PolicySet", "RiskDecision", "__versio
 _HOME = {
     "OrderRequest": "ringfence.language.orders",
     "PolicyError": "ringfence.errors",
-    "PolicySet": "ringfence.language.linking",
+    "PolicySet": "ringfence.runtime.policy_set",
     "RiskDecision": "ringfence.language.decision",
 }
 

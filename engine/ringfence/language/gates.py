@@ -10,7 +10,7 @@ from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Rule
 from ringfence.language.scopes import Scope
 from ringfence.language.source import Document
-from ringfence.language.suggest import did_you_mean
+from ringfence.language.suggest import suggestion
 
 __all__ = ["ALWAYS", "Gate", "LimitRow", "Policy", "canonical_value", "read_policy", "to_ns"]
 
@@ -234,7 +234,7 @@ def _rule_of(
                 "E214",
                 f"unknown rule `{name}`",
                 document.span(*at, "rule"),
-                fix=did_you_mean(name, known).strip(", ") or "`ringfence rules` lists the rules there are",
+                fix=suggestion(name, known) or "`ringfence rules` lists the rules there are",
             )
         )
     return None
@@ -256,7 +256,7 @@ def _read_row(
                     f"`{rule.name}` has no parameter `{name}`",
                     document.key_span(*at, name),
                     why=f"its parameters are {', '.join(rule.parameters.parameters) or 'none'}",
-                    fix=did_you_mean(name, rule.parameters.parameters).strip(", ") or "remove it",
+                    fix=suggestion(name, rule.parameters.parameters) or "remove it",
                 )
             )
             continue

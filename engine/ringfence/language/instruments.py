@@ -1,5 +1,6 @@
 """`kind: Instruments`: symbols with their trading rules, FX rates, and who may trade."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -56,7 +57,7 @@ class Desk:
         }
 
 
-def convert(fx: dict[tuple[str, str], float], source: str, target: str) -> float | None:
+def convert(fx: Mapping[tuple[str, str], float], source: str, target: str) -> float | None:
     """Rate from `source` to `target`: declared, or the inverse of a declared one; None without."""
     if source == target or not source or not target:
         return 1.0

@@ -180,3 +180,4 @@ class Case:
     kill_switch: Mapping[str, str] = field(default_factory=dict)
     correlations: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     recent_orders: tuple[PastOrder, ...] = ()
+    fx: Mapping[tuple[str, str], float] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ringfence.errors import Diagnostic, Span
 from ringfence.language import ir
 from ringfence.language.fields import FIELDS
-from ringfence.language.suggest import did_you_mean
+from ringfence.language.suggest import suggestion
 from ringfence.language.units import BOOLEAN, NUMBER, Unit, UnitMismatchError
 
 __all__ = ["MAX_LENGTH", "parse_expression"]
@@ -144,7 +144,7 @@ class _Reader:
             "E204",
             node,
             f"unknown name `{name}`",
-            did_you_mean(name, known).strip(", ") or "`ringfence fields` lists the names there are",
+            suggestion(name, known) or "`ringfence fields` lists the names there are",
         )
 
     def _unary(self, node: ast.UnaryOp, span: Span | None) -> ir.Node:
@@ -194,7 +194,7 @@ class _Reader:
                 "E204",
                 node,
                 f"`{text}` is not {unit}",
-                did_you_mean(text, unit.choices).strip(", ") or f"use {unit}",
+                suggestion(text, unit.choices) or f"use {unit}",
             )
         return ir.Choice(text, unit, span=self.place(node))
 

@@ -1,0 +1,319 @@
+"""One decision: every gate on the order as asked, a smaller size where gates reduce, every gate again."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ringfence.backends.reference.books import BookState, build_book
+from ringfence.backends.reference.inputs import Inputs, Ticket
+from ringfence.backends.reference.interpreter import evaluate
+from ringfence.backends.reference.numbers import at_most
+from ringfence.backends.reference.validity import Refusal, read_ticket
+from ringfence.backends.reference.wording import denial
+from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.language.gates import LimitRow
+from ringfence.language.instruments import convert
+from ringfence.language.linking import MANDATORY, Bound, LinkedSet
+from ringfence.language.orders import Case
+from ringfence.language.parameters import Money, Value
+from ringfence.language.rules import Check
+
+__all__ = ["decide"]
+
+NAN = float("nan")
+
+
+@dataclass(slots=True)
+class _Finding:
+    """A gate at one size: its outcome and its closest check."""
+
+    outcome: Outcome
+    check: str = ""
+    measure: float = NAN
+    limit: float = NAN
+    unit: str = ""
+    reason: str = ""
+
+
+class _Gate:
+    """A bound gate with the limits in force, ready to be asked at any size."""
+
+    def __init__(self, bound: Bound, row: LimitRow, inputs: Inputs, linked: LinkedSet) -> None:
+        self.gate, self.row, self.inputs = bound.gate, row, inputs
+        self.params = {name: _plain(value, linked) for name, value in row.values.items()}
+        self.numeric = {
+            name: self._number(name, value) for name, value in self.params.items()
+        }
+
+    def _number(self, name: str, value: Any) -> float:
+        if isinstance(value, str):
+            return float(self.gate.rule.parameters.parameters[name].allowed.index(value))
+        return float(value) if isinstance(value, int | float) else NAN
+
+    def at(self, lots: int) -> _Finding:
+        """What the gate finds at a size in lots."""
+        self.inputs.lots = lots
+        if self.gate.applies_to == "risk_increasing" and self.inputs.risk_reducing:
+            return _Finding(Outcome.EXEMPT, reason="the order only reduces risk")
+        given = self.row.values
+        checks = [
+            check for check in self.gate.rule.checks if all(name in given for name in check.when)
+        ]
+        if not checks:
+            return _Finding(Outcome.UNKNOWN, reason="no limit is set")
+        findings = [self._check(check) for check in checks]
+        return max(findings, key=_closeness)
+
+    def _check(self, check: Check) -> _Finding:
+        def read(name: str) -> float:
+            return self.inputs.read(name, self.params)
+
+        measure = evaluate(check.measure, read, self.numeric)
+        limit = evaluate(check.limit, read, self.numeric)
+        left, right = (measure, limit) if check.compare == "<=" else (limit, measure)
+        holds = at_most(left, right)
+        outcome = Outcome.UNKNOWN if math.isnan(holds) else Outcome.PASS if holds else Outcome.BREACH
+        unit = check.limit.unit if check.measure.unit.kind == "number" else check.measure.unit
+        margin_blind = "" if outcome is not Outcome.UNKNOWN else "an input is missing or stale"
+        return _Finding(outcome, check.name, measure, limit, unit.kind, margin_blind)
+
+    def headroom(self, asked: int) -> int:
+        """The largest size in lots, at most what is asked, that passes; by bisection.
+
+        The measure only rises with the size (the language checks it), so sizes that pass end at
+        one boundary.
+        """
+        low, high = 0, asked
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.at(middle).outcome in (Outcome.PASS, Outcome.EXEMPT):
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+
+def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> Decision:
+    """Decide one order.
+
+    Args:
+        linked: The policy set.
+        case: The order and everything the decision depends on.
+        check_mandatory: Refuse an order that lacks a mandatory gate (off for lone test policies).
+
+    Returns:
+        The decision, with one result for every gate that binds the order.
+    """
+    order = case.order
+    bounds = linked.bind(order.account, order.strategy, order.venue, order.symbol)
+    ticket, refusal = read_ticket(case, linked)
+    if refusal is None and ticket is not None:
+        refusal = _not_covered(bounds, check_mandatory)
+    if ticket is None:
+        assert refusal is not None  # noqa: S101  read_ticket gives the one or the other
+        return _refuse(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
+    gates = _gates(linked, case, bounds, ticket)
+    account = Inputs(case, ticket, "account", _book(case, "account"), math.inf, ticket.lots)
+    if refusal is None and ticket.reduce_only and not account.risk_reducing:
+        refusal = Refusal(
+            "REDUCE_ONLY_UNTRUE",
+            "the order carries the reduce-only flag, but would not only reduce the position",
+        )
+    first = [gate.at(ticket.lots) for gate in gates]
+    results, allowed = _results(gates, first, ticket)
+    if refusal is not None:
+        return _refuse(linked, refusal, results)
+    blocking = [
+        result
+        for result in results
+        if result.mode == "enforce" and result.outcome in (Outcome.BREACH, Outcome.UNKNOWN)
+    ]
+    if blocking:
+        return _deny(linked, blocking[0], results, ticket)
+    if allowed == ticket.lots:
+        size = ticket.lots * ticket.instrument.lot_step
+        return Decision(RiskDecision.APPROVE, "", size, "", tuple(results), linked.sha256)
+    return _reduce(linked, gates, results, ticket, allowed)
+
+
+def _book(case: Case, level: str) -> BookState | None:
+    name = getattr(case.order, level, "")
+    book = case.books.get("firm" if level == "firm" else f"{level}/{name}")
+    return build_book(book, case) if book is not None else None
+
+
+def _gates(
+    linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket
+) -> list[_Gate]:
+    rows = [bound.row_at(case.clock_ns) for bound in bounds]
+    fresh = [
+        float(row.values[bound.gate.rule.freshness])  # type: ignore[arg-type]  # a duration
+        for bound, row in zip(bounds, rows, strict=True)
+        if bound.gate.rule.freshness in row.values
+    ]
+    max_age = min(fresh, default=math.inf)
+    books = {level: _book(case, level) for level in ("account", "strategy", "firm")}
+    return [
+        _Gate(
+            bound,
+            row,
+            Inputs(case, ticket, bound.gate.level, books[bound.gate.level], max_age),
+            linked,
+        )
+        for bound, row in zip(bounds, rows, strict=True)
+    ]
+
+
+def _results(
+    gates: Sequence[_Gate], findings: Sequence[_Finding], ticket: Ticket
+) -> tuple[list[GateResult], int]:
+    """Each gate's result at the size asked, and the smallest headroom of those that reduce."""
+    results, allowed = [], ticket.lots
+    for gate, finding in zip(gates, findings, strict=True):
+        headroom: Decimal | None = None
+        outcome = finding.outcome
+        if outcome is Outcome.BREACH and gate.gate.on_breach == "reduce":
+            lots = gate.headroom(ticket.lots)
+            headroom = lots * ticket.instrument.lot_step
+            if lots > 0:
+                outcome = Outcome.REDUCE
+                if gate.gate.mode == "enforce":
+                    allowed = min(allowed, lots)
+        results.append(_result(gate, finding, outcome, headroom))
+    return results, allowed
+
+
+def _reduce(
+    linked: LinkedSet,
+    gates: Sequence[_Gate],
+    results: list[GateResult],
+    ticket: Ticket,
+    lots: int,
+) -> Decision:
+    instrument = ticket.instrument
+    size = lots * instrument.lot_step
+    cause = min(
+        (
+            each
+            for each in results
+            if each.outcome is Outcome.REDUCE and each.mode == "enforce"
+        ),
+        key=lambda each: each.headroom or Decimal(0),
+    )
+    notional = float(size) * ticket.valuation_price * instrument.multiplier
+    if size < (instrument.min_size or instrument.lot_step):
+        least = f"{size} is below the minimum size {instrument.min_size}"
+        return _deny(linked, cause, results, ticket, f"headroom={least}")
+    if not notional >= instrument.min_notional:
+        least = f"{notional:,.10g} is below the minimum notional {instrument.min_notional:,.10g}"
+        return _deny(linked, cause, results, ticket, f"headroom={least}")
+    for gate in gates:
+        again = gate.at(lots)
+        if gate.gate.mode == "enforce" and again.outcome not in (Outcome.PASS, Outcome.EXEMPT):
+            failed = _result(gate, again, again.outcome, None)
+            return _deny(linked, failed, results, ticket, f"at the reduced size {size}")
+    reason = denial(cause, linked.currency) + f" size={size}"
+    code = _code(linked, cause)
+    return Decision(RiskDecision.REDUCE_SIZE, reason, size, code, tuple(results), linked.sha256)
+
+
+def _result(
+    gate: _Gate, finding: _Finding, outcome: Outcome, headroom: Decimal | None
+) -> GateResult:
+    return GateResult(
+        gate=gate.gate.name,
+        rule=gate.gate.rule.key,
+        policy=gate.gate.policy.label,
+        level=gate.gate.level,
+        mode=gate.gate.mode,
+        outcome=outcome,
+        check=finding.check,
+        measure=finding.measure,
+        limit=finding.limit,
+        margin=finding.limit - finding.measure,
+        unit=finding.unit,
+        headroom=headroom,
+        reason=finding.reason,
+        source=gate.row.span,
+    )
+
+
+def _not_evaluated(bound: Bound, case: Case) -> GateResult:
+    gate, row = bound.gate, bound.row_at(case.clock_ns)
+    return GateResult(
+        gate=gate.name,
+        rule=gate.rule.key,
+        policy=gate.policy.label,
+        level=gate.level,
+        mode=gate.mode,
+        outcome=Outcome.UNKNOWN,
+        check="",
+        measure=NAN,
+        limit=NAN,
+        margin=NAN,
+        unit="",
+        headroom=None,
+        reason="the order is not valid",
+        source=row.span,
+    )
+
+
+def _not_covered(bounds: Sequence[Bound], check_mandatory: bool) -> Refusal | None:
+    if not bounds:
+        return Refusal("NO_POLICY", "no policy covers this order")
+    if not check_mandatory:
+        return None
+    enforced = {bound.gate.rule.name for bound in bounds if bound.gate.mode == "enforce"}
+    lacking = [name for name in MANDATORY if name not in enforced]
+    if lacking:
+        return Refusal(
+            "MANDATORY_GATE_MISSING", f"no enforced gate `{lacking[0]}` covers this order"
+        )
+    return None
+
+
+def _deny(
+    linked: LinkedSet,
+    cause: GateResult,
+    results: Sequence[GateResult],
+    ticket: Ticket,
+    note: str = "",
+) -> Decision:
+    reason = denial(cause, linked.currency) + (f" {note}" if note else "")
+    zero = 0 * ticket.instrument.lot_step
+    code = _code(linked, cause)
+    return Decision(RiskDecision.REJECT, reason, zero, code, tuple(results), linked.sha256)
+
+
+def _refuse(linked: LinkedSet, refusal: Refusal, results: Sequence[GateResult]) -> Decision:
+    return Decision(
+        RiskDecision.REJECT,
+        f"{refusal.code} {refusal.message}",
+        Decimal(0),
+        refusal.code,
+        tuple(results),
+        linked.sha256,
+    )
+
+
+def _code(linked: LinkedSet, cause: GateResult) -> str:
+    return next((rule.code for rule in linked.rules if rule.key == cause.rule), "")
+
+
+def _plain(value: Value, linked: LinkedSet) -> Any:
+    """A parameter's value; money in the policy set's currency."""
+    if isinstance(value, Money):
+        rate = convert(linked.desk.fx, value.currency, linked.currency)
+        return NAN if rate is None else value.amount * rate
+    return value
+
+
+def _closeness(finding: _Finding) -> tuple[int, float]:
+    """Orders a gate's checks: unknown before breach before the one nearest its limit."""
+    rank = {Outcome.UNKNOWN: 2, Outcome.BREACH: 1}.get(finding.outcome, 0)
+    if finding.limit > 0 and math.isfinite(finding.measure):
+        return rank, finding.measure / finding.limit
+    return rank, 0.0
+

@@ -1,0 +1,72 @@
+"""Is the order one that can be judged at all? What never skips: size, side, type, price, instrument."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ringfence.backends.reference.inputs import Ticket, valuation_price
+from ringfence.language.fields import ORDER_TYPES
+from ringfence.language.instruments import convert
+from ringfence.language.linking import LinkedSet
+from ringfence.language.orders import Case, Market, to_decimal, whole_lots
+
+__all__ = ["Refusal", "read_ticket"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an order is refused before, or whatever, its gates say."""
+
+    code: str
+    message: str
+
+
+def read_ticket(case: Case, linked: LinkedSet) -> tuple[Ticket | None, Refusal | None]:
+    """Read the order; without a ticket the gates cannot be asked."""
+    order = case.order
+    instrument = case.instruments.get(order.symbol)
+    if instrument is None:
+        return None, Refusal("UNKNOWN_INSTRUMENT", f"`{order.symbol}` is no known instrument")
+    if order.side not in ("buy", "sell"):
+        return None, Refusal("INVALID_SIDE", f"side `{order.side}` is neither buy nor sell")
+    if order.type not in ORDER_TYPES:
+        return None, Refusal("INVALID_TYPE", f"order type `{order.type}` is not supported")
+    size = to_decimal(order.size)
+    if size is None or size <= 0:
+        return None, Refusal("INVALID_SIZE", f"size `{order.size}` is not a number above zero")
+    lots = whole_lots(size, instrument.lot_step)
+    if lots is None:
+        return None, Refusal(
+            "SIZE_OFF_STEP",
+            f"size {size} is no multiple of the lot step {instrument.lot_step}",
+        )
+    rate = convert({**linked.desk.fx, **case.fx}, instrument.quote, linked.currency)
+    if rate is None:
+        return None, Refusal(
+            "NO_FX_RATE", f"no FX rate between {instrument.quote} and {linked.currency}"
+        )
+    instrument = replace(instrument, fx=rate)
+    market = case.market.get(order.symbol) or Market()
+    side = 1 if order.side == "buy" else -1
+    price = _price(order.price)
+    value = valuation_price(side, order.type, price, market)
+    ticket = Ticket(
+        side, lots, order.type, price, value, bool(order.reduce_only), instrument, market
+    )
+    return ticket, _price_refusal(order.price, order.type, price, value)
+
+
+def _price_refusal(given: Any, order_type: str, price: float, value: float) -> Refusal | None:
+    wanted = given is not None or order_type != "market"
+    if wanted and not (math.isfinite(price) and price > 0):
+        return Refusal("INVALID_PRICE", f"price `{given}` is not a number above zero")
+    if not (math.isfinite(value) and value > 0):
+        return Refusal("NO_PRICE", "there is no price to value the order at")
+    return None
+
+
+def _price(given: Any) -> float:
+    if isinstance(given, float):
+        return given
+    number = to_decimal(given)
+    return float(number) if number is not None else float("nan")

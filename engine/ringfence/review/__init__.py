@@ -1,0 +1,1 @@
+"""What stands between a changed policy and its use: tests of policies and rules."""

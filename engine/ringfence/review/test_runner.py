@@ -1,0 +1,161 @@
+"""Runs policy tests, and the cases inside rules, and says what differs from what was expected."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ringfence.backends.reference import decide
+from ringfence.errors import Diagnostic, PolicyError, Span
+from ringfence.language.decision import Decision
+from ringfence.language.linking import LinkedSet, link
+from ringfence.language.orders import to_decimal
+from ringfence.language.policy_tests import merge, read_case
+from ringfence.language.rules import Rule
+from ringfence.language.source import Document, Key, load
+
+__all__ = ["CaseResult", "run_file", "run_rule_cases"]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One case: what was asked, and each way in which the answer differs."""
+
+    name: str
+    span: Span
+    passed: bool
+    problems: list[str]
+    decision: Decision | None
+    given: Mapping[str, Any] = field(repr=False)
+    expected: Mapping[str, Any] = field(repr=False)
+
+
+def run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
+    """Run a `kind: PolicyTest` document, already checked against its schema.
+
+    Args:
+        document: The test file.
+        linked: The policy set under test; a file with a `policy:` of its own uses that alone.
+
+    Raises:
+        PolicyError: the file's own policy does not link, or it has none and no set is given.
+    """
+    data = document.data
+    own = data.get("policy")
+    under_test = _own_set(document, own) if own is not None else linked
+    if under_test is None:
+        raise PolicyError(
+            [
+                Diagnostic(
+                    "E305",
+                    "the test names no policy",
+                    document.key_span("cases"),
+                    fix="add `policy:` with gates, or run with `--policies DIR`",
+                )
+            ]
+        )
+    defaults = data.get("defaults") or {}
+    return [
+        _run(case, defaults, under_test, document.span("cases", index), own is None)
+        for index, case in enumerate(data["cases"])
+    ]
+
+
+def run_rule_cases(rule: Rule) -> list[CaseResult]:
+    """Run the cases of a rule, each against a policy that binds this rule alone."""
+    document = rule.document
+    spec = document.data["spec"]
+    defaults = spec.get("case_defaults") or {}
+    results = []
+    for index, case in enumerate(spec.get("cases") or ()):
+        limits = merge(defaults.get("limits") or {}, case.get("limits") or {})
+        alone = _Part(
+            document,
+            {"gates": [{"rule": f"{rule.name}@{'.'.join(map(str, rule.version))}", "limits": limits}]},
+            ("spec", "cases", index),
+        )
+        linked = link([alone], check_mandatory=False)
+        span = document.span("spec", "cases", index)
+        results.append(_run(case, defaults, linked, span, False))
+    return results
+
+
+class _Part(Document):
+    """A policy that stands inside another document; findings point at where it stands."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, whole: Document, spec: Mapping[str, Any], at: tuple[Key, ...]) -> None:
+        root = load("{}", whole.path)
+        super().__init__(whole.source, {}, root._root, whole.has_nonfinite)
+        self._root = whole._root
+        self._at = at
+        self.data = {
+            "apiVersion": "ringfence/v1",
+            "kind": "Policy",
+            "metadata": {
+                "name": "test",
+                "version": "0.0.0",
+                "owner": "test",
+                "description": "A policy inside a test.",
+            },
+            "spec": dict(spec),
+        }
+
+    def span(self, *keys: Key) -> Span:
+        return super().span(*self._at, *keys[1:])
+
+    def key_span(self, *keys: Key) -> Span:
+        return super().key_span(*self._at, *keys[1:])
+
+
+def _own_set(document: Document, policy: Mapping[str, Any]) -> LinkedSet:
+    return link([_Part(document, policy, ("policy",))], check_mandatory=False)
+
+
+def _run(
+    case: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    linked: LinkedSet,
+    span: Span,
+    check_mandatory: bool,
+) -> CaseResult:
+    given = merge(defaults.get("given") or {}, case.get("given") or {})
+    when = merge(defaults.get("when") or {}, case.get("when") or {})
+    expected = case["then"]
+    name = str(case["name"])
+    whole = {"given": given, "when": when}
+    try:
+        decision = decide(
+            linked, read_case(given, when, linked, span), check_mandatory=check_mandatory
+        )
+    except PolicyError as error:
+        problems = [each.message for each in error.diagnostics]
+        return CaseResult(name, span, False, problems, None, whole, expected)
+    problems = _differences(expected, decision)
+    return CaseResult(name, span, not problems, problems, decision, whole, expected)
+
+
+def _differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:
+    problems = []
+    if decision.decision != expected["decision"]:
+        why = f" ({decision.reason})" if decision.reason else ""
+        problems.append(f"expected {expected['decision']}, got {decision.decision}{why}")
+    if "size" in expected and to_decimal(expected["size"]) != decision.size:
+        problems.append(f"expected size {expected['size']}, got {decision.size}")
+    if "code" in expected and expected["code"] != decision.code:
+        problems.append(f"expected code {expected['code']}, got {decision.code or 'none'}")
+    if "reason" in expected and expected["reason"] not in decision.reason:
+        problems.append(f"expected a reason with `{expected['reason']}`, got `{decision.reason}`")
+    for gate, outcome in (expected.get("gates") or {}).items():
+        try:
+            result = decision.gate(gate)
+        except KeyError:
+            problems.append(f"expected gate {gate}: {outcome}, but no such gate binds the order")
+            continue
+        if result.outcome != outcome:
+            problems.append(
+                f"expected gate {gate}: {outcome}, got {result.outcome} "
+                f"(measure {result.measure:g}, limit {result.limit:g}"
+                + (f", {result.reason})" if result.reason else ")")
+            )
+    return problems

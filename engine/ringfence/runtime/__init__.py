@@ -1,0 +1,1 @@
+"""The policy set as a running thing."""

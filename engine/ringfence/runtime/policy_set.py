@@ -1,0 +1,48 @@
+"""`PolicySet`: a directory of policies, linked, that answers for orders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ringfence.backends.reference import decide
+from ringfence.language.decision import Decision
+from ringfence.language.linking import LinkedSet, link_path
+from ringfence.language.orders import Case
+from ringfence.language.policy_tests import read_case
+
+__all__ = ["PolicySet"]
+
+
+class PolicySet:
+    """Everything that is active together; `sha256` names it."""
+
+    def __init__(self, linked: LinkedSet) -> None:
+        self.linked = linked
+
+    @classmethod
+    def load(cls, path: str | Path) -> "PolicySet":
+        """Load a policy file, or every YAML file below a directory.
+
+        Raises:
+            PolicyError: with every finding of every file.
+            InputError: there is nothing to read.
+        """
+        return cls(link_path(Path(path)))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the canonical form, in hex; formatting and comments do not change it."""
+        return self.linked.sha256
+
+    def evaluate(self, case: Case | Mapping[str, Any]) -> Decision:
+        """Decide one order.
+
+        Args:
+            case: A `Case`, or the `given` and `when` of a policy test as plain data.
+
+        Raises:
+            PolicyError: plain data that is no case, or contradicts itself.
+        """
+        if not isinstance(case, Case):
+            case = read_case(case.get("given") or {}, case.get("when") or {}, self.linked)
+        return decide(self.linked, case)
