@@ -7,24 +7,17 @@ FUZZ_SECONDS ?= 60
 BIN := $(VENV)/bin
 export PYTHON VENV WORKERS
 
-DEMO := build/demo
-DATA := examples/data
-
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format lint types layers security bench fuzz nightly lock clean
+.PHONY: help demo test setup check format lint types layers security fuzz nightly lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## dry-run real orders: the shipped policies against a tightened copy
+demo: ## check and test the shipped policies, and show what binds one pair
 	@.ci/setup
-	@$(BIN)/ringfence dry-run --orders $(DATA)/orders.csv --marks $(DATA)/marks.parquet \
-	  --instruments $(DATA)/instruments.yaml --balances $(DATA)/balances.csv \
-	  --base policies --policies examples/policies-tightened \
-	  --out $(DEMO) --markdown $(DEMO)/summary.md
-	@echo
-	@echo "the report:    file://$(CURDIR)/$(DEMO)/report.html"
-	@echo "all decisions: $(DEMO)/head/decisions.parquet"
+	@$(BIN)/ringfence validate policies
+	@$(BIN)/ringfence test policies/tests --policies policies
+	@$(BIN)/ringfence effective --policies policies --account alpha --symbol BTC/USDT
 
 test: ## run every test, with coverage; installs what tests need
 	@.ci/setup dev
@@ -49,10 +42,6 @@ layers: setup
 
 security: setup
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine
-
-bench: ## measure speed and memory; prints a table
-	@.ci/setup
-	$(BIN)/python -m benchmarks
 
 nightly: setup ## the property tests with 20,000 examples each
 	RINGFENCE_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) -m "unit or security"

@@ -27,6 +27,7 @@ class CaseResult:
     decision: Decision | None
     given: Mapping[str, Any] = field(repr=False)
     expected: Mapping[str, Any] = field(repr=False)
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
@@ -130,7 +131,8 @@ def _run(
         )
     except PolicyError as error:
         problems = [each.message for each in error.diagnostics]
-        return CaseResult(name, span, False, problems, None, whole, expected)
+        found = error.diagnostics
+        return CaseResult(name, span, False, problems, None, whole, expected, found)
     problems = _differences(expected, decision)
     return CaseResult(name, span, not problems, problems, decision, whole, expected)
 

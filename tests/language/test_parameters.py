@@ -1,0 +1,87 @@
+"""Parameters with units: what a policy may write, and what each slip is told."""
+
+import pytest
+
+from ringfence.language.parameters import Money, Parameter, ParameterSet
+
+pytestmark = pytest.mark.unit
+
+RULE = ParameterSet(
+    {
+        "max": Parameter("max", "money", limit=True),
+        "ratio": Parameter("ratio", "ratio", limit=True),
+        "times": Parameter("times", "multiple"),
+        "size": Parameter("size", "quantity"),
+        "count": Parameter("count", "count", window="window"),
+        "window": Parameter("window", "duration"),
+        "working": Parameter("working", "choice", allowed=("worst-case", "gross")),
+        "required": Parameter("required", "choices", allowed=("bid", "ask")),
+        "allow": Parameter("allow", "globs"),
+    },
+    {"ratio": "95%"},
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("max", "50_000 USD", Money(50_000, "USD")),
+        ("max", "1.5 BTC", Money(1.5, "BTC")),
+        ("ratio", "3%", 0.03),
+        ("ratio", "250 bps", 0.025),
+        ("ratio", 0.03, 0.03),
+        ("ratio", "150%", 1.5),
+        ("times", "3x", 3.0),
+        ("times", 3, 3.0),
+        ("size", "0.25", 0.25),
+        ("count", 10, 10.0),
+        ("window", "250ms", 0.25),
+        ("window", "5s", 5.0),
+        ("window", "1h", 3600.0),
+        ("working", "gross", "gross"),
+        ("required", ["bid"], ("bid",)),
+        ("allow", ["BTC/*"], ("BTC/*",)),
+    ],
+)
+def test_values_with_units_are_read(name: str, text: object, value: object) -> None:
+    values, wrong = RULE.read({name: text})
+
+    assert wrong == {}
+    assert values[name] == value
+
+
+def test_a_rate_sets_the_count_and_its_window() -> None:
+    values, _ = RULE.read({"count": "600/min"})
+
+    assert (values["count"], values["window"]) == (600.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("ratio", 3, "write `3%` or `0.03`"),
+        ("ratio", "3", "write `3%` or `0.03`"),
+        ("ratio", 1, "write `1%` or `0.01`"),
+        ("max", 50_000, "write `50000 USD`"),
+        ("max", "lots", "not an amount of money"),
+        ("window", 5, "write `5s`"),
+        ("window", "5 parsecs", "no unit of time"),
+        ("count", 1.5, "not a whole number"),
+        ("size", -1, "below zero"),
+        ("size", float("nan"), "not a finite number"),
+        ("size", True, "not a number"),
+        ("working", "net", "net"),
+        ("required", ["volume"], "not one of bid, ask"),
+        ("required", [], "empty"),
+        ("limit", 3, "unknown field"),
+    ],
+)
+def test_slips_are_told_what_was_meant(name: str, text: object, message: str) -> None:
+    _, wrong = RULE.read({name: text})
+
+    assert message in wrong[name]
+
+
+def test_default_limits_bind_only_where_no_limit_is_given() -> None:
+    assert RULE.read({})[0]["ratio"] == 0.95
+    assert "ratio" not in RULE.read({"max": "1 USD"})[0]
