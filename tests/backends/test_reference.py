@@ -48,9 +48,7 @@ def policy(*gates: str) -> LinkedSet:
 
 def ask(linked: LinkedSet, given: dict[str, Any] | None = None, **when: Any) -> Decision:
     whole = merge(GIVEN, given or {})
-    return decide(
-        linked, read_case(whole, {**WHEN, **when}, linked), check_mandatory=False
-    )
+    return decide(linked, read_case(whole, {**WHEN, **when}, linked), check_mandatory=False)
 
 
 def holding(size: str, working: list[dict[str, Any]] | None = None) -> dict[str, Any]:

@@ -136,13 +136,9 @@ _ALL = (
         nonnegative=True,
     ),
     _instrument("lot_step", QUANTITY, "smallest step of a size", nonnegative=True),
-    _instrument(
-        "min_size", QUANTITY, "smallest size", missing="one lot step", nonnegative=True
-    ),
+    _instrument("min_size", QUANTITY, "smallest size", missing="one lot step", nonnegative=True),
     _instrument("max_size", QUANTITY, "largest size", missing="no maximum", nonnegative=True),
-    _instrument(
-        "min_notional", MONEY, "smallest notional", missing="no minimum", nonnegative=True
-    ),
+    _instrument("min_notional", MONEY, "smallest notional", missing="no minimum", nonnegative=True),
     _instrument(
         "full_close_exempt",
         BOOLEAN,
@@ -153,7 +149,9 @@ _ALL = (
     _market("ask", PRICE, "best ask", nonnegative=True),
     _market("last", PRICE, "last trade", nonnegative=True),
     _market(
-        "mark", PRICE, "mark price; without one, the middle of bid and ask, then the last trade",
+        "mark",
+        PRICE,
+        "mark price; without one, the middle of bid and ask, then the last trade",
         nonnegative=True,
     ),
     _market("mid", PRICE, "middle of bid and ask", nonnegative=True),
@@ -255,9 +253,7 @@ _ALL = (
         nonnegative=True,
         portfolio=True,
     ),
-    _book(
-        "open_orders_after", COUNT, "working orders, this one included", nonnegative=True
-    ),
+    _book("open_orders_after", COUNT, "working orders, this one included", nonnegative=True),
     _book(
         "open_orders_symbol_after",
         COUNT,

@@ -152,6 +152,7 @@ def _read_day(
                 "E216",
                 f"unknown time zone `{zone}`",
                 document.span("spec", "day", "zone"),
+                why="the trading day starts at a wall-clock time, so its zone must be known",
                 fix="use a name of the IANA database such as Europe/London",
             )
         )
@@ -225,6 +226,7 @@ def _rule_of(
                 "E215",
                 f"rule `{name}` has no version `{version}`",
                 document.span(*at, "rule"),
+                why="a policy names the version it was written for, so that no rule changes under it",
                 fix=f"known versions: {', '.join(each for each in known if each != name)}",
             )
         )
@@ -234,6 +236,7 @@ def _rule_of(
                 "E214",
                 f"unknown rule `{name}`",
                 document.span(*at, "rule"),
+                why="a gate that names no rule would bind nothing",
                 fix=suggestion(name, known) or "`ringfence rules` lists the rules there are",
             )
         )
@@ -262,8 +265,15 @@ def _read_row(
             continue
         span = document.span(*at, name) if name in limits else document.span(*at[:-1])
         kind = rule.parameters.parameters[name].type
+        what, _, fix = message.partition(": write ")
         findings.append(
-            Diagnostic("E211", f"`{name}`: {message}", span, why=f"`{name}` is a {kind}")
+            Diagnostic(
+                "E211",
+                f"`{name}`: {what}",
+                span,
+                why=f"`{name}` is of type {kind}",
+                fix=f"write {fix}" if fix else f"give a {kind} that fits: see `ringfence rules`",
+            )
         )
     return values
 
@@ -290,13 +300,22 @@ def _read_override(
         try:
             bounds[place] = to_ns(str(given[key]))
         except ValueError as error:
-            findings.append(Diagnostic("E217", str(error), document.span(*at, key)))
+            findings.append(
+                Diagnostic(
+                    "E217",
+                    str(error).partition(": ")[0],
+                    document.span(*at, key),
+                    why="a window has a first and a last moment",
+                    fix=str(error).partition(": ")[2] or "write 2026-01-31T08:00:00Z",
+                )
+            )
     if bounds[0] >= bounds[1]:
         findings.append(
             Diagnostic(
                 "E217",
                 f"the override ends ({given['until']}) before it starts ({given['from']})",
                 document.span(*at, "until"),
+                why="such an override would never hold",
                 fix="swap `from` and `until`",
             )
         )
@@ -326,5 +345,3 @@ def canonical_value(value: Value) -> Any:
     if isinstance(value, tuple):
         return sorted(value)
     return repr(float(value)) if isinstance(value, int | float) else value
-
-

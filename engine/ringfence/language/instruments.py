@@ -72,8 +72,10 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
     """Read a document already checked against its schema; findings are `E218`."""
     spec, desk, findings = document.data["spec"], Desk(), []
 
-    def decimal(path: tuple[str | int, ...], value: Any, *, positive: bool = True) -> Decimal | None:
-        number = to_decimal(_text(document, path, value))
+    def decimal(
+        path: tuple[str | int, ...], value: Any, *, positive: bool = True
+    ) -> Decimal | None:
+        number = to_decimal(value)
         if number is None or number < 0 or (positive and number == 0):
             findings.append(
                 Diagnostic(
@@ -81,6 +83,7 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
                     f"`{value}` is not a number above zero",
                     document.span(*path),
                     why="sizes, steps, prices and rates are positive",
+                    fix="give a number above zero, in quotes where digits matter",
                 )
             )
             return None
@@ -125,6 +128,7 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
                     "E218",
                     f"`{pair}: {rho}` is not a correlation of two symbols",
                     document.span("spec", "correlations", pair),
+                    why="a correlation is a number from -1 to 1 for two symbols",
                     fix='write "BTC/USD|ETH/USD": 0.85',
                 )
             )
@@ -135,9 +139,7 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
     return desk, findings
 
 
-def read_correlation(
-    pair: str, given: Any
-) -> tuple[tuple[str, str], tuple[float, float]] | None:
+def read_correlation(pair: str, given: Any) -> tuple[tuple[str, str], tuple[float, float]] | None:
     """`"A|B": 0.8` or `"A|B": {rho: 0.8, observations: 500}`; None where it is neither."""
     first, _, second = pair.partition("|")
     rho, count = given, float("inf")
@@ -148,7 +150,3 @@ def read_correlation(
         return None
     low, high = sorted((first, second))
     return (low, high), (float(number), count)
-
-
-def _text(document: Document, path: tuple[str | int, ...], value: Any) -> Any:
-    return value if isinstance(value, str) else str(value)

@@ -110,9 +110,9 @@ class _Library:
 
     def __init__(self, extra: Sequence[Rule] = ()) -> None:
         self._rules: dict[str, list[Rule]] = {}
-        self._files = {entry.stem.partition("@")[0]: [] for entry in _rule_files()}
+        self._files: dict[str, list[Path]] = {}
         for entry in _rule_files():
-            self._files[entry.stem.partition("@")[0]].append(entry)
+            self._files.setdefault(entry.stem.partition("@")[0], []).append(entry)
         for rule in extra:
             self._rules.setdefault(rule.name, []).append(rule)
         self._extra = set(self._rules)
@@ -171,7 +171,8 @@ def _read_rule_file(path: Path) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
 
 def load_rule_library() -> list[Rule]:
     """Every rule of the library, sorted by name and version; raises `PolicyError` on a bad one."""
-    rules, findings = [], []
+    rules: list[Rule] = []
+    findings: list[Diagnostic] = []
     for path in _rule_files():
         rule, found = _read_rule_file(path)
         findings.extend(found)
@@ -202,7 +203,8 @@ def link_path(path: Path, *, check_mandatory: bool = True) -> LinkedSet:
         raise InputError(f"`{path}` does not exist", fix="name a policy file or a directory")
     if not files:
         raise InputError(f"`{path}` holds no YAML files", fix="name a directory with policies")
-    documents, findings = [], []
+    documents: list[Document] = []
+    findings: list[Diagnostic] = []
     for file in files:
         try:
             documents.append(load_file(file))
@@ -366,7 +368,7 @@ def _currency(policies: Sequence[Policy], desk: Desk, found: list[Diagnostic]) -
                         found.append(
                             Diagnostic(
                                 "E213",
-                                f"{value.currency} and {currency} do not add up",
+                                f"`{value.currency}` and `{currency}` do not add up",
                                 row.spans.get(name, row.span),
                                 why=f"no FX rate between {value.currency} and {currency} is declared",
                                 fix=f"give the limit in {currency}, or declare `fx: "

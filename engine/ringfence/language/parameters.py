@@ -269,11 +269,11 @@ class ParameterSet:
             parameter = self.parameters.get(name)
             if parameter is None or not parameter.window:
                 continue
-            if found := _match(rf"({_NUMBER})\s*/\s*({_NUMBER})?\s*([a-z]+)", value):
-                if found[3] in _PER:
-                    values[name] = found[1]
-                    seconds = _PER[found[3]] * float(found[2] or 1)
-                    values.setdefault(parameter.window, f"{seconds:g}s")
+            found = _match(rf"({_NUMBER})\s*/\s*({_NUMBER})?\s*([a-z]+)", value)
+            if found and found[3] in _PER:
+                values[name] = found[1]
+                seconds = _PER[found[3]] * float(found[2] or 1)
+                values.setdefault(parameter.window, f"{seconds:g}s")
         return values
 
 

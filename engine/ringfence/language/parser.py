@@ -35,7 +35,16 @@ _ALLOWED = (
 )
 
 
-class _Refused(Exception):
+_WHY = {
+    "E201": "an expression follows Python's grammar",
+    "E202": "a rule computes a number from declared inputs; it runs no code",
+    "E204": "an expression reads declared parameters and input fields only",
+    "E206": "expressions are bounded, so that none can slow down a decision",
+    "E207": "a gate computes this field with its own parameters",
+}
+
+
+class _RefusedError(Exception):
     """A finding at one node; collected, so that one bad part does not hide the next."""
 
     def __init__(self, code: str, node: ast.AST | None, message: str, fix: str = "", why: str = ""):
@@ -49,13 +58,13 @@ class _Reader:
     place: Callable[[ast.AST | None], Span | None]
     findings: list[Diagnostic] = field(default_factory=list)
 
-    def report(self, refused: _Refused) -> None:
+    def report(self, refused: _RefusedError) -> None:
         self.findings.append(
             Diagnostic(
                 refused.code,
                 refused.message,
                 self.place(refused.node),
-                why=refused.why,
+                why=refused.why or _WHY.get(refused.code, ""),
                 fix=refused.fix,
             )
         )
@@ -64,14 +73,14 @@ class _Reader:
         """Read one part; a finding is kept and gives None, so that its siblings are still read."""
         try:
             return self.read(node)
-        except _Refused as refused:
+        except _RefusedError as refused:
             self.report(refused)
             return None
 
     def children(self, *nodes: ast.AST) -> list[ir.Node]:
         read = [self.child(node) for node in nodes]
         if any(node is None for node in read):
-            raise _Stop
+            raise _StopError
         return [node for node in read if node is not None]
 
     def read(self, node: ast.AST) -> ir.Node:
@@ -98,7 +107,7 @@ class _Reader:
                 case ast.Call():
                     return self._call(node, span)
         except UnitMismatchError as mismatch:
-            raise _Refused(
+            raise _RefusedError(
                 "E203",
                 node,
                 str(mismatch),
@@ -106,7 +115,9 @@ class _Reader:
                 "a ratio)",
                 "values of different units have no common scale",
             ) from None
-        raise _Refused("E202", node, f"{_describe(node)} is not part of the language", _ALLOWED)
+        raise _RefusedError(
+            "E202", node, f"{_describe(node)} is not part of the language", _ALLOWED
+        )
 
     def _constant(self, node: ast.Constant, span: Span | None) -> ir.Node:
         value = node.value
@@ -118,18 +129,24 @@ class _Reader:
             except OverflowError:
                 number = float("inf")
             if number in (float("inf"), float("-inf")):
-                raise _Refused("E206", node, "the number is too large", "use a number below 1e308")
+                raise _RefusedError(
+                    "E206", node, "the number is too large", "use a number below 1e308"
+                )
             return ir.Literal(number, NUMBER, span=span)
-        raise _Refused("E202", node, f"{_describe(node)} is not part of the language", _ALLOWED)
+        raise _RefusedError(
+            "E202", node, f"{_describe(node)} is not part of the language", _ALLOWED
+        )
 
     def _name(self, node: ast.AST, span: Span | None) -> ir.Node:
         name = _dotted(node)
         if name is None:
-            raise _Refused("E202", node, "attribute access is not part of the language", _ALLOWED)
+            raise _RefusedError(
+                "E202", node, "attribute access is not part of the language", _ALLOWED
+            )
         if name in FIELDS:
             missing = [used for used in FIELDS[name].uses if used not in self.params]
             if missing:
-                raise _Refused(
+                raise _RefusedError(
                     "E207",
                     node,
                     f"`{name}` is computed with the parameter `{missing[0]}`, which the rule does "
@@ -140,7 +157,7 @@ class _Reader:
         if name.startswith("params.") and name[7:] in self.params:
             return ir.Param(name[7:], self.params[name[7:]], span=span)
         known = [*FIELDS, *(f"params.{param}" for param in self.params)]
-        raise _Refused(
+        raise _RefusedError(
             "E204",
             node,
             f"unknown name `{name}`",
@@ -149,7 +166,7 @@ class _Reader:
 
     def _unary(self, node: ast.UnaryOp, span: Span | None) -> ir.Node:
         if isinstance(node.op, ast.Invert):
-            raise _Refused("E202", node, "`~` is not part of the language", _ALLOWED)
+            raise _RefusedError("E202", node, "`~` is not part of the language", _ALLOWED)
         (value,) = self.children(node.operand)
         if isinstance(node.op, ast.Not):
             return ir.Not(value, span=span)
@@ -165,7 +182,9 @@ class _Reader:
         parts = [node.left, *node.comparators]
         for op in node.ops:
             if type(op) not in _COMPARE:
-                raise _Refused("E202", node, "`in` and `is` are not part of the language", _ALLOWED)
+                raise _RefusedError(
+                    "E202", node, "`in` and `is` are not part of the language", _ALLOWED
+                )
         steps: list[ir.Node] = []
         for left_node, op, right_node in zip(parts, node.ops, parts[1:], strict=False):
             left, right = self._pair(left_node, right_node)
@@ -188,9 +207,15 @@ class _Reader:
     def _choice(self, node: ast.AST, unit: Unit) -> ir.Node:
         text = _string(node) or ""
         if unit.kind != "choice":
-            raise _Refused("E203", node, f"cannot compare {unit} with the text `{text}`")
+            raise _RefusedError(
+                "E203",
+                node,
+                f"cannot compare {unit} with the text `{text}`",
+                "compare text only with a choice",
+                "text has no unit",
+            )
         if text not in unit.choices:
-            raise _Refused(
+            raise _RefusedError(
                 "E204",
                 node,
                 f"`{text}` is not {unit}",
@@ -201,19 +226,21 @@ class _Reader:
     def _call(self, node: ast.Call, span: Span | None) -> ir.Node:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name not in ("min", "max", "abs") or node.keywords:
-            raise _Refused("E202", node, f"{_describe(node)} is not part of the language", _ALLOWED)
+            raise _RefusedError(
+                "E202", node, f"{_describe(node)} is not part of the language", _ALLOWED
+            )
         if any(isinstance(value, ast.Starred) for value in node.args):
-            raise _Refused("E202", node, "`*` in a call is not part of the language", _ALLOWED)
+            raise _RefusedError("E202", node, "`*` in a call is not part of the language", _ALLOWED)
         wanted = "one value" if name == "abs" else "two values or more"
         if len(node.args) != 1 if name == "abs" else len(node.args) < 2:
-            raise _Refused("E201", node, f"`{name}` takes {wanted}")
+            raise _RefusedError("E201", node, f"`{name}` takes {wanted}", f"give it {wanted}")
         values = self.children(*node.args)
         if name == "abs":
             return ir.Absolute(values[0], span=span)
         return ir.Extreme(name, tuple(values), span=span)
 
 
-class _Stop(_Refused):
+class _StopError(_RefusedError):
     """Raised where a part was refused already and reported; carries nothing new."""
 
     def __init__(self) -> None:
@@ -246,34 +273,45 @@ def parse_expression(
                 "E206",
                 f"the expression is {len(text):,} characters long",
                 span,
+                why=_WHY["E206"],
                 fix=f"keep it below {MAX_LENGTH:,} characters; split it into several checks",
             )
         ]
     try:
         tree = ast.parse(text.strip(), mode="eval")
         if _depth(tree) > MAX_DEPTH:
-            raise _TooDeep
+            raise _TooDeepError
     except SyntaxError as error:
         return None, [
             Diagnostic(
-                "E201", f"not an expression: {error.msg}", _syntax_place(error, span), fix=_ALLOWED
+                "E201",
+                f"not an expression: {error.msg}",
+                _syntax_place(error, span),
+                why=_WHY["E201"],
+                fix=_ALLOWED,
             )
         ]
-    except (RecursionError, MemoryError, _TooDeep):
+    except (RecursionError, MemoryError, _TooDeepError):
         return None, [
             Diagnostic(
-                "E206", "the expression is nested too deeply", span, fix="split it into checks"
+                "E206",
+                "the expression is nested too deeply",
+                span,
+                why=_WHY["E206"],
+                fix="split it into several checks",
             )
         ]
     except ValueError as error:  # null bytes, numbers past the interpreter's digit limit
-        return None, [Diagnostic("E201", f"not an expression: {error}", span, fix=_ALLOWED)]
+        return None, [
+            Diagnostic("E201", f"not an expression: {error}", span, why=_WHY["E201"], fix=_ALLOWED)
+        ]
     reader = _Reader(params, place)
     node = reader.child(tree.body)
     findings = [finding for finding in reader.findings if finding.code]
     return (None, findings) if findings else (node, [])
 
 
-class _TooDeep(Exception):
+class _TooDeepError(Exception):
     pass
 
 
@@ -289,7 +327,7 @@ def _depth(tree: ast.AST) -> int:
 def _refuse_percent_like(ratio: ir.Node, number: ir.Node, node: ast.AST) -> None:
     """A ratio against a bare 3: 3 % was meant, or three hundred."""
     if ratio.unit.kind == "ratio" and isinstance(number, ir.Literal) and abs(number.value) > 1:
-        raise _Refused(
+        raise _RefusedError(
             "E205",
             node,
             f"a ratio is compared with {number.value:g}",

@@ -30,9 +30,11 @@ def merge(base: Any, over: Any) -> Any:
     if isinstance(base, Mapping) and isinstance(over, Mapping):
         keys = [*base, *(key for key in over if key not in base)]
         return {
-            key: merge(base[key], over[key])
-            if key in base and key in over
-            else (over[key] if key in over else base[key])
+            key: (
+                merge(base[key], over[key])
+                if key in base and key in over
+                else (over[key] if key in over else base[key])
+            )
             for key in keys
         }
     return over
@@ -62,7 +64,9 @@ def read_case(
     for pair, rho in (given.get("correlations") or {}).items():
         read = read_correlation(pair, rho)
         if read is None:
-            faults.append(f"correlation `{pair}: {rho}` is not a number from -1 to 1 for two symbols")
+            faults.append(
+                f"correlation `{pair}: {rho}` is not a number from -1 to 1 for two symbols"
+            )
         else:
             correlations[read[0]] = read[1]
     clock = _time(given.get("clock", "1970-01-01T00:00:00Z"), faults)
@@ -81,13 +85,18 @@ def read_case(
         },
         kill_switch=dict((given.get("control") or {}).get("kill_switch") or {}),
         correlations=correlations,
-        recent_orders=tuple(
-            _past(each, when, faults) for each in given.get("recent_orders") or ()
-        ),
+        recent_orders=tuple(_past(each, when, faults) for each in given.get("recent_orders") or ()),
     )
     if faults:
         raise PolicyError(
-            Diagnostic("E219", fault, span, fix="mend the `given` of the case") for fault in faults
+            Diagnostic(
+                "E219",
+                fault,
+                span,
+                why="a case describes one possible state of the world",
+                fix="mend the `given` of the case",
+            )
+            for fault in faults
         )
     return case
 
@@ -208,9 +217,11 @@ def _book(
         day_start_equity=_number(given.get("day_start_equity")),
         day_start_balance=_number(given.get("day_start_balance")),
         peak_equity=_number(given.get("peak_equity")),
-        deposits=_number(flow)
-        if flow is not None
-        else _number(given.get("deposits") or 0) - _number(given.get("withdrawals") or 0),
+        deposits=(
+            _number(flow)
+            if flow is not None
+            else _number(given.get("deposits") or 0) - _number(given.get("withdrawals") or 0)
+        ),
         positions=positions,
         working=working,
     )
@@ -222,9 +233,7 @@ def _book(
     return book
 
 
-def _convert(
-    book: Book, currency: str, money: tuple[dict[tuple[str, str], float], str]
-) -> None:
+def _convert(book: Book, currency: str, money: tuple[dict[tuple[str, str], float], str]) -> None:
     """Money of the book in the policy set's currency; without a rate it is unknown."""
     rate = convert(money[0], currency, money[1])
     factor = NAN if rate is None else rate

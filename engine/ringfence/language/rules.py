@@ -34,7 +34,9 @@ class Check:
     def can_reduce(self) -> bool:
         """True where the check gets no easier as the order grows."""
         positive = frozenset(
-            node.name for node in (*walk(self.measure), *walk(self.limit)) if isinstance(node, ir.Param)
+            node.name
+            for node in (*walk(self.measure), *walk(self.limit))
+            if isinstance(node, ir.Param)
         )
         measure, limit = slope(self.measure, positive), slope(self.limit, positive)
         if self.compare == ">=":
@@ -80,7 +82,7 @@ class Rule:
 def parse_version(text: str) -> Version:
     """`1.2.3` (or `1`, `1.2`) as a tuple; missing parts are zero."""
     parts = [int(part) for part in str(text).split(".")]
-    major, minor, patch = (parts + [0, 0])[:3]
+    major, minor, patch = [*parts, 0, 0][:3]
     return (major, minor, patch)
 
 
@@ -134,8 +136,10 @@ def read_rule(document: Document) -> tuple[Rule | None, list[Diagnostic]]:
         findings.extend(
             Diagnostic(
                 "E211",
-                message,
+                f"`{name}`: {message}",
                 document.span("spec", "default_limits", *((name,) if name in parameters else ())),
+                why="the defaults bind where a policy gives no limit",
+                fix="give a value that the parameter's type allows",
             )
             for name, message in wrong.items()
         )
@@ -182,14 +186,13 @@ def _check_parameters(
     document: Document, parameters: Mapping[str, Parameter], findings: list[Diagnostic]
 ) -> None:
     freshness = document.data["spec"].get("freshness")
-    if freshness and (
-        freshness not in parameters or parameters[freshness].type != "duration"
-    ):
+    if freshness and (freshness not in parameters or parameters[freshness].type != "duration"):
         findings.append(
             Diagnostic(
                 "E204",
                 f"`freshness` names `{freshness}`, which is no parameter of type duration",
                 document.span("spec", "freshness"),
+                why="freshness is the age at which a mark makes a portfolio unknown",
                 fix="name a duration parameter of this rule",
             )
         )
@@ -200,6 +203,7 @@ def _check_parameters(
                     "E212",
                     f"`{name}` is a {parameter.type} but lists nothing under `allowed`",
                     document.span("spec", "parameters", name),
+                    why="a choice is one of a fixed list",
                     fix="add `allowed: [..]`",
                 )
             )
@@ -209,6 +213,8 @@ def _check_parameters(
                     "E204",
                     f"`{name}` names the window `{parameter.window}`, which is no parameter",
                     document.span("spec", "parameters", name),
+                    why="a rate such as `10/s` sets the count and its window",
+                    fix=f"declare `{parameter.window}` as a duration, or name another",
                 )
             )
 
@@ -233,6 +239,7 @@ def _read_check(
                     "E203",
                     f"the {side} is {node.unit}; a gate compares numbers",
                     document.span(*at, side),
+                    why="a gate passes where its measure is at most its limit",
                     fix="use `1 if condition else 0`",
                 )
             )
@@ -241,7 +248,11 @@ def _read_check(
     unknown = [name for name in given.get("when") or () if name not in parameters]
     findings.extend(
         Diagnostic(
-            "E204", f"`when` names `{name}`, which is no parameter", document.span(*at, "when")
+            "E204",
+            f"`when` names `{name}`, which is no parameter",
+            document.span(*at, "when"),
+            why="a check binds when the parameters in `when` are given",
+            fix="name declared parameters",
         )
         for name in unknown
     )

@@ -69,7 +69,9 @@ def _arithmetic(node: ir.Arithmetic, params: frozenset[str]) -> Slope:
     if left is right is Slope.CONSTANT:
         return Slope.CONSTANT
     if node.op == "/":
-        return left if right is Slope.CONSTANT and _nonnegative(node.right, params) else Slope.EITHER
+        return (
+            left if right is Slope.CONSTANT and _nonnegative(node.right, params) else Slope.EITHER
+        )
     if _nonnegative(node.left, params) and _nonnegative(node.right, params):
         return _join(left, right)
     return Slope.EITHER

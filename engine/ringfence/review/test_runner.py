@@ -50,6 +50,7 @@ def run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
                     "E305",
                     "the test names no policy",
                     document.key_span("cases"),
+                    why="a test asks a policy set what it would decide",
                     fix="add `policy:` with gates, or run with `--policies DIR`",
                 )
             ]
@@ -71,7 +72,11 @@ def run_rule_cases(rule: Rule) -> list[CaseResult]:
         limits = merge(defaults.get("limits") or {}, case.get("limits") or {})
         alone = _Part(
             document,
-            {"gates": [{"rule": f"{rule.name}@{'.'.join(map(str, rule.version))}", "limits": limits}]},
+            {
+                "gates": [
+                    {"rule": f"{rule.name}@{'.'.join(map(str, rule.version))}", "limits": limits}
+                ]
+            },
             ("spec", "cases", index),
         )
         linked = link([alone], check_mandatory=False)

@@ -43,9 +43,7 @@ class _Gate:
     def __init__(self, bound: Bound, row: LimitRow, inputs: Inputs, linked: LinkedSet) -> None:
         self.gate, self.row, self.inputs = bound.gate, row, inputs
         self.params = {name: _plain(value, linked) for name, value in row.values.items()}
-        self.numeric = {
-            name: self._number(name, value) for name, value in self.params.items()
-        }
+        self.numeric = {name: self._number(name, value) for name, value in self.params.items()}
 
     def _number(self, name: str, value: Any) -> float:
         if isinstance(value, str):
@@ -74,7 +72,9 @@ class _Gate:
         limit = evaluate(check.limit, read, self.numeric)
         left, right = (measure, limit) if check.compare == "<=" else (limit, measure)
         holds = at_most(left, right)
-        outcome = Outcome.UNKNOWN if math.isnan(holds) else Outcome.PASS if holds else Outcome.BREACH
+        outcome = (
+            Outcome.UNKNOWN if math.isnan(holds) else Outcome.PASS if holds else Outcome.BREACH
+        )
         unit = check.limit.unit if check.measure.unit.kind == "number" else check.measure.unit
         margin_blind = "" if outcome is not Outcome.UNKNOWN else "an input is missing or stale"
         return _Finding(outcome, check.name, measure, limit, unit.kind, margin_blind)
@@ -112,7 +112,7 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     if refusal is None and ticket is not None:
         refusal = _not_covered(bounds, check_mandatory)
     if ticket is None:
-        assert refusal is not None  # noqa: S101  read_ticket gives the one or the other
+        assert refusal is not None
         return _refuse(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
     gates = _gates(linked, case, bounds, ticket)
     account = Inputs(case, ticket, "account", _book(case, "account"), math.inf, ticket.lots)
@@ -144,9 +144,7 @@ def _book(case: Case, level: str) -> BookState | None:
     return build_book(book, case) if book is not None else None
 
 
-def _gates(
-    linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket
-) -> list[_Gate]:
+def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket) -> list[_Gate]:
     rows = [bound.row_at(case.clock_ns) for bound in bounds]
     fresh = [
         float(row.values[bound.gate.rule.freshness])  # type: ignore[arg-type]  # a duration
@@ -195,11 +193,7 @@ def _reduce(
     instrument = ticket.instrument
     size = lots * instrument.lot_step
     cause = min(
-        (
-            each
-            for each in results
-            if each.outcome is Outcome.REDUCE and each.mode == "enforce"
-        ),
+        (each for each in results if each.outcome is Outcome.REDUCE and each.mode == "enforce"),
         key=lambda each: each.headroom or Decimal(0),
     )
     notional = float(size) * ticket.valuation_price * instrument.multiplier
@@ -316,4 +310,3 @@ def _closeness(finding: _Finding) -> tuple[int, float]:
     if finding.limit > 0 and math.isfinite(finding.measure):
         return rank, finding.measure / finding.limit
     return rank, 0.0
-

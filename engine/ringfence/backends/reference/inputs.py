@@ -1,5 +1,7 @@
 """The value of every input field for one order, at one size, in one level's book."""
 
+# ruff: noqa: ARG005  (one table of readers: each takes the inputs and the gate's parameters)
+
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -319,12 +321,12 @@ _READERS: dict[str, Callable[[Inputs, Mapping[str, Any]], float | bool | None]] 
     "market.last": lambda i, p: i.ticket.market.last,
     "market.mark": lambda i, p: mark_of(i.ticket.market),
     "market.mid": lambda i, p: _mid(i.ticket.market),
-    "market.age": lambda i, p: max(0.0, i.ticket.market.age)
-    if i.ticket.market.age == i.ticket.market.age
-    else NAN,
-    "market.skew": lambda i, p: max(0.0, -i.ticket.market.age)
-    if i.ticket.market.age == i.ticket.market.age
-    else NAN,
+    "market.age": lambda i, p: (
+        max(0.0, i.ticket.market.age) if i.ticket.market.age == i.ticket.market.age else NAN
+    ),
+    "market.skew": lambda i, p: (
+        max(0.0, -i.ticket.market.age) if i.ticket.market.age == i.ticket.market.age else NAN
+    ),
     "market.completeness": lambda i, p: i.completeness(p["required"]),
     "market.crossed": lambda i, p: _crossed(i.ticket.market),
     "market.spread": lambda i, p: _mid_spread(i.ticket.market),

@@ -1,7 +1,7 @@
 """Walks an expression tree. Values are float64, booleans 1.0 and 0.0, NaN is 'unknown'."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ringfence.backends.reference.numbers import at_most, divide
 from ringfence.language import ir
@@ -50,7 +50,7 @@ def evaluate(node: ir.Node, read: ReadField, params: Mapping[str, float]) -> flo
         case ir.Compare(op=op, left=left, right=right):
             return _compare(op, value_of(left), value_of(right))
         case ir.Logic(op=op, values=values):
-            return _logic(1.0 if op == "or" else 0.0, [lambda p=p: value_of(p) for p in values])
+            return _logic(1.0 if op == "or" else 0.0, (value_of(part) for part in values))
         case ir.Conditional(test=test, then=then, otherwise=other):
             chosen = value_of(test)
             if math.isnan(chosen):
@@ -85,10 +85,9 @@ def _compare(op: str, left: float, right: float) -> float:
     return answers[op]
 
 
-def _logic(settles: float, parts: list[Callable[[], float]]) -> float:
+def _logic(settles: float, values: Iterator[float]) -> float:
     """From left to right; stops at an operand that settles the answer, or that is unknown."""
-    for part in parts:
-        value = part()
+    for value in values:
         if math.isnan(value) or value == settles:
             return value
     return 1.0 - settles
