@@ -1,0 +1,110 @@
+"""`ringfence effective`: every limit that binds one account and symbol, and where it comes from."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from ringfence.cli.output import print_json
+from ringfence.errors import InputError
+from ringfence.language.gates import to_ns
+from ringfence.language.instruments import convert
+from ringfence.language.linking import LinkedSet, link_path
+from ringfence.language.parameters import Money, Value
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("effective", help="every limit that binds an account and symbol")
+    parser.add_argument("--account", required=True)
+    parser.add_argument("--symbol", required=True)
+    parser.add_argument("--strategy", default="")
+    parser.add_argument("--venue", default="")
+    parser.add_argument("--policies", type=Path, default=Path("policies"))
+    parser.add_argument("--at", help="a time such as 2026-01-31T08:00:00Z; now where not given")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the limits, the tightest of each kind marked."""
+    try:
+        moment = to_ns(given.at) if given.at else time.time_ns()
+    except ValueError as error:
+        raise InputError(str(error), fix="write --at 2026-01-31T08:00:00Z") from None
+    linked = link_path(given.policies)
+    rows = _rows(linked, given, moment)
+    if given.json:
+        print_json({"policy_set": linked.sha256, "limits": rows})
+        return 0
+    if not rows:
+        print(f"nothing binds account `{given.account}` symbol `{given.symbol}`")
+        return 1
+    print(f"account {given.account}, symbol {given.symbol}, policy set {linked.sha256[:12]}")
+    for row in rows:
+        marks = ", ".join(
+            word
+            for word in (
+                "tightest" if row["tightest"] else "",
+                row["mode"] if row["mode"] != "enforce" else "",
+                f"override {row['ticket']}".strip() if row["override"] else "",
+            )
+            if word
+        )
+        print(
+            f"  {row['gate']:<22} {row['level']:<9} {row['parameter']:<18} "
+            f"{row['value']:<18} {row['place']}" + (f"  ({marks})" if marks else "")
+        )
+    return 0
+
+
+def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for bound in linked.bind(given.account, given.strategy, given.venue, given.symbol):
+        gate, row = bound.gate, bound.row_at(moment)
+        declared = gate.rule.parameters.parameters
+        limits = {name: value for name, value in row.values.items() if declared[name].limit}
+        for name, value in (limits or {"": ""}).items():
+            rows.append(
+                {
+                    "gate": gate.name,
+                    "rule": gate.rule.key,
+                    "policy": gate.policy.label,
+                    "level": gate.level,
+                    "mode": gate.mode,
+                    "parameter": name,
+                    "value": _shown(value, declared[name].type if name else ""),
+                    "amount": _amount(value, linked),
+                    "place": str(row.spans.get(name, row.span)),
+                    "override": row.scope is not None,
+                    "ticket": row.ticket,
+                    "tightest": False,
+                }
+            )
+    for row_ in rows:
+        peers = [
+            each
+            for each in rows
+            if each["amount"] is not None
+            and (each["rule"], each["level"], each["parameter"])
+            == (row_["rule"], row_["level"], row_["parameter"])
+        ]
+        row_["tightest"] = bool(peers) and row_["amount"] == min(each["amount"] for each in peers)
+    return rows
+
+
+def _amount(value: Value, linked: LinkedSet) -> float | None:
+    if isinstance(value, Money):
+        rate = convert(linked.desk.fx, value.currency, linked.currency)
+        return None if rate is None else value.amount * rate
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _shown(value: Value, kind: str) -> str:
+    if isinstance(value, int | float):
+        if kind == "ratio":
+            return f"{value * 100:g}%"
+        return f"{value:g}s" if kind == "duration" else f"{value:g}"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,52 @@
+"""`ringfence validate`: every fault of every file at once."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ringfence.cli.output import print_json, show_findings
+from ringfence.errors import Diagnostic, PolicyError
+from ringfence.language.linking import link_path
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("validate", help="check policies, rules, tests and instruments")
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text")
+    parser.add_argument("--json", dest="format", action="store_const", const="json")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Validate each path as a policy set of its own."""
+    findings: list[Diagnostic] = []
+    valid: list[dict[str, Any]] = []
+    for path in given.paths:
+        try:
+            linked = link_path(path)
+        except PolicyError as error:
+            findings.extend(error.diagnostics)
+            continue
+        valid.append(
+            {
+                "path": str(path),
+                "policies": len(linked.policies),
+                "gates": len(linked.gates),
+                "policy_set": linked.sha256,
+            }
+        )
+    if findings:
+        show_findings(findings, given.format)
+        return 1
+    if given.format == "json":
+        print_json({"valid": True, "sets": valid})
+    else:
+        for each in valid:
+            print(
+                f"{each['path']}: {each['policies']} policies, {each['gates']} gates, "
+                f"policy set {each['policy_set'][:12]}: valid"
+            )
+    return 0

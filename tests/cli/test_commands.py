@@ -1,0 +1,118 @@
+"""The commands as a user meets them: what they print, where, and with which exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ringfence.cli.main import main
+
+pytestmark = pytest.mark.smoke
+
+ROOT = Path(__file__).resolve().parents[2]
+POLICIES = str(ROOT / "policies")
+
+
+def test_the_shipped_policies_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", POLICIES]) == 0
+    assert "valid" in capsys.readouterr().out
+
+
+def test_findings_are_shown_with_their_place_and_exit_code_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "desk.yaml"
+    policy.write_text("apiVersion: ringfence/v1\nkind: Policy\nspec: {gates: [{rule: no@1}]}\n")
+
+    assert main(["validate", str(tmp_path)]) == 1
+    assert "desk.yaml:1:1: error[E152]" in capsys.readouterr().err
+    assert main(["validate", str(tmp_path), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["valid"] is False
+    assert main(["validate", str(tmp_path), "--format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error file=")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", "/no/such/place"],
+        ["test", "/no/such/place"],
+        ["rules", "no-such-rule"],
+        ["effective", "--account", "a", "--symbol", "b", "--policies", POLICIES, "--at", "soon"],
+        ["no-such-command"],
+        ["validate"],
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_two(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err + shown.out
+    assert shown.err
+
+
+def test_shipped_policy_tests_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", f"{POLICIES}/tests", "--policies", POLICIES]) == 0
+    assert " passed, 0 failed" in capsys.readouterr().out
+
+
+def test_a_failing_case_prints_given_expected_and_got(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = tmp_path / "test.yaml"
+    test.write_text(
+        "apiVersion: ringfence/v1\nkind: PolicyTest\nmetadata: {name: lone, version: 1.0.0}\n"
+        "policy: {gates: [{rule: kill-switch@1}]}\n"
+        "cases:\n"
+        "  - name: no such instrument\n"
+        "    when: {account: a, symbol: X/Y, side: buy, type: limit, size: 1, price: 1}\n"
+        "    then: {decision: APPROVE}\n"
+    )
+
+    assert main(["test", str(test)]) == 1
+    shown = capsys.readouterr().out
+    assert "expected APPROVE, got REJECT (UNKNOWN_INSTRUMENT" in shown
+    assert "given:" in shown
+    assert "0 passed, 1 failed" in shown
+    assert main(["test", str(test), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["failed"] == 1
+
+
+def test_effective_names_file_and_line(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["effective", "--account", "alpha", "--symbol", "BTC/USDT", "--policies", POLICIES]
+
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "total-exposure" in shown
+    assert ".yaml:" in shown
+    assert "tightest" in shown
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["limits"]
+
+
+def test_fields_and_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fields"]) == 0
+    assert "book.exposure_after" in capsys.readouterr().out
+    assert main(["fields", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+    assert main(["rules"]) == 0
+    assert "kill-switch@1" in capsys.readouterr().out
+    assert main(["rules", "daily-loss"]) == 0
+    assert "max_loss_ratio" in capsys.readouterr().out
+    assert main(["rules", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)
+
+
+def test_an_unforeseen_failure_is_one_line_unless_debugged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("ringfence.cli.fields.run", fail)
+
+    assert main(["fields"]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["--debug", "fields"]) == 2
+    assert "Traceback" in capsys.readouterr().err
