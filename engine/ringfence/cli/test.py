@@ -21,7 +21,11 @@ def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("test", help="run policy tests and rules' own cases")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
-    parser.add_argument("--policies", type=Path, help="the policy set under test")
+    parser.add_argument(
+        "--policies",
+        type=Path,
+        help="the policy set under test; by default the policies among the paths",
+    )
     parser.add_argument("--backend", choices=("reference", "all"), default="all")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
@@ -29,7 +33,7 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run all cases below the paths."""
-    linked = link_path(given.policies) if given.policies else None
+    linked = link_path(given.policies) if given.policies else _policies_in(given.paths)
     results: list[CaseResult] = []
     for file in _files(given.paths):
         results.extend(_run_file(load_file(file), linked))
@@ -49,6 +53,16 @@ def run(given: argparse.Namespace) -> int:
             _show(each)
         print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
+
+
+def _policies_in(paths: Sequence[Path]) -> LinkedSet | None:
+    """The policy set of the first directory that holds policies beside its tests."""
+    for path in paths:
+        if path.is_dir():
+            linked = link_path(path)
+            if linked.policies:
+                return linked
+    return None
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
