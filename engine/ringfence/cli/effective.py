@@ -7,10 +7,12 @@ from typing import Any
 
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError
+from ringfence.language import ir
 from ringfence.language.gates import to_ns
 from ringfence.language.instruments import convert
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.language.parameters import Money, Value
+from ringfence.language.rules import Rule, walk
 
 __all__ = ["add"]
 
@@ -65,7 +67,12 @@ def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dic
     for bound in linked.bind(given.account, given.strategy, given.venue, given.symbol):
         gate, row = bound.gate, bound.row_at(moment)
         declared = gate.rule.parameters.parameters
-        limits = {name: value for name, value in row.values.items() if declared[name].limit}
+        compared = _compared(gate.rule)
+        limits = {
+            name: value
+            for name, value in row.values.items()
+            if declared[name].limit or name in compared
+        }
         for name, value in (limits or {"": ""}).items():
             rows.append(
                 {
@@ -80,6 +87,7 @@ def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dic
                     "place": str(row.spans.get(name, row.span)),
                     "override": row.scope is not None,
                     "ticket": row.ticket,
+                    "floor": compared.get(name) == ">=",
                     "tightest": False,
                 }
             )
@@ -91,8 +99,22 @@ def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dic
             and (each["rule"], each["level"], each["parameter"])
             == (row_["rule"], row_["level"], row_["parameter"])
         ]
-        row_["tightest"] = bool(peers) and row_["amount"] == min(each["amount"] for each in peers)
+        # A limit that must be reached (a share of fields present) binds hardest where it is largest.
+        closest = max if row_["floor"] else min
+        row_["tightest"] = bool(peers) and row_["amount"] == closest(
+            each["amount"] for each in peers
+        )
     return rows
+
+
+def _compared(rule: Rule) -> dict[str, str]:
+    """Parameters that stand on the limit's side of a check, each with its comparison."""
+    return {
+        node.name: check.compare
+        for check in rule.checks
+        for node in walk(check.limit)
+        if isinstance(node, ir.Param)
+    }
 
 
 def _amount(value: Value, linked: LinkedSet) -> float | None:

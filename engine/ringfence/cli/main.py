@@ -10,13 +10,13 @@ import traceback
 from collections.abc import Sequence
 
 from ringfence import __version__
-from ringfence.cli import effective, fields, rules, test, validate
+from ringfence.cli import effective, fields, rules, schema, test, validate
 from ringfence.cli.output import show_findings
 from ringfence.errors import InputError, PolicyError
 
 __all__ = ["main"]
 
-_COMMANDS = (validate, test, effective, fields, rules)
+_COMMANDS = (validate, test, effective, fields, rules, schema)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,6 +27,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in _COMMANDS:
         module.add(commands)
+    for each in commands.choices.values():
+        # Without a default of its own, so that `--debug` before the command is not undone.
+        each.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="show the traceback of a failure",
+        )
     return parser
 
 
