@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ringfence.errors import PolicyError
     from ringfence.language.decision import RiskDecision
-    from ringfence.runtime.policy_set import PolicySet
     from ringfence.language.orders import OrderRequest
+    from ringfence.runtime.policy_set import PolicySet
 
 __version__ = "0.1.0"
 

@@ -112,7 +112,7 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     if refusal is None and ticket is not None:
         refusal = _not_covered(bounds, check_mandatory)
     if ticket is None:
-        assert refusal is not None
+        refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
         return _refuse(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
     gates = _gates(linked, case, bounds, ticket)
     account = Inputs(case, ticket, "account", _book(case, "account"), math.inf, ticket.lots)
