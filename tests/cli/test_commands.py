@@ -89,30 +89,3 @@ def test_effective_names_file_and_line(capsys: pytest.CaptureFixture[str]) -> No
     assert "tightest" in shown
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["limits"]
-
-
-def test_fields_and_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["fields"]) == 0
-    assert "book.exposure_after" in capsys.readouterr().out
-    assert main(["fields", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)
-    assert main(["rules"]) == 0
-    assert "kill-switch@1" in capsys.readouterr().out
-    assert main(["rules", "daily-loss"]) == 0
-    assert "max_loss_ratio" in capsys.readouterr().out
-    assert main(["rules", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)
-
-
-def test_an_unforeseen_failure_is_one_line_unless_debugged(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(_: object) -> int:
-        raise RuntimeError("boom")
-
-    monkeypatch.setattr("ringfence.cli.fields.run", fail)
-
-    assert main(["fields"]) == 2
-    assert "Traceback" not in capsys.readouterr().err
-    assert main(["--debug", "fields"]) == 2
-    assert "Traceback" in capsys.readouterr().err

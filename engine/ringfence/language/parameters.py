@@ -214,6 +214,8 @@ class ParameterSet:
     ) -> None:
         self.parameters = dict(parameters)
         self.default_limits = dict(default_limits)
+        # Values that Cerberus has passed before, by name and text: large policy sets repeat theirs.
+        self._known: dict[tuple[str, str], Value] = {}
 
     @cached_property
     def _validator(self) -> Any:
@@ -247,10 +249,12 @@ class ParameterSet:
         validator = self._validator
         if not any(self.parameters[key].limit for key in values if key in self.parameters):
             values = {**self.default_limits, **values}
+        if (typed := self._recall(values)) is not None:
+            return typed, {}
         if not validator.validate(values):
             return {}, {key: _message(key, problems) for key, problems in validator.errors.items()}
         wrong: dict[str, str] = {}
-        typed: dict[str, Value] = dict(validator.document)
+        typed = dict(validator.document)
         for name, value in typed.items():
             parameter = self.parameters[name]
             if parameter.type == "choices":
@@ -260,7 +264,26 @@ class ParameterSet:
                     wrong[name] = f"`{outside[0]}` is not one of {allowed}"
                 elif not value:
                     wrong[name] = "the list is empty"
+        if not wrong:
+            self._known |= {(name, repr(value)): typed[name] for name, value in values.items()}
         return typed, wrong
+
+    def _recall(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
+        """The typed values where each was passed before, or None."""
+        known = [self._known.get((name, repr(value))) for name, value in values.items()]
+        required = (each.name for each in self.parameters.values() if each.required)
+        if None in known or not set(required) <= values.keys():
+            return None
+        return {**self._defaults, **dict(zip(values, known, strict=True))}  # type: ignore[arg-type]  # no None is left
+
+    @cached_property
+    def _defaults(self) -> dict[str, Value]:
+        """Defaults as Cerberus fills them in, typed."""
+        return {
+            name: value
+            for name, value in self._validator.normalized({}).items()
+            if self.parameters[name].default is not None
+        }
 
     def _expand_rates(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`10/s` for a count that has a window sets both."""
