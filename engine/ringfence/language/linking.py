@@ -58,6 +58,8 @@ class LinkedSet:
     sha256: str
     documents: dict[str, Document] = field(repr=False)
     _index: ScopeIndex = field(repr=False)
+    _by_bit: dict[int, Policy] = field(repr=False)
+    _policy_bits: int
     _cache: dict[int, tuple[Bound, ...]] = field(default_factory=dict, repr=False)
 
     def bind(self, account: str, strategy: str, venue: str, symbol: str) -> tuple[Bound, ...]:
@@ -81,19 +83,29 @@ class LinkedSet:
         return found
 
     def _bind(self, mask: int) -> tuple[Bound, ...]:
-        bound, bit = [], 1
-        for policy in self.policies:
-            holds = mask & bit
-            bit <<= 1
-            for gate in policy.gates:
+        """Gates of the policies whose bit is set; only those are visited, however many there are."""
+        bound = []
+        holding = mask & self._policy_bits
+        while holding:
+            bit = holding & -holding
+            holding ^= bit
+            for gate in self._by_bit[bit].gates:
                 rows = [gate.rows[0]]
                 for row in gate.rows[1:]:
+                    bit <<= 1
                     if mask & bit:
                         rows.append(row)
-                    bit <<= 1
-                if holds:
-                    bound.append(Bound(gate, tuple(reversed(rows))))
+                bound.append(Bound(gate, tuple(reversed(rows))))
         return tuple(bound)
+
+
+def _policy_places(policies: Iterable[Policy]) -> dict[int, Policy]:
+    """The bit of each policy's scope: the scopes of its overrides stand right behind it."""
+    places, bit = {}, 1
+    for policy in policies:
+        places[bit] = policy
+        bit <<= 1 + sum(len(gate.rows) - 1 for gate in policy.gates)
+    return places
 
 
 def _index_of(policies: Iterable[Policy]) -> ScopeIndex:
@@ -250,6 +262,7 @@ def link(
     found.extend(library.findings)
     found.extend(_check_set(policies))
     currency = _currency(policies, desk, found)
+    places = _policy_places(policies)
     linked = LinkedSet(
         policies=policies,
         gates=tuple(gate for policy in policies for gate in policy.gates),
@@ -259,6 +272,8 @@ def link(
         sha256="",
         documents={document.path: document for document in documents},
         _index=_index_of(policies),
+        _by_bit=places,
+        _policy_bits=sum(places),
     )
     if not found and check_mandatory and policies:
         found.extend(_check_mandatory(linked))
