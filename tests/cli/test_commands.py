@@ -89,3 +89,19 @@ def test_effective_names_file_and_line(capsys: pytest.CaptureFixture[str]) -> No
     assert "tightest" in shown
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["limits"]
+
+
+def test_an_override_is_named_only_where_it_changes_the_limit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["effective", "--account", "alpha", "--symbol", "BTC/USDT", "--policies", POLICIES]
+
+    assert main([*arguments, "--at", "2026-02-03T12:00:00Z", "--json"]) == 0
+    limits = {
+        each["parameter"]: each
+        for each in json.loads(capsys.readouterr().out)["limits"]
+        if (each["gate"], each["level"]) == ("total-exposure", "account")
+    }
+
+    assert (limits["max"]["override"], limits["max"]["ticket"]) == (True, "RISK-142")
+    assert (limits["max_of_equity"]["override"], limits["max_of_equity"]["ticket"]) == (False, "")

@@ -65,7 +65,7 @@ def run(given: argparse.Namespace) -> int:
 def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for bound in linked.bind(given.account, given.strategy, given.venue, given.symbol):
-        gate, row = bound.gate, bound.row_at(moment)
+        gate, row, base = bound.gate, bound.row_at(moment), bound.rows[-1]
         declared = gate.rule.parameters.parameters
         compared = _compared(gate.rule)
         limits = {
@@ -74,6 +74,7 @@ def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dic
             if declared[name].limit or name in compared
         }
         for name, value in (limits or {"": ""}).items():
+            own = row.scope is not None and name in row.spans
             rows.append(
                 {
                     "gate": gate.name,
@@ -84,9 +85,9 @@ def _rows(linked: LinkedSet, given: argparse.Namespace, moment: int) -> list[dic
                     "parameter": name,
                     "value": _shown(value, declared[name].type if name else ""),
                     "amount": _amount(value, linked),
-                    "place": str(row.spans.get(name, row.span)),
-                    "override": row.scope is not None,
-                    "ticket": row.ticket,
+                    "place": str(row.spans[name] if own else base.spans.get(name, base.span)),
+                    "override": own,
+                    "ticket": row.ticket if own else "",
                     "floor": compared.get(name) == ">=",
                     "tightest": False,
                 }

@@ -26,7 +26,12 @@ def add(commands: Any) -> None:
         type=Path,
         help="the policy set under test; by default the policies among the paths",
     )
-    parser.add_argument("--backend", choices=("reference", "all"), default="all")
+    parser.add_argument(
+        "--backend",
+        choices=("reference", "all"),
+        default="all",
+        help="which backend answers; `reference` is the one there is so far",
+    )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(run=run)
 
