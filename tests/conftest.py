@@ -30,6 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         command, package = mark.args
         if shutil.which(command) is None:
+            # The real program cannot run here; the summary below names what was left out.
             pytest.skip(f"needs `{command}`: apt-get install {package}")
 
 

@@ -187,6 +187,9 @@ def test_a_held_symbol_without_a_fresh_mark_makes_the_portfolio_unknown() -> Non
         ({"size": NAN}, "INVALID_SIZE"),
         ({"size": None}, "INVALID_SIZE"),
         ({"size": "1e30"}, "SIZE_OFF_STEP"),
+        ({"size": "1e999999"}, "SIZE_OFF_STEP"),
+        ({"size": 10**400}, "SIZE_OFF_STEP"),
+        ({"size": "1e-999999"}, "SIZE_OFF_STEP"),
         ({"price": "0"}, "INVALID_PRICE"),
         ({"price": None}, "INVALID_PRICE"),
         ({"price": float("inf")}, "INVALID_PRICE"),
@@ -203,6 +206,27 @@ def test_an_order_that_cannot_be_judged_is_refused_with_a_code(
 
     assert (decision.decision, decision.code) == (RiskDecision.REJECT, code)
     assert [result.gate for result in decision.gates] == ["total-exposure"]
+
+
+@pytest.mark.parametrize("price", ["1e30", "1e300", "1e999999", 10**400, "1e-300"])
+def test_no_price_escapes_as_an_exception(price: object) -> None:
+    linked = policy("rule: venue-rules@1", "rule: total-exposure@1, limits: {max: 1000 USD}")
+    given = {"instruments": {"BTC/USD": {"tick_size": "0.00000001"}}}
+
+    assert ask(linked, given, price=price).decision is RiskDecision.REJECT
+
+
+def test_a_position_beyond_counting_blocks_new_risk() -> None:
+    assert ask(EXPOSURE, holding("1e999999")).decision is RiskDecision.REJECT
+
+
+def test_the_reason_starts_with_the_code_of_the_rule_whatever_the_gate_is_called() -> None:
+    linked = policy("rule: total-exposure@1, name: cap, limits: {max: 1 USD}")
+    decision = ask(linked)
+
+    assert decision.code == "TOTAL_EXPOSURE"
+    assert decision.reason.startswith("TOTAL_EXPOSURE ")
+    assert "gate=cap" in decision.reason
 
 
 def test_a_market_order_without_any_price_is_refused() -> None:

@@ -105,3 +105,16 @@ def test_an_override_is_named_only_where_it_changes_the_limit(
 
     assert (limits["max"]["override"], limits["max"]["ticket"]) == (True, "RISK-142")
     assert (limits["max_of_equity"]["override"], limits["max_of_equity"]["ticket"]) == (False, "")
+
+
+def test_the_policy_inside_a_test_is_validated_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "test.yaml").write_text(
+        "apiVersion: ringfence/v1\nkind: PolicyTest\nmetadata: {name: lone, version: 1.0.0}\n"
+        "policy: {gates: [{rule: kill-swich@1}]}\n"
+        "cases: [{name: any, then: {decision: REJECT}}]\n"
+    )
+
+    assert main(["validate", str(tmp_path)]) == 1
+    assert "test.yaml:4:25: error[E214]" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import Any
 from ringfence.cli.output import print_json, show_findings
 from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.linking import link_path
+from ringfence.review.test_runner import check_own_policy
 
 __all__ = ["add"]
 
@@ -27,6 +28,9 @@ def run(given: argparse.Namespace) -> int:
     for path in given.paths:
         try:
             linked = link_path(path)
+            for document in linked.documents.values():
+                if document.data["kind"] == "PolicyTest":
+                    check_own_policy(document)
         except PolicyError as error:
             findings.extend(error.diagnostics)
             continue

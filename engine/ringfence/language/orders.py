@@ -11,6 +11,7 @@ from typing import Any
 
 __all__ = [
     "KILL_STATES",
+    "MAX_LOTS",
     "Book",
     "Case",
     "Instrument",
@@ -44,7 +45,8 @@ def to_decimal(value: Any) -> Decimal | None:
 
 def whole_lots(size: Decimal, lot_step: Decimal) -> int | None:
     """`size` in lots; None where it is no whole number of them, or more than float64 can count."""
-    if not -MAX_LOTS <= size / lot_step <= MAX_LOTS:
+    # Compared as a product: a quotient of hostile text (1e999999) overflows.
+    if abs(size) > MAX_LOTS * lot_step:
         return None
     lots = int((size / lot_step).to_integral_value())
     return lots if lots * lot_step == size else None

@@ -11,9 +11,9 @@ from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import to_decimal
 from ringfence.language.policy_tests import merge, read_case
 from ringfence.language.rules import Rule
-from ringfence.language.source import Document, Key, load
+from ringfence.language.source import Document, Key
 
-__all__ = ["CaseResult", "run_file", "run_rule_cases"]
+__all__ = ["CaseResult", "check_own_policy", "run_file", "run_rule_cases"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,17 @@ def run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
     ]
 
 
+def check_own_policy(document: Document) -> None:
+    """Link the policy inside a `kind: PolicyTest` document, where it has one.
+
+    Raises:
+        PolicyError: with every finding in it.
+    """
+    own = document.data.get("policy")
+    if own is not None:
+        _own_set(document, own)
+
+
 def run_rule_cases(rule: Rule) -> list[CaseResult]:
     """Run the cases of a rule, each against a policy that binds this rule alone."""
     document = rule.document
@@ -91,11 +102,7 @@ class _Part(Document):
     __slots__ = ("_at",)
 
     def __init__(self, whole: Document, spec: Mapping[str, Any], at: tuple[Key, ...]) -> None:
-        root = load("{}", whole.path)
-        super().__init__(whole.source, {}, root._root, whole.has_nonfinite)
-        self._root = whole._root
-        self._at = at
-        self.data = {
+        data = {
             "apiVersion": "ringfence/v1",
             "kind": "Policy",
             "metadata": {
@@ -106,6 +113,8 @@ class _Part(Document):
             },
             "spec": dict(spec),
         }
+        super().__init__(whole.source, data, whole._root, whole.has_nonfinite)
+        self._at = at
 
     def span(self, *keys: Key) -> Span:
         return super().span(*self._at, *keys[1:])

@@ -6,11 +6,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ringfence.backends.reference.numbers import quanta_down, quanta_up
-from ringfence.language.orders import Book, Case, Instrument, Market, to_decimal, whole_lots
+from ringfence.language.orders import (
+    MAX_LOTS,
+    Book,
+    Case,
+    Instrument,
+    Market,
+    to_decimal,
+    whole_lots,
+)
 
 __all__ = ["BookState", "Holding", "build_book", "mark_of", "usable"]
 
 NAN = float("nan")
+# Stands for a position of more lots than float64 can count: beyond any limit, and never a crash.
+UNCOUNTABLE = 10**40
 
 
 def usable(price: float) -> bool:
@@ -135,5 +145,8 @@ def _lots(size: Decimal, instrument: Instrument) -> int:
     exact = whole_lots(number, instrument.lot_step)
     if exact is not None:
         return exact
-    away = math.ceil(abs(number) / instrument.lot_step)
+    if abs(number) > MAX_LOTS * instrument.lot_step:
+        away = UNCOUNTABLE
+    else:
+        away = math.ceil(abs(number) / instrument.lot_step)
     return away if number > 0 else -away

@@ -208,7 +208,7 @@ def _reduce(
         if gate.gate.mode == "enforce" and again.outcome not in (Outcome.PASS, Outcome.EXEMPT):
             failed = _result(gate, again, again.outcome, None)
             return _deny(linked, failed, results, ticket, f"at the reduced size {size}")
-    reason = denial(cause, linked.currency) + f" size={size}"
+    reason = denial(_code(linked, cause), cause, linked.currency) + f" size={size}"
     code = _code(linked, cause)
     return Decision(RiskDecision.REDUCE_SIZE, reason, size, code, tuple(results), linked.sha256)
 
@@ -275,7 +275,7 @@ def _deny(
     ticket: Ticket,
     note: str = "",
 ) -> Decision:
-    reason = denial(cause, linked.currency) + (f" {note}" if note else "")
+    reason = denial(_code(linked, cause), cause, linked.currency) + (f" {note}" if note else "")
     zero = 0 * ticket.instrument.lot_step
     code = _code(linked, cause)
     return Decision(RiskDecision.REJECT, reason, zero, code, tuple(results), linked.sha256)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from fractions import Fraction
 from typing import Any
 
 from ringfence.backends.reference.books import BookState, Holding, mark_of, usable
@@ -248,7 +249,8 @@ def _mid(market: Market) -> float:
 
 def _multiple_of(value: float, step: Decimal | None) -> bool:
     number = to_decimal(value)
-    return step is None or (number is not None and number % step == 0)
+    # Fractions are exact at any magnitude; a decimal remainder fails past 28 digits.
+    return step is None or (number is not None and Fraction(number) % Fraction(step) == 0)
 
 
 def _money(inputs: Inputs, value: Callable[[], float]) -> float:
@@ -305,6 +307,7 @@ _READERS: dict[str, Callable[[Inputs, Mapping[str, Any]], float | bool | None]] 
     "order.full_close": lambda i, p: _flat_or_full(i),
     "order.on_tick": lambda i, p: not usable(i.ticket.price)
     or _multiple_of(i.ticket.price, i.ticket.instrument.tick_size),
+    # An order off the lot step never gets this far: `validity` refuses it.
     "order.on_lot_step": lambda i, p: True,
     "order.permitted": lambda i, p: i.permitted(p["allow"], p["deny"]),
     "order.price_deviation": lambda i, p: i.price_deviation(p["reference"]),

@@ -20,9 +20,8 @@ def amount(value: float, unit: str, currency: str) -> str:
     return f"{value:,.10g}"
 
 
-def denial(result: GateResult, currency: str) -> str:
-    """One line: code, measure, limit, gate, policy; and why, where an input is unknown."""
-    code = result.gate.upper().replace("-", "_")
+def denial(code: str, result: GateResult, currency: str) -> str:
+    """One line: the rule's code, measure, limit, gate, policy; and why, where an input is unknown."""
     parts = [
         code,
         f"measure={amount(result.measure, result.unit, currency)}",
