@@ -1,7 +1,6 @@
 """`ringfence effective`: every limit that binds one account and symbol, and where it comes from."""
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from ringfence.language.instruments import convert
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Rule, walk
+from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
 __all__ = ["add"]
 
@@ -30,10 +30,10 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Print the limits, the tightest of each kind marked."""
+def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
+    """Print the limits, the tightest of each kind marked; without `--at` those of the clock's time."""
     try:
-        moment = to_ns(given.at) if given.at else time.time_ns()
+        moment = to_ns(given.at) if given.at else clock.now_ns()
     except ValueError as error:
         raise InputError(str(error), fix="write --at 2026-01-31T08:00:00Z") from None
     linked = link_path(given.policies)
