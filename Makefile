@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PYTHON VENV WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format lint types layers security fuzz nightly lock clean
+.PHONY: help demo test setup check format lint types layers security fuzz nightly docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ fuzz: ## fuzz what reads foreign text, FUZZ_SECONDS (60) for each target
 	  corpus=build/fuzz/$$(basename $$target .py); mkdir -p $$corpus; echo "$$target"; \
 	  $(BIN)/python $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $$corpus; \
 	done
+
+docs: setup ## write docs/reference anew from the rules, the fields, the commands and the error codes
+	$(BIN)/python -m docs.generate
 
 lock: ## renew requirements.lock, within the bounds of pyproject.toml
 	@.ci/setup lock

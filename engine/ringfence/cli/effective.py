@@ -20,13 +20,17 @@ __all__ = ["add"]
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("effective", help="every limit that binds an account and symbol")
-    parser.add_argument("--account", required=True)
-    parser.add_argument("--symbol", required=True)
-    parser.add_argument("--strategy", default="")
-    parser.add_argument("--venue", default="")
-    parser.add_argument("--policies", type=Path, default=Path("policies"))
-    parser.add_argument("--at", help="a time such as 2026-01-31T08:00:00Z; now where not given")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--account", metavar="NAME", required=True, help="whose order it is")
+    parser.add_argument("--symbol", metavar="NAME", required=True, help="the instrument")
+    parser.add_argument("--strategy", metavar="NAME", default="", help="what sends the order")
+    parser.add_argument("--venue", metavar="NAME", default="", help="where the order goes")
+    parser.add_argument(
+        "--policies", type=Path, metavar="DIR", default=Path("policies"), help="the policy set"
+    )
+    parser.add_argument(
+        "--at", metavar="TIME", help="a time such as 2026-01-31T08:00:00Z; now where not given"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 

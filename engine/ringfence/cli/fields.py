@@ -12,7 +12,7 @@ __all__ = ["add"]
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("fields", help="the input fields that a rule may read")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 

@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("rules", help="the rule library")
     parser.add_argument("name", nargs="?", help="one rule in full")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 

@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--policies",
         type=Path,
+        metavar="DIR",
         help="the policy set under test; by default the policies among the paths",
     )
     parser.add_argument(
@@ -32,7 +33,7 @@ def add(commands: Any) -> None:
         default="all",
         help="which backend answers; `reference` is the one there is so far",
     )
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 

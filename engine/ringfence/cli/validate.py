@@ -16,8 +16,19 @@ def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("validate", help="check policies, rules, tests and instruments")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text")
-    parser.add_argument("--json", dest="format", action="store_const", const="json")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "github"),
+        default="text",
+        help="how findings are printed; `github` makes annotations of a pull request",
+    )
+    parser.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        help="the same as --format json",
+    )
     parser.set_defaults(run=run)
 
 

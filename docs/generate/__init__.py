@@ -1,0 +1,1 @@
+"""Generates the reference pages; `python -m docs.generate` from the root of a checkout."""

@@ -1,0 +1,50 @@
+"""Writes `docs/reference/` from what the program itself goes by: `make docs`.
+
+The rule library, the table of input fields, the command line's parsers and the registry of error
+codes are the sources, so a page cannot say anything else than the program does.
+`python -m docs.generate --check` writes nothing and ends with 1 where a page is not current.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .command_line import cli_page
+from .language import errors_page, fields_page
+from .rules import rules_page
+
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def pages() -> dict[Path, str]:
+    """Return every generated page by its path."""
+    return {
+        REFERENCE / "rules.md": rules_page(),
+        REFERENCE / "fields.md": fields_page(),
+        REFERENCE / "cli.md": cli_page(),
+        REFERENCE / "errors.md": errors_page(),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the pages, or check them; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Write docs/reference/ anew.")
+    parser.add_argument("--check", action="store_true", help="write nothing, name what is old")
+    check: bool = parser.parse_args(argv).check
+    old = []
+    for path, text in pages().items():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        old.append(path.relative_to(ROOT))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    for each in old:
+        print(f"{each}: {'not current, run `make docs`' if check else 'written'}")
+    return 1 if check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

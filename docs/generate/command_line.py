@@ -1,0 +1,112 @@
+"""The page of the command line: every command with all its arguments, read from its parsers."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ringfence.cli.main import build_parser
+
+from .markdown_text import page, sentence, table
+
+__all__ = ["ENVIRONMENT", "cli_page"]
+
+ENVIRONMENT = {
+    "RINGFENCE_RULES_PATH": "directory of the rule library, instead of the one that is installed",
+    "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
+    "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "
+    "`test` take where no path is given; `/policies` where not set",
+}
+"""Every variable that the program reads, and what it does."""
+
+
+def cli_page() -> str:
+    """Return the page of the command line: each command with all its arguments."""
+    parser = build_parser()
+    commands = _commands(parser)
+    described = {name: command.description or "" for name, command in commands.items()}
+    helps = {each.dest: each.help or "" for each in _choices(parser)._choices_actions}
+    parts = []
+    for name, command in commands.items():
+        parts += [f"## ringfence {name}", sentence(described[name] or helps.get(name, ""))]
+        parts.append(f"```\n{_synopsis(f'ringfence {name}', command)}\n```")
+        parts.append(_arguments(command))
+    exits = [["0", "fine"], ["1", "the check failed"], ["2", "bad usage or input"]]
+    return page(
+        "Command line",
+        "Every failure is one line with its reason, and one with the fix.",
+        table(["exit code", "meaning"], [*exits, ["130", "stopped by Ctrl-C"]]),
+        table(
+            ["command", "what it does"],
+            [[f"[{name}](#ringfence-{name})", helps.get(name, "")] for name in commands],
+        ),
+        "Before any command:",
+        _arguments(parser),
+        *parts,
+        "## Environment",
+        table(["variable", "what it does"], [[f"`{k}`", v] for k, v in ENVIRONMENT.items()]),
+    )
+
+
+def _choices(parser: argparse.ArgumentParser) -> Any:
+    # argparse has no public way to its own arguments.
+    return next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+
+
+def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    return dict(_choices(parser).choices)
+
+
+def _plain(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    return [
+        action
+        for action in parser._actions
+        if not isinstance(action, argparse._SubParsersAction) and action.help != argparse.SUPPRESS
+    ]
+
+
+def _synopsis(name: str, command: argparse.ArgumentParser) -> str:
+    # Written here and not by argparse, whose wording changes with Python's version.
+    words = [name]
+    for action in _plain(command):
+        if "-h" in action.option_strings:
+            continue
+        word = " ".join(filter(None, [*action.option_strings[:1], _metavar(action)]))
+        optional = action.nargs in ("?", "*") if not action.option_strings else not action.required
+        words.append(f"[{word}]" if optional else word)
+    return "\n    ".join(_wrapped(words))
+
+
+def _wrapped(words: Iterable[str], width: int = 88) -> Iterator[str]:
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) >= width:
+            yield line
+            line = ""
+        line = f"{line} {word}".strip()
+    yield line
+
+
+def _metavar(action: argparse.Action) -> str:
+    if action.nargs == 0:
+        return ""
+    name = action.metavar if isinstance(action.metavar, str) else None
+    if name is None and action.choices is not None:
+        name = "|".join(str(each) for each in action.choices)
+    name = name or action.dest.upper()
+    return f"{name}..." if action.nargs in ("+", "*") else name
+
+
+def _arguments(parser: argparse.ArgumentParser) -> str:
+    rows = []
+    for action in _plain(parser):
+        written = " or ".join(
+            f"`{' '.join(filter(None, [each, _metavar(action)]))}`"
+            for each in action.option_strings or [""]
+        )
+        given = action.default not in (None, False, "", argparse.SUPPRESS)
+        rows.append([written, _argparse_help(action), f"`{action.default}`" if given else ""])
+    return table(["argument", "meaning", "default"], rows)
+
+
+def _argparse_help(action: argparse.Action) -> str:
+    return (action.help or "").replace("%%", "%")
