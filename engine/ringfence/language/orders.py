@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 __all__ = [
+    "COUNTABLE",
     "KILL_STATES",
-    "MAX_LOTS",
     "Book",
     "Case",
     "Instrument",
@@ -20,14 +20,15 @@ __all__ = [
     "PastOrder",
     "Position",
     "WorkingOrder",
+    "step_digits",
     "to_decimal",
     "whole_lots",
 ]
 
 NAN = float("nan")
 KILL_STATES = ("active", "reducing", "halted")
-# Beyond this many lots float64 no longer holds every whole number.
-MAX_LOTS = 2**53
+# Beyond this float64 no longer holds every whole number.
+COUNTABLE = 2**53
 
 
 def to_decimal(value: Any) -> Decimal | None:
@@ -43,10 +44,17 @@ def to_decimal(value: Any) -> Decimal | None:
     return number if number.is_finite() else None
 
 
+def step_digits(step: Decimal) -> tuple[int, int]:
+    """A step as (m, k) with step = m x 10**-k, both whole and k >= 0."""
+    number = step.normalize()
+    places = max(0, -int(number.as_tuple().exponent))
+    return int(number.scaleb(places)), places
+
+
 def whole_lots(size: Decimal, lot_step: Decimal) -> int | None:
-    """`size` in lots; None where it is no whole number of them, or more than float64 can count."""
+    """`size` in lots; None where it is no whole number of them, or has more digits than float64."""
     # Compared as a product: a quotient of hostile text (1e999999) overflows.
-    if abs(size) > MAX_LOTS * lot_step:
+    if abs(size) > Decimal(COUNTABLE).scaleb(-step_digits(lot_step)[1]):
         return None
     lots = int((size / lot_step).to_integral_value())
     return lots if lots * lot_step == size else None

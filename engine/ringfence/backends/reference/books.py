@@ -7,36 +7,20 @@ from decimal import Decimal
 
 from ringfence.backends.reference.numbers import quanta_down, quanta_up
 from ringfence.language.orders import (
-    MAX_LOTS,
+    COUNTABLE,
     Book,
     Case,
     Instrument,
-    Market,
     to_decimal,
     whole_lots,
 )
+from ringfence.language.tickets import mark_of, usable
 
-__all__ = ["BookState", "Holding", "build_book", "mark_of", "usable"]
+__all__ = ["BookState", "Holding", "build_book"]
 
 NAN = float("nan")
 # Stands for a position of more lots than float64 can count: beyond any limit, and never a crash.
 UNCOUNTABLE = 10**40
-
-
-def usable(price: float) -> bool:
-    """A price that can value something: finite and above zero."""
-    return math.isfinite(price) and price > 0
-
-
-def mark_of(market: Market | None) -> float:
-    """The mark; without one the middle of an uncrossed bid and ask, then the last trade."""
-    if market is None:
-        return NAN
-    if usable(market.mark):
-        return market.mark
-    if usable(market.bid) and usable(market.ask) and market.bid <= market.ask:
-        return (market.bid + market.ask) / 2
-    return market.last if usable(market.last) else NAN
 
 
 @dataclass(slots=True)
@@ -145,7 +129,7 @@ def _lots(size: Decimal, instrument: Instrument) -> int:
     exact = whole_lots(number, instrument.lot_step)
     if exact is not None:
         return exact
-    if abs(number) > MAX_LOTS * instrument.lot_step:
+    if abs(number) > COUNTABLE * instrument.lot_step:
         away = UNCOUNTABLE
     else:
         away = math.ceil(abs(number) / instrument.lot_step)

@@ -7,18 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 from ringfence.backends.reference.books import BookState, build_book
-from ringfence.backends.reference.inputs import Inputs, Ticket
+from ringfence.backends.reference.inputs import Inputs
 from ringfence.backends.reference.interpreter import evaluate
 from ringfence.backends.reference.numbers import at_most
-from ringfence.backends.reference.validity import Refusal, read_ticket
-from ringfence.backends.reference.wording import denial
-from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.language.answers import approved, denied, reduced, refused, too_small
+from ringfence.language.decision import Decision, GateResult, Outcome
 from ringfence.language.gates import LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
 from ringfence.language.orders import Case
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Check
+from ringfence.language.tickets import Refusal, Ticket, read_ticket
 
 __all__ = ["decide"]
 
@@ -113,7 +113,7 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
         refusal = _not_covered(bounds, check_mandatory)
     if ticket is None:
         refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
-        return _refuse(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
+        return refused(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
     gates = _gates(linked, case, bounds, ticket)
     account = Inputs(case, ticket, "account", _book(case, "account"), math.inf, ticket.lots)
     if refusal is None and ticket.reduce_only and not account.risk_reducing:
@@ -124,17 +124,16 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     first = [gate.at(ticket.lots) for gate in gates]
     results, allowed = _results(gates, first, ticket)
     if refusal is not None:
-        return _refuse(linked, refusal, results)
+        return refused(linked, refusal, results)
     blocking = [
         result
         for result in results
         if result.mode == "enforce" and result.outcome in (Outcome.BREACH, Outcome.UNKNOWN)
     ]
     if blocking:
-        return _deny(linked, blocking[0], results, ticket)
+        return denied(linked, blocking[0], results)
     if allowed == ticket.lots:
-        size = ticket.lots * ticket.instrument.lot_step
-        return Decision(RiskDecision.APPROVE, "", size, "", tuple(results), linked.sha256)
+        return approved(linked, ticket.lots * ticket.instrument.lot_step, results)
     return _reduce(linked, gates, results, ticket, allowed)
 
 
@@ -190,27 +189,19 @@ def _reduce(
     ticket: Ticket,
     lots: int,
 ) -> Decision:
-    instrument = ticket.instrument
-    size = lots * instrument.lot_step
+    size = lots * ticket.instrument.lot_step
     cause = min(
         (each for each in results if each.outcome is Outcome.REDUCE and each.mode == "enforce"),
         key=lambda each: each.headroom or Decimal(0),
     )
-    notional = float(size) * ticket.valuation_price * instrument.multiplier
-    if size < (instrument.min_size or instrument.lot_step):
-        least = f"{size} is below the minimum size {instrument.min_size}"
-        return _deny(linked, cause, results, ticket, f"headroom={least}")
-    if not notional >= instrument.min_notional:
-        least = f"{notional:,.10g} is below the minimum notional {instrument.min_notional:,.10g}"
-        return _deny(linked, cause, results, ticket, f"headroom={least}")
+    if note := too_small(ticket.instrument, size, ticket.valuation_price):
+        return denied(linked, cause, results, note)
     for gate in gates:
         again = gate.at(lots)
         if gate.gate.mode == "enforce" and again.outcome not in (Outcome.PASS, Outcome.EXEMPT):
             failed = _result(gate, again, again.outcome, None)
-            return _deny(linked, failed, results, ticket, f"at the reduced size {size}")
-    reason = denial(_code(linked, cause), cause, linked.currency) + f" size={size}"
-    code = _code(linked, cause)
-    return Decision(RiskDecision.REDUCE_SIZE, reason, size, code, tuple(results), linked.sha256)
+            return denied(linked, failed, results, f"at the reduced size {size}")
+    return reduced(linked, cause, size, results)
 
 
 def _result(
@@ -266,34 +257,6 @@ def _not_covered(bounds: Sequence[Bound], check_mandatory: bool) -> Refusal | No
             "MANDATORY_GATE_MISSING", f"no enforced gate `{lacking[0]}` covers this order"
         )
     return None
-
-
-def _deny(
-    linked: LinkedSet,
-    cause: GateResult,
-    results: Sequence[GateResult],
-    ticket: Ticket,
-    note: str = "",
-) -> Decision:
-    reason = denial(_code(linked, cause), cause, linked.currency) + (f" {note}" if note else "")
-    zero = 0 * ticket.instrument.lot_step
-    code = _code(linked, cause)
-    return Decision(RiskDecision.REJECT, reason, zero, code, tuple(results), linked.sha256)
-
-
-def _refuse(linked: LinkedSet, refusal: Refusal, results: Sequence[GateResult]) -> Decision:
-    return Decision(
-        RiskDecision.REJECT,
-        f"{refusal.code} {refusal.message}",
-        Decimal(0),
-        refusal.code,
-        tuple(results),
-        linked.sha256,
-    )
-
-
-def _code(linked: LinkedSet, cause: GateResult) -> str:
-    return next((rule.code for rule in linked.rules if rule.key == cause.rule), "")
 
 
 def _plain(value: Value, linked: LinkedSet) -> Any:

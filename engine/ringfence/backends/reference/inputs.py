@@ -10,43 +10,16 @@ from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
-from ringfence.backends.reference.books import BookState, Holding, mark_of, usable
-from ringfence.backends.reference.numbers import QUANTA, divide, quanta_up
+from ringfence.backends.reference.books import BookState, Holding
+from ringfence.backends.reference.numbers import QUANTA, counted, divide, quanta_up
 from ringfence.language.fields import ORDER_TYPES
-from ringfence.language.orders import KILL_STATES, Case, Instrument, Market, to_decimal
+from ringfence.language.orders import KILL_STATES, Case, Market, step_digits, to_decimal
+from ringfence.language.tickets import Ticket, mark_of, usable
 
-__all__ = ["Inputs", "Ticket", "valuation_price"]
+__all__ = ["Inputs"]
 
 NAN = float("nan")
 UNBOUNDED = 1e300
-
-
-@dataclass(slots=True)
-class Ticket:
-    """The order once read: side +1 or -1, whole lots, prices as floats (NaN where absent)."""
-
-    side: int
-    lots: int
-    type: str
-    price: float
-    valuation_price: float
-    reduce_only: bool
-    instrument: Instrument
-    market: Market
-
-
-def valuation_price(side: int, order_type: str, price: float, market: Market) -> float:
-    """Buys max(limit, ask), sells max(limit, bid); without bid and ask the mark; stops: trigger.
-
-    Own choice of this project: it errs towards rejecting, and is never a constant.
-    """
-    if order_type in ("stop", "stop_limit") and usable(price):
-        return price
-    quote = market.ask if side > 0 else market.bid
-    if not usable(quote):
-        quote = mark_of(market)
-    found = [each for each in (price, quote) if usable(each)]
-    return max(found) if found else NAN
 
 
 @dataclass(slots=True)
@@ -248,13 +221,20 @@ def _mid(market: Market) -> float:
 
 
 def _multiple_of(value: float, step: Decimal | None) -> bool:
+    if step is None:
+        return True
     number = to_decimal(value)
+    if number is None:
+        return False
+    # Past 15 digits a float64 no longer says which decimal was meant: off the tick.
+    if Fraction(number) * 10 ** step_digits(step)[1] >= 10**15:
+        return False
     # Fractions are exact at any magnitude; a decimal remainder fails past 28 digits.
-    return step is None or (number is not None and Fraction(number) % Fraction(step) == 0)
+    return Fraction(number) % Fraction(step) == 0
 
 
 def _money(inputs: Inputs, value: Callable[[], float]) -> float:
-    return inputs.portfolio(lambda: value() / QUANTA)
+    return inputs.portfolio(lambda: counted(value()) / QUANTA)
 
 
 def _min_size(inputs: Inputs) -> float:

@@ -3,13 +3,15 @@
 Money amounts of positions are kept in quanta of a millionth of the currency. Exposures round up,
 values of positions round down, so rounding errs towards rejecting; an amount within 2**-48 of a whole
 quantum is that quantum, so that float64's last bits make no difference (440 x 0.6110 is 268.84).
+Past 2**53 quanta (9.0e9 of the currency) float64 cannot count them one by one: such an amount is unknown.
 """
 
 import math
 
-__all__ = ["QUANTA", "at_most", "divide", "quanta_down", "quanta_up"]
+__all__ = ["QUANTA", "at_most", "counted", "divide", "quanta_down", "quanta_up"]
 
 QUANTA = 1e6
+COUNTABLE = 2.0**53
 TOLERANCE = 2.0**-48
 NAN = float("nan")
 
@@ -40,8 +42,15 @@ def quanta_down(amount: float) -> float:
     return _snap(amount * QUANTA, math.floor)
 
 
+def counted(quanta: float) -> float:
+    """A sum of quanta; unknown where it is too large to be exact."""
+    return quanta if abs(quanta) <= COUNTABLE else NAN
+
+
 def _snap(value: float, rounding) -> float:  # type: ignore[no-untyped-def]  # math.ceil or math.floor
-    if not math.isfinite(value):
+    if not math.isfinite(value) or abs(value) > COUNTABLE:
+        return NAN
+    if abs(value) > COUNTABLE:
         return NAN
     nearest = float(round(value))
     if abs(value - nearest) <= TOLERANCE * abs(value):

@@ -1,16 +1,64 @@
-"""Is the order one that can be judged at all? What never skips: size, side, type, price, instrument."""
+"""The order once read: whole lots, prices as numbers; or why it cannot be judged at all.
+
+What never skips: instrument, side, type, size, price.
+"""
 
 import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ringfence.backends.reference.inputs import Ticket, valuation_price
 from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.instruments import convert
 from ringfence.language.linking import LinkedSet
-from ringfence.language.orders import Case, Market, to_decimal, whole_lots
+from ringfence.language.orders import Case, Instrument, Market, to_decimal, whole_lots
 
-__all__ = ["Refusal", "read_ticket"]
+__all__ = ["Refusal", "Ticket", "mark_of", "read_ticket", "usable", "valuation_price"]
+
+NAN = float("nan")
+
+
+def usable(price: float) -> bool:
+    """A price that can value something: finite and above zero."""
+    return math.isfinite(price) and price > 0
+
+
+def mark_of(market: Market | None) -> float:
+    """The mark; without one the middle of an uncrossed bid and ask, then the last trade."""
+    if market is None:
+        return NAN
+    if usable(market.mark):
+        return market.mark
+    if usable(market.bid) and usable(market.ask) and market.bid <= market.ask:
+        return (market.bid + market.ask) / 2
+    return market.last if usable(market.last) else NAN
+
+
+@dataclass(slots=True)
+class Ticket:
+    """The order once read: side +1 or -1, whole lots, prices as floats (NaN where absent)."""
+
+    side: int
+    lots: int
+    type: str
+    price: float
+    valuation_price: float
+    reduce_only: bool
+    instrument: Instrument
+    market: Market
+
+
+def valuation_price(side: int, order_type: str, price: float, market: Market) -> float:
+    """Buys max(limit, ask), sells max(limit, bid); without bid and ask the mark; stops: trigger.
+
+    Own choice of this project: it errs towards rejecting, and is never a constant.
+    """
+    if order_type in ("stop", "stop_limit") and usable(price):
+        return price
+    quote = market.ask if side > 0 else market.bid
+    if not usable(quote):
+        quote = mark_of(market)
+    found = [each for each in (price, quote) if usable(each)]
+    return max(found) if found else NAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+"""Answers in words: a denial's stable code and named values with their units, and whole decisions."""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+
+from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.language.linking import LinkedSet
+from ringfence.language.orders import Instrument
+from ringfence.language.tickets import Refusal
+
+__all__ = ["amount", "approved", "denial", "denied", "reduced", "refused", "too_small"]
+
+
+def amount(value: float, unit: str, currency: str) -> str:
+    """A measure or limit with its unit, such as `3.4%`, `104,000 USD`, `5s`."""
+    if not math.isfinite(value):
+        return "unknown"
+    if unit == "money":
+        return f"{value:,.10g} {currency}".strip()
+    if unit == "ratio":
+        return f"{value * 100:.10g}%"
+    if unit == "duration":
+        return f"{value:.10g}s"
+    return f"{value:,.10g}"
+
+
+def denial(code: str, result: GateResult, currency: str) -> str:
+    """One line: the rule's code, measure, limit, gate, policy; and why, where an input is unknown."""
+    parts = [
+        code,
+        f"measure={amount(result.measure, result.unit, currency)}",
+        f"limit={amount(result.limit, result.unit, currency)}",
+        f"gate={result.gate}",
+        f"policy={result.policy}",
+    ]
+    if result.outcome is Outcome.UNKNOWN:
+        parts.insert(1, f"check={result.check}" if result.check else "check=none")
+        parts.append(f"({result.reason or 'an input is missing or stale'})")
+    return " ".join(parts)
+
+
+def approved(linked: LinkedSet, size: Decimal, results: Sequence[GateResult]) -> Decision:
+    """The order may be sent as asked."""
+    return Decision(RiskDecision.APPROVE, "", size, "", tuple(results), linked.sha256)
+
+
+def reduced(
+    linked: LinkedSet, cause: GateResult, size: Decimal, results: Sequence[GateResult]
+) -> Decision:
+    """A smaller size may be sent; `cause` is the gate that leaves the least."""
+    code = _code(linked, cause)
+    reason = denial(code, cause, linked.currency) + f" size={size}"
+    return Decision(RiskDecision.REDUCE_SIZE, reason, size, code, tuple(results), linked.sha256)
+
+
+def denied(
+    linked: LinkedSet, cause: GateResult, results: Sequence[GateResult], note: str = ""
+) -> Decision:
+    """Nothing may be sent, for the gate `cause`."""
+    code = _code(linked, cause)
+    reason = denial(code, cause, linked.currency) + (f" {note}" if note else "")
+    return Decision(RiskDecision.REJECT, reason, Decimal(0), code, tuple(results), linked.sha256)
+
+
+def refused(linked: LinkedSet, refusal: Refusal, results: Sequence[GateResult]) -> Decision:
+    """Nothing may be sent, whatever the gates say."""
+    reason = f"{refusal.code} {refusal.message}"
+    return Decision(
+        RiskDecision.REJECT, reason, Decimal(0), refusal.code, tuple(results), linked.sha256
+    )
+
+
+def too_small(instrument: Instrument, size: Decimal, valuation_price: float) -> str:
+    """Why the venue would not take a reduced size; empty where it would."""
+    if size < (instrument.min_size or instrument.lot_step):
+        return f"headroom={size} is below the minimum size {instrument.min_size}"
+    notional = float(size) * valuation_price * instrument.multiplier
+    if not notional >= instrument.min_notional:
+        return f"headroom={notional:,.10g} is below the minimum notional {instrument.min_notional:,.10g}"
+    return ""
+
+
+def _code(linked: LinkedSet, cause: GateResult) -> str:
+    return next((rule.code for rule in linked.rules if rule.key == cause.rule), "")
