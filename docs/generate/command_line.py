@@ -23,12 +23,13 @@ def cli_page() -> str:
     """Return the page of the command line: each command with all its arguments."""
     parser = build_parser()
     commands = _commands(parser)
-    described = {name: command.description or "" for name, command in commands.items()}
     helps = {each.dest: each.help or "" for each in _choices(parser)._choices_actions}
     parts = []
     for name, command in commands.items():
-        parts += [f"## ringfence {name}", sentence(described[name] or helps.get(name, ""))]
+        parts += [f"## ringfence {name}", sentence(helps.get(name, ""))]
         parts.append(f"```\n{_synopsis(f'ringfence {name}', command)}\n```")
+        if command.description:
+            parts.append(f"```text\n{command.description.strip()}\n```")
         parts.append(_arguments(command))
     exits = [["0", "fine"], ["1", "the check failed"], ["2", "bad usage or input"]]
     return page(
