@@ -53,7 +53,7 @@ fuzz: ## fuzz what reads foreign text, FUZZ_SECONDS (60) for each target
 	  $(BIN)/python $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $$corpus; \
 	done
 
-docs: setup ## write docs/reference anew from the rules, the fields, the commands and the error codes
+docs: setup ## write docs/reference and the schemas for editors, from the rules and the program
 	$(BIN)/python -m docs.generate
 
 lock: ## renew requirements.lock, within the bounds of pyproject.toml

@@ -1,14 +1,18 @@
-"""Writes `docs/reference/` from what the program itself goes by: `make docs`.
+"""Writes `docs/reference/` and the schemas for editors from what the program goes by: `make docs`.
 
 The rule library, the table of input fields, the command line's parsers and the registry of error
-codes are the sources, so a page cannot say anything else than the program does.
+codes are the sources, so a page or a schema cannot say anything else than the program does.
 `python -m docs.generate --check` writes nothing and ends with 1 where a page is not current.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from ringfence.language.editor_schema import EDITOR_KINDS, editor_schema
+from ringfence.language.linking import load_rule_library
 
 from .command_line import cli_page
 from .language import errors_page, fields_page
@@ -19,18 +23,33 @@ REFERENCE = ROOT / "docs" / "reference"
 
 
 def pages() -> dict[Path, str]:
-    """Return every generated page by its path."""
+    """Return every generated file by its path."""
     return {
         REFERENCE / "rules.md": rules_page(),
         REFERENCE / "fields.md": fields_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "errors.md": errors_page(),
+        **schemas(),
+    }
+
+
+def schemas() -> dict[Path, str]:
+    """Return every schema for editors by its path."""
+    library = load_rule_library()
+    return {
+        ROOT
+        / "schemas"
+        / name: json.dumps(editor_schema(kind, library), indent=2, ensure_ascii=False)
+        + "\n"
+        for kind, name in EDITOR_KINDS.items()
     }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write the pages, or check them; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Write docs/reference/ anew.")
+    parser = argparse.ArgumentParser(
+        description="Write docs/reference/ and the schemas for editors."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, name what is old")
     check: bool = parser.parse_args(argv).check
     old = []

@@ -22,7 +22,19 @@ from ringfence.language.units import (
     money_in,
 )
 
-__all__ = ["TYPES", "Money", "Parameter", "ParameterSet", "Value", "parse_duration", "parse_money"]
+__all__ = [
+    "CURRENCY",
+    "DURATIONS",
+    "NUMBER",
+    "RATES",
+    "TYPES",
+    "Money",
+    "Parameter",
+    "ParameterSet",
+    "Value",
+    "parse_duration",
+    "parse_money",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +105,10 @@ class _BadValueError(ValueError):
     """Why a value does not fit; shown as it is."""
 
 
-_NUMBER = r"[+-]?(?:\d[\d_]*(?:\.[\d_]+)?|\.\d[\d_]*)(?:[eE][+-]?\d{1,3})?"
-_DURATIONS = {
+NUMBER = r"[+-]?(?:[0-9][0-9_]*(?:\.[0-9_]+)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]{1,3})?"
+"""Pattern of a number in text; the editor schema is made of these patterns as well."""
+CURRENCY = r"[A-Z][A-Z0-9]{1,9}"
+DURATIONS = {
     "ns": 1e-9,
     "us": 1e-6,
     "ms": 1e-3,
@@ -105,7 +119,9 @@ _DURATIONS = {
     "d": 86400.0,
     "w": 604800.0,
 }
-_PER = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+"""Seconds by unit of time."""
+RATES = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+"""Seconds by what may stand after the slash of a rate."""
 
 
 def _number(value: object) -> float:
@@ -132,30 +148,30 @@ def _match(pattern: str, value: object) -> re.Match[str] | None:
 
 def parse_money(value: object) -> Money:
     """Read `50_000 USD`; raises ValueError that says what is missing."""
-    if found := _match(rf"({_NUMBER})\s*([A-Z][A-Z0-9]{{1,9}})", value):
+    if found := _match(rf"({NUMBER})\s*({CURRENCY})", value):
         return Money(_from_text(found[1]), found[2])
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise _BadValueError(f"`{value}` has no currency: write `{value} USD`")
-    if _match(_NUMBER, value):
+    if _match(NUMBER, value):
         raise _BadValueError(f"`{value}` has no currency: write `{value} USD`")
     raise _BadValueError(f"`{value}` is not an amount of money: write `50_000 USD`")
 
 
 def parse_duration(value: object) -> float:
     """Read `5s`, `250 ms`, `1h` into seconds; raises ValueError that says what is missing."""
-    if found := _match(rf"({_NUMBER})\s*([a-z]+)", value):
-        if found[2] in _DURATIONS:
-            return _from_text(found[1]) * _DURATIONS[found[2]]
-        raise _BadValueError(f"`{found[2]}` is no unit of time: use {', '.join(_DURATIONS)}")
+    if found := _match(rf"({NUMBER})\s*([a-z]+)", value):
+        if found[2] in DURATIONS:
+            return _from_text(found[1]) * DURATIONS[found[2]]
+        raise _BadValueError(f"`{found[2]}` is no unit of time: use {', '.join(DURATIONS)}")
     if value == 0 and not isinstance(value, bool):
         return 0.0
     raise _BadValueError(f"`{value}` has no unit of time: write `{value}s` or `{value}ms`")
 
 
 def _ratio(value: object) -> float:
-    if found := _match(rf"({_NUMBER})\s*(%|bps|bp)", value):
+    if found := _match(rf"({NUMBER})\s*(%|bps|bp)", value):
         return _from_text(found[1]) / (100.0 if found[2] == "%" else 10_000.0)
-    if isinstance(value, str) and _match(_NUMBER, value):
+    if isinstance(value, str) and _match(NUMBER, value):
         value = float(value.replace("_", ""))
     number = _number(value)
     if number > 1 or (number == 1 and not isinstance(value, float)):
@@ -168,15 +184,15 @@ def _ratio(value: object) -> float:
 
 
 def _multiple(value: object) -> float:
-    if found := _match(rf"({_NUMBER})\s*x", value):
+    if found := _match(rf"({NUMBER})\s*x", value):
         return _from_text(found[1])
-    if found := _match(rf"({_NUMBER})\s*%", value):
+    if found := _match(rf"({NUMBER})\s*%", value):
         return _from_text(found[1]) / 100.0
-    return _from_text(str(value)) if _match(_NUMBER, value) else _number(value)
+    return _from_text(str(value)) if _match(NUMBER, value) else _number(value)
 
 
 def _plain(value: object) -> float:
-    return _from_text(str(value)) if _match(_NUMBER, value) else _number(value)
+    return _from_text(str(value)) if _match(NUMBER, value) else _number(value)
 
 
 def _count(value: object) -> float:
@@ -292,10 +308,10 @@ class ParameterSet:
             parameter = self.parameters.get(name)
             if parameter is None or not parameter.window:
                 continue
-            found = _match(rf"({_NUMBER})\s*/\s*({_NUMBER})?\s*([a-z]+)", value)
-            if found and found[3] in _PER:
+            found = _match(rf"({NUMBER})\s*/\s*({NUMBER})?\s*([a-z]+)", value)
+            if found and found[3] in RATES:
                 values[name] = found[1]
-                seconds = _PER[found[3]] * float(found[2] or 1)
+                seconds = RATES[found[3]] * float(found[2] or 1)
                 values.setdefault(parameter.window, f"{seconds:g}s")
         return values
 
