@@ -12,7 +12,7 @@ from typing import Any
 
 from ringfence.backends.reference.books import BookState, Holding
 from ringfence.backends.reference.numbers import QUANTA, counted, divide, quanta_up
-from ringfence.language.fields import ORDER_TYPES
+from ringfence.language.fields import FIELDS, ORDER_TYPES
 from ringfence.language.orders import KILL_STATES, Case, Market, step_digits, to_decimal
 from ringfence.language.tickets import Ticket, mark_of, usable
 
@@ -20,6 +20,8 @@ __all__ = ["Inputs"]
 
 NAN = float("nan")
 UNBOUNDED = 1e300
+# Without a window the present counts alone (a price), or nothing can be counted (orders).
+_MAY_LACK = ("window",)
 
 
 @dataclass(slots=True)
@@ -34,10 +36,12 @@ class Inputs:
     lots: int = 0
 
     def read(self, name: str, params: Mapping[str, Any]) -> float:
-        """The field's value; NaN where it is missing."""
+        """The field's value; NaN where it, or a parameter that it is computed with, is missing."""
         reader = _READERS.get(name)
         if reader is None:
             raise KeyError(name)
+        if any(used not in params for used in FIELDS[name].uses if used not in _MAY_LACK):
+            return NAN
         value = reader(self, params)
         return float(value) if value is not None else NAN
 
