@@ -98,7 +98,7 @@ def _instrument(choose: Chooser, symbol: str, hostile: bool) -> Instrument:
 
 def _market(choose: Chooser, symbol: str, hostile: bool) -> Market:
     price = PRICES[symbol]
-    width = choose.pick((0.0, 0.0, 0.001, 0.01))
+    width = choose.pick((0.0, 0.0, 0.0, 0.001, 0.01))
     market = Market(
         bid=price * (1 - width),
         ask=price * (1 + width),
@@ -110,6 +110,8 @@ def _market(choose: Chooser, symbol: str, hostile: bool) -> Market:
         ask_depth=choose.pick((1000.0, 100.0, 1e12)),
         volume=choose.pick((10_000.0, 100.0, 1e12)),
     )
+    if choose.chance(30):
+        market.history = tuple(_earlier(choose, price, hostile) for _ in range(choose.whole(1, 3)))
     if hostile and choose.chance(50):
         names = ("bid", "ask", "last", "mark", "bid_depth", "ask_depth", "volume")
         for name in choose.some(names, 1, 3):
@@ -121,6 +123,14 @@ def _market(choose: Chooser, symbol: str, hostile: bool) -> Market:
     if hostile and choose.chance(10):
         market.bid, market.ask = market.ask * 1.5, market.bid
     return market
+
+
+def _earlier(choose: Chooser, price: float, hostile: bool) -> Market:
+    seen = price * choose.pick((1.0, 1.01, 0.95, 1.05, 2.0))
+    quote = Market(bid=seen, ask=seen, last=seen, age=choose.pick((0.5, 1.0, 5.0, 60.0, 3600.0)))
+    if hostile and choose.chance(30):
+        setattr(quote, choose.pick(("bid", "ask", "last", "mark")), choose.pick(BAD_PRICES))
+    return quote
 
 
 def _book(choose: Chooser, instruments: dict[str, Instrument], hostile: bool) -> Book:
@@ -192,7 +202,7 @@ def _order(choose: Chooser, instrument: Instrument, book: Book, hostile: bool) -
     symbol = instrument.symbol
     side, kind = choose.pick(("buy", "sell")), choose.pick(ORDER_TYPES)
     reference = PRICES.get(symbol, 1.0)
-    price: Any = reference * choose.pick((1.0, 1.0, 1.05, 0.95, 1.01, 1.000001))
+    price: Any = reference * choose.pick((1.0, 1.0, 1.0, 1.0, 1.05, 0.95, 1.01, 1.000001))
     size: Any = instrument.lot_step * choose.pick((1, 2, 3, 10, 7, 100, 1000, 12_345))
     held = book.positions.get(symbol)
     closing = held is not None and held.size != 0 and choose.chance(40)
@@ -203,8 +213,8 @@ def _order(choose: Chooser, instrument: Instrument, book: Book, hostile: bool) -
         size = abs(held.size) * choose.pick((1, 1, 2)) + extra * instrument.lot_step
     elif choose.chance(60):
         # What a round amount of money, a common limit, buys exactly; a lot more; some times as much.
-        lots = _worth(choose, instrument, _ASKED) * choose.pick((1, 2, 3, 5))
-        size = (lots + choose.pick((0, 0, 1))) * instrument.lot_step
+        lots = _worth(choose, instrument, _ASKED) * choose.pick((1, 1, 2, 5, 20))
+        size = (lots + choose.pick((0, 0, 0, 1))) * instrument.lot_step
     reduce_only = choose.chance(25 if closing else 1)
     if hostile and choose.chance(15):
         size = choose.pick(_bad_sizes(instrument.lot_step))

@@ -81,7 +81,7 @@ def policy_sets(
     known = [*read_pool(list(rules)), *(load_rule_library() if library else ())]
     # Gates that reduce are rare among all that there are, and what they do is the hardest part.
     reducing = [rule for rule in known if rule.can_reduce and _moves(rule)]
-    aimed = bool(reducing) and structure.chance(70)
+    aimed = bool(reducing) and structure.chance(80)
     sizes = (1, 1, 2, 3) if aimed else (1, 2, 3, 5)
     bound = [structure.pick(reducing if aimed else known) for _ in range(structure.pick(sizes))]
     documents = [document_of(DESK, "desk.yaml"), *rules]
@@ -158,7 +158,7 @@ def _limits(data: Chooser, rule: Rule, every: int) -> dict[str, Any]:
         else:
             # Every second value is a wide one: otherwise some gate of several nearly always blocks.
             values = VALUES[parameter.type]
-            limits[name] = values[0] if data.chance(30) else data.pick(values)
+            limits[name] = values[0] if data.chance(20) else data.pick(values)
     named = [each for each in rule.parameters.parameters.values() if each.limit]
     if named and not any(each.name in limits for each in named) and not data.chance(15):
         given = data.pick(named)

@@ -109,7 +109,10 @@ class Instrument:
 
 @dataclass(slots=True)
 class Market:
-    """Market data of one symbol; NaN where a field is missing. `age` in seconds, negative ahead."""
+    """Market data of one symbol; NaN where a field is missing. `age` in seconds, negative ahead.
+
+    `history` holds the prices that were seen earlier, each with its own age, in any order.
+    """
 
     bid: float = NAN
     ask: float = NAN
@@ -120,6 +123,7 @@ class Market:
     bid_depth: float = NAN
     ask_depth: float = NAN
     volume: float = NAN
+    history: tuple["Market", ...] = ()
 
 
 @dataclass(slots=True)

@@ -166,7 +166,16 @@ def _market(given: Mapping[str, Any], faults: list[str]) -> Market:
         completeness=_share(given.get("completeness")),
         bid_depth=_number(given.get("bid_depth", depth)),
         ask_depth=_number(given.get("ask_depth", depth)),
+        history=tuple(_past_quote(each, faults) for each in given.get("recent") or ()),
     )
+
+
+def _past_quote(given: Mapping[str, Any], faults: list[str]) -> Market:
+    age = _seconds(given.get("age"), faults)
+    if not 0 <= age < float("inf"):
+        faults.append(f"an earlier quote has the age `{given.get('age')}`: it lies in the past")
+    bid, ask, last, mark = (_number(given.get(name)) for name in ("bid", "ask", "last", "mark"))
+    return Market(bid, ask, last, mark, age)
 
 
 def _seconds(value: Any, faults: list[str]) -> float:

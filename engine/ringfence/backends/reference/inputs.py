@@ -190,11 +190,22 @@ class Inputs:
         share = sum(usable(getattr(market, each)) for each in required) / len(required)
         return min(share, market.completeness) if math.isfinite(market.completeness) else share
 
-    def price_deviation(self, reference: str) -> float:
+    def price_deviation(self, reference: str, window: float) -> float:
+        """The farthest of the present reference and those seen within the window; unknown without
+        the present one. An earlier quote that lacks the reference showed none, and is passed over.
+        """
         market, ticket = self.ticket.market, self.ticket
         price = ticket.price if usable(ticket.price) else ticket.valuation_price
-        against = {"mid": _mid(market), "last": market.last, "mark": mark_of(market)}[reference]
-        return divide(abs(price - against), against) if usable(against) else NAN
+        present = _reference(market, reference)
+        if not usable(present):
+            return NAN
+        earlier = [
+            seen
+            for quote in market.history
+            if quote.age <= window and usable(seen := _reference(quote, reference))
+        ]
+        found = [divide(abs(price - against), against) for against in (present, *earlier)]
+        return max(found) if all(map(math.isfinite, found)) else NAN
 
     def permitted(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> bool:
         symbol = self.case.order.symbol
@@ -216,6 +227,12 @@ class Inputs:
         if self.state is None or self.state.stale(self.max_age):
             return NAN
         return value()
+
+
+def _reference(quote: Market, kind: str) -> float:
+    if kind == "last":
+        return quote.last
+    return _mid(quote) if kind == "mid" else mark_of(quote)
 
 
 def _mid(market: Market) -> float:
@@ -294,7 +311,7 @@ _READERS: dict[str, Callable[[Inputs, Mapping[str, Any]], float | bool | None]] 
     # An order off the lot step never gets this far: `validity` refuses it.
     "order.on_lot_step": lambda i, p: True,
     "order.permitted": lambda i, p: i.permitted(p["allow"], p["deny"]),
-    "order.price_deviation": lambda i, p: i.price_deviation(p["reference"]),
+    "order.price_deviation": lambda i, p: i.price_deviation(p["reference"], p.get("window", NAN)),
     "order.rate": lambda i, p: i.recent(p.get("window", NAN), equal=False) + 1,
     "order.duplicates": lambda i, p: i.recent(p.get("window", NAN), equal=True),
     "instrument.lot_step": lambda i, p: float(i.ticket.instrument.lot_step),
