@@ -142,11 +142,14 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
 def read_correlation(pair: str, given: Any) -> tuple[tuple[str, str], tuple[float, float]] | None:
     """`"A|B": 0.8` or `"A|B": {rho: 0.8, observations: 500}`; None where it is neither."""
     first, _, second = pair.partition("|")
-    rho, count = given, float("inf")
+    rho, count = given, None
     if isinstance(given, dict):
-        rho, count = given.get("rho"), float(given.get("observations", "inf"))
+        rho = given.get("rho")
+        if "observations" in given and (count := to_decimal(given["observations"])) is None:
+            return None
     number = to_decimal(rho)
     if number is None or abs(number) > 1 or not first or not second:
         return None
     low, high = sorted((first, second))
-    return (low, high), (float(number), count)
+    # Without their number the observations count as enough.
+    return (low, high), (float(number), float("inf") if count is None else float(count))
