@@ -43,7 +43,7 @@ CODES: dict[str, str] = {
     "E204": "unknown name",
     "E205": "ratio compared with a number like a percent",
     "E206": "expression too long, too deep or too large",
-    "E207": "field that needs an undeclared parameter",
+    "E207": "field whose parameter is not declared, or cannot be used",
     "E208": "measure that cannot reduce",
     "E210": "unknown parameter",
     "E211": "parameter value that does not fit",

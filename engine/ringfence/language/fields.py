@@ -20,9 +20,33 @@ from ringfence.language.units import (
     choice,
 )
 
-__all__ = ["FIELDS", "ORDER_TYPES", "InputField"]
+__all__ = ["FIELDS", "ORDER_TYPES", "USED", "InputField", "UsedParameter"]
 
 ORDER_TYPES = ("limit", "market", "stop", "stop_limit")
+
+
+@dataclass(frozen=True, slots=True)
+class UsedParameter:
+    """What a parameter must be for a field to be computed with it: its types, and its choices."""
+
+    types: tuple[str, ...]
+    allowed: tuple[str, ...] = ()
+
+
+USED = {
+    "allow": UsedParameter(("globs",)),
+    "deny": UsedParameter(("globs",)),
+    "reference": UsedParameter(("choice",), ("mid", "last", "mark")),
+    "window": UsedParameter(("duration",)),
+    "required": UsedParameter(
+        ("choices",), ("bid", "ask", "last", "mark", "bid_depth", "ask_depth", "volume")
+    ),
+    "basis": UsedParameter(("choice",), ("equity", "balance", "max")),
+    "working": UsedParameter(("choice",), ("worst-case", "gross")),
+    "threshold": UsedParameter(("ratio", "multiple")),
+    "min_observations": UsedParameter(("count",)),
+}
+"""Every parameter that some field `uses`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """Rules: a gate definition read from `rules/*.yaml`, typed and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.errors import Diagnostic
 from ringfence.language import ir
-from ringfence.language.fields import FIELDS
+from ringfence.language.fields import FIELDS, USED
 from ringfence.language.parameters import Parameter, ParameterSet
 from ringfence.language.parser import parse_expression
 from ringfence.language.slopes import Slope, slope
@@ -116,11 +116,12 @@ def read_rule(document: Document) -> tuple[Rule | None, list[Diagnostic]]:
     }
     _check_parameters(document, parameters, findings)
     units = {name: each.unit for name, each in parameters.items()}
-    checks = []
+    checks: list[Check] = []
     for index, given in enumerate(spec["checks"]):
         check = _read_check(document, index, given, parameters, units, findings)
         if check is not None:
             checks.append(check)
+    findings.extend(_misused(document, parameters, checks))
     if findings:
         return None, findings
     on_breach = spec.get("on_breach", "reject")
@@ -217,6 +218,37 @@ def _check_parameters(
                     fix=f"declare `{parameter.window}` as a duration, or name another",
                 )
             )
+
+
+def _misused(
+    document: Document, parameters: Mapping[str, Parameter], checks: Sequence[Check]
+) -> list[Diagnostic]:
+    """Parameters that a field is computed with, and cannot be: of another type, or other choices."""
+    fields = {
+        used: node.name
+        for check in checks
+        for node in (*walk(check.measure), *walk(check.limit))
+        if isinstance(node, ir.Field)
+        for used in FIELDS[node.name].uses
+    }
+    findings = []
+    for name, read_by in fields.items():
+        given, wanted = parameters[name], USED[name]
+        other = [each for each in given.allowed if wanted.allowed and each not in wanted.allowed]
+        if given.type in wanted.types and not other:
+            continue
+        choices = f" of {', '.join(wanted.allowed)}" if wanted.allowed else ""
+        said = f"allows `{other[0]}`" if given.type in wanted.types else f"is of type {given.type}"
+        findings.append(
+            Diagnostic(
+                "E207",
+                f"`{read_by}` cannot be computed with `{name}`, which {said}",
+                document.span("spec", "parameters", name),
+                why="the field is computed with the gate's own value of this parameter",
+                fix=f"declare `{name}` as {wanted.types[0]}{choices}",
+            )
+        )
+    return findings
 
 
 def _read_check(
