@@ -108,7 +108,7 @@ def coded(codes: npt.NDArray[Any], names: Sequence[bytes]) -> Chunk:
         places = np.zeros(len(names), np.int64)
         places[used] = np.arange(len(used))
         kept = places[kept]
-        names = [names[place] for place in used]
+        names = [names[int(place)] for place in used]
     kind, width = _index_type(len(names))
     count = len(kept)
     groups = -(-count // 8)

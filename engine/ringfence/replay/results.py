@@ -107,7 +107,9 @@ class DecisionsWriter:
         self._pages = PageFile(self._file, self._described(), metadata)
         self._filled = 0
         self._ids: list[Any] = []
-        self._held = {name: np.empty(GROUP_ROWS, kind) for name, kind in _FIXED.items()}
+        self._held: dict[str, npt.NDArray[Any]] = {
+            name: np.empty(GROUP_ROWS, kind) for name, kind in _FIXED.items()
+        }
         gates = len(columns)
         self._outcome = np.empty((gates, GROUP_ROWS), np.uint8)
         self._measure = np.empty((gates, GROUP_ROWS))
@@ -209,13 +211,12 @@ class DecisionsWriter:
                 chunks.append(coded(fixed[name], self._names(name)))
         chunks.append(constant(self._policy_set, rows))
         try:
-            self._pages.group([*chunks, *self._gates(rows, outcome, measure, limit)])
+            self._pages.group([*chunks, *self._gates(outcome, measure, limit)])
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
     def _gates(
         self,
-        rows: int,
         outcome: npt.NDArray[Any],
         measure: npt.NDArray[Any],
         limit: npt.NDArray[Any],
