@@ -1,18 +1,18 @@
 """Compiled: what the tally counts, and what a change moves, one batch at a time, in row order."""
 
-import math
-
+import numpy as np
 from numba import njit
 
-__all__ = ["BINS", "BIN_SHARE", "count_changes", "count_gate", "count_orders"]
+__all__ = ["BINS", "BIN_SHARE", "count_changes", "count_gate", "count_orders", "count_outcomes"]
 
 #: Bins of a utilisation histogram: each half a percent of the limit wide, its upper edge included; the last
 #: holds all above 200 %.
 BINS = 401
 BIN_SHARE = 0.005
+_DOWN = 1.0 - 1e-12
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def count_orders(
     start, stop, decision, size, asked, code, gate, notional, names, parts, money, sums, codes,
     gates, gates_money, bucket, equity, drawdown, series
@@ -71,9 +71,21 @@ def count_orders(
     series[0], series[1] = last_equity, deepest
 
 
-@njit(nogil=True)
-def count_gate(start, stop, outcome, measure, limit, outcomes, histogram, top, scratch):
-    """Count one gate's outcomes and utilisation in rows of one bucket.
+@njit(nogil=True, error_model="numpy")
+def count_outcomes(start, stop, outcome, outcomes):
+    """Add up how often each outcome occurs in rows `start` to `stop`."""
+    # Six counters of ten bits in one word: one addition a row, and none waits for another.
+    for first in range(start, stop, 1023):
+        packed = np.uint64(0)
+        for i in range(first, min(first + 1023, stop)):
+            packed += np.uint64(1) << np.uint64(outcome[i] * np.uint8(10))
+        for kind in range(6):
+            outcomes[kind] += np.int64((packed >> np.uint64(10 * kind)) & np.uint64(1023))
+
+
+@njit(nogil=True, error_model="numpy")
+def count_gate(start, stop, outcome, measure, limit, histogram, top, scratch):
+    """Count one gate's utilisation in rows `start` to `stop`, which lie in one bucket of time.
 
     Utilisation is measure over limit; of a floor, limit over measure, which shows as a pass above or a
     breach below the limit. It is not below zero, and not defined where the limit is not above zero.
@@ -81,50 +93,42 @@ def count_gate(start, stop, outcome, measure, limit, outcomes, histogram, top, s
     `scratch` is (4, BINS): neighbouring rows must not wait for each other's increment.
     """
     best, best_row = top, -1
-    inverse, last = 0.0, 0.0
+    # Utilisation is compared in bins; a limit that stays is divided by once.
+    best_use = top / BIN_SHARE * _DOWN
+    inverse, last = np.nan, np.nan
     scratch[:] = 0
-    total = 0
-    seen = 0
-    # Six counters of ten bits in one word: one addition a row.
-    for first in range(start, stop, 1023):
-        packed = 0
-        for i in range(first, min(first + 1023, stop)):
-            packed += 1 << (outcome[i] * 10)
-        for kind in range(6):
-            outcomes[kind] += (packed >> (10 * kind)) & 1023
     for i in range(start, stop):
         found, most = measure[i], limit[i]
         if most != last:
             last = most
-            inverse = 1.0 / most if most > 0 else 0.0
-        if inverse == 0.0 or found != found:
-            continue
+            inverse = 1.0 / BIN_SHARE / most if most > 0.0 else np.nan
         use = found * inverse
-        passes = outcome[i] == 1
-        if (found > most) == passes and found != most:
-            use = most / found if found > 0 else 2.5
-        if use < 0.0:
-            use = 0.0
-        place = max(int(math.ceil(min(use, 2.004) * 200.0)) - 1, 0)
-        scratch[i & 3, place] += 1
-        seen += 1
-        if use > best:
-            exact = found / most
-            if (found > most) == passes and found != most:
-                exact = most / found if found > 0 else use
-            exact = max(exact, 0.0)
+        floor = False
+        if outcome[i] != 1 or not (found <= most and use >= 0.0):
+            if use != use:
+                continue
+            floor = (found > most) == (outcome[i] == 1) and found != most
+            if floor:
+                use = most / found / BIN_SHARE if found > 0.0 else np.inf
+            use = min(max(use, 0.0), 1e300)
+        # Just below: what lies on an edge belongs to the bin that ends there.
+        use *= _DOWN
+        scratch[np.uint64(i & 3), np.uint64(min(use, BINS - 0.5))] += np.int32(1)
+        if use > best_use:
+            exact = max(found / most, 0.0)
+            if floor:
+                exact = most / found if found > 0.0 else 1e300
+            exact = min(exact, 1e300)
             if exact > best:
-                best, best_row = exact, i
-    total = seen
-    if total:
-        for place in range(BINS):
-            histogram[place] += (
-                scratch[0, place] + scratch[1, place] + scratch[2, place] + scratch[3, place]
-            )
+                best, best_row, best_use = exact, i, use
+    for place in range(BINS):
+        histogram[place] += (
+            scratch[0, place] + scratch[1, place] + scratch[2, place] + scratch[3, place]
+        )
     return best_row, best
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def count_changes(
     before, after, size_before, size_after, asked, side, symbol, notional, gate_before, gate_after,
     counts, money, by_symbol, orders_base, money_base, orders_head, money_head, rows, moved

@@ -153,8 +153,7 @@ class DecisionsWriter:
         into = slice(self._filled, self._filled + part.stop - part.start)
         for name, values in given.items():
             self._held[name][into] = values[part]
-        for held, values in zip((self._outcome, self._measure, self._limit), gates, strict=True):
-            held[:, into] = values
+        self._outcome[:, into], self._measure[:, into], self._limit[:, into] = gates
         self._ids.append(ids)
         self._filled = into.stop
         if self._filled == GROUP_ROWS:

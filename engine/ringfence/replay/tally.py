@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ringfence.replay.buckets import MOST, Buckets
 from ringfence.replay.decided import DecidedBatch, GateColumn
-from ringfence.replay.jit_tally import BIN_SHARE, BINS, count_gate, count_orders
+from ringfence.replay.jit_tally import BIN_SHARE, BINS, count_gate, count_orders, count_outcomes
 
 __all__ = ["Peak", "Tally", "quantiles"]
 
@@ -65,7 +65,6 @@ class Tally:
         self.histograms = np.zeros((MOST, gates, BINS), np.int32)
         self.state = np.full((MOST, 2), np.nan)
         self._scratch = np.zeros((4, BINS), np.int32)
-        self._measured = [place for place, each in enumerate(columns) if each.unit != "state"]
 
     @property
     def decisions(self) -> npt.NDArray[np.int64]:
@@ -80,15 +79,16 @@ class Tally:
         orders = batch.orders
         if not self.rows:
             self.first_ts = int(orders.ts[0])
+            self._bucket(self.first_ts)
         self.last_ts = int(orders.ts[-1])
         names = (orders.account, orders.strategy, orders.symbol)
         for place, codes in enumerate(names):
             self._grow(place, int(codes.max()) + 1)
+        # Widened for the last row at once: the first batch would else pass through every width.
+        self._bucket(self.last_ts)
         start = 0
         while start < rows:
-            bucket, moved = self.buckets.place(int(orders.ts[start]))
-            if moved is not None:
-                self._merge(moved)
+            bucket = self._bucket(int(orders.ts[start]))
             end_ns = self.buckets.start_ns(bucket + 1)
             stop = rows
             if orders.ts[-1] >= end_ns:
@@ -96,6 +96,12 @@ class Tally:
             self._count(batch, names, bucket, start, stop)
             start = stop
         self.rows += rows
+
+    def _bucket(self, moment_ns: int) -> int:
+        place, moved = self.buckets.place(moment_ns)
+        if moved is not None:
+            self._merge(moved)
+        return place
 
     def _count(
         self, batch: DecidedBatch, names: tuple[Any, ...], bucket: int, start: int, stop: int
@@ -107,14 +113,12 @@ class Tally:
             self.state[bucket],
         )  # fmt: skip
         for place, column in enumerate(self.columns):
+            count_outcomes(start, stop, batch.outcome[place], self.outcomes[place])
             if column.unit == "state":
-                found = np.bincount(batch.outcome[place, start:stop], minlength=6)
-                self.outcomes[place] += found[:6]
                 continue
             row, use = count_gate(
                 start, stop, batch.outcome[place], batch.measure[place], batch.limit[place],
-                self.outcomes[place], self.histograms[bucket, place], self.uses[bucket, place],
-                self._scratch,
+                self.histograms[bucket, place], self.uses[bucket, place], self._scratch,
             )  # fmt: skip
             if row < 0:
                 continue
