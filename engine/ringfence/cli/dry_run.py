@@ -1,0 +1,166 @@
+"""`ringfence dry-run`: real orders through policies, and what would have become of them."""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringfence.cli.output import print_json
+from ringfence.errors import InputError
+
+if TYPE_CHECKING:
+    from ringfence.replay.dry_run import Progress
+
+__all__ = ["add"]
+
+_SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
+_SPEC = "a directory, a file, git:REF or git:REF:PATH"
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser(
+        "dry-run", help="replay real orders through policies, without sending anything"
+    )
+    parser.add_argument("--orders", required=True, metavar="SRC", help=_SRC)
+    parser.add_argument("--fills", metavar="SRC", help="what was filled, of which order")
+    parser.add_argument("--marks", metavar="SRC", help="prices over time")
+    parser.add_argument("--balances", metavar="SRC", help="opening money, deposits, withdrawals")
+    parser.add_argument(
+        "--instruments", type=Path, metavar="F", help="an instruments file; it wins over others"
+    )
+    parser.add_argument("--policies", default="policies", metavar="SPEC", help=_SPEC)
+    parser.add_argument("--base", metavar="SPEC", help="policies to compare with")
+    parser.add_argument("--mapping", metavar="F", help="a shipped mapping's name, or a file")
+    parser.add_argument("--marks-mapping", metavar="F", help="another mapping, for the marks")
+    parser.add_argument(
+        "--mode",
+        choices=("propagated", "frozen", "both"),
+        default="both",
+        help="state follows the decisions (propagated), or is as it really was (frozen)",
+    )
+    parser.add_argument(
+        "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
+    )
+    parser.add_argument("--out", type=Path, default=Path("build/dry-run"), metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument("--markdown", type=Path, metavar="F", help="write a pull request's comment")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="threads (1)")
+    parser.add_argument("--batch-rows", type=int, metavar="N", help="orders decided at a time")
+    parser.add_argument("--no-report", action="store_true", help="leave report.html out")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run it; 0 when done, whatever was decided, 130 when interrupted."""
+    equity = _amount(given.equity)
+    from ringfence.replay.dry_run import Request, dry_run
+    from ringfence.replay.sources import BATCH_ROWS
+
+    request = Request(
+        orders=given.orders,
+        fills=given.fills,
+        marks=given.marks,
+        balances=given.balances,
+        policies=given.policies,
+        base=given.base,
+        instruments=given.instruments,
+        mapping=given.mapping,
+        marks_mapping=given.marks_mapping,
+        mode=given.mode,
+        equity=equity,
+        out=given.out,
+        workers=given.workers,
+        batch_rows=BATCH_ROWS if given.batch_rows is None else given.batch_rows,
+        report=not given.no_report,
+    )
+    with _progress() as progress:
+        result = dry_run(request, progress)
+    files = dict(result.files)
+    if given.markdown is not None:
+        _write_markdown(given.markdown, result.summary)
+        files["markdown"] = given.markdown
+    if given.json:
+        print_json(result.summary)
+    else:
+        _show(result.summary, files)
+    if result.interrupted:
+        print(
+            f"ringfence: interrupted; what was done lies in {given.out} and can be read",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _amount(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        amount = float(text.replace("_", "").replace(",", ""))
+    except ValueError:
+        amount = math.nan
+    if not (math.isfinite(amount) and amount >= 0):
+        raise InputError(
+            f"`--equity {text}` is no amount", "give a number in the policies' currency, as 100_000"
+        )
+    return amount
+
+
+@contextmanager
+def _progress() -> Iterator["Progress | None"]:
+    """A bar with rate and time left, on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    bar = Progress(
+        TextColumn("replaying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} orders/s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None, rate="-")
+
+        def told(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:,.0f}" if speed else "-")
+
+        yield told
+
+
+def _write_markdown(path: Path, summary: dict[str, Any]) -> None:
+    from ringfence.replay.markdown import render_markdown
+    from ringfence.runtime.ports import SYSTEM_FILES
+
+    try:
+        SYSTEM_FILES.write_atomic(path, render_markdown(summary).encode("utf-8"))
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise InputError(
+            f"`{path}` cannot be written: {reason}", "name another file with --markdown"
+        ) from None
+
+
+def _show(summary: dict[str, Any], files: dict[str, Path]) -> None:
+    from rich.console import Console
+
+    from ringfence.replay.terminal import render_terminal
+
+    render_terminal(summary, Console(), {label: str(path) for label, path in files.items()})

@@ -1,0 +1,398 @@
+"""The dry run: real orders through policies, and everything that comes of it.
+
+Orders are read once; the engines of all sides and modes decide each batch one after another. With
+more than one worker, reading and writing run in threads beside the engines: the results are the same
+bit for bit, because each stage sees the same batches in the same order.
+"""
+
+import copy
+import dataclasses
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ringfence import __version__
+from ringfence.errors import InputError
+from ringfence.language.linking import LinkedSet
+from ringfence.replay.changes import Changes
+from ringfence.replay.decided import DecidedBatch
+from ringfence.replay.engine import Engine
+from ringfence.replay.pipeline import Behind, ahead
+from ringfence.replay.rejects import Rejects
+from ringfence.replay.results import DecisionsWriter
+from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
+from ringfence.replay.summary import orders_part, run_part, unreplayable_part
+from ringfence.replay.tally import Tally
+from ringfence.runtime.ports import SYSTEM_FILES
+from ringfence.runtime.revisions import link_spec
+
+__all__ = ["MODES", "Progress", "Request", "Result", "dry_run"]
+
+MODES = ("propagated", "frozen")
+
+#: Told after each batch: orders done, orders in all.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a dry run is to do.
+
+    Attributes:
+        orders, fills, marks, balances: SRCs, as `sources.open_inputs` takes them.
+        policies, base: SPECs, as `revisions.link_spec` takes them; no comparison without a base.
+        instruments: A file whose instruments win over those of the policies, on both sides.
+        mapping, marks_mapping: Names or paths of mappings.
+        mode: `propagated`, `frozen` or `both`.
+        equity: What each account opens with where no balance says so, in the policies' currency.
+        out: The directory for the results.
+        workers: 1 does everything in the calling thread; more read and write beside it.
+        batch_rows: Orders that are decided at a time.
+        report: Whether to write `report.html`.
+    """
+
+    orders: str
+    fills: str | None = None
+    marks: str | None = None
+    balances: str | None = None
+    policies: str = "policies"
+    base: str | None = None
+    instruments: Path | None = None
+    mapping: str | None = None
+    marks_mapping: str | None = None
+    mode: str = "both"
+    equity: float | None = None
+    out: Path = Path("build/dry-run")
+    workers: int = 1
+    batch_rows: int = BATCH_ROWS
+    report: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of it.
+
+    Attributes:
+        summary: As `schemas/dry-run-summary.v1.schema.json` describes it.
+        files: What was written, label to path.
+        interrupted: Whether it was stopped before the last order.
+    """
+
+    summary: dict[str, Any]
+    files: dict[str, Path]
+    interrupted: bool
+
+
+@dataclass(slots=True)
+class _Run:
+    """One side in one mode."""
+
+    side: str
+    mode: str
+    engine: Engine
+    inputs: Inputs
+    tally: Tally
+    writer: DecisionsWriter
+
+
+def dry_run(request: Request, progress: Progress | None = None) -> Result:
+    """Replay orders through policies and write the results.
+
+    SIGINT and SIGTERM end it after the batch at hand (in the main thread; a second one at once):
+    what was done until then is written, and marked as interrupted.
+
+    Raises:
+        InputError: a source, a SPEC or the place for the results cannot be used.
+        PolicyError: policies or a mapping have faults.
+    """
+    modes = MODES if request.mode == "both" else (request.mode,)
+    if not set(modes) <= set(MODES):
+        raise InputError(f"`{request.mode}` is no mode", "use propagated, frozen or both")
+    if request.workers < 1:
+        raise InputError(f"`workers` must be at least 1, not {request.workers}")
+    specs = {"head": request.policies, **({"base": request.base} if request.base else {})}
+    linked = {side: _linked(spec, request.instruments) for side, spec in specs.items()}
+    try:
+        request.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _no_directory(request.out, error) from None
+    with ExitStack() as stack:
+        inputs = stack.enter_context(_opened(request))
+        runs = [
+            _start(side, mode, linked[side], inputs, request, stack)
+            for mode in modes
+            for side in specs
+        ]
+        changes = _comparison(runs, inputs, modes[0])
+        interrupted = _replay(request, inputs, runs, changes, progress)
+        if not interrupted:
+            for run in runs:
+                run.engine.finish()
+        for run in runs:
+            run.writer.close()
+        summary = _summary(request, inputs, runs, changes, interrupted)
+    files = _write(request, summary, runs)
+    return Result(summary, files, interrupted)
+
+
+def _linked(spec: str, instruments: Path | None) -> LinkedSet:
+    linked = link_spec(spec, instruments)
+    if not linked.gates:
+        raise InputError(
+            f"`{spec}` holds no policies", "name the directory with your policies by --policies"
+        )
+    return linked
+
+
+def _opened(request: Request) -> Inputs:
+    return open_inputs(
+        request.orders,
+        fills=request.fills,
+        marks=request.marks,
+        balances=request.balances,
+        mapping=request.mapping,
+        marks_mapping=request.marks_mapping,
+        batch_rows=request.batch_rows,
+        threads=request.workers,
+        survey=True,
+    )
+
+
+def _start(
+    side: str, mode: str, linked: LinkedSet, inputs: Inputs, request: Request, stack: ExitStack
+) -> _Run:
+    own = _own_view(inputs)
+    engine = Engine(linked, own, mode=mode, equity=request.equity)
+    orders = inputs.orders
+    writer = DecisionsWriter(
+        request.out / _file_name(side, mode, request),
+        columns=engine.columns,
+        codes=engine.codes,
+        names={
+            "account": orders.accounts,
+            "strategy": orders.strategies,
+            "venue": orders.venues,
+            "symbol": orders.symbols,
+        },
+        id_type=orders.order_id_type,
+        sha256=engine.sha256,
+        currency=engine.currency,
+        mode=mode,
+    )
+    stack.callback(writer.abandon)
+    return _Run(side, mode, engine, own, Tally(engine.columns, len(engine.codes)), writer)
+
+
+def _own_view(inputs: Inputs) -> Inputs:
+    """The inputs with rejects of their own: engines read marks and fills each for itself."""
+
+    def own(stream: Any) -> Any:
+        if stream is None or not stream.direct:
+            return stream
+        mine = copy.copy(stream)
+        mine.rejects = Rejects(stream.rejects.limit)
+        return mine
+
+    return dataclasses.replace(
+        inputs, fills=own(inputs.fills), marks=own(inputs.marks), balances=own(inputs.balances)
+    )
+
+
+def _file_name(side: str, mode: str, request: Request) -> str:
+    main = "frozen" if request.mode == "frozen" else "propagated"
+    parts = ["decisions", *(["base"] if side == "base" else []), *([mode] if mode != main else [])]
+    return "-".join(parts) + ".parquet"
+
+
+def _comparison(runs: list[_Run], inputs: Inputs, mode: str) -> Changes | None:
+    columns = {run.side: run.engine.columns for run in runs if run.mode == mode}
+    if "base" not in columns:
+        return None
+    return Changes(mode, columns["base"], columns["head"], len(inputs.symbols))
+
+
+def _replay(
+    request: Request,
+    inputs: Inputs,
+    runs: list[_Run],
+    changes: Changes | None,
+    progress: Progress | None,
+) -> bool:
+    """Decide every batch; returns whether it was stopped before the last."""
+
+    def keep(decided: list[DecidedBatch]) -> None:
+        for run, batch in zip(runs, decided, strict=True):
+            run.tally.add(batch)
+            run.writer.write(batch)
+        if changes is not None:
+            sides = {
+                run.side: batch
+                for run, batch in zip(runs, decided, strict=True)
+                if run.mode == changes.mode
+            }
+            changes.add(sides["base"], sides["head"])
+
+    total, done = inputs.orders.rows, 0
+    threaded = request.workers > 1
+    with _stoppable() as stopped:
+        behind = Behind(keep) if threaded else None
+        with closing(ahead(inputs.orders)) if threaded else nullcontext(inputs.orders) as batches:
+            try:
+                for batch in batches:
+                    if stopped.is_set():
+                        break
+                    if behind is None:
+                        keep([run.engine.decide(batch) for run in runs])
+                    else:
+                        # Engines write their buffers again while these are still being counted.
+                        behind.put([_copied(run.engine.decide(batch)) for run in runs])
+                    done += len(batch)
+                    if progress is not None:
+                        progress(done, total)
+            finally:
+                if behind is not None:
+                    behind.close()
+        return stopped.is_set()
+
+
+def _copied(batch: DecidedBatch) -> DecidedBatch:
+    arrays: dict[str, Any] = {
+        each.name: np.copy(getattr(batch, each.name))
+        for each in dataclasses.fields(batch)
+        if each.name != "orders"
+    }
+    return DecidedBatch(orders=batch.orders, **arrays)
+
+
+@contextmanager
+def _stoppable() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; the second one acts as it would have before."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before: dict[int, Any] = {}
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.set()
+        signal.signal(number, before[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(
+    request: Request,
+    inputs: Inputs,
+    runs: list[_Run],
+    changes: Changes | None,
+    interrupted: bool,
+) -> dict[str, Any]:
+    orders = inputs.orders
+    tables = (orders.accounts, orders.strategies, orders.symbols)
+    # A directly streamed file counts its rejects among its rows, a sorted copy leaves them out.
+    rows = orders.rows + (0 if orders.direct else orders.rejects.total)
+    sides: dict[str, Any] = {}
+    for run in sorted(runs, key=lambda run: run.side != "head"):
+        engine = run.engine
+        source = request.policies if run.side == "head" else request.base
+        side = sides.setdefault(
+            run.side, {"policy_set": engine.sha256, "source": source, "modes": {}}
+        )
+        side["modes"][run.mode] = run_part(
+            run.tally,
+            codes=engine.codes,
+            currency=engine.currency,
+            totals=engine.totals(),
+            tables=tables,
+        )
+    return {
+        "schema": "ringfence/dry-run-summary/v1",
+        "ringfence": __version__,
+        "interrupted": interrupted,
+        "orders": orders_part(request.orders, rows, runs[0].tally),
+        "unreplayable": unreplayable_part(orders.rejects),
+        "assumptions": _assumptions(inputs, runs),
+        "sides": sides,
+        "changes": _changes(changes, inputs, runs),
+    }
+
+
+def _changes(changes: Changes | None, inputs: Inputs, runs: list[_Run]) -> dict[str, Any] | None:
+    if changes is None:
+        return None
+    head = next(run for run in runs if run.side == "head" and run.mode == changes.mode)
+    return changes.result(
+        currency=head.engine.currency,
+        last_marks=head.engine.last_marks(),
+        money_per_price=head.engine.money_per_price(),
+        accounts=inputs.orders.accounts,
+        strategies=inputs.orders.strategies,
+        symbols=inputs.orders.symbols,
+    )
+
+
+def _assumptions(inputs: Inputs, runs: list[_Run]) -> list[str]:
+    said = [*inputs.assumptions, *(text for run in runs for text in run.engine.assumptions)]
+    unpriced = int(runs[0].tally.sums[4])
+    if unpriced:
+        said.append(
+            f"{unpriced:,} orders have no price and no mark: sums of notional leave them out"
+        )
+    for kind, rejects in runs[0].inputs.rejects.items():
+        if kind != "orders":
+            said += [
+                f"{kind}: {rows:,} rows are left out: {reason}"
+                for reason, rows in sorted(rejects.counts.items())
+            ]
+    return list(dict.fromkeys(said))
+
+
+def _write(request: Request, summary: dict[str, Any], runs: list[_Run]) -> dict[str, Path]:
+    """Write the summary and the report; results of an earlier run that this one lacks go."""
+    out = request.out
+    files = {
+        "decisions" if run.writer.path.stem == "decisions" else run.writer.path.stem: (
+            run.writer.path
+        )
+        for run in sorted(runs, key=lambda run: run.writer.path.name)
+    }
+    written = set(files.values())
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        for stem in ("decisions-base", "decisions-frozen", "decisions-base-frozen"):
+            stale = out / f"{stem}.parquet"
+            if stale not in written:
+                stale.unlink(missing_ok=True)
+        files["summary"] = out / "summary.json"
+        SYSTEM_FILES.write_atomic(files["summary"], text.encode("utf-8"))
+        report = out / "report.html"
+        if request.report:
+            from ringfence.replay.report import render_html
+
+            SYSTEM_FILES.write_atomic(report, render_html(summary).encode("utf-8"))
+            files["report"] = report
+        else:
+            report.unlink(missing_ok=True)
+    except OSError as error:
+        raise _no_directory(out, error) from None
+    return files
+
+
+def _no_directory(out: Path, error: OSError) -> InputError:
+    reason = (error.strerror or "unknown reason").lower()
+    return InputError(
+        f"results cannot be written to `{out}`: {reason}", "name another directory with --out"
+    )
