@@ -289,8 +289,8 @@ def _stoppable() -> Iterator[threading.Event]:
     try:
         yield stopped
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _summary(

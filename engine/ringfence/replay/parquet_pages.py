@@ -264,7 +264,12 @@ def _bits(present: npt.NDArray[np.bool_]) -> bytes:
 
 
 # Thrift's compact protocol, as far as Parquet's headers need it.
+_SMALL = [bytes([value]) for value in range(128)]
+
+
 def _varint(value: int) -> bytes:
+    if value < 128:
+        return _SMALL[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
