@@ -1,0 +1,418 @@
+"""What moves the books, compiled: marks, fills, reservations, money, the day's reset.
+
+Each change of a position updates the book's sums by the difference, in whole quanta, so that they equal
+sums over all positions at any time.
+"""
+
+import numpy as np
+from numba import njit
+
+from ringfence.backends.numba_kernel.jit_numbers import (
+    COUNTABLE,
+    NAN,
+    QUANTA,
+    quanta_down,
+    quanta_up,
+    usable,
+)
+from ringfence.backends.numba_kernel.layout import (
+    AGES,
+    AGES_GIVEN,
+    AGES_NONE,
+    ASK,
+    ASK_DEPTH,
+    BID,
+    BID_DEPTH,
+    BUYS,
+    CASH,
+    COST,
+    COSTS,
+    DAY_BALANCE,
+    DAY_EQUITY,
+    DEPOSITS,
+    EQUITY,
+    EQUITY_QUANTA,
+    FEES,
+    GROSS,
+    HELD,
+    HELD_AGE,
+    KNOWN,
+    LAST,
+    LONG,
+    LOT_MONEY,
+    MARK,
+    OLDEST,
+    OPEN,
+    PEAK,
+    REALISED,
+    SELLS,
+    SHORT,
+    SYM_MARK,
+    TOTAL_DRAWDOWN,
+    TOTAL_MAX_DRAWDOWN,
+    TOTAL_PEAK,
+    TOTAL_QUANTA,
+    TOTAL_UNKNOWN,
+    UNCOUNTED,
+    UNMARKED,
+    VALUE,
+    VALUES,
+    VOLUME,
+    Q,
+)
+
+__all__ = [
+    "apply_fill",
+    "apply_mark",
+    "move_money",
+    "open_book",
+    "place",
+    "release",
+    "reserve",
+    "reset_day",
+    "stale",
+]
+
+ACCOUNT = 1
+inline = njit(forceinline=True, error_model="numpy", nogil=True)
+plain = njit(error_model="numpy", nogil=True)
+
+
+@plain
+def _resum(books, b):
+    """The gross exposure afresh: after it was too large to be counted."""
+    total = 0.0
+    for at in range(books.book_n[b, HELD]):
+        s = books.held[b, at]
+        long, short = books.pos[b, s, LONG], books.pos[b, s, SHORT]
+        if long + short + books.pos[b, s, VALUE] == long + short + books.pos[b, s, VALUE]:
+            total += max(long, short)
+    books.book[b, GROSS] = total
+
+
+@plain
+def _hold(books, b, s):
+    at = books.book_n[b, HELD]
+    books.held[b, at] = s
+    books.held_at[b, s] = at
+    books.book_n[b, HELD] = at + 1
+    if at == 0 or books.sym_ts[s] < books.book_n[b, OLDEST]:
+        books.book_n[b, OLDEST] = books.sym_ts[s]
+    at = books.holders_n[s]
+    books.holders[s, at] = b
+    books.holder_at[b, s] = at
+    books.holders_n[s] = at + 1
+
+
+@plain
+def _let_go(books, b, s):
+    last = books.book_n[b, HELD] - 1
+    at = books.held_at[b, s]
+    moved = books.held[b, last]
+    books.held[b, at] = moved
+    books.held_at[b, moved] = at
+    books.held_at[b, s] = -1
+    books.book_n[b, HELD] = last
+    last = books.holders_n[s] - 1
+    at = books.holder_at[b, s]
+    other = books.holders[s, last]
+    books.holders[s, at] = other
+    books.holder_at[other, s] = at
+    books.holder_at[b, s] = -1
+    books.holders_n[s] = last
+
+
+@inline
+def place(books, b, s, q, buys, sells, mark):
+    """Set a position, its working lots and its mark; the book's sums follow."""
+    pos = books.pos
+    book = books.book
+    q_before, buys_before, sells_before = pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS]
+    was_held = q_before != 0.0 or buys_before != 0.0 or sells_before != 0.0
+    is_held = q != 0.0 or buys != 0.0 or sells != 0.0
+    value_before, long_before, short_before = pos[b, s, VALUE], pos[b, s, LONG], pos[b, s, SHORT]
+    value, long, short = 0.0, 0.0, 0.0
+    marked = usable(mark)
+    if is_held:
+        lot = mark * books.sym[s, LOT_MONEY]
+        if marked:
+            value = quanta_down(q * lot) if q != 0.0 else 0.0
+            long = quanta_up((q + buys) * lot) if q + buys > 0.0 else 0.0
+            short = quanta_up((sells - q) * lot) if sells - q > 0.0 else 0.0
+        else:
+            value, long, short = NAN, NAN, NAN
+    pos[b, s, Q] = q
+    pos[b, s, BUYS] = buys
+    pos[b, s, SELLS] = sells
+    pos[b, s, VALUE] = value
+    pos[b, s, LONG] = long
+    pos[b, s, SHORT] = short
+    gross = book[b, GROSS]
+    sound_before = value_before + long_before + short_before
+    sound = value + long + short
+    if sound_before == sound_before and sound == sound:
+        book[b, VALUES] += value - value_before
+        gross += max(long, short) - max(long_before, short_before)
+    else:
+        if sound_before == sound_before:
+            book[b, VALUES] -= value_before
+            gross -= max(long_before, short_before)
+        elif usable(pos[b, s, MARK]):
+            book[b, UNCOUNTED] -= 1.0
+        else:
+            book[b, UNMARKED] -= 1.0
+        if sound == sound:
+            book[b, VALUES] += value
+            gross += max(long, short)
+        elif marked:
+            book[b, UNCOUNTED] += 1.0
+        else:
+            book[b, UNMARKED] += 1.0
+    pos[b, s, MARK] = mark
+    crossed = book[b, GROSS] > COUNTABLE
+    book[b, GROSS] = gross
+    if was_held != is_held:
+        if is_held:
+            _hold(books, b, s)
+        else:
+            _let_go(books, b, s)
+    if crossed:
+        _resum(books, b)
+
+
+@inline
+def _revalue(books, b):
+    """The book's equity and peak from cash and values; unknown while a position has no value."""
+    book = books.book
+    if book[b, KNOWN] == 0.0:
+        return
+    before = book[b, EQUITY_QUANTA]
+    after = book[b, CASH] + book[b, VALUES]
+    book[b, EQUITY_QUANTA] = after
+    if book[b, UNMARKED] + book[b, UNCOUNTED] == 0.0:
+        equity = after / QUANTA
+        book[b, EQUITY] = equity
+        if equity > book[b, PEAK]:
+            book[b, PEAK] = equity
+    else:
+        book[b, EQUITY] = NAN
+    if books.book_level[b] == ACCOUNT:
+        total = books.total
+        total[TOTAL_QUANTA] += after - before
+        _total_peak(total)
+
+
+@inline
+def _total_peak(total):
+    worth = total[TOTAL_QUANTA]
+    if worth > total[TOTAL_PEAK]:
+        total[TOTAL_PEAK] = worth
+        total[TOTAL_DRAWDOWN] = 0.0
+    elif total[TOTAL_PEAK] > 0.0:
+        fall = (total[TOTAL_PEAK] - worth) / total[TOTAL_PEAK]
+        total[TOTAL_DRAWDOWN] = fall
+        if fall > total[TOTAL_MAX_DRAWDOWN]:
+            total[TOTAL_MAX_DRAWDOWN] = fall
+
+
+@inline
+def remark(books, b, s, mark):
+    """Value one book's position at a new mark."""
+    pos = books.pos
+    if pos[b, s, MARK] != mark:
+        place(books, b, s, pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS], mark)
+        _revalue(books, b)
+
+
+@plain
+def apply_mark(books, s, ts, bid, ask, last, bid_depth, ask_depth, volume):
+    """Take over market data of a symbol, and value every book that holds it."""
+    sym = books.sym
+    sym[s, BID] = bid
+    sym[s, ASK] = ask
+    sym[s, LAST] = last
+    sym[s, BID_DEPTH] = bid_depth
+    sym[s, ASK_DEPTH] = ask_depth
+    sym[s, VOLUME] = volume
+    books.sym_ts[s] = ts
+    mark = mark_of(bid, ask, last, NAN)
+    sym[s, SYM_MARK] = mark
+    for at in range(books.holders_n[s]):
+        remark(books, books.holders[s, at], s, mark)
+
+
+@inline
+def mark_of(bid, ask, last, given):
+    """The mark; without one the middle of an uncrossed bid and ask, then the last trade."""
+    if usable(given):
+        return given
+    if usable(bid) and usable(ask) and bid <= ask:
+        return (bid + ask) / 2
+    return last if usable(last) else NAN
+
+
+@inline
+def reserve(books, b, s, side, lots):
+    """Count an approved order as working."""
+    pos = books.pos
+    buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
+    if side > 0:
+        buys += lots
+    else:
+        sells += lots
+    mark = pos[b, s, MARK]
+    if not usable(mark):
+        mark = books.sym[s, SYM_MARK]
+    place(books, b, s, pos[b, s, Q], buys, sells, mark)
+    books.pos_orders[b, s] += 1
+    books.book[b, OPEN] += 1.0
+
+
+@inline
+def release(books, b, s, side, lots, ends):
+    """Take lots out of the working ones; `ends` where the order is done."""
+    pos = books.pos
+    buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
+    if side > 0:
+        buys -= lots
+    else:
+        sells -= lots
+    place(books, b, s, pos[b, s, Q], buys, sells, pos[b, s, MARK])
+    if ends:
+        books.pos_orders[b, s] -= 1
+        books.book[b, OPEN] -= 1.0
+
+
+@inline
+def apply_fill(books, b, s, side, lots, working, price, fee):
+    """Move lots into the position.
+
+    `lots` filled of which `working` were reserved; `fee` in quanta. Cash pays quanta rounded up and gets
+    quanta rounded down; a part of the position that closes takes its share of the cost, to the nearest
+    quantum, and what remains is realised.
+    """
+    pos = books.pos
+    book = books.book
+    q = pos[b, s, Q]
+    amount = lots * (price * books.sym[s, LOT_MONEY])
+    cash = -quanta_up(amount) if side > 0 else quanta_down(amount)
+    cost = pos[b, s, COST]
+    if q * side < 0.0:
+        closing = min(lots, abs(q))
+        part = cost if closing == abs(q) else np.rint(cost * closing / abs(q))
+        gained = cash if closing == lots else np.rint(cash * closing / lots)
+        book[b, REALISED] += gained - part
+        change = -part - (cash - gained)
+    else:
+        change = -cash
+    pos[b, s, COST] = cost + change
+    book[b, COSTS] += change
+    book[b, CASH] += cash - fee
+    book[b, FEES] += fee
+    buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
+    if side > 0:
+        buys -= working
+    else:
+        sells -= working
+    mark = pos[b, s, MARK]
+    if not usable(mark):
+        mark = books.sym[s, SYM_MARK]
+        if not usable(mark):
+            mark = price
+    place(books, b, s, q + side * lots, buys, sells, mark)
+    _revalue(books, b)
+
+
+@plain
+def open_book(books, b, quanta):
+    """Give a book the money it starts with; what it made before then is counted in."""
+    book = books.book
+    if book[b, KNOWN] == 0.0:
+        book[b, KNOWN] = 1.0
+        book[b, EQUITY_QUANTA] = 0.0
+        book[b, PEAK] = -np.inf
+        if books.book_level[b] == ACCOUNT:
+            books.total[TOTAL_UNKNOWN] -= 1.0
+    book[b, CASH] += quanta
+    _revalue(books, b)
+    book[b, DAY_EQUITY] = book[b, EQUITY]
+    book[b, DAY_BALANCE] = (book[b, CASH] + book[b, COSTS]) / QUANTA
+    book[b, PEAK] = book[b, EQUITY]
+    book[b, DEPOSITS] = 0.0
+    if books.book_level[b] == ACCOUNT:
+        # What the accounts start with is no gain: the peak starts from there.
+        books.total[TOTAL_PEAK] = max(books.total[TOTAL_PEAK], books.total[TOTAL_QUANTA])
+
+
+@plain
+def move_money(books, b, quanta):
+    """A deposit (above zero) or withdrawal: equity and peak move in step, so no drawdown comes of it."""
+    book = books.book
+    if book[b, KNOWN] == 0.0:
+        return
+    before = book[b, EQUITY_QUANTA]
+    peak = book[b, PEAK]
+    total_before = books.total[TOTAL_QUANTA]
+    total_peak = books.total[TOTAL_PEAK]
+    book[b, CASH] += quanta
+    _revalue(books, b)
+    after = book[b, EQUITY_QUANTA]
+    book[b, DEPOSITS] += quanta / QUANTA
+    if before > 0.0 and after > 0.0:
+        book[b, PEAK] = max(after / QUANTA, peak * (after / before))
+    else:
+        book[b, PEAK] = after / QUANTA
+    if books.book_level[b] == ACCOUNT:
+        total = books.total
+        if total_before > 0.0 and total[TOTAL_QUANTA] > 0.0:
+            total[TOTAL_PEAK] = max(
+                total[TOTAL_QUANTA], total_peak * (total[TOTAL_QUANTA] / total_before)
+            )
+        else:
+            total[TOTAL_PEAK] = total[TOTAL_QUANTA]
+        _total_peak(total)
+
+
+@plain
+def reset_day(books):
+    """Start the trading day anew in every book."""
+    book = books.book
+    for b in range(book.shape[0]):
+        book[b, DAY_EQUITY] = book[b, EQUITY]
+        book[b, DAY_BALANCE] = (
+            (book[b, CASH] + book[b, COSTS]) / QUANTA if book[b, KNOWN] != 0.0 else NAN
+        )
+        book[b, DEPOSITS] = 0.0
+
+
+@plain
+def _oldest(books, b):
+    oldest = np.int64(2**63 - 1)
+    for at in range(books.book_n[b, HELD]):
+        oldest = min(oldest, books.sym_ts[books.held[b, at]])
+    books.book_n[b, OLDEST] = oldest
+    return oldest
+
+
+@plain
+def _given_age_above(books, b, max_age):
+    for at in range(books.book_n[b, HELD]):
+        if not books.sym[books.held[b, at], HELD_AGE] <= max_age:
+            return True
+    return False
+
+
+@inline
+def stale(books, b, now, max_age):
+    """Whether a held symbol has no mark, or one older than `max_age` seconds."""
+    if books.book[b, UNMARKED] != 0.0:
+        return True
+    ages = books.settings[AGES]
+    if ages == AGES_NONE or not max_age < np.inf or books.book_n[b, HELD] == 0:
+        return False
+    if ages == AGES_GIVEN:
+        return _given_age_above(books, b, max_age)
+    # The oldest time is a lower bound: marks only become newer. Looked up afresh where it is too old.
+    if (now - books.book_n[b, OLDEST]) / 1e9 <= max_age:
+        return False
+    return (now - _oldest(books, b)) / 1e9 > max_age

@@ -1,0 +1,151 @@
+"""Numbers as the reference treats them, compiled: comparison at the limit, quanta, three-valued logic."""
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "and_",
+    "closeness",
+    "counted",
+    "divide",
+    "equal",
+    "fin",
+    "if_",
+    "larger",
+    "less",
+    "less_equal",
+    "lower",
+    "not_",
+    "or_",
+    "outcome_of",
+    "quanta_down",
+    "quanta_up",
+    "usable",
+]
+
+QUANTA = 1e6
+COUNTABLE = 2.0**53
+TOLERANCE = 2.0**-48
+NAN = np.nan
+
+inline = njit(forceinline=True, error_model="numpy", nogil=True)
+
+
+@inline
+def fin(value):
+    """The value of a field: unknown where it is not finite."""
+    return value if abs(value) < np.inf else NAN
+
+
+@inline
+def usable(price):
+    return price > 0.0 and price < np.inf
+
+
+@inline
+def quanta_up(amount):
+    value = amount * QUANTA
+    if not abs(value) <= COUNTABLE:
+        return NAN
+    nearest = np.rint(value)
+    if abs(value - nearest) <= TOLERANCE * abs(value):
+        return nearest
+    return np.ceil(value)
+
+
+@inline
+def quanta_down(amount):
+    value = amount * QUANTA
+    if not abs(value) <= COUNTABLE:
+        return NAN
+    nearest = np.rint(value)
+    if abs(value - nearest) <= TOLERANCE * abs(value):
+        return nearest
+    return np.floor(value)
+
+
+@inline
+def counted(quanta):
+    return quanta if abs(quanta) <= COUNTABLE else NAN
+
+
+@inline
+def divide(left, right):
+    if right == 0.0 or not (abs(left) < np.inf and abs(right) < np.inf):
+        return NAN
+    return left / right
+
+
+@inline
+def less_equal(left, right):
+    if not (abs(left) < np.inf and abs(right) < np.inf):
+        return NAN
+    if left <= right:
+        return 1.0
+    return 1.0 if left - right <= TOLERANCE * max(abs(left), abs(right)) else 0.0
+
+
+@inline
+def less(left, right):
+    return 1.0 - less_equal(right, left)
+
+
+@inline
+def equal(left, right):
+    return less_equal(left, right) * less_equal(right, left)
+
+
+@inline
+def larger(left, right):
+    """`max`; unknown where either side is."""
+    if not (abs(left) < np.inf and abs(right) < np.inf):
+        return NAN
+    return right if right > left else left
+
+
+@inline
+def lower(left, right):
+    """`min`; unknown where either side is."""
+    if not (abs(left) < np.inf and abs(right) < np.inf):
+        return NAN
+    return right if right < left else left
+
+
+@inline
+def and_(left, right):
+    return left if left != left or left == 0.0 else right
+
+
+@inline
+def or_(left, right):
+    return left if left != left or left == 1.0 else right
+
+
+@inline
+def not_(value):
+    return 1.0 - value
+
+
+@inline
+def if_(test, then, otherwise):
+    if test != test:
+        return NAN
+    return then if test != 0.0 else otherwise
+
+
+@inline
+def outcome_of(left, right):
+    """1 pass, 3 breach, 5 unknown for the check `left <= right`."""
+    if not (abs(left) < np.inf and abs(right) < np.inf):
+        return 5
+    if left <= right or left - right <= TOLERANCE * max(abs(left), abs(right)):
+        return 1
+    return 3
+
+
+@inline
+def closeness(measure, limit):
+    """How near the limit; of several checks in one gate the nearest is shown."""
+    if limit > 0.0 and abs(measure) < np.inf:
+        return measure / limit
+    return 0.0
