@@ -1,11 +1,12 @@
 """Books of a case: positions and working orders in lots, valued in quanta of money."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from ringfence.backends.reference.numbers import quanta_down, quanta_up
+from ringfence.language.instruments import convert
+from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import (
     COUNTABLE,
     Book,
@@ -86,16 +87,16 @@ class BookState:
         )
 
 
-def build_book(book: Book, case: Case) -> BookState:
-    """Gather positions and working orders per symbol."""
+def build_book(book: Book, case: Case, linked: LinkedSet) -> BookState:
+    """Gather positions and working orders per symbol, valued in the policy set's currency."""
     state = BookState(book)
     for symbol, position in book.positions.items():
-        holding = _holding(state, symbol, case)
+        holding = _holding(state, symbol, case, linked)
         holding.lots = _lots(position.size, holding.instrument)
         if usable(position.mark):
             holding.mark = position.mark
     for order in book.working:
-        holding = _holding(state, order.symbol, case)
+        holding = _holding(state, order.symbol, case, linked)
         lots = _lots(order.size, holding.instrument)
         holding.orders += 1
         if order.side == "buy":
@@ -107,20 +108,23 @@ def build_book(book: Book, case: Case) -> BookState:
     return state
 
 
-def _holding(state: BookState, symbol: str, case: Case) -> Holding:
+def _holding(state: BookState, symbol: str, case: Case, linked: LinkedSet) -> Holding:
     if symbol not in state.holdings:
         market = case.market.get(symbol)
         state.holdings[symbol] = Holding(
-            instrument=instrument_of(symbol, case.instruments),
+            instrument=_instrument_of(symbol, case, linked),
             mark=mark_of(market),
             age=market.age if market is not None else 0.0,
         )
     return state.holdings[symbol]
 
 
-def instrument_of(symbol: str, instruments: Mapping[str, Instrument]) -> Instrument:
-    """The declared instrument, or plain units where a held symbol has none."""
-    return instruments.get(symbol) or Instrument(symbol)
+def _instrument_of(symbol: str, case: Case, linked: LinkedSet) -> Instrument:
+    """The declared instrument, or plain units where a held symbol has none; without a rate into the
+    set's currency its value is unknown."""
+    instrument = case.instruments.get(symbol) or Instrument(symbol)
+    rate = convert({**linked.desk.fx, **case.fx}, instrument.quote, linked.currency)
+    return replace(instrument, fx=NAN if rate is None else rate)
 
 
 def _lots(size: Decimal, instrument: Instrument) -> int:

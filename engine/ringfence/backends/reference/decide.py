@@ -115,7 +115,7 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
         refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
         return refused(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
     gates = _gates(linked, case, bounds, ticket)
-    account = Inputs(case, ticket, "account", _book(case, "account"), math.inf, ticket.lots)
+    account = Inputs(case, ticket, "account", _book(linked, case, "account"), math.inf, ticket.lots)
     if refusal is None and ticket.reduce_only and not account.risk_reducing:
         refusal = Refusal(
             "REDUCE_ONLY_UNTRUE",
@@ -137,10 +137,10 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     return _reduce(linked, gates, results, ticket, allowed)
 
 
-def _book(case: Case, level: str) -> BookState | None:
+def _book(linked: LinkedSet, case: Case, level: str) -> BookState | None:
     name = getattr(case.order, level, "")
     book = case.books.get("firm" if level == "firm" else f"{level}/{name}")
-    return build_book(book, case) if book is not None else None
+    return build_book(book, case, linked) if book is not None else None
 
 
 def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket) -> list[_Gate]:
@@ -151,7 +151,7 @@ def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticke
         if bound.gate.rule.freshness in row.values
     ]
     max_age = min(fresh, default=math.inf)
-    books = {level: _book(case, level) for level in ("account", "strategy", "firm")}
+    books = {level: _book(linked, case, level) for level in ("account", "strategy", "firm")}
     return [
         _Gate(
             bound,
