@@ -232,9 +232,21 @@ def advance(books, events, now, position):
             return MORE_MARKS
         if cursor[FILL_AT] == events.fill_ts.shape[0] and cursor[FILL_END] == 0:
             return MORE_FILLS
-        money = events.money_ts[cursor[MONEY_AT]] if cursor[MONEY_AT] < events.money_ts.shape[0] else FOREVER
-        mark = events.mark_ts[cursor[MARK_AT]] if cursor[MARK_AT] < events.mark_ts.shape[0] else FOREVER
-        fill = events.fill_ts[cursor[FILL_AT]] if cursor[FILL_AT] < events.fill_ts.shape[0] else FOREVER
+        money = (
+            events.money_ts[cursor[MONEY_AT]]
+            if cursor[MONEY_AT] < events.money_ts.shape[0]
+            else FOREVER
+        )
+        mark = (
+            events.mark_ts[cursor[MARK_AT]]
+            if cursor[MARK_AT] < events.mark_ts.shape[0]
+            else FOREVER
+        )
+        fill = (
+            events.fill_ts[cursor[FILL_AT]]
+            if cursor[FILL_AT] < events.fill_ts.shape[0]
+            else FOREVER
+        )
         end = events.ends[0, 0] if cursor[END_AT] > 0 else FOREVER
         first = min(min(min(day, money), min(mark, fill)), end)
         cursor[NEXT_EVENT] = first
@@ -292,7 +304,7 @@ def rings_full(books, events, now):
     cursor = events.cursor
     if cursor[USES_LEFT] != 0 and left_full(books, now):
         return MORE_LEFT
-    if cursor[HAS_FILLS] != 0 and cursor[FREE_AT] == 0:
+    if cursor[HAS_FILLS] != 0 and (cursor[FREE_AT] == 0 or cursor[END_AT] == events.ends.shape[0]):
         return MORE_OPEN
     if cursor[USES_QUOTES] != 0 and quotes_full(books, now):
         return MORE_QUOTES
@@ -329,7 +341,19 @@ def note_total(books, results, i):
 
 @inline
 def send(
-    books, events, fills, n_fills, end_ts, position, now, account_code, strategy_code, s, side, asked, going, price
+    books,
+    events,
+    fills,
+    end_ts,
+    position,
+    now,
+    account_code,
+    strategy_code,
+    s,
+    side,
+    asked,
+    going,
+    price,
 ):
     """An order leaves: it fills at once where no fills are given, else it works until they come."""
     cursor = events.cursor

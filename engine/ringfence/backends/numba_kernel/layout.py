@@ -27,6 +27,7 @@ Longs = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
 Small = npt.NDArray[np.int8]
 Bytes = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.int16]
 
 # `pos`: one row, one cache line, for each book and symbol.
 Q, BUYS, SELLS, MARK, VALUE, LONG, SHORT, COST = range(8)
@@ -195,7 +196,9 @@ class Detail(NamedTuple):
     headroom: Floats  # (G,) lots, -1 where not looked for
     check: Ints  # (G,) the check that is shown, -1
     again: Floats  # (5,)
-    stage: Ints  # (1,) 1 below the minimum size, 2 below the minimum notional, 3 failed when reduced
+    stage: (
+        Ints  # (1,) 1 below the minimum size, 2 below the minimum notional, 3 failed when reduced
+    )
 
 
 class Results(NamedTuple):
@@ -203,8 +206,8 @@ class Results(NamedTuple):
 
     decision: Small  # 0 APPROVE, 1 REDUCE_SIZE, 2 REJECT
     size: Floats
-    code: npt.NDArray[np.int16]
-    gate: npt.NDArray[np.int16]
+    code: Codes
+    gate: Codes
     notional: Floats
     outcome: Bytes  # (G, n)
     measure: Floats  # (G, n)

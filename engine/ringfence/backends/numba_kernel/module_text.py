@@ -333,7 +333,7 @@ def replay(B, P, R, D, O, E):
         note_total(B, R, i)
         going = lots if frozen else allowed
         if going > 0.0:
-            send(B, E, fills, O.n_fills[i], O.end_ts[i], cursor[FIRST_ORDER] + i, now, account_code,
+            send(B, E, fills, O.end_ts[i], cursor[FIRST_ORDER] + i, now, account_code,
                  strategy_code, s, side, lots, going, price if usable(price) else value)
     cursor[ORDER_AT] = count
     return 0

@@ -1,0 +1,239 @@
+"""A policy set's limits as arrays: which gates bind which names, and each gate's parameters."""
+
+import math
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from ringfence.backends.numba_kernel.layout import (
+    COVERED_ALL,
+    COVERED_NOT,
+    COVERED_PARTLY,
+    ENFORCE,
+    ENTRY_WIDTH,
+    EXEMPTS,
+    REDUCES,
+    Bindings,
+    Ints,
+)
+from ringfence.backends.numba_kernel.slots import Slot, slots_of
+from ringfence.language.gates import Gate, LimitRow
+from ringfence.language.instruments import convert
+from ringfence.language.linking import MANDATORY, Bound, LinkedSet
+from ringfence.language.parameters import Money
+
+__all__ = ["Limits"]
+
+NAN = float("nan")
+_QUOTES = {"bid": 1, "ask": 2, "last": 4}
+_CHOICES = {
+    ("basis",): ("equity", "balance", "max"),
+    ("reference",): ("mid", "last", "mark"),
+    ("working",): ("worst-case", "gross"),
+}
+Names = Sequence[str]
+
+
+class Limits:
+    """The limits of one policy set for given names; `bindings` is what the kernel reads.
+
+    Attributes:
+        slots: What the set is compiled from.
+        columns: For each column of results: gate name, level, and how many came before it in one list.
+        lists: The gates of each list, in the order of their entries.
+    """
+
+    def __init__(
+        self,
+        linked: LinkedSet,
+        accounts: Names,
+        strategies: Names,
+        venues: Names,
+        symbols: Names,
+        *,
+        check_mandatory: bool = True,
+        correlations: dict[tuple[str, str], tuple[float, float]] | None = None,
+    ) -> None:
+        self.linked = linked
+        self.slots = slots_of(linked)
+        self._slot_at = {(s.rule.key, s.level): k for k, s in enumerate(self.slots)}
+        self._check_mandatory = check_mandatory
+        self._symbols = symbols
+        self._correlations = linked.desk.correlations if correlations is None else correlations
+        self._width = 1 + max((len(slot.columns) for slot in self.slots), default=0)
+        self._rows: list[list[float]] = []
+        self._windows: list[tuple[int, int]] = []
+        self._freshness: list[float] = []
+        self._row_of: dict[tuple[int, ...], int] = {}
+        self._permits: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
+        self._moves: dict[tuple[float, float], int] = {}
+        self.columns: list[tuple[str, str, int]] = []
+        self._column_of: dict[tuple[str, str, int], int] = {}
+        self.lists: list[tuple[Bound, ...]] = []
+        self.bindings = self._bind((accounts, strategies, venues, symbols))
+
+    def _bind(self, names: tuple[Names, Names, Names, Names]) -> Bindings:
+        masks: list[list[int]] = []
+        classes: list[Ints] = []
+        for dimension, known in enumerate(names):
+            places: dict[int, int] = {}
+            found = [
+                places.setdefault(self.linked.mask(dimension, name), len(places)) for name in known
+            ]
+            masks.append(list(places) or [0])
+            classes.append(np.array(found or [0], np.int32))
+        counts = [len(each) for each in masks]
+        bind = np.zeros(math.prod(counts), np.int32)
+        entries: list[list[int]] = []
+        lists: list[list[int]] = []
+        ages: list[float] = []
+        known_lists: dict[int, int] = {}
+        place = 0
+        for first in masks[0]:
+            for second in masks[1]:
+                for third in masks[2]:
+                    for fourth in masks[3]:
+                        mask = first & second & third & fourth
+                        if mask not in known_lists:
+                            known_lists[mask] = len(lists)
+                            bound = self.linked.bind_masks((first, second, third, fourth))
+                            self._add_list(bound, entries, lists, ages)
+                        bind[place] = known_lists[mask]
+                        place += 1
+        strides = [counts[1] * counts[2] * counts[3], counts[2] * counts[3], counts[3]]
+        return Bindings(
+            *classes,
+            strides=np.array(strides, np.int64),
+            bind=bind,
+            lists=np.array(lists, np.int32).reshape(-1, 4),
+            max_age=np.array(ages, np.float64),
+            entry=np.array(entries, np.int32).reshape(-1, ENTRY_WIDTH),
+            params=np.array(self._rows, np.float64).reshape(-1, self._width),
+            window=np.array(self._windows, np.int64).reshape(-1, 2),
+            freshness=np.array(self._freshness, np.float64),
+            permits=self._permit_table(),
+            moves=self._move_table(),
+        )
+
+    def _add_list(
+        self,
+        bound: tuple[Bound, ...],
+        entries: list[list[int]],
+        lists: list[list[int]],
+        ages: list[float],
+    ) -> None:
+        start = len(entries)
+        seen: dict[tuple[str, str], int] = {}
+        age, timed = math.inf, 0
+        for each in bound:
+            gate = each.gate
+            key = (gate.name, gate.level)
+            seen[key] = seen.get(key, -1) + 1
+            row = self._rows_of(gate, each.rows)
+            flags = (
+                (ENFORCE if gate.mode == "enforce" else 0)
+                | (REDUCES if gate.on_breach == "reduce" else 0)
+                | (EXEMPTS if gate.applies_to == "risk_increasing" else 0)
+            )
+            entry = [self._slot(gate), row, len(each.rows), self._column((*key, seen[key])), flags]
+            entries.append(entry + [0] * (ENTRY_WIDTH - len(entry)))
+            fresh = self._freshness[row : row + len(each.rows)]
+            age = min(age, fresh[-1])
+            timed |= int(any(value != fresh[-1] for value in fresh))
+        lists.append([start, len(entries), self._coverage(bound), timed])
+        ages.append(age)
+        self.lists.append(bound)
+
+    def _coverage(self, bound: tuple[Bound, ...]) -> int:
+        if not bound:
+            return COVERED_NOT
+        enforced = {each.gate.rule.name for each in bound if each.gate.mode == "enforce"}
+        lacks = self._check_mandatory and any(name not in enforced for name in MANDATORY)
+        return COVERED_PARTLY if lacks else COVERED_ALL
+
+    def _slot(self, gate: Gate) -> int:
+        return self._slot_at[gate.rule.key, gate.level]
+
+    def _column(self, key: tuple[str, str, int]) -> int:
+        if key not in self._column_of:
+            self._column_of[key] = len(self.columns)
+            self.columns.append(key)
+        return self._column_of[key]
+
+    def _rows_of(self, gate: Gate, rows: tuple[LimitRow, ...]) -> int:
+        """The first of a gate's rows: overrides that may hold, then its own limits."""
+        key = tuple(id(row) for row in rows)
+        if key not in self._row_of:
+            self._row_of[key] = len(self._rows)
+            slot = self.slots[self._slot(gate)]
+            for row in rows:
+                self._rows.append(self._numbers(slot, row))
+                self._windows.append((row.from_ns, row.until_ns))
+                fresh = row.values.get(gate.rule.freshness)
+                self._freshness.append(math.inf if fresh is None else float(fresh))  # type: ignore[arg-type]
+        return self._row_of[key]
+
+    def _numbers(self, slot: Slot, row: LimitRow) -> list[float]:
+        bits = sum(
+            1 << c
+            for c, check in enumerate(slot.rule.checks)
+            if all(name in row.values for name in check.when)
+        )
+        numbers = [NAN] * self._width
+        numbers[0] = float(bits)
+        for key, column in slot.columns.items():
+            if isinstance(key, str):
+                numbers[column] = self._value(slot, key, row.values.get(key))
+            else:
+                numbers[column] = self._field_value(key, [row.values.get(name) for name in key])
+        return numbers
+
+    def _value(self, slot: Slot, name: str, value: Any) -> float:
+        if isinstance(value, Money):
+            rate = convert(self.linked.desk.fx, value.currency, self.linked.currency)
+            return NAN if rate is None else value.amount * rate
+        if isinstance(value, str):
+            return float(slot.rule.parameters.parameters[name].allowed.index(value))
+        return float(value) if isinstance(value, int | float) else NAN
+
+    def _field_value(self, names: tuple[str, ...], values: list[Any]) -> float:
+        """What a field makes of the parameters it is computed with."""
+        if any(value is None for value in values):
+            return NAN
+        if names == ("required",):
+            return float(sum(_QUOTES[name] for name in values[0]))
+        if names == ("allow", "deny"):
+            return float(self._permits.setdefault((values[0], values[1]), len(self._permits)))
+        if names == ("threshold", "min_observations"):
+            return float(self._moves.setdefault((values[0], values[1]), len(self._moves)))
+        if names in _CHOICES:
+            return float(_CHOICES[names].index(values[0]))
+        return float(values[0])
+
+    def _permit_table(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        table = np.zeros((max(1, len(self._permits)), max(1, len(self._symbols))), np.uint8)
+        for (allow, deny), k in self._permits.items():
+            for s, symbol in enumerate(self._symbols):
+                table[k, s] = any(fnmatchcase(symbol, each) for each in allow) and not any(
+                    fnmatchcase(symbol, each) for each in deny
+                )
+        return table
+
+    def _move_table(self) -> np.ndarray[Any, np.dtype[np.int8]]:
+        count = max(1, len(self._symbols))
+        table = np.zeros((max(1, len(self._moves)), count, count), np.int8)
+        place = {symbol: s for s, symbol in enumerate(self._symbols)}
+        for (threshold, least), k in self._moves.items():
+            # A pair of which nothing is known moves together.
+            table[k] = 1 if threshold <= 1.0 else 0
+            for (one, other), (rho, observations) in self._correlations.items():
+                if one not in place or other not in place:
+                    continue
+                if not observations >= least or not math.isfinite(rho):
+                    rho = 1.0
+                way = 1 if rho >= threshold else -1 if -rho >= threshold else 0
+                table[k, place[one], place[other]] = way
+                table[k, place[other], place[one]] = way
+        return table
