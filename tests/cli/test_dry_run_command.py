@@ -1,0 +1,151 @@
+"""`ringfence dry-run` on the shipped example, as a user runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+
+# The replay engine is not there yet; these tests wait for it.
+pytest.importorskip("ringfence.replay.engine", exc_type=ImportError)
+
+from ringfence.cli.main import main
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "examples" / "data"
+SCHEMA = json.loads((ROOT / "schemas" / "dry-run-summary.v1.schema.json").read_text())
+POLICIES = ["--policies", str(ROOT / "policies"), "--instruments", str(DATA / "instruments.yaml")]
+INPUTS = [
+    *("--orders", str(DATA / "orders.parquet"), "--marks", str(DATA / "marks.parquet")),
+    *("--balances", str(DATA / "balances.csv")),
+]
+
+
+def test_json_fits_the_schema_and_agrees_with_the_rows(tmp_path, capsys):
+    assert main(["dry-run", *INPUTS, *POLICIES, "--out", str(tmp_path), "--json"]) == 0
+
+    shown = capsys.readouterr()
+    summary = json.loads(shown.out)
+    jsonschema.validate(summary, SCHEMA)
+    assert shown.err == ""
+    assert summary["orders"]["replayed"] == 34_419
+    for mode, name in (("propagated", "decisions"), ("frozen", "decisions-frozen")):
+        run = summary["sides"]["head"]["modes"][mode]
+        rows = pq.read_table(tmp_path / f"{name}.parquet", columns=["decision", "gate"]).to_pydict()
+        for decision, count in run["decisions"].items():
+            assert rows["decision"].count(decision) == count
+        for row in run["by_gate"]:
+            assert rows["gate"].count(row["gate"]) == row["reject"] + row["reduce"]
+    assert "<html" in (tmp_path / "report.html").read_text()[:200]
+
+
+def test_a_terminal_summary_says_where_the_results_lie(tmp_path, capsys):
+    arguments = ["--out", str(tmp_path / "out"), "--markdown", str(tmp_path / "comment.md")]
+    assert main(["dry-run", *INPUTS, *POLICIES, "--base", str(ROOT / "policies"), *arguments]) == 0
+
+    shown = capsys.readouterr().out
+    assert shown.startswith("This change alters no decision: 34,419 orders decided as before.")
+    for name in ("decisions.parquet", "decisions-base.parquet", "summary.json", "report.html"):
+        assert str(tmp_path / "out" / name) in shown
+    assert (tmp_path / "comment.md").read_text().startswith("### Ringfence dry run:")
+
+
+def test_a_mapping_reads_a_foreign_export(tmp_path, capsys):
+    source = DATA / "binance_cross_margin_orders_20251128_20260102.csv"
+    arguments = ["--mapping", "binance-order-history", "--mode", "propagated", "--equity", "10_000"]
+    code = main(
+        [
+            "dry-run",
+            "--orders",
+            str(source),
+            *POLICIES,
+            *arguments,
+            "--out",
+            str(tmp_path),
+            "--json",
+            "--no-report",
+        ]
+    )
+
+    assert code == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["orders"]["rows"] == 157
+    assert (
+        summary["orders"]["replayed"] + sum(group["rows"] for group in summary["unreplayable"])
+        == 157
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--orders", "/no/such/file.parquet", *POLICIES], "/no/such/file.parquet"),
+        ([*INPUTS, "--policies", "/no/such/policies"], "/no/such/policies"),
+        ([*INPUTS, *POLICIES, "--base", "git:-x"], "cannot be a revision"),
+        ([*INPUTS, *POLICIES, "--equity", "much"], "`--equity much` is no amount"),
+        ([*INPUTS, *POLICIES, "--workers", "0"], "`workers` must be at least 1"),
+        ([*INPUTS, *POLICIES, "--batch-rows", "-1"], "`batch_rows` must be at least 1"),
+        ([*INPUTS, *POLICIES, "--mapping", "no-such-mapping"], "no-such-mapping"),
+        ([*INPUTS, *POLICIES, "--mode", "sideways"], "invalid choice"),
+        ([*POLICIES], "--orders"),
+    ],
+)
+def test_bad_input_is_one_reason_and_exit_code_two(arguments, says, tmp_path, capsys):
+    assert main(["dry-run", *arguments, "--out", str(tmp_path)]) == 2
+
+    shown = capsys.readouterr()
+    assert says in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+
+
+def test_faulty_policies_are_findings_and_exit_code_one(tmp_path, capsys):
+    policy = (ROOT / "policies" / "desk.yaml").read_text().replace("drawdown@1", "drawdwn@1")
+    (tmp_path / "desk.yaml").write_text(policy)
+
+    assert main(["dry-run", *INPUTS, "--policies", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "desk.yaml:" in capsys.readouterr().err
+
+
+def test_interrupted_leaves_readable_results_and_exit_code_130(tmp_path):
+    script = (
+        "import sys\n"
+        "from ringfence.cli import dry_run as command\n"
+        "from contextlib import contextmanager\n"
+        "import os, signal\n"
+        "@contextmanager\n"
+        "def stop():\n"
+        "    yield lambda done, total: os.kill(os.getpid(), signal.SIGINT)\n"
+        "command._progress = stop\n"
+        "from ringfence.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    arguments = [*INPUTS, *POLICIES, "--out", str(tmp_path), "--batch-rows", "1000", "--no-report"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, "dry-run", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+        check=False,
+    )
+
+    assert done.returncode == 128 + signal.SIGINT
+    assert "interrupted; what was done lies in" in done.stderr
+    assert json.loads((tmp_path / "summary.json").read_text())["interrupted"] is True
+    assert pq.read_table(tmp_path / "decisions.parquet").num_rows == 1000
+
+
+def test_help_needs_no_heavy_library():
+    script = (
+        "import sys; from ringfence.cli.main import main; main(['dry-run', '--help']); "
+        "sys.exit(bool({'numba', 'numpy', 'duckdb', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert done.returncode == 0
