@@ -11,6 +11,8 @@ from .markdown_text import page, sentence, table
 __all__ = ["ENVIRONMENT", "cli_page"]
 
 ENVIRONMENT = {
+    "RINGFENCE_CACHE_PATH": "directory of compiled code, instead of `ringfence` below the user's cache "
+    "directory; not used where others may write to it",
     "RINGFENCE_RULES_PATH": "directory of the rule library, instead of the one that is installed",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "

@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
         help="no later mark is looked at; the time of the last mark where not given",
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the document here")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
