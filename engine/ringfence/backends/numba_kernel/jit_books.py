@@ -5,12 +5,13 @@ sums over all positions at any time.
 """
 
 import numpy as np
-from numba import njit
 
 from ringfence.backends.numba_kernel.jit_numbers import (
     COUNTABLE,
     NAN,
     QUANTA,
+    inline,
+    plain,
     quanta_down,
     quanta_up,
     usable,
@@ -74,8 +75,6 @@ __all__ = [
 ]
 
 ACCOUNT = 1
-inline = njit(forceinline=True, error_model="numpy", nogil=True)
-plain = njit(error_model="numpy", nogil=True)
 
 
 @plain

@@ -1,7 +1,6 @@
 """Input fields that take more than a look into one row, compiled; as the reference reads them."""
 
 import numpy as np
-from numba import njit
 
 from ringfence.backends.numba_kernel.jit_numbers import (
     NAN,
@@ -9,6 +8,8 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     counted,
     divide,
     fin,
+    inline,
+    plain,
     quanta_up,
     usable,
 )
@@ -61,9 +62,6 @@ __all__ = [
     "whole_lots",
     "worst_lots",
 ]
-
-inline = njit(forceinline=True, error_model="numpy", nogil=True)
-plain = njit(error_model="numpy", nogil=True)
 
 
 @inline

@@ -5,9 +5,8 @@ larger from outside. Nothing inside a window is forgotten.
 """
 
 import numpy as np
-from numba import njit
 
-from ringfence.backends.numba_kernel.jit_numbers import NAN, usable
+from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, plain, usable
 from ringfence.backends.numba_kernel.layout import (
     ASK,
     BID,
@@ -34,9 +33,6 @@ __all__ = [
     "quotes_full",
     "window_deviation",
 ]
-
-inline = njit(forceinline=True, error_model="numpy", nogil=True)
-plain = njit(error_model="numpy", nogil=True)
 
 
 @plain

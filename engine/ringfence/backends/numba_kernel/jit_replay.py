@@ -1,7 +1,6 @@
 """What a replay does beside deciding, compiled: marks, fills, money and days in time order."""
 
 import numpy as np
-from numba import njit
 
 from ringfence.backends.numba_kernel.jit_books import (
     apply_fill,
@@ -13,7 +12,15 @@ from ringfence.backends.numba_kernel.jit_books import (
     reserve,
     reset_day,
 )
-from ringfence.backends.numba_kernel.jit_numbers import NAN, QUANTA, quanta_down, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_numbers import (
+    NAN,
+    QUANTA,
+    inline,
+    plain,
+    quanta_down,
+    quanta_up,
+    usable,
+)
 from ringfence.backends.numba_kernel.jit_recent import (
     left_full,
     note_left,
@@ -58,8 +65,6 @@ from ringfence.backends.numba_kernel.layout import (
 
 __all__ = ["advance", "note_total", "rings_full", "send", "take_own_price"]
 
-inline = njit(forceinline=True, error_model="numpy", nogil=True)
-plain = njit(error_model="numpy", nogil=True)
 FOREVER = 2**63 - 1
 # Why a replay stops: it needs more of something.
 MORE_MARKS, MORE_FILLS, MORE_MONEY, MORE_DAYS, MORE_LEFT, MORE_QUOTES, MORE_OPEN = range(1, 8)
@@ -102,6 +107,14 @@ def _take_out(events, at):
         following = (following + 1) & mask
 
 
+@inline
+def _copy_end(heap, to, source):
+    # By elements: assigning a row takes memory from the runtime.
+    heap[to, 0] = heap[source, 0]
+    heap[to, 1] = heap[source, 1]
+    heap[to, 2] = heap[source, 2]
+
+
 @plain
 def _push_end(events, ts, slot, position):
     heap, at = events.ends, events.cursor[END_AT]
@@ -110,7 +123,7 @@ def _push_end(events, ts, slot, position):
         parent = (at - 1) // 2
         if heap[parent, 0] < ts or (heap[parent, 0] == ts and heap[parent, 2] < position):
             break
-        heap[at] = heap[parent]
+        _copy_end(heap, at, parent)
         at = parent
     heap[at, 0] = ts
     heap[at, 1] = slot
@@ -135,7 +148,7 @@ def _pop_end(events):
             child += 1
         if ts < heap[child, 0] or (ts == heap[child, 0] and position < heap[child, 2]):
             break
-        heap[at] = heap[child]
+        _copy_end(heap, at, child)
         at = child
     heap[at, 0] = ts
     heap[at, 1] = slot

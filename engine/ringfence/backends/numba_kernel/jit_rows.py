@@ -1,10 +1,9 @@
 """Looking up limits and reading an order, compiled."""
 
 import numpy as np
-from numba import njit
 
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
-from ringfence.backends.numba_kernel.jit_numbers import NAN, usable
+from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, plain, usable
 from ringfence.backends.numba_kernel.layout import (
     AGE,
     AGES,
@@ -40,8 +39,6 @@ __all__ = [
     "whole_lots",
 ]
 
-inline = njit(forceinline=True, error_model="numpy", nogil=True)
-plain = njit(error_model="numpy", nogil=True)
 NEVER = -(2**63)
 
 

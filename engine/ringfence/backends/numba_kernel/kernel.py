@@ -4,106 +4,94 @@ import types
 from collections.abc import Sequence
 from functools import lru_cache
 
-import numba
-import numpy as np
 from numba import types as nt
 
-from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.disk_cache import load_module
+from ringfence.backends.numba_kernel.jit_packs import Pack
 from ringfence.backends.numba_kernel.module_text import module_text
 from ringfence.backends.numba_kernel.slots import Slot
 
-__all__ = ["kernel_of", "rows_type"]
+__all__ = ["Kernel", "kernel_of"]
 
-_ELEMENTS = {
-    "Floats": nt.float64,
-    "Longs": nt.int64,
-    "Ints": nt.int32,
-    "Small": nt.int8,
-    "Bytes": nt.uint8,
-    "Codes": nt.int16,
-}
+_ENTRY_TEXT = '''"""The entry points that every structure shares."""
+
+from numba import njit
+
+from ringfence.backends.numba_kernel import jit_entry
+
+entry_point = njit(error_model="numpy", nogil=True, _nrt=False, cache=True)
+evaluate_one = entry_point(jit_entry.evaluate_one)
+advance_to = entry_point(jit_entry.advance_to)
+replay = entry_point(jit_entry.replay)
+'''
 
 
-def kernel_of(slots: Sequence[Slot]) -> types.ModuleType:
-    """The module with `evaluate_one` and `replay` for these slots, compiled once per structure."""
-    return _load(module_text(slots))
+class Kernel:
+    """Decides orders for every policy set of one structure. Arrays come as packs (`jit_layout.pack`)."""
+
+    __slots__ = ("_advance", "_decide", "_evaluate", "_replay")
+
+    def __init__(self, decide: types.ModuleType, entry: types.ModuleType) -> None:
+        self._decide = int(decide.decide_order.address)
+        self._evaluate = entry.evaluate_one
+        self._advance = entry.advance_to
+        self._replay = entry.replay
+
+    def evaluate_one(
+        self,
+        books: Pack,
+        bindings: Pack,
+        results: Pack,
+        detail: Pack,
+        *order: float,
+    ) -> None:
+        """Decide one order on books as they are; row 0 of `results`, and `detail`, hold the answer.
+
+        `order` is: now, account, strategy, venue, symbol, side, kind, lots, refusal, price, valuation
+        price, reduce-only; codes and flags as whole numbers, lots and prices as floats.
+        """
+        self._evaluate(
+            self._decide, books.address, bindings.address, results.address, detail.address, *order
+        )
+
+    def advance(self, books: Pack, events: Pack, now: int, position: int) -> int:
+        """Apply events up to `now`; returns why it stopped, 0 where all is done."""
+        return int(self._advance(books.address, events.address, now, position))
+
+    def replay(
+        self, books: Pack, bindings: Pack, results: Pack, detail: Pack, orders: Pack, events: Pack
+    ) -> int:
+        """Decide columns of orders; returns why it stopped (`jit_replay.MORE_*`), 0 at the end."""
+        return int(
+            self._replay(
+                self._decide,
+                books.address,
+                bindings.address,
+                results.address,
+                detail.address,
+                orders.address,
+                events.address,
+            )
+        )
 
 
 @lru_cache(maxsize=64)
-def _load(text: str) -> types.ModuleType:
-    return load_module(text, _compile)
+def _kernel(text: str) -> Kernel:
+    return Kernel(load_module(text, lambda module: None), _entry_points())
 
 
-def rows_type(example: tuple[np.ndarray, ...]) -> nt.Type:  # type: ignore[type-arg]
-    """The compiled type of a named tuple of arrays."""
-    return numba.typeof(example)
+def kernel_of(slots: Sequence[Slot]) -> Kernel:
+    """The kernel for these slots, compiled once per structure."""
+    return _kernel(module_text(slots))
 
 
-def _named(kind: type, dimensions: dict[str, int]) -> nt.Type:
-    """The numba type of one of the layout's named tuples."""
-    fields = []
-    for name, alias in kind.__annotations__.items():
-        element = alias if isinstance(alias, nt.Type) else _element(alias)
-        fields.append(nt.Array(element, dimensions.get(name, 1), "C"))
-    return nt.NamedTuple(fields, kind)
+@lru_cache(maxsize=1)
+def _entry_points() -> types.ModuleType:
+    return load_module(_ENTRY_TEXT, _compile_entry_points)
 
 
-def _element(alias: object) -> nt.Type:
-    for name, element in _ELEMENTS.items():
-        if alias == getattr(layout, name):
-            return element
-    raise TypeError(str(alias))
-
-
-_TWO = dict.fromkeys(
-    [
-        "sym",
-        "pos_orders",
-        "book",
-        "book_n",
-        "held",
-        "held_at",
-        "holders",
-        "holder_at",
-        "rate_ts",
-        "left",
-        "left_size",
-        "quotes",
-        "quote_prices",
-        "lists",
-        "entry",
-        "params",
-        "window",
-        "permits",
-        "outcome",
-        "measure",
-        "limit",
-        "open",
-        "open_lots",
-        "ends",
-    ],
-    2,
-) | {"pos": 3, "moves": 3}
-
-
-def _compile(module: types.ModuleType) -> None:
-    books, bindings, results, detail, orders, events = (
-        _named(kind, _TWO)
-        for kind in (
-            layout.Books,
-            layout.Bindings,
-            layout.Results,
-            layout.Detail,
-            layout.Orders,
-            layout.Events,
-        )
-    )
-    whole = nt.int64
-    module.evaluate_one.compile(
-        nt.void(
-            books, bindings, results, detail, whole, whole, whole, whole, whole, whole, whole,
-            nt.float64, whole, nt.float64, nt.float64, nt.boolean,
-        )
-    )  # fmt: skip
-    module.replay.compile(nt.int64(books, bindings, results, detail, orders, events))
+def _compile_entry_points(module: types.ModuleType) -> None:
+    whole, number = nt.int64, nt.float64
+    module.evaluate_one.compile(nt.void(*[whole] * 12, number, whole, number, number, whole))
+    module.advance_to.compile(nt.int64(*[whole] * 4))
+    module.replay.compile(nt.int64(*[whole] * 7))

@@ -83,10 +83,9 @@ BOOK_N_WIDTH = 4
     MIN_LOTS,
     VENUE_MIN_NOTIONAL,
     MULTIPLIER,
-    UNIT_MONEY,
     FX,
     STATUS,
-) = range(26)
+) = range(25)
 SYM_WIDTH = 32
 # Values of STATUS.
 TRADABLE, NO_INSTRUMENT, NO_FX = range(3)

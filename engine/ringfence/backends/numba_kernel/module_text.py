@@ -13,22 +13,18 @@ __all__ = ["module_text"]
 _HEAD = '''"""Generated from the structure of a policy set."""
 
 import numpy as np
-from numba import njit
+from numba import cfunc
 
 from ringfence.backends.numba_kernel.jit_books import *
 from ringfence.backends.numba_kernel.jit_fields import *
 from ringfence.backends.numba_kernel.jit_numbers import *
-from ringfence.backends.numba_kernel.jit_numbers import NAN, QUANTA
+from ringfence.backends.numba_kernel.jit_numbers import NAN, QUANTA, inline, plain
 from ringfence.backends.numba_kernel.jit_recent import *
-from ringfence.backends.numba_kernel.jit_replay import *
 from ringfence.backends.numba_kernel.jit_rows import *
 from ringfence.backends.numba_kernel import layout as _layout
+from ringfence.backends.numba_kernel.jit_layout import bindings_at, books_at, detail_at, results_at
 
 globals().update({name: value for name, value in vars(_layout).items() if name.isupper()})
-
-inline = njit(forceinline=True, error_model="numpy", nogil=True)
-plain = njit(error_model="numpy", nogil=True)
-entry_point = njit(error_model="numpy", nogil=True, cache=True)
 '''
 
 _CONTEXT = (
@@ -79,7 +75,7 @@ def module_text(slots: Sequence[Slot]) -> str:
             parts.append(_passes(k, slot))
             parts.append(_ROOM.format(k=k, context=_CONTEXT))
     parts.append(_decide(slots))
-    parts.append(_ENTRY_POINTS)
+    parts.append(_EXPORT)
     return "".join(parts)
 
 
@@ -171,7 +167,7 @@ def _decide(slots: Sequence[Slot]) -> str:
     lines = [
         "",
         "",
-        "@inline",
+        "@plain",
         "def decide(B, P, R, D, detail, i, now, account_code, strategy_code, venue, s, side, kind, "
         "lots, refusal, price, value, reduce_only):",
         '    """One order: every gate at the size asked, a smaller size, every gate again."""',
@@ -278,63 +274,18 @@ def _decide(slots: Sequence[Slot]) -> str:
     return "\n".join(lines)
 
 
-_ENTRY_POINTS = '''
+_EXPORT = '''
 
-@entry_point
-def evaluate_one(B, P, R, D, now, account, strategy, venue, s, side, kind, lots, refusal, price, value,
-                 reduce_only):
-    """Decide one order on books as they are; nothing moves."""
-    decision, size, code, gate = decide(B, P, R, D, True, 0, now, account, strategy, venue, s, side, kind,
-                                        lots, refusal, price, value, reduce_only)
-    R.decision[0] = decision
-    R.size[0] = size
-    R.code[0] = code
-    R.gate[0] = gate
-
-
-@entry_point
-def replay(B, P, R, D, O, E):
-    """Decide columns of orders in time order; the books follow. Returns why it stopped, 0 at the end."""
-    count = O.ts.shape[0]
-    cursor = E.cursor
-    frozen = cursor[FROZEN] != 0
-    own_prices = cursor[OWN_PRICES] != 0
-    fills = cursor[HAS_FILLS] != 0
-    sym = B.sym
-    for i in range(cursor[ORDER_AT], count):
-        now = O.ts[i]
-        if now >= cursor[NEXT_EVENT]:
-            status = advance(B, E, now, cursor[FIRST_ORDER] + i)
-            if status != 0:
-                cursor[ORDER_AT] = i
-                return status
-        status = rings_full(B, E, now)
-        if status != 0:
-            cursor[ORDER_AT] = i
-            return status
-        s = O.symbol[i]
-        side, kind, price = O.side[i], O.kind[i], O.price[i]
-        account_code, strategy_code = O.account[i], O.strategy[i]
-        if own_prices and usable(price):
-            take_own_price(B, E, s, B.account_book[account_code], B.strategy_book[strategy_code], kind,
-                           price, now)
-        lots = whole_lots(O.size[i], sym[s, LOT_UNITS], sym[s, LOT_SCALE])
-        value = valuation_price(sym, s, side, kind, price)
-        refusal = refusal_of(sym, s, kind, lots, price, value)
-        decision, allowed, code, gate = decide(B, P, R, D, False, i, now, account_code, strategy_code,
-                                               O.venue[i], s, side, kind, lots, refusal, price, value,
-                                               O.reduce_only[i] != 0)
-        R.decision[i] = decision
-        R.size[i] = allowed * sym[s, LOT_UNITS] / sym[s, LOT_SCALE]
-        R.code[i] = code
-        R.gate[i] = gate
-        R.notional[i] = quanta_up(O.size[i] / sym[s, LOT_UNITS] * sym[s, LOT_SCALE]
-                                  * (value * sym[s, LOT_MONEY])) / QUANTA
-        note_total(B, R, i)
-        going = lots if frozen else allowed
-        if going > 0.0:
-            send(B, E, fills, O.end_ts[i], cursor[FIRST_ORDER] + i, now, account_code,
-                 strategy_code, s, side, lots, going, price if usable(price) else value)
-    cursor[ORDER_AT] = count
-    return 0
+@cfunc("f8(i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, f8, i8, f8, f8, i8)", cache=True,
+       error_model="numpy", nogil=True, _nrt=False)
+def decide_order(books, bindings, results, details, detail, i, now, account, strategy, venue, s, side,
+                 kind, lots, refusal, price, value, reduce_only):
+    """Decide one order; returns the lots that may be sent."""
+    B, P, R, D = books_at(books), bindings_at(bindings), results_at(results), detail_at(details)
+    decision, allowed, code, gate = decide(B, P, R, D, detail, i, now, account, strategy, venue, s, side,
+                                           kind, lots, refusal, price, value, reduce_only != 0)
+    R.decision[i] = decision
+    R.code[i] = code
+    R.gate[i] = gate
+    return allowed
 '''

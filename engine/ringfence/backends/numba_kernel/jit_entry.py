@@ -1,0 +1,132 @@
+"""What Python calls: decide one order, or replay columns of them. The same for every policy set.
+
+Only `decide_order` belongs to a policy set's structure; it is called by its address, so that a new structure
+compiles nothing of what stands here.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from ringfence.backends.numba_kernel.jit_fields import whole_lots
+from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
+from ringfence.backends.numba_kernel.jit_numbers import QUANTA, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_replay import (
+    advance,
+    note_total,
+    rings_full,
+    send,
+    take_own_price,
+)
+from ringfence.backends.numba_kernel.jit_rows import refusal_of, valuation_price
+from ringfence.backends.numba_kernel.layout import (
+    FIRST_ORDER,
+    FROZEN,
+    HAS_FILLS,
+    LOT_MONEY,
+    LOT_SCALE,
+    LOT_UNITS,
+    NEXT_EVENT,
+    ORDER_AT,
+    OWN_PRICES,
+)
+
+__all__ = ["advance_to", "evaluate_one", "replay"]
+
+_WHOLE, _NUMBER = ir.IntType(64), ir.DoubleType()
+_DECIDE = ir.FunctionType(
+    _NUMBER, [_WHOLE] * 13 + [_NUMBER, _WHOLE, _NUMBER, _NUMBER, _WHOLE]
+).as_pointer()
+_SIGNATURE = types.float64(
+    types.int64,
+    *[types.int64] * 13,
+    types.float64,
+    types.int64,
+    types.float64,
+    types.float64,
+    types.int64,
+)
+
+
+@intrinsic
+def _decide(
+    typing_context, address, books, bindings, results, details, detail, i, now, account, strategy,
+    venue, s, side, kind, lots, refusal, price, value, reduce_only,
+):  # fmt: skip
+    """Call a policy set's `decide_order` by its address."""
+
+    def codegen(context, builder, signature, arguments):
+        function = builder.inttoptr(arguments[0], _DECIDE)
+        return builder.call(function, arguments[1:])
+
+    return _SIGNATURE, codegen
+
+
+def evaluate_one(decide, books, bindings, results, details, now, account, strategy, venue, s, side, kind,
+                 lots, refusal, price, value, reduce_only):  # fmt: skip
+    """Decide one order on books as they are; nothing moves."""
+    R = results_at(results)
+    R.size[0] = _decide(
+        decide, books, bindings, results, details, 1, 0, now, account, strategy, venue, s, side, kind,
+        lots, refusal, price, value, reduce_only,
+    )  # fmt: skip
+
+
+def advance_to(books, events, now, position):
+    """Apply everything up to `now`; returns why it stopped, 0 where all is done."""
+    return advance(books_at(books), events_at(events), now, position)
+
+
+def replay(decide, books, bindings, results, details, columns, events):
+    """Decide columns of orders in time order; the books follow. Returns why it stopped, 0 at the end."""
+    B, R = books_at(books), results_at(results)
+    O, E = orders_at(columns), events_at(events)
+    count = O.ts.shape[0]
+    cursor = E.cursor
+    frozen = cursor[FROZEN] != 0
+    own_prices = cursor[OWN_PRICES] != 0
+    fills = cursor[HAS_FILLS] != 0
+    sym = B.sym
+    for i in range(cursor[ORDER_AT], count):
+        now = O.ts[i]
+        if now >= cursor[NEXT_EVENT]:
+            status = advance(B, E, now, cursor[FIRST_ORDER] + i)
+            if status != 0:
+                cursor[ORDER_AT] = i
+                return status
+        status = rings_full(B, E, now)
+        if status != 0:
+            cursor[ORDER_AT] = i
+            return status
+        s = np.int64(O.symbol[i])
+        side, kind, price = np.int64(O.side[i]), np.int64(O.kind[i]), O.price[i]
+        account, strategy = np.int64(O.account[i]), np.int64(O.strategy[i])
+        if own_prices and usable(price):
+            take_own_price(
+                B, E, s, np.int64(B.account_book[account]), np.int64(B.strategy_book[strategy]), kind,
+                price, now,
+            )  # fmt: skip
+        lots = whole_lots(O.size[i], sym[s, LOT_UNITS], sym[s, LOT_SCALE])
+        value = valuation_price(sym, s, side, kind, price)
+        refusal = np.int64(refusal_of(sym, s, kind, lots, price, value))
+        allowed = _decide(
+            decide, books, bindings, results, details, 0, i, now, account, strategy,
+            np.int64(O.venue[i]), s, side, kind, lots, refusal, price, value, np.int64(O.reduce_only[i]),
+        )  # fmt: skip
+        R.size[i] = allowed * sym[s, LOT_UNITS] / sym[s, LOT_SCALE]
+        R.notional[i] = (
+            quanta_up(
+                O.size[i] / sym[s, LOT_UNITS] * sym[s, LOT_SCALE] * (value * sym[s, LOT_MONEY])
+            )
+            / QUANTA
+        )
+        note_total(B, R, i)
+        going = lots if frozen else allowed
+        if going > 0.0:
+            send(
+                B, E, fills, O.end_ts[i], cursor[FIRST_ORDER] + i, now, account, strategy, s, side,
+                lots, going, price if usable(price) else value,
+            )  # fmt: skip
+    cursor[ORDER_AT] = count
+    return np.int64(0)
