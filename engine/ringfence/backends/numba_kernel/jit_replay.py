@@ -203,7 +203,8 @@ def _fill(books, events, at):
     s, side = order[OPEN_SYMBOL], order[OPEN_SIDE]
     fee = events.fill_fee[at] * (approved / asked)
     quanta = quanta_up(fee * books.sym[s, FX])
-    if step > 0.0:
+    # A fill too small for a lot of what was approved still costs its fee.
+    if step > 0.0 or quanta != 0.0:
         for level in range(3):
             b = _book_of(books, events, level, order[OPEN_ACCOUNT], order[OPEN_STRATEGY])
             if b >= 0:
