@@ -169,7 +169,7 @@ def place(books, b, s, q, buys, sells, mark):
         else:
             book[b, UNMARKED] += 1.0
     # Marks reach a book only while it holds the symbol: an old one must not wait for the next position.
-    pos[b, s, MARK] = mark if is_held else NAN
+    pos[b, s, MARK] = mark if is_held or not was_held else NAN
     crossed = book[b, GROSS] > COUNTABLE
     book[b, GROSS] = gross
     if was_held != is_held:
