@@ -130,7 +130,7 @@ def replay(decide, books, bindings, results, details, columns, events):
         if going > 0.0 and sound:
             send(
                 B, E, fills, O.end_ts[i], cursor[FIRST_ORDER] + i, now, account, strategy, s, side,
-                lots, going, at,
+                lots, going, price, at,
             )  # fmt: skip
     cursor[ORDER_AT] = count
     return np.int64(0)

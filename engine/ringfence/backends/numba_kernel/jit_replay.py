@@ -367,13 +367,17 @@ def send(
     side,
     asked,
     going,
+    asked_price,
     price,
 ):
-    """An order leaves: it fills at once where no fills are given, else it works until they come."""
+    """An order leaves: it fills at once where no fills are given, else it works until they come.
+
+    `asked_price` is the order's own, NaN for a market order; it would fill at `price`.
+    """
     cursor = events.cursor
     account = np.int64(books.account_book[account_code])
     if cursor[USES_LEFT] != 0:
-        note_left(books, account, s, side, asked, price, now)
+        note_left(books, account, s, side, asked, asked_price, now)
         note_rate(books, account, now)
         note_rate(books, 0, now)
         note_rate(books, books.strategy_book[strategy_code], now)
