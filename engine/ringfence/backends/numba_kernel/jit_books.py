@@ -355,8 +355,11 @@ def move_money(books, b, quanta):
     peak = book[b, PEAK]
     total_before = books.total[TOTAL_QUANTA]
     total_peak = books.total[TOTAL_PEAK]
+    deepest = books.total[TOTAL_MAX_DRAWDOWN]
     book[b, CASH] += quanta
     _revalue(books, b)
+    # Until the peak has moved along, money that goes looks like a loss.
+    books.total[TOTAL_MAX_DRAWDOWN] = deepest
     after = book[b, EQUITY_QUANTA]
     book[b, DEPOSITS] += quanta / QUANTA
     if before > 0.0 and after > 0.0:
