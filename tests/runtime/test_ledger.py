@@ -325,6 +325,7 @@ def test_a_symbol_without_a_rate_leaves_money_unknown(ledger: Ledger) -> None:
         (lambda led: led.fill("a", 0, 11), "not a number above zero"),
         (lambda led: led.fill("a", "1e30", 11), "more lots than can be counted"),
         (lambda led: led.reserve("a", "main", "", "BTC", "sell", "5"), "another order"),
+        (lambda led: led.reserve("gone", "main", "", "BTC", "buy", "1"), "has ended"),
         (lambda led: led.reserve("b", "main", "", "BTC", "hold", "5"), "neither buy nor sell"),
         (lambda led: led.reserve("b", "main", "", "BTC", "buy", "0.01"), "no multiple"),
         (lambda led: led.reserve("b", "main", "", "NEW", "buy", "1"), "no known instrument"),
@@ -348,6 +349,8 @@ def test_what_cannot_be_booked_raises_and_moves_nothing(
     quote(ledger, 10)
     ledger.reserve("a", "main", "trend", "BTC", "buy", "5")
     ledger.fill("a", 2, 10)
+    ledger.reserve("gone", "main", "", "BTC", "buy", "1")
+    ledger.cancel("gone")
     before = [ledger.book(name) for name in ("firm", "account/main", "strategy/trend")]
 
     with pytest.raises(LedgerError, match=message):

@@ -466,7 +466,7 @@ def close(shown: float, expected: Decimal | None) -> None:
 
 # Each run makes some thirty events, so fewer runs than of other properties.
 LedgerMachine.TestCase.settings = settings(
-    max_examples=max(1, settings().max_examples // 3), stateful_step_count=30
+    max_examples=max(1, settings().max_examples // 2), stateful_step_count=30
 )
 
 

@@ -4,9 +4,9 @@ It runs the compiled functions that a replay runs. One caller at a time: whoever
 reserves it does both under one lock of his own.
 """
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -14,15 +14,22 @@ from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.book_moves import book_moves
 from ringfence.errors import LedgerError
 from ringfence.language.linking import LinkedSet
-from ringfence.language.orders import COUNTABLE, Book, Instrument, to_decimal, whole_lots
+from ringfence.language.orders import COUNTABLE, Book, Instrument, whole_lots
 from ringfence.runtime.book_arrays import FIRM, BookArrays
 from ringfence.runtime.book_view import BookView, OpenOrder, view_book
+from ringfence.runtime.known_orders import KnownOrder, KnownOrders
+from ringfence.runtime.told_values import (
+    read_account,
+    read_amount,
+    read_number,
+    read_side,
+    read_size,
+)
 from ringfence.runtime.trading_day import TradingDay
 
 __all__ = ["Ledger", "Notice"]
 
 NAN = float("nan")
-_SIDES = {"buy": 1, "sell": -1}
 _DAY = ("00:00", "UTC")
 
 
@@ -37,27 +44,6 @@ class Notice:
     code: str
     subject: str
     message: str
-
-
-@dataclass(slots=True)
-class _Order:
-    order_id: str
-    account: str
-    strategy: str
-    symbol: str
-    side: str
-    lots: int
-    filled: int = 0
-    # What was reported: price and fee by the size filled until then.
-    reports: dict[Decimal, tuple[float, float]] = field(default_factory=dict)
-
-    @property
-    def rest(self) -> int:
-        return max(0, self.lots - self.filled)
-
-    @property
-    def content(self) -> tuple[str, str, str, str, int]:
-        return self.account, self.strategy, self.symbol, self.side, self.lots
 
 
 class Ledger:
@@ -96,9 +82,7 @@ class Ledger:
         self._day = TradingDay(*day)
         self._next_day: int | None = None
         self._firm_alone = False
-        self._working: dict[str, _Order] = {}
-        self._ended: OrderedDict[str, _Order] = OrderedDict()
-        self._remembered = remembered
+        self._orders = KnownOrders(remembered)
         for instrument in instruments.values():
             self.arrays.declare(instrument)
         for account in accounts:
@@ -138,7 +122,7 @@ class Ledger:
         Raises:
             LedgerError: no such book, no amount of money, or the book is open.
         """
-        amount, b = _amount(equity), self.arrays.book(book)
+        amount, b = read_amount(equity), self.arrays.book(book)
         if self._is_open(b):
             raise LedgerError(f"`{book}` is open already", fix="deposit or withdraw the difference")
         if b == 0:
@@ -161,7 +145,7 @@ class Ledger:
         self._moves.withdraw(self.arrays.pack.address, b, money, self._firm_too(book))
 
     def _for_money(self, book: str, amount: Any) -> tuple[int, float]:
-        money, b = _amount(amount), self.arrays.book_codes.get(book)
+        money, b = read_amount(amount), self.arrays.book_codes.get(book)
         if b is None or not self._is_open(b):
             raise LedgerError(f"`{book}` is not open", fix="open it with what it holds")
         if not money > 0:
@@ -193,17 +177,14 @@ class Ledger:
             size: In units of the base, a whole number of lots.
 
         Raises:
-            LedgerError: the content cannot be read, or the name stands for another order.
+            LedgerError: the content cannot be read, or the name stands for another order or one that ended.
         """
         lots = self._whole(symbol, size)
-        order = _Order(order_id, _named(account, "account"), strategy, symbol, _side(side), lots)
-        known = self._working.get(order_id) or self._ended.get(order_id)
-        if known is not None:
-            if known.content == order.content:
-                return
-            raise LedgerError(f"`{order_id}` stands for another order")
+        order = KnownOrder(order_id, read_account(account), strategy, symbol, read_side(side), lots)
+        if self._orders.has(order):
+            return
         self._moves.reserve(*self._places(order), float(lots))
-        self._working[order_id] = order
+        self._orders.add(order)
 
     def fill(self, order_id: str, cumulative_size: Any, price: Any, fee: Any = 0) -> Decimal:
         """Book a fill, once for each (order, size filled until then).
@@ -221,9 +202,9 @@ class Ledger:
             LedgerError: the order is unknown or forgotten (book it with `fill_direct`), the size is not
                 above zero, or the same size was reported with another price or fee.
         """
-        order = self._find(order_id)
-        size = _size(cumulative_size)
-        told = _number(price), _number(fee)
+        order = self._orders.find(order_id)
+        size = read_size(cumulative_size)
+        told = read_number(price), read_number(fee)
         before = order.reports.get(size)
         if before is not None:
             if repr(before) != repr(told):
@@ -236,8 +217,8 @@ class Ledger:
         order.reports[size] = told
         return self._fill(order, lots, told[0], told_fee)
 
-    def _fill(self, order: _Order, lots: int, price: float, fee: float) -> Decimal:
-        works = order.order_id in self._working
+    def _fill(self, order: KnownOrder, lots: int, price: float, fee: float) -> Decimal:
+        works = order.order_id in self._orders.working
         step = lots - order.filled
         if step <= 0:
             # Its lots came with a later report; its fee did not.
@@ -256,7 +237,7 @@ class Ledger:
         self._moves.fill(*self._places(order), float(step), float(working), price, fee, int(ends))
         order.filled += step
         if ends:
-            self._end(order)
+            self._orders.end(order)
         return step * self.arrays.lot_step(order.symbol)
 
     def fill_direct(
@@ -276,11 +257,11 @@ class Ledger:
         Raises:
             LedgerError: the content cannot be read.
         """
-        side, filled = _side(side), _size(size)
-        told = _number(price), _number(fee)
-        name = _named(account, "account")
+        side, filled = read_side(side), read_size(size)
+        told = read_number(price), read_number(fee)
+        name = read_account(account)
         lots, told_fee = self._filled_lots(name, symbol, filled, told[1])
-        places = self._places(_Order("", name, strategy, symbol, side, lots))
+        places = self._places(KnownOrder("", name, strategy, symbol, side, lots))
         self._moves.fill(*places, float(lots), 0.0, told[0], told_fee, 0)
 
     def cancel(self, order_id: str) -> bool:
@@ -289,11 +270,11 @@ class Ledger:
         Raises:
             LedgerError: the order is unknown or forgotten.
         """
-        order = self._find(order_id)
-        if order_id not in self._working:
+        order = self._orders.find(order_id)
+        if order_id not in self._orders.working:
             return False
         self._moves.release(*self._places(order), float(order.rest), 1)
-        self._end(order)
+        self._orders.end(order)
         return True
 
     def expire(self, order_id: str) -> bool:
@@ -312,8 +293,8 @@ class Ledger:
             LedgerError: the order is unknown or does not work any more, or the size is no whole number of
                 lots.
         """
-        order = self._find(order_id)
-        if order_id not in self._working:
+        order = self._orders.find(order_id)
+        if order_id not in self._orders.working:
             raise LedgerError(f"`{order_id}` has ended", fix="send a new order")
         lots = self._whole(order.symbol, new_size)
         if lots <= order.filled:
@@ -323,32 +304,18 @@ class Ledger:
         self._moves.release(*self._places(order), float(order.lots - lots), 0)
         order.lots = lots
 
-    def _places(self, order: _Order) -> tuple[int, int, int, int, int]:
+    def _places(self, order: KnownOrder) -> tuple[int, int, int, int, int]:
         """Pack, account's book, strategy's book, symbol and side; new names get theirs first."""
         arrays = self.arrays
         account, strategy = arrays.account(order.account), arrays.strategy(order.strategy)
         s = arrays.symbol(order.symbol)
-        return arrays.pack.address, account, strategy, s, _SIDES[order.side]
-
-    def _find(self, order_id: str) -> _Order:
-        order = self._working.get(order_id) or self._ended.get(order_id)
-        if order is None:
-            raise LedgerError(
-                f"no order `{order_id}` is known", fix="book a fill of it with `fill_direct`"
-            )
-        return order
-
-    def _end(self, order: _Order) -> None:
-        del self._working[order.order_id]
-        self._ended[order.order_id] = order
-        while len(self._ended) > self._remembered:
-            self._ended.popitem(last=False)
+        return arrays.pack.address, account, strategy, s, 1 if order.side == "buy" else -1
 
     def _whole(self, symbol: str, size: Any) -> int:
         instrument = self.arrays.instruments.get(symbol)
         if instrument is None:
             raise LedgerError(f"`{symbol}` is no known instrument", fix="declare it")
-        lots = whole_lots(_size(size), instrument.lot_step)
+        lots = whole_lots(read_size(size), instrument.lot_step)
         if lots is None:
             raise LedgerError(f"size {size} is no multiple of the lot step {instrument.lot_step}")
         return lots
@@ -398,7 +365,7 @@ class Ledger:
         if ts < self.arrays.books.sym_ts[s]:
             self._note("LATE_MARK", symbol, f"data of {ts} came after data of a later time")
             return
-        numbers = map(_number, (bid, ask, last, bid_depth, ask_depth, volume))
+        numbers = map(read_number, (bid, ask, last, bid_depth, ask_depth, volume))
         self._moves.mark(self.arrays.pack.address, s, ts, *numbers)
 
     def advance(self, now_ns: int) -> int:
@@ -442,7 +409,7 @@ class Ledger:
         return self.book(name).as_case_book()
 
     def _orders_of(self, name: str) -> Iterable[OpenOrder]:
-        for each in self._working.values():
+        for each in self._orders.working.values():
             if name in (FIRM, f"account/{each.account}", f"strategy/{each.strategy}"):
                 yield OpenOrder(
                     each.order_id,
@@ -456,37 +423,3 @@ class Ledger:
     def _note(self, code: str, subject: str, message: str) -> None:
         self.counts[code] += 1
         self.notices.append(Notice(code, subject, message))
-
-
-def _number(value: Any) -> float:
-    """A price or fee as float64; unknown where it is no number."""
-    if isinstance(value, float):
-        return value
-    number = to_decimal(value)
-    return NAN if number is None else float(number)
-
-
-def _amount(value: Any) -> float:
-    number = to_decimal(value)
-    if number is None or abs(number) * 10**6 > COUNTABLE:
-        raise LedgerError(f"`{value}` is no amount of money that can be counted")
-    return float(number)
-
-
-def _size(value: Any) -> Decimal:
-    number = to_decimal(value)
-    if number is None or number <= 0:
-        raise LedgerError(f"size `{value}` is not a number above zero")
-    return number
-
-
-def _side(value: str) -> str:
-    if value not in _SIDES:
-        raise LedgerError(f"side `{value}` is neither buy nor sell")
-    return value
-
-
-def _named(value: str, what: str) -> str:
-    if not value:
-        raise LedgerError(f"an order needs the name of its {what}")
-    return value

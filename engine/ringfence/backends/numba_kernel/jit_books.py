@@ -151,8 +151,8 @@ def place(books, b, s, q, buys, sells, mark):
     pos[b, s, VALUE] = value
     pos[b, s, LONG] = long
     pos[b, s, SHORT] = short
-    crossed = not (book[b, GROSS] <= COUNTABLE and abs(book[b, VALUES]) <= COUNTABLE)
     gross = book[b, GROSS]
+    values_before = book[b, VALUES]
     sound_before = value_before + long_before + short_before
     sound = value + long + short
     if sound_before == sound_before and sound == sound:
@@ -173,15 +173,16 @@ def place(books, b, s, q, buys, sells, mark):
             book[b, UNCOUNTED] += 1.0
         else:
             book[b, UNMARKED] += 1.0
-    # Marks reach only the books that hold the symbol: what is let go would keep an old one.
-    pos[b, s, MARK] = mark if is_held else NAN
+    # Marks reach a book only while it holds the symbol: an old one must not wait for the next position.
+    pos[b, s, MARK] = mark if is_held or not was_held else NAN
+    crossed = book[b, GROSS] > COUNTABLE
     book[b, GROSS] = gross
     if was_held != is_held:
         if is_held:
             _hold(books, b, s)
         else:
             _let_go(books, b, s)
-    if crossed:
+    if crossed or abs(values_before) > COUNTABLE:
         _resum(books, b)
 
 
@@ -234,7 +235,7 @@ def _total_peak(total):
 def remark(books, b, s, mark):
     """Value one book's position at a new mark."""
     pos = books.pos
-    if pos[b, s, MARK] != mark:
+    if books.held_at[b, s] >= 0 and pos[b, s, MARK] != mark:
         place(books, b, s, pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS], mark)
         _revalue(books, b)
 
@@ -312,7 +313,7 @@ def release(books, b, s, side, lots, ends):
 def apply_fill(books, b, s, side, lots, working, price, fee):
     """Move lots into the position.
 
-    `lots` filled of which `working` were reserved; `fee` in quanta. Cash pays quanta rounded up and gets
+    `lots` filled of which `working` were reserved, 0 for a fee alone; `fee` in quanta. Cash pays quanta rounded up and gets
     quanta rounded down; a part of the position that closes takes its share of the cost, to the nearest
     quantum, and what remains is realised. A sum past 2**53 quanta is unknown from then on.
     """
@@ -334,17 +335,18 @@ def apply_fill(books, b, s, side, lots, working, price, fee):
     book[b, COSTS] = counted(book[b, COSTS] + change)
     book[b, CASH] = counted(book[b, CASH] + (cash - fee))
     book[b, FEES] = counted(book[b, FEES] + fee)
-    buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
-    if side > 0:
-        buys -= working
-    else:
-        sells -= working
-    mark = pos[b, s, MARK]
-    if not usable(mark):
-        mark = books.sym[s, SYM_MARK]
+    if lots != 0.0:
+        buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
+        if side > 0:
+            buys -= working
+        else:
+            sells -= working
+        mark = pos[b, s, MARK]
         if not usable(mark):
-            mark = price
-    place(books, b, s, q + side * lots, buys, sells, mark)
+            mark = books.sym[s, SYM_MARK]
+            if not usable(mark):
+                mark = price
+        place(books, b, s, q + side * lots, buys, sells, mark)
     _revalue(books, b)
 
 
@@ -452,7 +454,7 @@ def stale(books, b, now, max_age):
     if ages == AGES_GIVEN:
         return _given_age_above(books, b, max_age)
     # The oldest time is a lower bound: marks only become newer. Looked up afresh where it is too old.
-    # What was never marked is older than anything; the difference would not fit.
+    # A symbol that never had a mark has no age to be reckoned.
     oldest = books.book_n[b, OLDEST]
     if oldest != NEVER and (now - oldest) / 1e9 <= max_age:
         return False
