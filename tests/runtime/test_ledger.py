@@ -290,6 +290,18 @@ def test_a_fill_that_comes_out_of_order_adds_its_fee_alone(ledger: Ledger) -> No
     assert (main(ledger).fees, ledger.counts) == (2, {"LATE_FILL": 1})
 
 
+def test_a_late_fee_on_a_flat_book_leaves_no_mark_behind(ledger: Ledger) -> None:
+    quote(ledger, 100)
+    ledger.reserve("a", "main", "trend", "BTC", "buy", "3")
+    ledger.fill("a", "3", 100)
+    sell(ledger, "3", 100)
+    ledger.fill("a", "2", 100, 1)
+    quote(ledger, 200)
+    buy(ledger, "1", 200)
+
+    assert main(ledger).equity == 9_999
+
+
 @pytest.mark.parametrize(
     ("symbol", "size", "code"),
     [
