@@ -119,9 +119,7 @@ def _set_symbol(
     row[layout.HELD_AGE] = market.age if market is not None else 0.0
 
 
-def _set_book(
-    arrays: Books, b: int, book: Book | None, symbols: list[str], case: Case
-) -> None:
+def _set_book(arrays: Books, b: int, book: Book | None, symbols: list[str], case: Case) -> None:
     if book is None:
         arrays.book_n[b, layout.EXISTS] = 0
         return

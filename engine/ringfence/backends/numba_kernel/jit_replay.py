@@ -386,7 +386,9 @@ def send(
         if cursor[USES_FIRM] != 0:
             apply_fill(books, np.int64(0), s, side, going, 0.0, price, 0.0)
         if cursor[USES_STRATEGY] != 0:
-            apply_fill(books, np.int64(books.strategy_book[strategy_code]), s, side, going, 0.0, price, 0.0)
+            apply_fill(
+                books, np.int64(books.strategy_book[strategy_code]), s, side, going, 0.0, price, 0.0
+            )
         return
     _work(books, events, end_ts, position, account_code, strategy_code, s, side, asked, going)
 
