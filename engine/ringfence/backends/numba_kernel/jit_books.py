@@ -75,6 +75,7 @@ __all__ = [
 ]
 
 ACCOUNT = 1
+NEVER = -(2**63)
 
 
 @plain
@@ -167,7 +168,8 @@ def place(books, b, s, q, buys, sells, mark):
             book[b, UNCOUNTED] += 1.0
         else:
             book[b, UNMARKED] += 1.0
-    pos[b, s, MARK] = mark
+    # Marks reach a book only while it holds the symbol: an old one must not wait for the next position.
+    pos[b, s, MARK] = mark if is_held or not was_held else NAN
     crossed = book[b, GROSS] > COUNTABLE
     book[b, GROSS] = gross
     if was_held != is_held:
@@ -218,7 +220,7 @@ def _total_peak(total):
 def remark(books, b, s, mark):
     """Value one book's position at a new mark."""
     pos = books.pos
-    if pos[b, s, MARK] != mark:
+    if books.held_at[b, s] >= 0 and pos[b, s, MARK] != mark:
         place(books, b, s, pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS], mark)
         _revalue(books, b)
 
@@ -412,6 +414,9 @@ def stale(books, b, now, max_age):
     if ages == AGES_GIVEN:
         return _given_age_above(books, b, max_age)
     # The oldest time is a lower bound: marks only become newer. Looked up afresh where it is too old.
-    if (now - books.book_n[b, OLDEST]) / 1e9 <= max_age:
+    # A symbol that never had a mark has no age to be reckoned.
+    oldest = books.book_n[b, OLDEST]
+    if oldest != NEVER and (now - oldest) / 1e9 <= max_age:
         return False
-    return (now - _oldest(books, b)) / 1e9 > max_age
+    oldest = _oldest(books, b)
+    return oldest == NEVER or (now - oldest) / 1e9 > max_age

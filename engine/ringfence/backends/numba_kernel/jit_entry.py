@@ -24,6 +24,7 @@ from ringfence.backends.numba_kernel.layout import (
     FIRST_ORDER,
     FROZEN,
     HAS_FILLS,
+    LAST_UNREADABLE,
     LOT_MONEY,
     LOT_SCALE,
     LOT_UNITS,
@@ -123,10 +124,13 @@ def replay(decide, books, bindings, results, details, columns, events):
         )
         note_total(B, R, i)
         going = lots if frozen else allowed
-        if going > 0.0:
+        at = price if usable(price) else value
+        # What cannot be read or valued moves nothing: money that is unknown once stays so.
+        sound = not 0 < refusal <= LAST_UNREADABLE and (fills or usable(at))
+        if going > 0.0 and sound:
             send(
                 B, E, fills, O.end_ts[i], cursor[FIRST_ORDER] + i, now, account, strategy, s, side,
-                lots, going, price if usable(price) else value,
+                lots, going, price, at,
             )  # fmt: skip
     cursor[ORDER_AT] = count
     return np.int64(0)

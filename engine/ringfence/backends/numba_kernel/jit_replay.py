@@ -203,7 +203,8 @@ def _fill(books, events, at):
     s, side = order[OPEN_SYMBOL], order[OPEN_SIDE]
     fee = events.fill_fee[at] * (approved / asked)
     quanta = quanta_up(fee * books.sym[s, FX])
-    if step > 0.0:
+    # A fill too small for a lot of what was approved still costs its fee.
+    if step > 0.0 or quanta != 0.0:
         for level in range(3):
             b = _book_of(books, events, level, order[OPEN_ACCOUNT], order[OPEN_STRATEGY])
             if b >= 0:
@@ -366,13 +367,17 @@ def send(
     side,
     asked,
     going,
+    asked_price,
     price,
 ):
-    """An order leaves: it fills at once where no fills are given, else it works until they come."""
+    """An order leaves: it fills at once where no fills are given, else it works until they come.
+
+    `asked_price` is the order's own, NaN for a market order; it would fill at `price`.
+    """
     cursor = events.cursor
     account = np.int64(books.account_book[account_code])
     if cursor[USES_LEFT] != 0:
-        note_left(books, account, s, side, asked, price, now)
+        note_left(books, account, s, side, asked, asked_price, now)
         note_rate(books, account, now)
         note_rate(books, 0, now)
         note_rate(books, books.strategy_book[strategy_code], now)
