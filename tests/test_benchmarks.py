@@ -1,15 +1,23 @@
 """The benchmarks measure what they say: same orders every time, same decisions as the plain loop's."""
 
+import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
+from benchmarks.kernel import differences
 from benchmarks.loop_setup import orders_of, plain_loop
+from benchmarks.measure import Figure
 from benchmarks.plain_loop import GATES, Order, PlainLoop
 from benchmarks.policy_files import policy_directory
+from benchmarks.replays import opened
+from benchmarks.validate import heavy_imports
 from ringfence import PolicySet
 from ringfence.language.orders import Book, Case, Market, OrderRequest, Position
 from ringfence.replay.sources import open_inputs
@@ -56,6 +64,71 @@ def test_plain_loop_agrees_with_the_reference(tmp_path: Path) -> None:
             seen.add((gate, result.outcome))
 
     assert {"pass", "exempt", "reduce", "breach"} <= {str(outcome) for _, outcome in seen}
+
+
+def test_kernel_agrees_with_the_plain_loop(tmp_path: Path) -> None:
+    with opened(Workload(20_000, 40), tmp_path) as replay:
+        orders = orders_of(replay.batches, replay.inputs, 20_000)
+        assert differences(replay, orders) == 0
+        # The comparison finds something where there is something.
+        changed = orders[3]._replace(size=orders[3].size * 100_000)
+        assert differences(replay, [*orders[:3], changed, *orders[4:]]) > 0
+
+
+def test_a_run_prints_and_keeps_its_figures(tmp_path: Path) -> None:
+    done = _run("--orders", "20000", "--only", "end-to-end", "--directory", str(tmp_path))
+
+    # 1 where a target is missed: how fast this machine is does not matter here.
+    assert done.returncode in (0, 1), done.stderr
+    kept = json.loads((tmp_path / "results.json").read_text())
+    assert kept["orders"] == 20_000
+    assert {"processor", "cores", "memory", "Python", "numba", "duckdb", "pyarrow", "date"} <= set(
+        kept["machine"]
+    )
+    assert all(figure["value"] > 0 for figure in kept["figures"])
+    assert "end to end" in done.stdout
+
+
+def test_validate_imports_nothing_heavy() -> None:
+    assert heavy_imports() == []
+
+
+def test_results_stand_between_the_markers(tmp_path: Path) -> None:
+    path = tmp_path / "benchmarks.md"
+    path.write_text((ROOT / "docs" / "benchmarks.md").read_text())
+    figures = [Figure("kernel", "orders a second", 20.0, "million/s", at_least=15.0)]
+
+    write_document(figures, 1000, path)
+    write_document(figures, 2000, path)
+
+    text = path.read_text()
+    assert text.count(BEGIN) == text.count(END) == 1
+    assert results_text(figures, 2000) in text
+    assert "| 20 million/s | >= 15 million/s | met |" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "verdict"),
+    [
+        (15.0, {"at_least": 15.0}, "met"),
+        (14.9, {"at_least": 15.0}, "missed"),
+        (2.0, {"at_most": 2.0}, "met"),
+        (2.1, {"at_most": 2.0}, "missed"),
+        (NAN, {"at_most": 2.0}, "missed"),
+        (2.0, {}, ""),
+    ],
+)
+def test_a_figure_says_whether_its_target_is_met(
+    value: float, bounds: dict[str, float], verdict: str
+) -> None:
+    assert Figure("kernel", "name", value, "times", **bounds).verdict == verdict
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT, text=True, capture_output=True, check=False,
+    )  # fmt: skip
 
 
 def _case(policies: PolicySet, loop: PlainLoop, order: Order) -> Case:
