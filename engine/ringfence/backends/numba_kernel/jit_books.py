@@ -12,6 +12,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     QUANTA,
     counted,
     inline,
+    natural,
     plain,
     quanta_down,
     quanta_up,
@@ -129,6 +130,7 @@ def _let_go(books, b, s):
 @plain
 def place(books, b, s, q, buys, sells, mark):
     """Set a position, its working lots and its mark; the book's sums follow."""
+    b, s = natural(b), natural(s)
     pos = books.pos
     book = books.book
     q_before, buys_before, sells_before = pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS]
@@ -193,6 +195,7 @@ def _revalue(books, b):
     Unknown while a position has no value, or where a sum is too large to be exact; `EQUITY_QUANTA` then
     holds the last known equity, with the money that was moved since.
     """
+    b = natural(b)
     book = books.book
     if book[b, KNOWN] == 0.0:
         return
@@ -234,6 +237,7 @@ def _total_peak(total):
 @inline
 def remark(books, b, s, mark):
     """Value one book's position at a new mark."""
+    b, s = natural(b), natural(s)
     pos = books.pos
     if books.held_at[b, s] >= 0 and pos[b, s, MARK] != mark:
         place(books, b, s, pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS], mark)
@@ -280,6 +284,7 @@ def _work(books, b, s, buys, sells, mark):
 @plain
 def reserve(books, b, s, side, lots):
     """Count an approved order as working."""
+    b, s = natural(b), natural(s)
     pos = books.pos
     buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
     if side > 0:
@@ -297,6 +302,7 @@ def reserve(books, b, s, side, lots):
 @plain
 def release(books, b, s, side, lots, ends):
     """Take lots out of the working ones; `ends` where the order is done."""
+    b, s = natural(b), natural(s)
     pos = books.pos
     buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
     if side > 0:
@@ -317,6 +323,7 @@ def apply_fill(books, b, s, side, lots, working, price, fee):
     quanta rounded down; a part of the position that closes takes its share of the cost, to the nearest
     quantum, and what remains is realised. A sum past 2**53 quanta is unknown from then on.
     """
+    b, s = natural(b), natural(s)
     pos = books.pos
     book = books.book
     q = pos[b, s, Q]
@@ -446,6 +453,7 @@ def _given_age_above(books, b, max_age):
 @inline
 def is_stale(books, b, now, max_age):
     """Whether a held symbol has no mark, or one older than `max_age` seconds."""
+    b = natural(b)
     if books.book[b, UNMARKED] != 0.0:
         return True
     ages = books.settings[AGES]

@@ -9,6 +9,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     divide,
     fin,
     inline,
+    natural,
     plain,
     quanta_up,
     usable,
@@ -95,6 +96,7 @@ def worst_lots(q, buys, sells, gross):
 def position_after(books, b, s, side, lots, value, gross):
     """Exposure of the order's symbol in quanta: what is there at the mark, the increase in its worst
     case at the larger of mark and valuation price."""
+    b, s = natural(b), natural(s)
     pos = books.pos
     q, buys, sells = pos[b, s, Q], pos[b, s, BUYS], pos[b, s, SELLS]
     lot_money = books.sym[s, LOT_MONEY]
@@ -118,9 +120,10 @@ def position_after(books, b, s, side, lots, value, gross):
 
 @plain
 def _gross_others(books, b, s):
+    b, s = natural(b), natural(s)
     total = 0.0
     for at in range(books.book_n[b, HELD]):
-        j = books.held[b, at]
+        j = natural(np.int64(books.held[b, at]))
         if j != s:
             row = books.pos[b, j]
             lots = worst_lots(row[Q], row[BUYS], row[SELLS], True)
@@ -132,6 +135,7 @@ def _gross_others(books, b, s):
 @inline
 def exposure_after(books, b, s, position, gross):
     """Gross exposure in quanta over all symbols, the order's at `position`."""
+    b, s = natural(b), natural(s)
     if gross:
         return counted(position + _gross_others(books, b, s))
     if books.book[b, UNCOUNTED] != 0.0:
@@ -143,6 +147,7 @@ def exposure_after(books, b, s, position, gross):
 @plain
 def net_exposure_after(books, b, s, side, lots, value, gross):
     """Absolute net exposure in quanta at its worst case, the order included."""
+    b, s = natural(b), natural(s)
     sym = books.sym
     held_mark = books.pos[b, s, MARK]
     mark = held_mark if usable(held_mark) else sym[s, SYM_MARK]
@@ -150,7 +155,7 @@ def net_exposure_after(books, b, s, side, lots, value, gross):
     order = quanta_up(lots * (price * sym[s, LOT_MONEY]))
     net, up, down = 0.0, 0.0, 0.0
     for at in range(books.book_n[b, HELD]):
-        j = books.held[b, at]
+        j = natural(np.int64(books.held[b, at]))
         row = books.pos[b, j]
         lot = row[MARK] * sym[j, LOT_MONEY]
         net += row[VALUE]
@@ -172,10 +177,11 @@ def net_exposure_after(books, b, s, side, lots, value, gross):
 @inline
 def correlated_others(books, b, s, side, moves):
     """Exposure in quanta of the other symbols that move with the order's; hedges are left out."""
+    b, s = natural(b), natural(s)
     total = 0.0
     pos = books.pos
     for at in range(books.book_n[b, HELD]):
-        j = books.held[b, at]
+        j = natural(np.int64(books.held[b, at]))
         if j != s:
             way = moves[s, j] * side
             if way > 0:
@@ -202,8 +208,12 @@ def orders_after(books, b, s, of_symbol):
 
 @inline
 def positions_after(books, b, s, lots):
+    b, s = natural(b), natural(s)
     held = float(books.book_n[b, HELD])
-    return held if lots == 0.0 or books.held_at[b, s] >= 0 else held + 1.0
+    row = books.pos[b, s]
+    if lots == 0.0 or row[Q] != 0.0 or row[BUYS] != 0.0 or row[SELLS] != 0.0:
+        return held
+    return held + 1.0
 
 
 @inline

@@ -5,7 +5,7 @@ from typing import Any
 from numba import types
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.jit_packs import Pack, PackType, reader
+from ringfence.backends.numba_kernel.jit_packs import Field, Pack, PackType, reader
 
 __all__ = [
     "bindings_at",
@@ -25,14 +25,27 @@ _ELEMENTS = {
     "Bytes": types.uint8,
     "Codes": types.int16,
 }
-_CUBES = frozenset({"pos", "moves"})
-_TABLES = frozenset(
-    {
-        "sym", "pos_orders", "book", "book_n", "held", "held_at", "holders", "holder_at", "rate_ts",
-        "left", "left_size", "quotes", "quote_prices", "lists", "entry", "params", "window",
-        "permits", "outcome", "measure", "limit", "open", "open_lots", "ends",
-    }
-)  # fmt: skip
+# Tables, with the length of their rows where it is always the same.
+_TABLES = {
+    "sym": layout.SYM_WIDTH,
+    "book": layout.BOOK_WIDTH,
+    "book_n": layout.BOOK_N_WIDTH,
+    "left": layout.LEFT_WIDTH,
+    "left_size": 2,
+    "quotes": 2,
+    "quote_prices": 3,
+    "lists": 4,
+    "entry": layout.ENTRY_WIDTH,
+    "window": 2,
+    "open": layout.OPEN_WIDTH,
+    "open_lots": 5,
+    "ends": 3,
+    **dict.fromkeys(
+        ("pos_orders", "held", "held_at", "holders", "holder_at", "rate_ts", "params", "permits"), 0
+    ),
+    **dict.fromkeys(("outcome", "measure", "limit"), 0),
+}
+_CUBES = {"pos": layout.POS_WIDTH, "moves": 0}
 
 
 def _element(alias: object) -> types.Type:
@@ -43,7 +56,8 @@ def _pack_type(kind: type) -> PackType:
     fields = []
     for name, alias in kind.__annotations__.items():
         dimensions = 3 if name in _CUBES else 2 if name in _TABLES else 1
-        fields.append((name, types.Array(_element(alias), dimensions, "C")))
+        width = _CUBES.get(name, 0) or _TABLES.get(name, 0)
+        fields.append(Field(name, types.Array(_element(alias), dimensions, "C"), width))
     return PackType(kind.__name__, tuple(fields))
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "less",
     "less_equal",
     "lower",
+    "natural",
     "not_",
     "or_",
     "outcome_of",
@@ -31,6 +32,12 @@ NAN = np.nan
 # No array is made in compiled code, so none is counted: that halves what LLVM must read.
 inline = njit(forceinline=True, error_model="numpy", nogil=True, _nrt=False)
 plain = njit(error_model="numpy", nogil=True, _nrt=False)
+
+
+@inline
+def natural(place):
+    """A place in an array, as never below zero: numba then leaves out counting from the end."""
+    return place & np.int64(0x7FFFFFFFFFFFFFFF)
 
 
 @inline

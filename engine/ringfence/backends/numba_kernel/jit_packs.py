@@ -5,7 +5,7 @@ compiling that takes minutes. A pack is the arrays' descriptors in one block of 
 the block's address as a whole number, and reads from it as if it were the named tuple: `B.pos[b, s, Q]`.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -15,15 +15,30 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic
 
-__all__ = ["Pack", "PackType", "reader"]
+__all__ = ["Field", "Pack", "PackType", "reader"]
+
+
+class Field(NamedTuple):
+    """An array of a pack: its type, and its last length where that is always the same, else 0.
+
+    With a constant length the place of an element takes a shift instead of a load and a multiplication.
+    """
+
+    name: str
+    array: types.Array
+    width: int
+
+    def word_count(self) -> int:
+        """Whole numbers that describe it: the address, and each length."""
+        return 1 + int(self.array.ndim)
 
 
 class PackType(types.Type):
-    """The address of a block with the descriptors of `fields`: name and array type."""
+    """The address of a block with the descriptors of arrays."""
 
-    def __init__(self, name: str, fields: tuple[tuple[str, types.Array], ...]) -> None:
+    def __init__(self, name: str, fields: tuple[Field, ...]) -> None:
         self.fields = fields
-        shown = ", ".join(f"{field}: {kind}" for field, kind in fields)
+        shown = ", ".join(f"{each.name}: {each.array} {each.width}" for each in fields)
         super().__init__(name=f"Pack({name}: {shown})")
 
 
@@ -38,19 +53,20 @@ class _PackAttributes(AttributeTemplate):
     key = PackType
 
     def generic_resolve(self, kind: PackType, name: str) -> types.Type | None:
-        return dict(kind.fields).get(name)
+        return next((each.array for each in kind.fields if each.name == name), None)
 
 
 @lower_getattr_generic(PackType)
 def _read(context: Any, builder: Any, kind: PackType, value: Any, name: str) -> Any:
     """Load an array's descriptor; it never changes while compiled code runs, which lets LLVM keep it."""
     words = 0
-    for field, array in kind.fields:
-        if field == name:
+    for field in kind.fields:
+        if field.name == name:
             break
-        words += _words(array)
+        words += field.word_count()
     else:
         raise AttributeError(name)
+    array = field.array
     block = builder.bitcast(value, ir.IntType(64).as_pointer())
     invariant = builder.module.add_metadata([])
 
@@ -62,6 +78,8 @@ def _read(context: Any, builder: Any, kind: PackType, value: Any, name: str) -> 
     found = context.make_array(array)(context, builder)
     data = builder.inttoptr(word(0), found.data.type)
     shape = [word(1 + k) for k in range(array.ndim)]
+    if field.width:
+        shape[-1] = context.get_constant(types.intp, field.width)
     size = context.get_abi_sizeof(context.get_data_type(array.dtype))
     strides = [context.get_constant(types.intp, size)]
     for length in reversed(shape[1:]):
@@ -78,10 +96,6 @@ def _read(context: Any, builder: Any, kind: PackType, value: Any, name: str) -> 
     found.shape = cgutils.pack_array(builder, shape)
     found.strides = cgutils.pack_array(builder, strides)
     return impl_ret_borrowed(context, builder, array, found._getvalue())
-
-
-def _words(array: types.Array) -> int:
-    return 1 + int(array.ndim)
 
 
 def reader(kind: PackType) -> Any:
@@ -111,9 +125,10 @@ class Pack:
 
     def __init__(self, kind: PackType, arrays: Any) -> None:
         words: list[int] = []
-        for (name, expected), array in zip(kind.fields, arrays, strict=True):
+        for (name, expected, width), array in zip(kind.fields, arrays, strict=True):
             fits = (
-                array.dtype == np.dtype(str(expected.dtype))
+                width in (0, array.shape[-1])
+                and array.dtype == np.dtype(str(expected.dtype))
                 and array.ndim == expected.ndim
                 and array.flags.c_contiguous
                 and array.flags.writeable

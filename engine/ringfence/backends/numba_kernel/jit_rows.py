@@ -3,7 +3,7 @@
 import numpy as np
 
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
-from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, plain, usable
+from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, natural, plain, usable
 from ringfence.backends.numba_kernel.layout import (
     AGE,
     AGES,
@@ -76,6 +76,7 @@ def age_of(books, s, now):
 @inline
 def closing_lots(books, b, s, side):
     """Lots of this side that only close: |q| less what already works on that side."""
+    b, s = natural(b), natural(s)
     q = books.pos[b, s, Q]
     if q * side >= 0.0:
         return 0.0

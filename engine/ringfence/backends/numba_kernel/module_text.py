@@ -93,20 +93,23 @@ def decide_order(books, bindings, results, details, detail, i, now, account_code
     """One order: every gate at the size asked, a smaller size, every gate again. Returns lots."""
     B, P, R, D = books_at(books), bindings_at(bindings), results_at(results), detail_at(details)
     sym = B.sym
+    i, s = natural(i), natural(s)
+    account_code, strategy_code = natural(account_code), natural(strategy_code)
     units, scale = sym[s, LOT_UNITS], sym[s, LOT_SCALE]
     lot_value = value * sym[s, LOT_MONEY]
-    account = np.int64(B.account_book[account_code])
-    strategy = np.int64(B.strategy_book[strategy_code])
-    which = P.bind[P.account_class[account_code] * P.strides[0]
-                   + P.strategy_class[strategy_code] * P.strides[1]
-                   + P.venue_class[venue] * P.strides[2] + P.symbol_class[s]]
-    start, end = np.int64(P.lists[which, START]), np.int64(P.lists[which, END])
+    account = natural(np.int64(B.account_book[account_code]))
+    strategy = natural(np.int64(B.strategy_book[strategy_code]))
+    which = natural(np.int64(P.bind[natural(
+        P.account_class[account_code] * P.strides[0] + P.strategy_class[strategy_code] * P.strides[1]
+        + P.venue_class[natural(venue)] * P.strides[2] + P.symbol_class[s]
+    )]))
+    start, end = natural(np.int64(P.lists[which, START])), natural(np.int64(P.lists[which, END]))
     R.decision[i] = 2
     R.code[i] = refusal
     R.gate[i] = -1
     if 0 < refusal <= LAST_UNREADABLE:
         for e in range(start, end):
-            g = P.entry[e, COLUMN]
+            g = natural(np.int64(P.entry[e, COLUMN]))
             R.outcome[g, i] = 5
             R.measure[g, i] = NAN
             R.limit[g, i] = NAN
@@ -137,10 +140,10 @@ def decide_order(books, bindings, results, details, detail, i, now, account_code
                 red = 0.0 < x <= closing
                 pos = position_after(B, b, s, side, x, value, False)
             slot = P.entry[e, SLOT]
-            row = np.int64(P.entry[e, ROW])
+            row = natural(np.int64(P.entry[e, ROW]))
             flags = P.entry[e, FLAGS]
             if P.entry[e, ROWS] > 1:
-                row = row_at(P, row, P.entry[e, ROWS], now)
+                row = natural(row_at(P, row, P.entry[e, ROWS], now))
             out, measure, limit, chk, room_left = 4, NAN, NAN, -1, -1.0
             if not ((flags & EXEMPTS) != 0 and red):
                 out = 5
@@ -156,7 +159,7 @@ def decide_order(books, bindings, results, details, detail, i, now, account_code
 {reduce}
             if block < 0 and (flags & ENFORCE) and (out == 3 or out == 5):
                 block = e
-            g = P.entry[e, COLUMN]
+            g = natural(np.int64(P.entry[e, COLUMN]))
             R.outcome[g, i] = out
             R.measure[g, i] = measure
             R.limit[g, i] = limit
