@@ -357,16 +357,13 @@ def _shifted(money, quanta):
 
 
 @inline
-def _moved_peak(peak, before, after, unit):
-    """The peak at which the units stand once money moved; where there were no units, it starts anew.
-
-    `before` and `after` are equity in quanta, `unit` is how many of them the peak counts as one.
-    """
+def _moved_peak(peak, before, after):
+    """The peak at which the units stand once money moved; where there were no units, it starts anew."""
     if peak != peak:
         return peak
     if before > 0.0 and after > 0.0:
-        return max(after / unit, peak * (after / before))
-    return after / unit
+        return max(after, peak * (after / before))
+    return after
 
 
 @plain
@@ -377,12 +374,12 @@ def _bring(books, b, quanta):
     after = before + quanta
     book[b, CASH] = counted(book[b, CASH] + quanta)
     book[b, EQUITY_QUANTA] = after
-    book[b, PEAK] = _moved_peak(book[b, PEAK], before, after, QUANTA)
+    book[b, PEAK] = _moved_peak(book[b, PEAK], before / QUANTA, after / QUANTA)
     if books.book_level[b] == ACCOUNT:
         total = books.total
         worth = total[TOTAL_QUANTA]
         total[TOTAL_QUANTA] = worth + quanta
-        total[TOTAL_PEAK] = _moved_peak(total[TOTAL_PEAK], worth, worth + quanta, 1.0)
+        total[TOTAL_PEAK] = _moved_peak(total[TOTAL_PEAK], worth, worth + quanta)
     _revalue(books, b)
 
 
