@@ -11,9 +11,6 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
-# The replay engine is not there yet; these tests wait for it.
-pytest.importorskip("ringfence.replay.engine", exc_type=ImportError)
-
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.integration

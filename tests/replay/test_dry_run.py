@@ -12,9 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-# The replay engine is not there yet; these tests wait for it.
-pytest.importorskip("ringfence.replay.engine", exc_type=ImportError)
-
 from ringfence.errors import InputError
 from ringfence.replay import dry_run as module
 from ringfence.replay.decided import DecidedBatch, GateColumn

@@ -10,13 +10,23 @@ import traceback
 from collections.abc import Sequence
 
 from ringfence import __version__
-from ringfence.cli import completion, correlations, effective, fields, rules, schema, test, validate
+from ringfence.cli import (
+    completion,
+    correlations,
+    dry_run,
+    effective,
+    fields,
+    rules,
+    schema,
+    test,
+    validate,
+)
 from ringfence.cli.output import show_findings
 from ringfence.errors import InputError, PolicyError
 
 __all__ = ["main"]
 
-_COMMANDS = (validate, test, effective, fields, rules, schema, correlations, completion)
+_COMMANDS = (validate, test, dry_run, effective, fields, rules, schema, correlations, completion)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -29,6 +29,8 @@ Batch = TypeVar("Batch", OrderBatch, MarkBatch, FillBatch, BalanceBatch)
 Mask = npt.NDArray[np.bool_]
 # No type was given: a price makes it a limit order.
 _UNSAID = 127
+# Names where the source has no such column; there is always one of symbols.
+_DEFAULTS = {"account": "main", "strategy": "", "venue": ""}
 
 
 class _Stream(Generic[Batch]):
@@ -118,6 +120,10 @@ class OrderStream(_Stream[OrderBatch]):
         self.accounts = NameTable()
         self.strategies = NameTable()
         self.venues = NameTable()
+        for name, default in _DEFAULTS.items():
+            # Known at once: such a column is never looked at.
+            if name not in layout.columns:
+                self._tables[name].add(default)
         has_ids = "order_id" in layout.columns
         self.order_id_type: pa.DataType = layout.id_type if has_ids else pa.string()
 
@@ -165,8 +171,7 @@ class _OrderDecoder:
             if name in columns:
                 codes[name] = decode(columns[name])
             else:
-                default = "main" if name == "account" else ""
-                codes[name] = np.full(count, self._tables[name].add(default), np.int32)
+                codes[name] = np.full(count, self._tables[name].add(_DEFAULTS[name]), np.int32)
         price = floats(columns["price"]) if "price" in columns else np.full(count, np.nan)
         kinds = (
             self._type(columns["type"]) if "type" in columns else np.full(count, _UNSAID, np.int8)

@@ -66,13 +66,13 @@ from ringfence.backends.numba_kernel.layout import (
 __all__ = [
     "apply_fill",
     "apply_mark",
+    "is_stale",
     "move_money",
     "open_book",
     "place",
     "release",
     "reserve",
     "reset_day",
-    "stale",
 ]
 
 ACCOUNT = 1
@@ -126,7 +126,7 @@ def _let_go(books, b, s):
     books.holders_n[s] = last
 
 
-@inline
+@plain
 def place(books, b, s, q, buys, sells, mark):
     """Set a position, its working lots and its mark; the book's sums follow."""
     pos = books.pos
@@ -254,7 +254,7 @@ def apply_mark(books, s, ts, bid, ask, last, bid_depth, ask_depth, volume):
     mark = mark_of(bid, ask, last, NAN)
     sym[s, SYM_MARK] = mark
     for at in range(books.holders_n[s]):
-        remark(books, books.holders[s, at], s, mark)
+        remark(books, np.int64(books.holders[s, at]), s, mark)
 
 
 @inline
@@ -277,7 +277,7 @@ def _work(books, b, s, buys, sells, mark):
         _revalue(books, b)
 
 
-@inline
+@plain
 def reserve(books, b, s, side, lots):
     """Count an approved order as working."""
     pos = books.pos
@@ -294,7 +294,7 @@ def reserve(books, b, s, side, lots):
     books.book[b, OPEN] += 1.0
 
 
-@inline
+@plain
 def release(books, b, s, side, lots, ends):
     """Take lots out of the working ones; `ends` where the order is done."""
     pos = books.pos
@@ -309,7 +309,7 @@ def release(books, b, s, side, lots, ends):
         books.book[b, OPEN] -= 1.0
 
 
-@inline
+@plain
 def apply_fill(books, b, s, side, lots, working, price, fee):
     """Move lots into the position.
 
@@ -444,7 +444,7 @@ def _given_age_above(books, b, max_age):
 
 
 @inline
-def stale(books, b, now, max_age):
+def is_stale(books, b, now, max_age):
     """Whether a held symbol has no mark, or one older than `max_age` seconds."""
     if books.book[b, UNMARKED] != 0.0:
         return True

@@ -112,6 +112,9 @@ class Inputs:
         up = sum((quanta_up(e.buys * e.lot_value) for e in everything if e.buys), 0.0)
         down = sum((quanta_up(e.sells * e.lot_value) for e in everything if e.sells), 0.0)
         up, down = (up + order, down) if ticket.side > 0 else (up, down + order)
+        if math.isnan(net + up + down):
+            # `max` of Python passes over a NaN that does not come first.
+            return NAN
         if working == "gross":
             return max(max(net, 0.0) + up, max(-net, 0.0) + down)
         return max(abs(net + up), abs(net - down))
