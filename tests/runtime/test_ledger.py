@@ -8,7 +8,7 @@ import pytest
 from numba import njit
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.jit_books import stale
+from ringfence.backends.numba_kernel.jit_books import is_stale
 from ringfence.backends.numba_kernel.jit_layout import books_at
 from ringfence.backends.reference import decide
 from ringfence.errors import InputError, LedgerError
@@ -194,12 +194,12 @@ def test_a_closed_position_leaves_no_old_mark_behind(ledger: Ledger) -> None:
 
 def test_a_symbol_that_was_never_marked_is_stale(ledger: Ledger) -> None:
     @njit
-    def is_stale(address: int, b: int, now: int, max_age: float) -> bool:
-        return stale(books_at(address), b, now, max_age)
+    def asked_of(address: int, b: int, now: int, max_age: float) -> bool:
+        return is_stale(books_at(address), b, now, max_age)
 
     def asked(now: int) -> bool:
         b = ledger.arrays.book_codes["account/main"]
-        return bool(is_stale(ledger.arrays.pack.address, b, now, 5.0))
+        return bool(asked_of(ledger.arrays.pack.address, b, now, 5.0))
 
     now = 1_700_000_000 * 10**9
     assert not asked(now)

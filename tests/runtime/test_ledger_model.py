@@ -333,6 +333,18 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         self.apply(order, lots, 0, price, fee)
 
+    @rule(
+        account=st.sampled_from(ACCOUNTS),
+        strategy=st.sampled_from(STRATEGIES),
+        symbol=symbols,
+        price=prices,
+    )
+    def flatten(self, account: str, strategy: str, symbol: str, price: Decimal) -> None:
+        lots = self.books[f"account/{account}"].positions[symbol].lots
+        if lots:
+            side = -1 if lots > 0 else 1
+            self.fill_direct(account, strategy, symbol, side, abs(lots), price, Decimal(0))
+
     @rule(pick=picks, expires=st.booleans())
     def end(self, pick: int, expires: bool) -> None:
         if not self.orders:
@@ -360,14 +372,14 @@ class LedgerMachine(RuleBasedStateMachine):
             order.works = False
 
     @rule(
-        symbol=symbols, bid=prices, spread=st.integers(-50, 200), last=prices, has=st.integers(0, 9)
+        symbol=symbols, bid=prices, spread=st.integers(-50, 200), last=prices, has=st.integers(0, 7)
     )
     def mark(self, symbol: str, bid: Decimal, spread: int, last: Decimal, has: int) -> None:
         ask = bid + Decimal(spread).scaleb(-4)
         given = {"bid": bid, "ask": ask, "last": last}
-        if has == 0:
+        if has < 2:
             given = {}
-        elif has < 3:
+        elif has == 2:
             del given["bid"]
         self.ledger.mark(symbol, self.now_ns, **given)
         mid = (bid + ask) / 2 if "bid" in given and 0 < bid <= ask else None

@@ -319,9 +319,10 @@ def release(books, b, s, side, lots, ends):
 def apply_fill(books, b, s, side, lots, working, price, fee):
     """Move lots into the position.
 
-    `lots` filled of which `working` were reserved, 0 for a fee alone; `fee` in quanta. Cash pays quanta rounded up and gets
-    quanta rounded down; a part of the position that closes takes its share of the cost, to the nearest
-    quantum, and what remains is realised. A sum past 2**53 quanta is unknown from then on.
+    `lots` filled of which `working` were reserved, 0 for a fee alone; `fee` in quanta. Cash pays quanta
+    rounded up and gets quanta rounded down; a part of the position that closes takes its share of the
+    cost, to the nearest quantum, and what remains is realised. A sum past 2**53 quanta is unknown from
+    then on.
     """
     b, s = natural(b), natural(s)
     pos = books.pos
