@@ -280,10 +280,10 @@ class PlainReplay:
             day_start_equity=book.day_start,
             peak_equity=book.peak,
             deposits=book.deposits,
+            # Those that are only worked on as well: their mark is the book's own.
             positions={
-                symbol: Position(size(symbol, lots), mark=self._mark(book, symbol))
-                for symbol, lots in book.lots.items()
-                if lots
+                symbol: Position(size(symbol, book.lots.get(symbol, 0)), mark=self._mark(book, symbol))
+                for symbol in self._held(book)
             },
             working=[
                 WorkingOrder(
