@@ -4,7 +4,7 @@ import pytest
 
 from ringfence.language.linking import MANDATORY, load_rule_library
 from ringfence.language.rules import Rule
-from ringfence.review.test_runner import run_rule_cases
+from ringfence.review.test_runner import BACKENDS, run_rule_cases
 
 pytestmark = pytest.mark.unit
 
@@ -12,8 +12,8 @@ LIBRARY = load_rule_library()
 
 
 @pytest.mark.parametrize("rule", LIBRARY, ids=lambda rule: rule.key)
-def test_cases_of_the_rule_pass(rule: Rule) -> None:
-    results = run_rule_cases(rule)
+def test_cases_of_the_rule_pass_in_every_backend(rule: Rule) -> None:
+    results = run_rule_cases(rule, tuple(BACKENDS))
 
     assert len(results) >= 4
     assert {f"{each.span}: {each.name}": each.problems for each in results if not each.passed} == {}

@@ -8,7 +8,7 @@ input outside policy files (a missing orders file, a mapping that does not fit).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Diagnostic", "InputError", "PolicyError", "RingfenceError", "Span"]
+__all__ = ["Diagnostic", "InputError", "LedgerError", "PolicyError", "RingfenceError", "Span"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,6 +67,10 @@ class InputError(RingfenceError):
         self.message = message
         self.fix = fix
         super().__init__(f"{message}; {fix}" if fix else message)
+
+
+class LedgerError(InputError):
+    """An event that the ledger cannot book; nothing has moved."""
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)

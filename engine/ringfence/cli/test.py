@@ -12,7 +12,7 @@ from ringfence.language import schema
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.language.rules import read_rule
 from ringfence.language.source import Document, load_file
-from ringfence.review.test_runner import CaseResult, run_file, run_rule_cases
+from ringfence.review.test_runner import BACKENDS, CaseResult, run_file, run_rule_cases
 
 __all__ = ["add"]
 
@@ -29,9 +29,10 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--backend",
-        choices=("reference", "all"),
-        default="all",
-        help="which backend answers; `reference` is the one there is so far",
+        choices=(*BACKENDS, "all"),
+        default="reference",
+        help="what answers: the reference interpreter, the compiled kernel (numba), or both, which "
+        "must agree; the kernel is compiled at its first use",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
@@ -40,9 +41,10 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run all cases below the paths."""
     linked = link_path(given.policies) if given.policies else _policies_in(given.paths)
+    backends = tuple(BACKENDS) if given.backend == "all" else (given.backend,)
     results: list[CaseResult] = []
     for file in _files(given.paths):
-        results.extend(_run_file(load_file(file), linked))
+        results.extend(_run_file(load_file(file), linked, backends))
     if not results:
         raise InputError("no test cases found", fix="name a PolicyTest file or a rule with cases")
     failed = [each for each in results if not each.passed]
@@ -80,20 +82,22 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
-def _run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
+def _run_file(
+    document: Document, linked: LinkedSet | None, backends: Sequence[str]
+) -> list[CaseResult]:
     kind, findings = schema.kind_of(document)
     if kind is not None:
         findings = schema.check(document, kind)
     if findings:
         raise PolicyError(findings)
     if kind == "PolicyTest":
-        return run_file(document, linked)
+        return run_file(document, linked, backends)
     if kind != "Rule":
         return []
     rule, found = read_rule(document)
     if rule is None:
         raise PolicyError(found)
-    return run_rule_cases(rule)
+    return run_rule_cases(rule, backends)
 
 
 def _show(result: CaseResult) -> None:

@@ -5,11 +5,20 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
-from ringfence.language.linking import LinkedSet
+from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import Instrument
 from ringfence.language.tickets import Refusal
 
-__all__ = ["amount", "approved", "denial", "denied", "reduced", "refused", "too_small"]
+__all__ = [
+    "amount",
+    "approved",
+    "denial",
+    "denied",
+    "not_evaluated",
+    "reduced",
+    "refused",
+    "too_small",
+]
 
 
 def amount(value: float, unit: str, currency: str) -> str:
@@ -68,6 +77,27 @@ def refused(linked: LinkedSet, refusal: Refusal, results: Sequence[GateResult]) 
     reason = f"{refusal.code} {refusal.message}"
     return Decision(
         RiskDecision.REJECT, reason, Decimal(0), refusal.code, tuple(results), linked.sha256
+    )
+
+
+def not_evaluated(bound: Bound, moment_ns: int) -> GateResult:
+    """A gate that could not be asked, for the order itself cannot be read."""
+    gate, row = bound.gate, bound.row_at(moment_ns)
+    return GateResult(
+        gate=gate.name,
+        rule=gate.rule.key,
+        policy=gate.policy.label,
+        level=gate.level,
+        mode=gate.mode,
+        outcome=Outcome.UNKNOWN,
+        check="",
+        measure=math.nan,
+        limit=math.nan,
+        margin=math.nan,
+        unit="",
+        headroom=None,
+        reason="the order is not valid",
+        source=row.span,
     )
 
 

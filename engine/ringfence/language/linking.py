@@ -46,7 +46,7 @@ class Bound:
         return self.rows[-1]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LinkedSet:
     """All policies that are active together, checked; `sha256` names it."""
 
@@ -56,11 +56,14 @@ class LinkedSet:
     desk: Desk
     currency: str
     sha256: str
-    documents: dict[str, Document] = field(repr=False)
-    _index: ScopeIndex = field(repr=False)
-    _by_bit: dict[int, Policy] = field(repr=False)
+    documents: dict[str, Document]
+    _index: ScopeIndex
+    _by_bit: dict[int, Policy]
     _policy_bits: int
-    _cache: dict[int, tuple[Bound, ...]] = field(default_factory=dict, repr=False)
+    _cache: dict[int, tuple[Bound, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"LinkedSet({self.sha256[:12]}, {len(self.gates)} gates)"
 
     def bind(self, account: str, strategy: str, venue: str, symbol: str) -> tuple[Bound, ...]:
         """Every gate that an order of this account, strategy, venue and symbol must face."""

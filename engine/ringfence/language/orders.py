@@ -4,6 +4,7 @@ Sizes are exact decimals and become whole lots; prices are float64. A `Case` is 
 decision depends on, so that every backend can be asked the same question.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -20,6 +21,7 @@ __all__ = [
     "PastOrder",
     "Position",
     "WorkingOrder",
+    "held_lots",
     "step_digits",
     "to_decimal",
     "whole_lots",
@@ -29,6 +31,8 @@ NAN = float("nan")
 KILL_STATES = ("active", "reducing", "halted")
 # Beyond this float64 no longer holds every whole number.
 COUNTABLE = 2**53
+# Stands for a position of more lots than float64 can count: beyond any limit, and never a crash.
+UNCOUNTABLE = 10**40
 
 
 def to_decimal(value: Any) -> Decimal | None:
@@ -58,6 +62,19 @@ def whole_lots(size: Decimal, lot_step: Decimal) -> int | None:
         return None
     lots = int((size / lot_step).to_integral_value())
     return lots if lots * lot_step == size else None
+
+
+def held_lots(size: Decimal, lot_step: Decimal) -> int:
+    """Whole lots of what is held or works; a fraction of a lot counts as one more, away from zero."""
+    number = to_decimal(size) or Decimal(0)
+    exact = whole_lots(number, lot_step)
+    if exact is not None:
+        return exact
+    if abs(number) > COUNTABLE * lot_step:
+        away = UNCOUNTABLE
+    else:
+        away = math.ceil(abs(number) / lot_step)
+    return away if number > 0 else -away
 
 
 @dataclass(slots=True)

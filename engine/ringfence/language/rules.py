@@ -11,7 +11,7 @@ from ringfence.language.parameters import Parameter, ParameterSet
 from ringfence.language.parser import parse_expression
 from ringfence.language.slopes import Slope, slope
 from ringfence.language.source import Document
-from ringfence.language.units import UnitMismatchError, add_units
+from ringfence.language.units import Unit, UnitMismatchError, add_units
 
 __all__ = ["Check", "Rule", "Version", "parse_version", "read_rule", "walk"]
 
@@ -29,6 +29,11 @@ class Check:
     compare: str
     measure_text: str
     limit_text: str
+
+    @property
+    def unit(self) -> Unit:
+        """What both sides are shown in: the measure's unit, or the limit's where it has none."""
+        return self.limit.unit if self.measure.unit.kind == "number" else self.measure.unit
 
     @property
     def can_reduce(self) -> bool:

@@ -4,15 +4,25 @@ What never skips: instrument, side, type, size, price.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.instruments import convert
-from ringfence.language.linking import LinkedSet
+from ringfence.language.linking import MANDATORY, Bound, LinkedSet
 from ringfence.language.orders import Case, Instrument, Market, to_decimal, whole_lots
 
-__all__ = ["Refusal", "Ticket", "mark_of", "read_ticket", "usable", "valuation_price"]
+__all__ = [
+    "REDUCE_ONLY_UNTRUE",
+    "Refusal",
+    "Ticket",
+    "mark_of",
+    "not_covered",
+    "read_ticket",
+    "usable",
+    "valuation_price",
+]
 
 NAN = float("nan")
 
@@ -67,6 +77,27 @@ class Refusal:
 
     code: str
     message: str
+
+
+REDUCE_ONLY_UNTRUE = Refusal(
+    "REDUCE_ONLY_UNTRUE",
+    "the order carries the reduce-only flag, but would not only reduce the position",
+)
+
+
+def not_covered(bounds: Sequence[Bound], check_mandatory: bool) -> Refusal | None:
+    """Why the gates that bind an order are not enough, or None where they are."""
+    if not bounds:
+        return Refusal("NO_POLICY", "no policy covers this order")
+    if not check_mandatory:
+        return None
+    enforced = {bound.gate.rule.name for bound in bounds if bound.gate.mode == "enforce"}
+    lacking = [name for name in MANDATORY if name not in enforced]
+    if lacking:
+        return Refusal(
+            "MANDATORY_GATE_MISSING", f"no enforced gate `{lacking[0]}` covers this order"
+        )
+    return None
 
 
 def read_ticket(case: Case, linked: LinkedSet) -> tuple[Ticket | None, Refusal | None]:

@@ -1,10 +1,10 @@
 """Runs policy tests, and the cases inside rules, and says what differs from what was expected."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ringfence.backends.reference import decide
+from ringfence.backends import reference
 from ringfence.errors import Diagnostic, PolicyError, Span
 from ringfence.language.decision import Decision
 from ringfence.language.linking import LinkedSet, link
@@ -13,12 +13,32 @@ from ringfence.language.policy_tests import merge, read_case
 from ringfence.language.rules import Rule
 from ringfence.language.source import Document, Key
 
-__all__ = ["CaseResult", "check_own_policy", "run_file", "run_rule_cases"]
+__all__ = ["BACKENDS", "CaseResult", "check_own_policy", "run_file", "run_rule_cases"]
+
+Decide = Callable[..., Decision]
+
+
+def _numba() -> Decide:
+    # Loaded where it is asked for: it brings the compiler with it.
+    from ringfence.backends import numba_kernel
+
+    return numba_kernel.decide
+
+
+#: What can answer a case, by name; the first one defines what the language means.
+BACKENDS: Mapping[str, Callable[[], Decide]] = {
+    "reference": lambda: reference.decide,
+    "numba": _numba,
+}
+_ORACLE = ("reference",)
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One case: what was asked, and each way in which the answer differs."""
+    """One case: what was asked, and each way in which an answer differs.
+
+    `decision` is that of the first backend asked.
+    """
 
     name: str
     span: Span
@@ -30,12 +50,15 @@ class CaseResult:
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
+def run_file(
+    document: Document, linked: LinkedSet | None, backends: Sequence[str] = _ORACLE
+) -> list[CaseResult]:
     """Run a `kind: PolicyTest` document, already checked against its schema.
 
     Args:
         document: The test file.
         linked: The policy set under test; a file with a `policy:` of its own uses that alone.
+        backends: Which of `BACKENDS` answer; with several, they must also agree with one another.
 
     Raises:
         PolicyError: the file's own policy does not link, or it has none and no set is given.
@@ -57,7 +80,7 @@ def run_file(document: Document, linked: LinkedSet | None) -> list[CaseResult]:
         )
     defaults = data.get("defaults") or {}
     return [
-        _run(case, defaults, under_test, document.span("cases", index), own is None)
+        _run(case, defaults, under_test, document.span("cases", index), own is None, backends)
         for index, case in enumerate(data["cases"])
     ]
 
@@ -73,8 +96,13 @@ def check_own_policy(document: Document) -> None:
         _own_set(document, own)
 
 
-def run_rule_cases(rule: Rule) -> list[CaseResult]:
-    """Run the cases of a rule, each against a policy that binds this rule alone."""
+def run_rule_cases(rule: Rule, backends: Sequence[str] = _ORACLE) -> list[CaseResult]:
+    """Run the cases of a rule, each against a policy that binds this rule alone.
+
+    Args:
+        rule: The rule.
+        backends: As in `run_file`.
+    """
     document = rule.document
     spec = document.data["spec"]
     defaults = spec.get("case_defaults") or {}
@@ -92,7 +120,7 @@ def run_rule_cases(rule: Rule) -> list[CaseResult]:
         )
         linked = link([alone], check_mandatory=False)
         span = document.span("spec", "cases", index)
-        results.append(_run(case, defaults, linked, span, False))
+        results.append(_run(case, defaults, linked, span, False, backends))
     return results
 
 
@@ -133,22 +161,41 @@ def _run(
     linked: LinkedSet,
     span: Span,
     check_mandatory: bool,
+    backends: Sequence[str],
 ) -> CaseResult:
     given = merge(defaults.get("given") or {}, case.get("given") or {})
     when = merge(defaults.get("when") or {}, case.get("when") or {})
     expected = case["then"]
     name = str(case["name"])
     whole = {"given": given, "when": when}
+    answers: dict[str, Decision] = {}
     try:
-        decision = decide(
-            linked, read_case(given, when, linked, span), check_mandatory=check_mandatory
-        )
+        question = read_case(given, when, linked, span)
+        for backend in backends:
+            decide = BACKENDS[backend]()
+            answers[backend] = decide(linked, question, check_mandatory=check_mandatory)
     except PolicyError as error:
         problems = [each.message for each in error.diagnostics]
         found = error.diagnostics
         return CaseResult(name, span, False, problems, None, whole, expected, found)
-    problems = _differences(expected, decision)
+    problems = _problems(expected, answers)
+    decision = answers[backends[0]]
     return CaseResult(name, span, not problems, problems, decision, whole, expected)
+
+
+def _problems(expected: Mapping[str, Any], answers: Mapping[str, Decision]) -> list[str]:
+    """How the answers differ from what was expected, and from one another."""
+    first, *others = answers
+    problems = _differences(expected, answers[first])
+    for other in others:
+        # As text, in which an unknown number is equal to itself.
+        if repr(answers[other]) == repr(answers[first]):
+            continue
+        differences = _differences(expected, answers[other])
+        problems += [f"{other}: {each}" for each in differences]
+        if not differences:
+            problems.append(f"{first} and {other} give different figures: report this as a fault")
+    return problems
 
 
 def _differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:

@@ -10,6 +10,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     COUNTABLE,
     NAN,
     QUANTA,
+    counted,
     inline,
     plain,
     quanta_down,
@@ -65,13 +66,13 @@ from ringfence.backends.numba_kernel.layout import (
 __all__ = [
     "apply_fill",
     "apply_mark",
+    "is_stale",
     "move_money",
     "open_book",
     "place",
     "release",
     "reserve",
     "reset_day",
-    "stale",
 ]
 
 ACCOUNT = 1
@@ -80,14 +81,17 @@ NEVER = -(2**63)
 
 @plain
 def _resum(books, b):
-    """The gross exposure afresh: after it was too large to be counted."""
-    total = 0.0
+    """Gross exposure and value afresh: after one of them was too large to be counted."""
+    gross, values = 0.0, 0.0
     for at in range(books.book_n[b, HELD]):
         s = books.held[b, at]
         long, short = books.pos[b, s, LONG], books.pos[b, s, SHORT]
-        if long + short + books.pos[b, s, VALUE] == long + short + books.pos[b, s, VALUE]:
-            total += max(long, short)
-    books.book[b, GROSS] = total
+        value = books.pos[b, s, VALUE]
+        if long + short + value == long + short + value:
+            gross += max(long, short)
+            values += value
+    books.book[b, GROSS] = gross
+    books.book[b, VALUES] = values
 
 
 @plain
@@ -122,7 +126,7 @@ def _let_go(books, b, s):
     books.holders_n[s] = last
 
 
-@inline
+@plain
 def place(books, b, s, q, buys, sells, mark):
     """Set a position, its working lots and its mark; the book's sums follow."""
     pos = books.pos
@@ -148,6 +152,7 @@ def place(books, b, s, q, buys, sells, mark):
     pos[b, s, LONG] = long
     pos[b, s, SHORT] = short
     gross = book[b, GROSS]
+    values_before = book[b, VALUES]
     sound_before = value_before + long_before + short_before
     sound = value + long + short
     if sound_before == sound_before and sound == sound:
@@ -177,30 +182,40 @@ def place(books, b, s, q, buys, sells, mark):
             _hold(books, b, s)
         else:
             _let_go(books, b, s)
-    if crossed:
+    if crossed or abs(values_before) > COUNTABLE:
         _resum(books, b)
 
 
 @inline
 def _revalue(books, b):
-    """The book's equity and peak from cash and values; unknown while a position has no value."""
+    """The book's equity and peak from cash and values.
+
+    Unknown while a position has no value, or where a sum is too large to be exact; `EQUITY_QUANTA` then
+    holds the last known equity, with the money that was moved since.
+    """
     book = books.book
     if book[b, KNOWN] == 0.0:
         return
-    before = book[b, EQUITY_QUANTA]
-    after = book[b, CASH] + book[b, VALUES]
-    book[b, EQUITY_QUANTA] = after
-    if book[b, UNMARKED] + book[b, UNCOUNTED] == 0.0:
-        equity = after / QUANTA
+    was_known = book[b, EQUITY] == book[b, EQUITY]
+    worth = counted(book[b, CASH] + counted(book[b, VALUES]))
+    of_account = books.book_level[b] == ACCOUNT
+    total = books.total
+    if worth == worth and book[b, UNMARKED] + book[b, UNCOUNTED] == 0.0:
+        before = book[b, EQUITY_QUANTA]
+        book[b, EQUITY_QUANTA] = worth
+        equity = worth / QUANTA
         book[b, EQUITY] = equity
-        if equity > book[b, PEAK]:
+        if not equity <= book[b, PEAK]:
             book[b, PEAK] = equity
+        if of_account:
+            if not was_known:
+                total[TOTAL_UNKNOWN] -= 1.0
+            total[TOTAL_QUANTA] += worth - before
+            _total_peak(total)
     else:
         book[b, EQUITY] = NAN
-    if books.book_level[b] == ACCOUNT:
-        total = books.total
-        total[TOTAL_QUANTA] += after - before
-        _total_peak(total)
+        if of_account and was_known:
+            total[TOTAL_UNKNOWN] += 1.0
 
 
 @inline
@@ -239,7 +254,7 @@ def apply_mark(books, s, ts, bid, ask, last, bid_depth, ask_depth, volume):
     mark = mark_of(bid, ask, last, NAN)
     sym[s, SYM_MARK] = mark
     for at in range(books.holders_n[s]):
-        remark(books, books.holders[s, at], s, mark)
+        remark(books, np.int64(books.holders[s, at]), s, mark)
 
 
 @inline
@@ -253,6 +268,16 @@ def mark_of(bid, ask, last, given):
 
 
 @inline
+def _work(books, b, s, buys, sells, mark):
+    """Set the working lots; equity is unknown while some of them have no mark."""
+    book = books.book
+    blind = book[b, UNMARKED] + book[b, UNCOUNTED]
+    place(books, b, s, books.pos[b, s, Q], buys, sells, mark)
+    if book[b, UNMARKED] + book[b, UNCOUNTED] != blind:
+        _revalue(books, b)
+
+
+@plain
 def reserve(books, b, s, side, lots):
     """Count an approved order as working."""
     pos = books.pos
@@ -264,12 +289,12 @@ def reserve(books, b, s, side, lots):
     mark = pos[b, s, MARK]
     if not usable(mark):
         mark = books.sym[s, SYM_MARK]
-    place(books, b, s, pos[b, s, Q], buys, sells, mark)
+    _work(books, b, s, buys, sells, mark)
     books.pos_orders[b, s] += 1
     books.book[b, OPEN] += 1.0
 
 
-@inline
+@plain
 def release(books, b, s, side, lots, ends):
     """Take lots out of the working ones; `ends` where the order is done."""
     pos = books.pos
@@ -278,19 +303,19 @@ def release(books, b, s, side, lots, ends):
         buys -= lots
     else:
         sells -= lots
-    place(books, b, s, pos[b, s, Q], buys, sells, pos[b, s, MARK])
+    _work(books, b, s, buys, sells, pos[b, s, MARK])
     if ends:
         books.pos_orders[b, s] -= 1
         books.book[b, OPEN] -= 1.0
 
 
-@inline
+@plain
 def apply_fill(books, b, s, side, lots, working, price, fee):
     """Move lots into the position.
 
-    `lots` filled of which `working` were reserved; `fee` in quanta. Cash pays quanta rounded up and gets
+    `lots` filled of which `working` were reserved, 0 for a fee alone; `fee` in quanta. Cash pays quanta rounded up and gets
     quanta rounded down; a part of the position that closes takes its share of the cost, to the nearest
-    quantum, and what remains is realised.
+    quantum, and what remains is realised. A sum past 2**53 quanta is unknown from then on.
     """
     pos = books.pos
     book = books.book
@@ -302,79 +327,91 @@ def apply_fill(books, b, s, side, lots, working, price, fee):
         closing = min(lots, abs(q))
         part = cost if closing == abs(q) else np.rint(cost * closing / abs(q))
         gained = cash if closing == lots else np.rint(cash * closing / lots)
-        book[b, REALISED] += gained - part
+        book[b, REALISED] = counted(book[b, REALISED] + (gained - part))
         change = -part - (cash - gained)
     else:
         change = -cash
-    pos[b, s, COST] = cost + change
-    book[b, COSTS] += change
-    book[b, CASH] += cash - fee
-    book[b, FEES] += fee
-    buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
-    if side > 0:
-        buys -= working
-    else:
-        sells -= working
-    mark = pos[b, s, MARK]
-    if not usable(mark):
-        mark = books.sym[s, SYM_MARK]
+    pos[b, s, COST] = counted(cost + change)
+    book[b, COSTS] = counted(book[b, COSTS] + change)
+    book[b, CASH] = counted(book[b, CASH] + (cash - fee))
+    book[b, FEES] = counted(book[b, FEES] + fee)
+    if lots != 0.0:
+        buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
+        if side > 0:
+            buys -= working
+        else:
+            sells -= working
+        mark = pos[b, s, MARK]
         if not usable(mark):
-            mark = price
-    place(books, b, s, q + side * lots, buys, sells, mark)
+            mark = books.sym[s, SYM_MARK]
+            if not usable(mark):
+                mark = price
+        place(books, b, s, q + side * lots, buys, sells, mark)
+    _revalue(books, b)
+
+
+@inline
+def _shifted(money, quanta):
+    """An amount of money, itself of whole quanta, with quanta added."""
+    return np.rint(money * QUANTA + quanta) / QUANTA
+
+
+@inline
+def _moved_peak(peak, before, after):
+    """The peak at which the units stand once money moved; where there were no units, it starts anew."""
+    if peak != peak:
+        return peak
+    if before > 0.0 and after > 0.0:
+        return max(after, peak * (after / before))
+    return after
+
+
+@plain
+def _bring(books, b, quanta):
+    """Add money that is no gain: equity and peak move in step, the book's and that of all accounts."""
+    book = books.book
+    before = book[b, EQUITY_QUANTA]
+    after = before + quanta
+    book[b, CASH] = counted(book[b, CASH] + quanta)
+    book[b, EQUITY_QUANTA] = after
+    book[b, PEAK] = _moved_peak(book[b, PEAK], before / QUANTA, after / QUANTA)
+    if books.book_level[b] == ACCOUNT:
+        total = books.total
+        worth = total[TOTAL_QUANTA]
+        total[TOTAL_QUANTA] = worth + quanta
+        total[TOTAL_PEAK] = _moved_peak(total[TOTAL_PEAK], worth, worth + quanta)
     _revalue(books, b)
 
 
 @plain
 def open_book(books, b, quanta):
-    """Give a book the money it starts with; what it made before then is counted in."""
+    """Give a book the money it starts with; what it made before then is counted in.
+
+    A book that is open already (the firm's, when a further account opens) had it from the start of the
+    day: neither its drawdown nor the day's loss changes.
+    """
     book = books.book
-    if book[b, KNOWN] == 0.0:
-        book[b, KNOWN] = 1.0
-        book[b, EQUITY_QUANTA] = 0.0
-        book[b, PEAK] = -np.inf
-        if books.book_level[b] == ACCOUNT:
-            books.total[TOTAL_UNKNOWN] -= 1.0
-    book[b, CASH] += quanta
-    _revalue(books, b)
+    if book[b, KNOWN] != 0.0:
+        book[b, DAY_EQUITY] = _shifted(book[b, DAY_EQUITY], quanta)
+        book[b, DAY_BALANCE] = _shifted(book[b, DAY_BALANCE], quanta)
+        _bring(books, b, quanta)
+        return
+    book[b, KNOWN] = 1.0
+    book[b, EQUITY_QUANTA] = 0.0
+    _bring(books, b, quanta)
     book[b, DAY_EQUITY] = book[b, EQUITY]
     book[b, DAY_BALANCE] = (book[b, CASH] + book[b, COSTS]) / QUANTA
     book[b, PEAK] = book[b, EQUITY]
     book[b, DEPOSITS] = 0.0
-    if books.book_level[b] == ACCOUNT:
-        # What the accounts start with is no gain: the peak starts from there.
-        books.total[TOTAL_PEAK] = max(books.total[TOTAL_PEAK], books.total[TOTAL_QUANTA])
 
 
 @plain
 def move_money(books, b, quanta):
     """A deposit (above zero) or withdrawal: equity and peak move in step, so no drawdown comes of it."""
-    book = books.book
-    if book[b, KNOWN] == 0.0:
+    if books.book[b, KNOWN] == 0.0:
         return
-    before = book[b, EQUITY_QUANTA]
-    peak = book[b, PEAK]
-    total_before = books.total[TOTAL_QUANTA]
-    total_peak = books.total[TOTAL_PEAK]
-    deepest = books.total[TOTAL_MAX_DRAWDOWN]
-    book[b, CASH] += quanta
-    _revalue(books, b)
-    # Until the peak has moved along, money that goes looks like a loss.
-    books.total[TOTAL_MAX_DRAWDOWN] = deepest
-    after = book[b, EQUITY_QUANTA]
-    book[b, DEPOSITS] += quanta / QUANTA
-    if before > 0.0 and after > 0.0:
-        book[b, PEAK] = max(after / QUANTA, peak * (after / before))
-    else:
-        book[b, PEAK] = after / QUANTA
-    if books.book_level[b] == ACCOUNT:
-        total = books.total
-        if total_before > 0.0 and total[TOTAL_QUANTA] > 0.0:
-            total[TOTAL_PEAK] = max(
-                total[TOTAL_QUANTA], total_peak * (total[TOTAL_QUANTA] / total_before)
-            )
-        else:
-            total[TOTAL_PEAK] = total[TOTAL_QUANTA]
-        _total_peak(total)
+    _bring(books, b, quanta)
+    books.book[b, DEPOSITS] = _shifted(books.book[b, DEPOSITS], quanta)
 
 
 @plain
@@ -407,7 +444,7 @@ def _given_age_above(books, b, max_age):
 
 
 @inline
-def stale(books, b, now, max_age):
+def is_stale(books, b, now, max_age):
     """Whether a held symbol has no mark, or one older than `max_age` seconds."""
     if books.book[b, UNMARKED] != 0.0:
         return True

@@ -9,9 +9,11 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from ringfence.backends.numba_kernel.jit_books import place
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
 from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
-from ringfence.backends.numba_kernel.jit_numbers import QUANTA, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_recent import note_left
 from ringfence.backends.numba_kernel.jit_replay import (
     advance,
     note_total,
@@ -29,11 +31,12 @@ from ringfence.backends.numba_kernel.layout import (
     LOT_SCALE,
     LOT_UNITS,
     NEXT_EVENT,
+    OPEN,
     ORDER_AT,
     OWN_PRICES,
 )
 
-__all__ = ["advance_to", "evaluate_one", "replay"]
+__all__ = ["advance_to", "evaluate_one", "put_past_order", "put_position", "replay"]
 
 _WHOLE, _NUMBER = ir.IntType(64), ir.DoubleType()
 _DECIDE = ir.FunctionType(
@@ -64,6 +67,7 @@ def _decide(
     return _SIGNATURE, codegen
 
 
+@inline
 def evaluate_one(decide, books, bindings, results, details, now, account, strategy, venue, s, side, kind,
                  lots, refusal, price, value, reduce_only):  # fmt: skip
     """Decide one order on books as they are; nothing moves."""
@@ -74,11 +78,28 @@ def evaluate_one(decide, books, bindings, results, details, now, account, strate
     )  # fmt: skip
 
 
+@inline
+def put_position(books, b, s, lots, buys, sells, orders, mark):
+    """Set what a book holds and has working in a symbol."""
+    B = books_at(books)
+    place(B, b, s, lots, buys, sells, mark)
+    B.book[b, OPEN] += orders - B.pos_orders[b, s]
+    B.pos_orders[b, s] = orders
+
+
+@inline
+def put_past_order(books, account, s, side, lots, price, ts):
+    """Remember an order that left earlier; the oldest comes first."""
+    note_left(books_at(books), account, s, side, lots, price, ts)
+
+
+@inline
 def advance_to(books, events, now, position):
     """Apply everything up to `now`; returns why it stopped, 0 where all is done."""
     return advance(books_at(books), events_at(events), now, position)
 
 
+@inline
 def replay(decide, books, bindings, results, details, columns, events):
     """Decide columns of orders in time order; the books follow. Returns why it stopped, 0 at the end."""
     B, R = books_at(books), results_at(results)

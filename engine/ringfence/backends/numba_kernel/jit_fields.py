@@ -22,6 +22,7 @@ from ringfence.backends.numba_kernel.layout import (
     DAY_EQUITY,
     DEPOSITS,
     EQUITY,
+    GIVEN_MARK,
     GROSS,
     HELD,
     LAST,
@@ -239,7 +240,7 @@ def drawdown(books, b):
 
 @inline
 def completeness(sym, s, required):
-    """Share of the required fields (bits: bid 1, ask 2, last 4) present and sane."""
+    """Share of the required fields (bits: bid 1, ask 2, last 4, mark 8) present and sane."""
     bits = int(required)
     wanted, found = 0.0, 0.0
     if bits & 1:
@@ -251,6 +252,9 @@ def completeness(sym, s, required):
     if bits & 4:
         wanted += 1.0
         found += 1.0 if usable(sym[s, LAST]) else 0.0
+    if bits & 8:
+        wanted += 1.0
+        found += 1.0 if usable(sym[s, GIVEN_MARK]) else 0.0
     share = found / wanted
     said = sym[s, COMPLETENESS]
     return min(share, said) if abs(said) < np.inf else share

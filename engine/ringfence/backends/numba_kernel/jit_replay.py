@@ -191,7 +191,7 @@ def _fill(books, events, at):
     place = _slot_of(events, events.fill_position[at])
     if place < 0:
         return
-    slot = events.map_slot[place]
+    slot = np.int64(events.map_slot[place])
     order, lots = events.open[slot], events.open_lots[slot]
     asked, approved = lots[0], lots[1]
     lots[3] += events.fill_size[at]
@@ -216,17 +216,17 @@ def _fill(books, events, at):
 
 @plain
 def _money(books, events, at):
-    b = events.money_book[at]
+    b = np.int64(events.money_book[at])
     amount, kind = events.money_amount[at], events.money_kind[at]
     if kind == 0:
         open_book(books, b, quanta_down(amount))
         if events.money_firm[at] != 0:
-            open_book(books, 0, quanta_down(amount))
+            open_book(books, np.int64(0), quanta_down(amount))
         return
     quanta = quanta_down(amount) if kind == 1 else -quanta_up(amount)
     move_money(books, b, quanta)
     if events.money_firm[at] != 0:
-        move_money(books, 0, quanta)
+        move_money(books, np.int64(0), quanta)
 
 
 @plain
@@ -296,7 +296,7 @@ def advance(books, events, now, position):
 
 @plain
 def _mark(books, events, at):
-    s = events.mark_symbol[at]
+    s = np.int64(events.mark_symbol[at])
     apply_mark(
         books,
         s,
@@ -337,7 +337,7 @@ def take_own_price(books, events, s, account, strategy, kind, price, now):
     sym[s, SYM_MARK] = price
     remark(books, account, s, price)
     if events.cursor[USES_FIRM] != 0:
-        remark(books, 0, s, price)
+        remark(books, np.int64(0), s, price)
     if events.cursor[USES_STRATEGY] != 0:
         remark(books, strategy, s, price)
     if events.cursor[USES_QUOTES] != 0:
@@ -384,9 +384,11 @@ def send(
     if not fills:
         apply_fill(books, account, s, side, going, 0.0, price, 0.0)
         if cursor[USES_FIRM] != 0:
-            apply_fill(books, 0, s, side, going, 0.0, price, 0.0)
+            apply_fill(books, np.int64(0), s, side, going, 0.0, price, 0.0)
         if cursor[USES_STRATEGY] != 0:
-            apply_fill(books, books.strategy_book[strategy_code], s, side, going, 0.0, price, 0.0)
+            apply_fill(
+                books, np.int64(books.strategy_book[strategy_code]), s, side, going, 0.0, price, 0.0
+            )
         return
     _work(books, events, end_ts, position, account_code, strategy_code, s, side, asked, going)
 
@@ -399,7 +401,7 @@ def _work(books, events, end_ts, position, account_code, strategy_code, s, side,
         if b >= 0:
             reserve(books, b, s, side, going)
     free = cursor[FREE_AT] - 1
-    slot = events.free[free]
+    slot = np.int64(events.free[free])
     cursor[FREE_AT] = free
     cursor[OPEN_NOW] += 1
     order, lots = events.open[slot], events.open_lots[slot]

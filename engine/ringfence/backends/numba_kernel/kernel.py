@@ -7,12 +7,16 @@ from functools import lru_cache
 from numba import types as nt
 
 from ringfence.backends.numba_kernel.disk_cache import load_module
+from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_packs import Pack
+from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.module_text import module_text
 from ringfence.backends.numba_kernel.slots import Slot
 
-__all__ = ["Kernel", "kernel_of"]
+__all__ = ["Kernel", "kernel_of", "put_past_order", "put_position"]
 
+# Wrappers, so that numba keeps their machine code beside this text, where its hash names it, and not beside
+# the package's own files.
 _ENTRY_TEXT = '''"""The entry points that every structure shares."""
 
 from numba import njit
@@ -20,9 +24,33 @@ from numba import njit
 from ringfence.backends.numba_kernel import jit_entry
 
 entry_point = njit(error_model="numpy", nogil=True, _nrt=False, cache=True)
-evaluate_one = entry_point(jit_entry.evaluate_one)
-advance_to = entry_point(jit_entry.advance_to)
-replay = entry_point(jit_entry.replay)
+
+
+@entry_point
+def evaluate_one(decide, books, bindings, results, details, now, account, strategy, venue, s, side, kind, lots,
+                 refusal, price, value, reduce_only):
+    jit_entry.evaluate_one(decide, books, bindings, results, details, now, account, strategy, venue, s, side,
+                           kind, lots, refusal, price, value, reduce_only)
+
+
+@entry_point
+def put_position(books, b, s, lots, buys, sells, orders, mark):
+    jit_entry.put_position(books, b, s, lots, buys, sells, orders, mark)
+
+
+@entry_point
+def put_past_order(books, account, s, side, lots, price, ts):
+    jit_entry.put_past_order(books, account, s, side, lots, price, ts)
+
+
+@entry_point
+def advance_to(books, events, now, position):
+    return jit_entry.advance_to(books, events, now, position)
+
+
+@entry_point
+def replay(decide, books, bindings, results, details, columns, events):
+    return jit_entry.replay(decide, books, bindings, results, details, columns, events)
 '''
 
 
@@ -85,6 +113,24 @@ def kernel_of(slots: Sequence[Slot]) -> Kernel:
     return _kernel(module_text(slots))
 
 
+def put_position(
+    books: Books, b: int, s: int, lots: int, buys: int, sells: int, orders: int, mark: float
+) -> None:
+    """Set what book `b` holds of symbol `s`: signed lots, working lots and orders, and its mark."""
+    block = pack(books)
+    _entry_points().put_position(
+        block.address, b, s, float(lots), float(buys), float(sells), orders, mark
+    )
+
+
+def put_past_order(
+    books: Books, account: int, s: int, side: int, lots: int, price: float, ts: int
+) -> None:
+    """Remember an order of account book `account` that left at `ts` ns; the oldest comes first."""
+    block = pack(books)
+    _entry_points().put_past_order(block.address, account, s, side, float(lots), price, ts)
+
+
 @lru_cache(maxsize=1)
 def _entry_points() -> types.ModuleType:
     return load_module(_ENTRY_TEXT, _compile_entry_points)
@@ -93,5 +139,7 @@ def _entry_points() -> types.ModuleType:
 def _compile_entry_points(module: types.ModuleType) -> None:
     whole, number = nt.int64, nt.float64
     module.evaluate_one.compile(nt.void(*[whole] * 12, number, whole, number, number, whole))
+    module.put_position.compile(nt.void(*[whole] * 3, number, number, number, whole, number))
+    module.put_past_order.compile(nt.void(*[whole] * 4, number, number, whole))
     module.advance_to.compile(nt.int64(*[whole] * 4))
     module.replay.compile(nt.int64(*[whole] * 7))

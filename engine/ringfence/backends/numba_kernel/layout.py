@@ -138,7 +138,7 @@ class Books(NamedTuple):
 
 
 # `entry`: one row for each gate of a list of gates.
-SLOT, ROW, ROWS, COLUMN, FLAGS = range(5)
+SLOT, ROW, ROWS, COLUMN, FLAGS, LEVEL = range(6)
 ENTRY_WIDTH = 8
 # Bits of FLAGS.
 ENFORCE, REDUCES, EXEMPTS = 1, 2, 4

@@ -1,7 +1,7 @@
 """A policy set's limits as arrays: which gates bind which names, and each gate's parameters."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -18,7 +18,7 @@ from ringfence.backends.numba_kernel.layout import (
     Bindings,
     Ints,
 )
-from ringfence.backends.numba_kernel.slots import Slot, slots_of
+from ringfence.backends.numba_kernel.slots import LEVELS, Slot, slots_of
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
@@ -27,7 +27,7 @@ from ringfence.language.parameters import Money
 __all__ = ["Limits"]
 
 NAN = float("nan")
-_QUOTES = {"bid": 1, "ask": 2, "last": 4}
+_QUOTES = {"bid": 1, "ask": 2, "last": 4, "mark": 8}
 _CHOICES = {
     ("basis",): ("equity", "balance", "max"),
     ("reference",): ("mid", "last", "mark"),
@@ -54,11 +54,12 @@ class Limits:
         symbols: Names,
         *,
         check_mandatory: bool = True,
-        correlations: dict[tuple[str, str], tuple[float, float]] | None = None,
+        correlations: Mapping[tuple[str, str], tuple[float, float]] | None = None,
+        slots: Sequence[Slot] | None = None,
     ) -> None:
         self.linked = linked
-        self.slots = slots_of(linked)
-        self._slot_at = {(s.rule.key, s.level): k for k, s in enumerate(self.slots)}
+        self.slots = slots_of(linked) if slots is None else tuple(slots)
+        self._slot_at = {slot.rule.key: k for k, slot in enumerate(self.slots)}
         self._check_mandatory = check_mandatory
         self._symbols = symbols
         self._correlations = linked.desk.correlations if correlations is None else correlations
@@ -137,7 +138,9 @@ class Limits:
                 | (REDUCES if gate.on_breach == "reduce" else 0)
                 | (EXEMPTS if gate.applies_to == "risk_increasing" else 0)
             )
-            entry = [self._slot(gate), row, len(each.rows), self._column((*key, seen[key])), flags]
+            column = self._column((*key, seen[key]))
+            level = LEVELS.index(gate.level)
+            entry = [self._slot(gate), row, len(each.rows), column, flags, level]
             entries.append(entry + [0] * (ENTRY_WIDTH - len(entry)))
             fresh = self._freshness[row : row + len(each.rows)]
             age = min(age, fresh[-1])
@@ -154,7 +157,7 @@ class Limits:
         return COVERED_PARTLY if lacks else COVERED_ALL
 
     def _slot(self, gate: Gate) -> int:
-        return self._slot_at[gate.rule.key, gate.level]
+        return self._slot_at[gate.rule.key]
 
     def _column(self, key: tuple[str, str, int]) -> int:
         if key not in self._column_of:

@@ -1,34 +1,35 @@
-"""Slots: one for each rule and level that a policy set uses; what is compiled for each of them."""
+"""Slots: one for each rule; what is compiled for each of them."""
 
 import re
 from dataclasses import dataclass, field
 
 from ringfence.backends.numba_kernel.expressions import expression_text
+from ringfence.errors import PolicyError
 from ringfence.language import ir
-from ringfence.language.linking import LinkedSet
+from ringfence.language.linking import LinkedSet, load_rule_library
 from ringfence.language.rules import Check, Rule, walk
 
 __all__ = ["LEVELS", "Slot", "slots_of"]
 
 LEVELS = ("firm", "account", "strategy")
 
-# Text of each field; {x} lots, {pos} the position after at its worst case, {red} whether the order only
-# reduces, {b} the level's book, {stale} and {has} of that book, <name> a parameter as the field reads it.
+# Text of each field: `x` lots, `pos` the position after at its worst case, `red` whether the order only
+# reduces, `b` the book of the gate's level, <name> a parameter as the field reads it.
 _FIELDS = {
-    "order.size": "({x} * units / scale)",
+    "order.size": "(x * units / scale)",
     "order.price": "fin(price)",
     "order.valuation_price": "fin(value)",
-    "order.notional": "(quanta_up({x} * lot_value) / QUANTA)",
+    "order.notional": "(quanta_up(x * lot_value) / QUANTA)",
     "order.is_buy": "(1.0 if side > 0 else 0.0)",
     "order.type": "float(kind)",
     "order.reduce_only": "(1.0 if reduce_only else 0.0)",
-    "order.risk_reducing": "(1.0 if {red} else 0.0)",
-    "order.full_close": "(1.0 if {red} and {x} == abs({q}) else 0.0)",
+    "order.risk_reducing": "(1.0 if red else 0.0)",
+    "order.full_close": "(1.0 if red and x == abs(q) else 0.0)",
     "order.on_tick": "on_tick(price, sym, s)",
     "order.on_lot_step": "1.0",
     "order.permitted": "float(P.permits[int(<allow,deny>), s])",
     "order.price_deviation": "price_deviation(sym, s, price, value, <reference>)",
-    "order.rate": "(order_rate(B, {b}, now, <window>) + 1.0)",
+    "order.rate": "(order_rate(B, b, now, <window>) + 1.0)",
     "order.duplicates": "equal_orders(B, account, s, side, lots, price, now, <window>)",
     "instrument.lot_step": "(units / scale)",
     "instrument.min_size": "sym[s, MIN_SIZE]",
@@ -47,30 +48,30 @@ _FIELDS = {
     "market.spread": "divide(sym[s, ASK] - sym[s, BID], reference_price(sym, s, 0.0))",
     "market.opposite_depth": "nonnegative(sym[s, ASK_DEPTH if side > 0 else BID_DEPTH])",
     "market.volume": "nonnegative(sym[s, VOLUME])",
-    "book.equity": "(NAN if {stale} else fin(B.book[{b}, EQUITY]))",
-    "book.day_start_equity": "(fin(day_start(B, {b}, <basis>)) if {has} else NAN)",
-    "book.day_loss": "(NAN if {stale} else day_loss(B, {b}, <basis>))",
-    "book.day_loss_ratio": "(NAN if {stale} else fin(day_loss_ratio(B, {b}, <basis>)))",
-    "book.drawdown": "(NAN if {stale} else drawdown(B, {b}))",
-    "book.positions_after": "(positions_after(B, {b}, s, {x}) if {has} else NAN)",
+    "book.equity": "(NAN if stale else fin(B.book[b, EQUITY]))",
+    "book.day_start_equity": "(fin(day_start(B, b, <basis>)) if has else NAN)",
+    "book.day_loss": "(NAN if stale else day_loss(B, b, <basis>))",
+    "book.day_loss_ratio": "(NAN if stale else fin(day_loss_ratio(B, b, <basis>)))",
+    "book.drawdown": "(NAN if stale else drawdown(B, b))",
+    "book.positions_after": "(positions_after(B, b, s, x) if has else NAN)",
     "book.exposure_after": (
-        "money(exposure_after(B, {b}, s, {pos} if <working> == 0.0 else "
-        "position_after(B, {b}, s, side, {x}, value, True), <working> != 0.0), {stale})"
+        "money(exposure_after(B, b, s, pos if <working> == 0.0 else "
+        "position_after(B, b, s, side, x, value, True), <working> != 0.0), stale)"
     ),
     "book.net_exposure_after": (
-        "(NAN if {stale} else "
-        "net_exposure_after(B, {b}, s, side, {x}, value, <working> != 0.0) / QUANTA)"
+        "(NAN if stale else "
+        "net_exposure_after(B, b, s, side, x, value, <working> != 0.0) / QUANTA)"
     ),
     "book.position_after": (
-        "money(counted({pos} if <working> == 0.0 else "
-        "position_after(B, {b}, s, side, {x}, value, True)), {stale})"
+        "money(counted(pos if <working> == 0.0 else "
+        "position_after(B, b, s, side, x, value, True)), stale)"
     ),
     "book.correlated_after": (
-        "money(counted({pos} + correlated_others(B, {b}, s, side, "
-        "P.moves[int(<threshold,min_observations>)])), {stale})"
+        "money(counted(pos + correlated_others(B, b, s, side, "
+        "P.moves[int(<threshold,min_observations>)])), stale)"
     ),
-    "book.open_orders_after": "(orders_after(B, {b}, s, False) if {has} else NAN)",
-    "book.open_orders_symbol_after": "(orders_after(B, {b}, s, True) if {has} else NAN)",
+    "book.open_orders_after": "(orders_after(B, b, s, False) if has else NAN)",
+    "book.open_orders_symbol_after": "(orders_after(B, b, s, True) if has else NAN)",
     "control.kill_state": "kill",
 }
 _WINDOW_DEVIATION = (
@@ -79,20 +80,18 @@ _WINDOW_DEVIATION = (
     "reference_price(sym, s, <reference>), now, <window>))"
 )
 _PARAMETER = re.compile(r"<([a-z_,]+)>")
-_USES_POSITION = ("book.exposure_after", "book.position_after", "book.correlated_after")
 
 
 @dataclass(slots=True)
 class Slot:
-    """One rule at one level: its checks as text, and where its parameters stand in a row.
+    """One rule: its checks as text, and where its parameters stand in a row.
 
     `columns` maps what the code reads to a column of `Bindings.params`: a parameter's name for its value
-    in an expression, a tuple of names for what a field makes of them. `reduces` where a gate of the set
-    asks for a smaller size.
+    in an expression, a tuple of names for what a field makes of them. `reduces` where a gate of it
+    may ask for a smaller size.
     """
 
     rule: Rule
-    level: str
     reduces: bool = False
     columns: dict[str | tuple[str, ...], int] = field(default_factory=dict)
 
@@ -116,11 +115,11 @@ class Slot:
             return _WINDOW_DEVIATION
         return _FIELDS[name]
 
-    def _field_text(self, name: str, variables: dict[str, str]) -> str:
+    def _field_text(self, name: str) -> str:
         def column(found: re.Match[str]) -> str:
             return f"P.params[row, {self.columns[tuple(found[1].split(','))]}]"
 
-        return _PARAMETER.sub(column, self._template(name)).format(**variables)
+        return _PARAMETER.sub(column, self._template(name))
 
     @property
     def fields(self) -> frozenset[str]:
@@ -132,33 +131,31 @@ class Slot:
             if isinstance(node, ir.Field)
         )
 
-    @property
-    def uses_position(self) -> bool:
-        """Whether a check reads the position after the order."""
-        return not self.fields.isdisjoint(_USES_POSITION)
-
-    def check_texts(self, check: Check, variables: dict[str, str]) -> tuple[str, str]:
+    def check_texts(self, check: Check) -> tuple[str, str]:
         """Texts of a check's measure and limit."""
-
-        def read(name: str) -> str:
-            return self._field_text(name, variables)
 
         def param(name: str) -> str:
             return f"P.params[row, {self.columns[name]}]"
 
         return (
-            expression_text(check.measure, read, param),
-            expression_text(check.limit, read, param),
+            expression_text(check.measure, self._field_text, param),
+            expression_text(check.limit, self._field_text, param),
         )
 
 
 def slots_of(linked: LinkedSet) -> tuple[Slot, ...]:
-    """The slots of a policy set, in an order that depends on nothing but their rules."""
-    reduces: dict[tuple[str, str], bool] = {}
-    rules: dict[tuple[str, str], Rule] = {}
-    for gate in linked.gates:
-        key = (gate.rule.key, gate.level)
-        rules[key] = gate.rule
-        reduces[key] = reduces.get(key, False) or gate.on_breach == "reduce"
-    slots = [Slot(rule, key[1], reduces[key]) for key, rule in rules.items()]
-    return tuple(sorted(slots, key=lambda slot: (slot.rule.key, LEVELS.index(slot.level))))
+    """The slots of a policy set: every rule of the library, and its own.
+
+    The whole library is compiled together, so that policies which use only its rules share one kernel:
+    a gate that is added or dropped compiles nothing.
+    """
+    rules = {rule.key: rule for rule in (*_library(), *linked.rules)}
+    return tuple(Slot(rules[key], rules[key].can_reduce) for key in sorted(rules))
+
+
+def _library() -> list[Rule]:
+    try:
+        return load_rule_library()
+    except PolicyError:
+        # A rule with faults is nobody's in this set: it linked.
+        return []

@@ -2,26 +2,21 @@
 
 import math
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from ringfence.backends.reference.numbers import quanta_down, quanta_up
 from ringfence.language.instruments import convert
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import (
-    COUNTABLE,
     Book,
     Case,
     Instrument,
-    to_decimal,
-    whole_lots,
+    held_lots,
 )
 from ringfence.language.tickets import mark_of, usable
 
 __all__ = ["BookState", "Holding", "build_book"]
 
 NAN = float("nan")
-# Stands for a position of more lots than float64 can count: beyond any limit, and never a crash.
-UNCOUNTABLE = 10**40
 
 
 @dataclass(slots=True)
@@ -92,12 +87,12 @@ def build_book(book: Book, case: Case, linked: LinkedSet) -> BookState:
     state = BookState(book)
     for symbol, position in book.positions.items():
         holding = _holding(state, symbol, case, linked)
-        holding.lots = _lots(position.size, holding.instrument)
+        holding.lots = held_lots(position.size, holding.instrument.lot_step)
         if usable(position.mark):
             holding.mark = position.mark
     for order in book.working:
         holding = _holding(state, order.symbol, case, linked)
-        lots = _lots(order.size, holding.instrument)
+        lots = held_lots(order.size, holding.instrument.lot_step)
         holding.orders += 1
         if order.side == "buy":
             holding.buys += lots
@@ -125,16 +120,3 @@ def _instrument_of(symbol: str, case: Case, linked: LinkedSet) -> Instrument:
     instrument = case.instruments.get(symbol) or Instrument(symbol)
     rate = convert({**linked.desk.fx, **case.fx}, instrument.quote, linked.currency)
     return replace(instrument, fx=NAN if rate is None else rate)
-
-
-def _lots(size: Decimal, instrument: Instrument) -> int:
-    """Whole lots of a position; a fraction of a lot counts as one more, away from zero."""
-    number = to_decimal(size) or Decimal(0)
-    exact = whole_lots(number, instrument.lot_step)
-    if exact is not None:
-        return exact
-    if abs(number) > COUNTABLE * instrument.lot_step:
-        away = UNCOUNTABLE
-    else:
-        away = math.ceil(abs(number) / instrument.lot_step)
-    return away if number > 0 else -away

@@ -10,15 +10,28 @@ from ringfence.backends.reference.books import BookState, build_book
 from ringfence.backends.reference.inputs import Inputs
 from ringfence.backends.reference.interpreter import evaluate
 from ringfence.backends.reference.numbers import at_most
-from ringfence.language.answers import approved, denied, reduced, refused, too_small
+from ringfence.language.answers import (
+    approved,
+    denied,
+    not_evaluated,
+    reduced,
+    refused,
+    too_small,
+)
 from ringfence.language.decision import Decision, GateResult, Outcome
 from ringfence.language.gates import LimitRow
 from ringfence.language.instruments import convert
-from ringfence.language.linking import MANDATORY, Bound, LinkedSet
+from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import Case
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Check
-from ringfence.language.tickets import Refusal, Ticket, read_ticket
+from ringfence.language.tickets import (
+    REDUCE_ONLY_UNTRUE,
+    Refusal,
+    Ticket,
+    not_covered,
+    read_ticket,
+)
 
 __all__ = ["decide"]
 
@@ -75,9 +88,8 @@ class _Gate:
         outcome = (
             Outcome.UNKNOWN if math.isnan(holds) else Outcome.PASS if holds else Outcome.BREACH
         )
-        unit = check.limit.unit if check.measure.unit.kind == "number" else check.measure.unit
         margin_blind = "" if outcome is not Outcome.UNKNOWN else "an input is missing or stale"
-        return _Finding(outcome, check.name, measure, limit, unit.kind, margin_blind)
+        return _Finding(outcome, check.name, measure, limit, check.unit.kind, margin_blind)
 
     def headroom(self, asked: int) -> int:
         """The largest size in lots, at most what is asked, that passes; by bisection.
@@ -110,17 +122,14 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     bounds = linked.bind(order.account, order.strategy, order.venue, order.symbol)
     ticket, refusal = read_ticket(case, linked)
     if refusal is None and ticket is not None:
-        refusal = _not_covered(bounds, check_mandatory)
+        refusal = not_covered(bounds, check_mandatory)
     if ticket is None:
         refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
-        return refused(linked, refusal, [_not_evaluated(bound, case) for bound in bounds])
+        return refused(linked, refusal, [not_evaluated(bound, case.clock_ns) for bound in bounds])
     gates = _gates(linked, case, bounds, ticket)
     account = Inputs(case, ticket, "account", _book(linked, case, "account"), math.inf, ticket.lots)
     if refusal is None and ticket.reduce_only and not account.risk_reducing:
-        refusal = Refusal(
-            "REDUCE_ONLY_UNTRUE",
-            "the order carries the reduce-only flag, but would not only reduce the position",
-        )
+        refusal = REDUCE_ONLY_UNTRUE
     first = [gate.at(ticket.lots) for gate in gates]
     results, allowed = _results(gates, first, ticket)
     if refusal is not None:
@@ -223,40 +232,6 @@ def _result(
         reason=finding.reason,
         source=gate.row.span,
     )
-
-
-def _not_evaluated(bound: Bound, case: Case) -> GateResult:
-    gate, row = bound.gate, bound.row_at(case.clock_ns)
-    return GateResult(
-        gate=gate.name,
-        rule=gate.rule.key,
-        policy=gate.policy.label,
-        level=gate.level,
-        mode=gate.mode,
-        outcome=Outcome.UNKNOWN,
-        check="",
-        measure=NAN,
-        limit=NAN,
-        margin=NAN,
-        unit="",
-        headroom=None,
-        reason="the order is not valid",
-        source=row.span,
-    )
-
-
-def _not_covered(bounds: Sequence[Bound], check_mandatory: bool) -> Refusal | None:
-    if not bounds:
-        return Refusal("NO_POLICY", "no policy covers this order")
-    if not check_mandatory:
-        return None
-    enforced = {bound.gate.rule.name for bound in bounds if bound.gate.mode == "enforce"}
-    lacking = [name for name in MANDATORY if name not in enforced]
-    if lacking:
-        return Refusal(
-            "MANDATORY_GATE_MISSING", f"no enforced gate `{lacking[0]}` covers this order"
-        )
-    return None
 
 
 def _plain(value: Value, linked: LinkedSet) -> Any:

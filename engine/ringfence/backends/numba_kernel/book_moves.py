@@ -1,0 +1,61 @@
+"""The compiled functions that move a ledger's books, compiled once and kept on disk."""
+
+import types
+from functools import lru_cache
+
+from numba import types as nt
+
+from ringfence.backends.numba_kernel.disk_cache import load_module
+
+__all__ = ["book_moves"]
+
+_WHOLE, _NUMBER = nt.int64, nt.float64
+_ORDER = dict.fromkeys(("address", "account", "strategy", "s", "side"), _WHOLE)
+_MONEY = {"address": _WHOLE, "b": _WHOLE, "amount": _NUMBER, "firm": _WHOLE}
+_ARGUMENTS = {
+    "reserve": {**_ORDER, "lots": _NUMBER},
+    "release": {**_ORDER, "lots": _NUMBER, "ends": _WHOLE},
+    "fill": {
+        **_ORDER,
+        **dict.fromkeys(("lots", "working", "price", "fee"), _NUMBER),
+        "ends": _WHOLE,
+    },
+    "mark": {
+        **dict.fromkeys(("address", "s", "ts"), _WHOLE),
+        **dict.fromkeys(("bid", "ask", "last", "bid_depth", "ask_depth", "volume"), _NUMBER),
+    },
+    "open_with": _MONEY,
+    "deposit": _MONEY,
+    "withdraw": _MONEY,
+    "reset_day": {"address": _WHOLE},
+}
+
+_HEAD = '''"""What a ledger calls."""
+
+from numba import njit
+
+from ringfence.backends.numba_kernel import jit_ledger
+
+entry_point = njit(error_model="numpy", nogil=True, _nrt=False, cache=True)
+'''
+# Defined here, not taken over: numba keeps machine code beside the file that a function stands in.
+_ENTRY = """
+
+@entry_point
+def {name}({arguments}):
+    jit_ledger.{name}({arguments})
+"""
+_TEXT = _HEAD + "".join(
+    _ENTRY.format(name=name, arguments=", ".join(of)) for name, of in _ARGUMENTS.items()
+)
+
+
+@lru_cache(maxsize=1)
+def book_moves() -> types.ModuleType:
+    """The functions of `jit_ledger`, compiled; the first argument of each is a pack's address."""
+    return load_module(_TEXT, _compile)
+
+
+def _compile(module: types.ModuleType) -> None:
+    for name, arguments in _ARGUMENTS.items():
+        getattr(module, name).compile(nt.void(*arguments.values()))

@@ -1,0 +1,230 @@
+"""One decision by the kernel, for a `Case`; in the words of the reference interpreter."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ringfence.backends.numba_kernel import layout
+from ringfence.backends.numba_kernel.case_books import CaseBooks, case_books
+from ringfence.backends.numba_kernel.jit_layout import pack
+from ringfence.backends.numba_kernel.kernel import kernel_of
+from ringfence.backends.numba_kernel.layout import Detail, Results
+from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.slots import Slot, slots_of
+from ringfence.language.answers import (
+    approved,
+    denied,
+    not_evaluated,
+    reduced,
+    refused,
+    too_small,
+)
+from ringfence.language.decision import Decision, GateResult, Outcome
+from ringfence.language.fields import ORDER_TYPES
+from ringfence.language.linking import Bound, LinkedSet
+from ringfence.language.orders import Case
+from ringfence.language.tickets import (
+    REDUCE_ONLY_UNTRUE,
+    Refusal,
+    Ticket,
+    not_covered,
+    read_ticket,
+)
+
+__all__ = ["decide", "new_detail", "new_results"]
+
+NAN = math.nan
+# By the code of `Results.outcome`; 0 is no gate.
+_OUTCOMES = (
+    Outcome.UNKNOWN,
+    Outcome.PASS,
+    Outcome.REDUCE,
+    Outcome.BREACH,
+    Outcome.EXEMPT,
+    Outcome.UNKNOWN,
+)
+
+
+def new_results(gates: int, orders: int) -> Results:
+    """Room for the decisions of `orders` orders, and for `gates` columns of what gates found."""
+    return Results(
+        decision=np.zeros(orders, np.int8),
+        size=np.zeros(orders),
+        code=np.zeros(orders, np.int16),
+        gate=np.zeros(orders, np.int16),
+        notional=np.zeros(orders),
+        outcome=np.zeros((gates, orders), np.uint8),
+        measure=np.full((gates, orders), NAN),
+        limit=np.full((gates, orders), NAN),
+        equity=np.zeros(orders),
+        drawdown=np.zeros(orders),
+    )
+
+
+def new_detail(gates: int) -> Detail:
+    """Room for what a single decision tells beyond its results."""
+    return Detail(
+        headroom=np.full(gates, -1.0),
+        check=np.full(gates, -1, np.int32),
+        again=np.zeros(5),
+        stage=np.zeros(1, np.int32),
+    )
+
+
+def decide(
+    linked: LinkedSet,
+    case: Case,
+    *,
+    check_mandatory: bool = True,
+    slots: Sequence[Slot] | None = None,
+) -> Decision:
+    """Decide one order.
+
+    Args:
+        linked: The policy set.
+        case: The order and everything the decision depends on.
+        check_mandatory: Refuse an order that lacks a mandatory gate (off for lone test policies).
+        slots: What to compile, where more than the set's own rules is to share one kernel.
+
+    Returns:
+        The decision, with one result for every gate that binds the order.
+    """
+    order = case.order
+    bounds = linked.bind(order.account, order.strategy, order.venue, order.symbol)
+    ticket, refusal = read_ticket(case, linked)
+    if refusal is None:
+        refusal = not_covered(bounds, check_mandatory)
+    if ticket is None:
+        refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
+        return refused(linked, refusal, [not_evaluated(bound, case.clock_ns) for bound in bounds])
+    books = case_books(linked, case)
+    limits = Limits(
+        linked,
+        [order.account],
+        [order.strategy],
+        [order.venue],
+        books.symbols,
+        check_mandatory=check_mandatory,
+        correlations=case.correlations,
+        slots=slots_of(linked) if slots is None else slots,
+    )
+    results, detail = new_results(len(limits.columns), 1), new_detail(len(limits.columns))
+    _ask(limits, books, ticket, refusal, case.clock_ns, results, detail)
+    columns = _columns_of(bounds, limits.columns)
+    gates = [
+        _gate_result(bound, case.clock_ns, ticket, _Found.at(g, results, detail))
+        for bound, g in zip(bounds, columns, strict=True)
+    ]
+    if refusal is None and 0 < results.code[0] < layout.REFUSAL_COUNT:
+        # The only one that the kernel finds by itself.
+        refusal = REDUCE_ONLY_UNTRUE
+    if refusal is not None:
+        return refused(linked, refusal, gates)
+    step = ticket.instrument.lot_step
+    if results.decision[0] == 0:
+        return approved(linked, ticket.lots * step, gates)
+    cause = gates[columns.index(int(results.gate[0]))]
+    if results.decision[0] == 1:
+        return reduced(linked, cause, int(results.size[0]) * step, gates)
+    if detail.stage[0] == 0:
+        return denied(linked, cause, gates)
+    size = min(each.headroom for each in gates if _reduces(each))  # type: ignore[type-var]
+    if detail.stage[0] < 3:
+        note = too_small(ticket.instrument, size, ticket.valuation_price)
+        return denied(linked, cause, gates, note)
+    entry = int(detail.again[layout.AGAIN_ENTRY])
+    failed = _gate_result(bounds[entry], case.clock_ns, ticket, _Found.again(detail))
+    return denied(linked, failed, gates, f"at the reduced size {size}")
+
+
+def _reduces(gate: GateResult) -> bool:
+    return gate.outcome is Outcome.REDUCE and gate.mode == "enforce"
+
+
+def _ask(
+    limits: Limits,
+    books: CaseBooks,
+    ticket: Ticket,
+    refusal: Refusal | None,
+    now: int,
+    results: Results,
+    detail: Detail,
+) -> None:
+    refused_as = 0
+    if refusal is not None and refusal.code in layout.REFUSALS:
+        refused_as = layout.REFUSALS.index(refusal.code)
+    # Named, so that the memory behind their addresses lives as long as the call.
+    packs = [pack(books.arrays), pack(limits.bindings), pack(results), pack(detail)]
+    kernel_of(limits.slots).evaluate_one(
+        *packs,
+        *(now, 0, 0, 0, books.symbol, ticket.side, ORDER_TYPES.index(ticket.type)),
+        *(float(ticket.lots), refused_as, ticket.price, ticket.valuation_price),
+        int(ticket.reduce_only),
+    )
+
+
+def _columns_of(bounds: Sequence[Bound], columns: Sequence[tuple[str, str, int]]) -> list[int]:
+    places = {key: g for g, key in enumerate(columns)}
+    seen: dict[tuple[str, str], int] = {}
+    found = []
+    for bound in bounds:
+        name, level = bound.gate.name, bound.gate.level
+        seen[name, level] = seen.get((name, level), -1) + 1
+        found.append(places[name, level, seen[name, level]])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the kernel says of one gate; headroom in lots, below zero where it was not looked for."""
+
+    outcome: Outcome
+    measure: float
+    limit: float
+    check: int
+    headroom: float
+
+    @classmethod
+    def at(cls, g: int, results: Results, detail: Detail) -> "_Found":
+        return cls(
+            _OUTCOMES[int(results.outcome[g, 0])],
+            float(results.measure[g, 0]),
+            float(results.limit[g, 0]),
+            int(detail.check[g]),
+            float(detail.headroom[g]),
+        )
+
+    @classmethod
+    def again(cls, detail: Detail) -> "_Found":
+        _, outcome, measure, limit, check = detail.again.tolist()
+        return cls(_OUTCOMES[int(outcome)], measure, limit, int(check), -1.0)
+
+
+def _gate_result(bound: Bound, now: int, ticket: Ticket, found: _Found) -> GateResult:
+    gate, row = bound.gate, bound.row_at(now)
+    reason = ""
+    if found.outcome is Outcome.EXEMPT:
+        reason = "the order only reduces risk"
+    elif found.check < 0:
+        reason = "no limit is set"
+    elif found.outcome is Outcome.UNKNOWN:
+        reason = "an input is missing or stale"
+    shown = gate.rule.checks[found.check] if found.check >= 0 else None
+    return GateResult(
+        gate=gate.name,
+        rule=gate.rule.key,
+        policy=gate.policy.label,
+        level=gate.level,
+        mode=gate.mode,
+        outcome=found.outcome,
+        check=shown.name if shown else "",
+        measure=found.measure,
+        limit=found.limit,
+        margin=found.limit - found.measure,
+        unit=shown.unit.kind if shown else "",
+        headroom=int(found.headroom) * ticket.instrument.lot_step if found.headroom >= 0 else None,
+        reason=reason,
+        source=row.span,
+    )

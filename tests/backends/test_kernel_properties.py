@@ -1,0 +1,48 @@
+"""The kernel against the reference interpreter: same decision, size, measures and words, bit for bit."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from ringfence.backends import numba_kernel, reference
+from ringfence.backends.numba_kernel.slots import Slot
+from ringfence.language.linking import LinkedSet, load_rule_library
+from ringfence.language.orders import Case
+from strategies import cases, policy_sets, read_pool, rule_pools
+
+pytestmark = pytest.mark.unit
+
+# Rules of one group are compiled together, with the library, so that a few kernels serve all examples.
+GROUP = 10
+POOL = rule_pools(seed=3, count=2 * GROUP)
+GROUPS = [POOL[first : first + GROUP] for first in range(0, len(POOL), GROUP)]
+SLOTS = [
+    tuple(
+        Slot(rule, rule.can_reduce)
+        for rule in sorted((*read_pool(group), *load_rule_library()), key=lambda rule: rule.key)
+    )
+    for group in GROUPS
+]
+
+
+@st.composite
+def questions(draw: Any) -> tuple[int, LinkedSet, Case]:
+    """A group of rules, a policy set that binds some of them, and a case for it."""
+    group = draw(st.integers(0, len(GROUPS) - 1))
+    return group, draw(policy_sets(GROUPS[group])), draw(cases())
+
+
+@given(questions(), st.booleans())
+def test_kernel_and_reference_agree_on_any_policy_book_and_order(
+    question: tuple[int, LinkedSet, Case], mandatory: bool
+) -> None:
+    group, linked, case = question
+    note("\n".join(json.dumps(each.data) for each in linked.documents.values()))
+
+    found = numba_kernel.decide(linked, case, check_mandatory=mandatory, slots=SLOTS[group])
+
+    # As text, in which every unknown number is equal to itself.
+    assert repr(found) == repr(reference.decide(linked, case, check_mandatory=mandatory))
