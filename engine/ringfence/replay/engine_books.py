@@ -54,7 +54,7 @@ class Needs:
 def needs_of(linked: LinkedSet, limits: Limits) -> Needs:
     """What this policy set's gates look at."""
     fields = {slot.rule.key: slot.fields for slot in limits.slots}
-    levels = {slot.level for slot in limits.slots}
+    levels = {gate.level for gate in linked.gates}
     left, quotes, rates = 0, 0, False
     for gate in linked.gates:
         used = fields.get(gate.rule.key, frozenset())
