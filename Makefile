@@ -4,11 +4,12 @@
 VENV ?= .venv
 WORKERS ?= 2
 FUZZ_SECONDS ?= 60
+ORDERS ?= 10000000
 BIN := $(VENV)/bin
 export PYTHON VENV WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format lint types layers security fuzz nightly docs lock clean
+.PHONY: help demo test setup check format lint types layers security fuzz nightly bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ fuzz: ## fuzz what reads foreign text, FUZZ_SECONDS (60) for each target
 	  corpus=build/fuzz/$$(basename $$target .py); mkdir -p $$corpus; echo "$$target"; \
 	  $(BIN)/python $$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 $$corpus; \
 	done
+
+bench: setup ## measure speed and memory with ORDERS (10,000,000) orders; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks --orders $(ORDERS) --write-docs
 
 docs: setup ## write docs/reference and the schemas for editors, from the rules and the program
 	$(BIN)/python -m docs.generate

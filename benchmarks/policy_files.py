@@ -1,0 +1,104 @@
+"""Policy sets for the benchmarks, written as YAML: the eight mandatory gates, over one or many policies."""
+
+import shutil
+from itertools import combinations
+from pathlib import Path
+
+from benchmarks.generate import STRATEGIES, VENUES, account_name
+from benchmarks.market import SYMBOLS, related
+
+__all__ = ["EQUITY", "policy_directory"]
+
+#: What each account opens with.
+EQUITY = 1_000_000.0
+
+_POLICY = """\
+apiVersion: ringfence/v1
+kind: Policy
+metadata:
+  name: {name}
+  version: 1.0.0
+  owner: bench@example.com
+  description: The eight mandatory gates for {count} accounts.
+spec:
+  level: account
+  currency: USDT
+  scope:
+    accounts: [{accounts}]
+  gates:
+    - rule: kill-switch@1
+    - rule: data-quality@1
+      limits: {{max_age: 2m, min_completeness: 95%, max_skew: 1s}}
+    - rule: daily-loss@1
+      limits: {{max_loss: {loss} USDT, max_loss_ratio: 5%}}
+    - rule: drawdown@1
+      limits: {{max_drawdown: 10%}}
+    - rule: position-count@1
+      limits: {{max_positions: 10}}
+    - rule: total-exposure@1
+      limits: {{max: {total} USDT, max_of_equity: 45%}}
+    - rule: position-size@1
+      limits: {{max: {single} USDT, max_of_equity: 10%}}
+    - rule: correlated-exposure@1
+      limits: {{threshold: 0.7, max_of_equity: 20%}}
+"""
+_HEAD = """\
+apiVersion: ringfence/v1
+kind: Instruments
+metadata:
+  name: bench-instruments
+  version: 1.0.0
+  description: What the benchmarks trade, and who trades it.
+spec:
+"""
+
+
+def policy_directory(directory: Path, accounts: int, policies: int = 1) -> Path:
+    """Write a policy set for so many accounts, spread evenly over so many policies.
+
+    Args:
+        directory: Where sets are kept.
+        accounts: How many accounts there are.
+        policies: How many policy files; their money limits differ a little from one to the next.
+
+    Returns:
+        The set's own directory, ready for `ringfence validate`.
+    """
+    place = directory / f"policies-{policies}-for-{accounts}-accounts"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    names = [account_name(each) for each in range(accounts)]
+    (place / "instruments.yaml").write_text(_instruments(names), encoding="utf-8")
+    for k in range(policies):
+        own = names[k * accounts // policies : (k + 1) * accounts // policies]
+        text = _POLICY.format(
+            name=f"desk-{k:04d}",
+            count=len(own),
+            accounts=", ".join(own) if policies > 1 else "acc-*",
+            loss=40_000 + k % 10,
+            total=440_000 + k % 100,
+            single=80_000 + k % 100,
+        )
+        (place / f"desk-{k:04d}.yaml").write_text(text, encoding="utf-8")
+    return place
+
+
+def _instruments(accounts: list[str]) -> str:
+    lines = [
+        f"  accounts: [{', '.join(accounts)}]",
+        f"  strategies: [{', '.join(STRATEGIES)}]",
+        f"  venues: [{', '.join(VENUES)}]",
+        "  instruments:",
+    ]
+    lines += [
+        f'    {each.name}: {{lot_step: "{each.lot_step:f}", min_size: "{each.lot_step * 10:f}", '
+        f'tick_size: "{each.tick_size:f}", multiplier: 1, base: {each.name.split("/")[0]}, quote: USDT, '
+        "min_notional: 5}"
+        for each in SYMBOLS
+    ]
+    lines.append("  correlations:")
+    lines += [
+        f'    "{SYMBOLS[one].name}|{SYMBOLS[other].name}": {related(one, other)}'
+        for one, other in combinations(range(len(SYMBOLS)), 2)
+    ]
+    return _HEAD + "\n".join(lines) + "\n"
