@@ -47,6 +47,8 @@ def end_to_end(orders: int, directory: Path) -> list[Figure]:
 
 def memory(orders: int, directory: Path) -> list[Figure]:
     """Peak of memory for all orders and for a tenth of them, each in a process of its own."""
+    # Compiling takes memory too: it is done, and kept on disk, before anything is measured.
+    _dry_run(WARM_UP.orders, directory, warm=False)
     peaks = [
         median(_dry_run(count, directory, warm=False)["peak"] for _ in range(RUNS))
         for count in (orders, orders // 10)
