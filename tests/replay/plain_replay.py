@@ -193,6 +193,9 @@ class PlainReplay:
     def end(self, key):
         if self.working.pop(key, None) is not None:
             self._forget_marks()
+            for name in self.books:
+                # What it worked on may have been the one symbol without a mark.
+                self._follow_peak(name)
 
     def decide(self, order):
         """The reference's decision; the books then follow it."""
