@@ -6,6 +6,7 @@ Books are dictionaries of lots, and everything that a decision needs is added up
 import math
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from fractions import Fraction
 
 from ringfence.backends.reference import decide
 from ringfence.backends.reference.numbers import QUANTA, quanta_down, quanta_up
@@ -28,9 +29,10 @@ RECENT = 4 * 3600 * 10**9
 
 @dataclass
 class PlainBook:
-    """Money in quanta, positions in lots; `cash` is NaN until the book is opened."""
+    """Cash, deposits and the last known equity in quanta, positions in lots, other money as it is."""
 
     cash: float = 0.0
+    known: float = 0.0
     opened: bool = False
     day_start: float = NAN
     peak: float = NAN
@@ -99,8 +101,9 @@ class PlainReplay:
     def _follow_peak(self, name):
         book = self.books[name]
         equity = self.equity(book)
-        if equity > book.peak:
-            book.peak = equity
+        if equity == equity:
+            book.known = self._quanta(book)
+            book.peak = max(book.peak, equity)
 
     def money(self, book, kind, amount):
         moved = [book] + (["firm"] if book.startswith("account/") else [])
@@ -108,15 +111,16 @@ class PlainReplay:
             each = self.books[name]
             if kind == "opening":
                 each.cash += quanta_down(amount)
-                each.opened, each.deposits = True, 0.0
+                each.opened = True
+                each.known = self._quanta(each)
                 each.day_start = each.peak = self.equity(each)
             elif each.opened:
                 quanta = quanta_down(amount) if kind == "deposit" else -quanta_up(amount)
-                before = self._quanta(each)
+                before = each.known / QUANTA
                 each.cash += quanta
-                each.deposits += quanta / QUANTA
-                after = self._quanta(each)
-                each.peak = max(after / QUANTA, each.peak * (after / before))
+                each.known += quanta
+                each.deposits += quanta
+                each.peak = max(each.known / QUANTA, each.peak * (each.known / QUANTA / before))
 
     def day(self):
         for book in self.books.values():
@@ -176,7 +180,7 @@ class PlainReplay:
         if each is None:
             return
         each.history += size
-        share = min(Decimal(1), each.history / each.order["size"])
+        share = min(Fraction(1), Fraction(each.history) / Fraction(each.order["size"]))
         filled = int(share * each.approved)
         fx = self._instrument(each.order["symbol"]).fx
         paid = quanta_up(fee * (each.approved / each.asked) * fx)
@@ -189,6 +193,9 @@ class PlainReplay:
     def end(self, key):
         if self.working.pop(key, None) is not None:
             self._forget_marks()
+            for name in self.books:
+                # What it worked on may have been the one symbol without a mark.
+                self._follow_peak(name)
 
     def decide(self, order):
         """The reference's decision; the books then follow it."""
@@ -279,11 +286,11 @@ class PlainReplay:
             equity=self.equity(book),
             day_start_equity=book.day_start,
             peak_equity=book.peak,
-            deposits=book.deposits,
+            deposits=book.deposits / QUANTA,
+            # Those that are only worked on as well: their mark is the book's own.
             positions={
-                symbol: Position(size(symbol, lots), mark=self._mark(book, symbol))
-                for symbol, lots in book.lots.items()
-                if lots
+                symbol: Position(size(symbol, book.lots.get(symbol, 0)), mark=self._mark(book, symbol))
+                for symbol in self._held(book)
             },
             working=[
                 WorkingOrder(

@@ -221,10 +221,11 @@ def test_every_decision_is_that_of_the_reference(linked, tmp_path, seed, mode):
 
 @pytest.mark.parametrize("mode", ["propagated", "frozen"])
 def test_at_the_orders_own_prices(linked, tmp_path, mode):
-    orders, _, _, money = history(7)
+    orders, _, fills, money = history(7)
 
-    found, _ = run(tmp_path, linked, orders, balances=money, mode=mode)
-    compare(found, plain(linked, orders, None, None, money, mode))
+    for given in (None, fills):
+        found, _ = run(tmp_path, linked, orders, fills=given, balances=money, mode=mode)
+        compare(found, plain(linked, orders, None, given, money, mode))
 
 
 @pytest.mark.parametrize("batch_rows", [1, 7])
@@ -237,3 +238,17 @@ def test_the_size_of_batches_changes_nothing(linked, tmp_path, batch_rows):
     assert repr(cut) == repr(whole)
     assert other.totals() == engine.totals()
     assert other.assumptions == engine.assumptions
+
+
+def test_tables_that_grow_change_nothing(linked, tmp_path, monkeypatch):
+    orders, marks, fills, money = history(13)
+    given = {"marks": marks, "balances": money, "fills": fills, "mode": "frozen"}
+    whole, engine = run(tmp_path, linked, orders, **given)
+
+    monkeypatch.setattr("ringfence.replay.engine_events._OPEN", 2)
+    monkeypatch.setattr("ringfence.replay.trading_days._CHUNK", 1)
+    for name in ("_LEFT", "_QUOTES", "_CHAINS"):
+        monkeypatch.setattr(f"ringfence.replay.engine_books.{name}", 2)
+    grown, other = run(tmp_path, linked, orders, **given)
+    assert repr(grown) == repr(whole)
+    assert other.totals() == engine.totals()

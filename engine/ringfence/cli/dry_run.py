@@ -45,7 +45,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
     )
-    parser.add_argument("--out", type=Path, default=Path("build/dry-run"), metavar="DIR")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("build/dry-run"),
+        metavar="DIR",
+        help="the directory for the results",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--markdown", type=Path, metavar="F", help="write a pull request's comment")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="threads (1)")
