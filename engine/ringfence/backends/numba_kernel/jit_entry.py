@@ -12,7 +12,8 @@ from numba.extending import intrinsic
 from ringfence.backends.numba_kernel.jit_books import place
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
 from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
-from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, natural, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_packs import prefetch
 from ringfence.backends.numba_kernel.jit_recent import note_left
 from ringfence.backends.numba_kernel.jit_replay import (
     advance,
@@ -23,6 +24,8 @@ from ringfence.backends.numba_kernel.jit_replay import (
 )
 from ringfence.backends.numba_kernel.jit_rows import refusal_of, valuation_price
 from ringfence.backends.numba_kernel.layout import (
+    BOOK_N_WIDTH,
+    BOOK_WIDTH,
     FIRST_ORDER,
     FROZEN,
     HAS_FILLS,
@@ -34,7 +37,11 @@ from ringfence.backends.numba_kernel.layout import (
     OPEN,
     ORDER_AT,
     OWN_PRICES,
+    POS_WIDTH,
 )
+
+#: How many orders ahead books are fetched.
+AHEAD = 8
 
 __all__ = ["advance_to", "evaluate_one", "put_past_order", "put_position", "replay"]
 
@@ -100,6 +107,19 @@ def advance_to(books, events, now, position):
 
 
 @inline
+def _fetch(books, orders, i):
+    """Have what a later order will look at brought near; books of many accounts fill no cache."""
+    s = natural(np.int64(orders.symbol[i]))
+    b = natural(np.int64(books.account_book[natural(np.int64(orders.account[i]))]))
+    place_of = b * books.pos.shape[1] + s
+    prefetch(books.pos, place_of * POS_WIDTH)
+    prefetch(books.held_at, place_of)
+    prefetch(books.book, b * BOOK_WIDTH)
+    prefetch(books.book, b * BOOK_WIDTH + BOOK_WIDTH // 2)
+    prefetch(books.book_n, b * BOOK_N_WIDTH)
+
+
+@inline
 def replay(decide, books, bindings, results, details, columns, events):
     """Decide columns of orders in time order; the books follow. Returns why it stopped, 0 at the end."""
     B, R = books_at(books), results_at(results)
@@ -111,6 +131,8 @@ def replay(decide, books, bindings, results, details, columns, events):
     fills = cursor[HAS_FILLS] != 0
     sym = B.sym
     for i in range(cursor[ORDER_AT], count):
+        if i + AHEAD < count:
+            _fetch(B, O, i + AHEAD)
         now = O.ts[i]
         if now >= cursor[NEXT_EVENT]:
             status = advance(B, E, now, cursor[FIRST_ORDER] + i)
