@@ -130,7 +130,7 @@ def _is_whole(place: Path) -> bool:
         if not all(_is_ours(each) for each in place.rglob("*")):
             return False
         files.pop(MANIFEST)
-        return {name: _sha256(file) for name, file in files.items()} == manifest
+        return bool(manifest == {name: _sha256(file) for name, file in files.items()})
     except (OSError, ValueError, KeyError):
         return False
 
