@@ -1,5 +1,7 @@
 """Compiled code on disk: kept, found again, and not loaded where it may not be ours."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +24,13 @@ Load = Callable[[], ModuleType]
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    monkeypatch.setenv("RINGFENCE_CACHE_PATH", str(tmp_path / "cache"))
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def load(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    monkeypatch.setenv("RINGFENCE_CACHE_PATH", str(cache))
 
     def fresh() -> ModuleType:
         monkeypatch.setattr(disk_cache, "_loaded", {})
@@ -32,8 +39,28 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     return fresh
 
 
+@pytest.fixture
+def place(cache: Path, load: Load) -> Path:
+    """Where the code lies after a first load."""
+    load()
+    return kept(cache)
+
+
+def kept(cache: Path) -> Path:
+    (found,) = (each for each in cache.iterdir() if each.suffix != ".lock")
+    return found
+
+
 def hits(module: ModuleType) -> int:
     return sum(module.twice.stats.cache_hits.values())
+
+
+def assert_compiled_anew(load: Load) -> None:
+    """Nothing is taken from disk, and what is kept there afterwards is whole again."""
+    again = load()
+    assert (again.twice(21), hits(again)) == (42, 0)
+    whole = load()
+    assert (whole.twice(21), hits(whole)) == (42, 1)
 
 
 def test_code_is_compiled_once_and_found_again(load: Load) -> None:
@@ -45,37 +72,122 @@ def test_code_is_compiled_once_and_found_again(load: Load) -> None:
     assert hits(again) == 1
 
 
-def test_a_changed_file_is_compiled_anew_and_never_loaded(load: Load, tmp_path: Path) -> None:
-    load()
-    (place,) = (tmp_path / "cache").iterdir()
+def test_a_changed_source_is_never_loaded(load: Load, place: Path) -> None:
     source = next(place.glob("*.py"))
     source.write_text(source.read_text().replace("2 * number", "3 * number"))
 
-    assert load().twice(21) == 42
+    assert_compiled_anew(load)
 
 
-def test_what_others_may_write_to_is_not_loaded(load: Load, tmp_path: Path) -> None:
-    load()
-    (place,) = (tmp_path / "cache").iterdir()
-    place.chmod(0o777)
+@pytest.mark.parametrize("pattern", ["*.nbc", "*.nbi", "manifest.json"])
+def test_changed_machine_code_is_never_loaded(load: Load, place: Path, pattern: str) -> None:
+    file = next(place.rglob(pattern))
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+
+    assert_compiled_anew(load)
+
+
+def test_a_file_that_no_manifest_names_is_not_beside_what_is_loaded(
+    load: Load, place: Path
+) -> None:
+    (place / "numba.py").write_text("raise SystemExit")
+
+    assert_compiled_anew(load)
+
+
+def test_what_is_missing_is_compiled_anew(load: Load, place: Path) -> None:
+    next(place.rglob("*.nbc")).unlink()
+
+    assert_compiled_anew(load)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_directory_that_others_may_write_to_is_not_loaded(
+    load: Load, place: Path, mode: int
+) -> None:
+    place.chmod(mode)
+
+    assert_compiled_anew(load)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_file_that_others_may_write_to_is_not_loaded(load: Load, place: Path, mode: int) -> None:
+    next(place.rglob("*.nbc")).chmod(mode)
+
+    assert_compiled_anew(load)
+
+
+def test_a_link_to_a_directory_is_not_loaded_and_what_it_names_stays(
+    load: Load, place: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+
+    assert_compiled_anew(load)
+    assert not place.is_symlink()
+    assert list(elsewhere.rglob("*.nbc"))
+
+
+def test_a_link_to_a_file_is_not_loaded(load: Load, place: Path, tmp_path: Path) -> None:
+    file = next(place.rglob("*.nbc"))
+    shutil.copy(file, tmp_path)
+    file.unlink()
+    file.symlink_to(tmp_path / file.name)
+
+    assert_compiled_anew(load)
+
+
+def test_a_link_that_leads_nowhere_is_replaced(load: Load, place: Path, tmp_path: Path) -> None:
+    shutil.rmtree(place)
+    place.symlink_to(tmp_path / "nowhere")
+
+    assert_compiled_anew(load)
+
+
+def test_what_belongs_to_somebody_else_is_not_loaded_nor_touched(
+    load: Load, cache: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = sorted(cache.rglob("*"))
+    somebody_else = os.getuid() + 1
+    monkeypatch.setattr(disk_cache.os, "getuid", lambda: somebody_else)
 
     again = load()
 
-    assert again.twice(21) == 42
-    assert hits(again) == 0
+    assert (again.twice(21), hits(again), place.exists()) == (42, 0, True)
+    assert sorted(cache.rglob("*")) == before
 
 
-def test_a_cache_directory_open_to_others_is_not_used(load: Load, tmp_path: Path) -> None:
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache").chmod(0o777)
+def test_a_cache_directory_open_to_others_is_not_used(load: Load, cache: Path) -> None:
+    cache.mkdir()
+    cache.chmod(0o777)
 
     assert load().twice(21) == 42
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list(cache.iterdir()) == []
 
 
-def test_without_a_place_to_write_the_code_is_compiled_in_memory(
-    load: Load, tmp_path: Path
+def test_without_a_place_to_write_the_code_is_compiled_in_memory(load: Load, cache: Path) -> None:
+    cache.write_text("a file where the directory should be")
+
+    assert load().twice(21) == 42
+
+
+def test_without_a_lock_the_code_is_compiled_in_memory(load: Load, cache: Path) -> None:
+    name = f"ringfence_kernel_{disk_cache._key(TEXT)}"
+    cache.mkdir(mode=0o700)
+    (cache / f"{name}.lock").mkdir()
+
+    assert load().twice(21) == 42
+    assert [each.name for each in cache.iterdir()] == [f"{name}.lock"]
+
+
+def test_what_cannot_be_renamed_into_place_is_used_once_and_not_kept(
+    load: Load, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "cache").write_text("a file where the directory should be")
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(disk_cache, "_publish", full)
 
     assert load().twice(21) == 42
+    assert [each.suffix for each in cache.iterdir()] == [".lock"]

@@ -59,7 +59,7 @@ def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
                 place = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE
                 action.complete = place  # type: ignore[attr-defined]  # what shtab reads
     _offer_rule_names(commands["rules"])
-    script: str = shtab.complete(parser, shell=shell)  # nosec B604: names a shell, runs none
+    script: str = shtab.complete(parser, shell=shell)  # nosec B604  # names a shell, runs none
     return script
 
 

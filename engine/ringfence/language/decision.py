@@ -21,7 +21,7 @@ class RiskDecision(StrEnum):
 class Outcome(StrEnum):
     """What one gate found. `unknown` (missing, NaN, infinite or stale input) blocks like a breach."""
 
-    PASS = "pass"  # nosec B105: an outcome, no secret
+    PASS = "pass"  # nosec B105  # an outcome, no secret
     REDUCE = "reduce"
     BREACH = "breach"
     EXEMPT = "exempt"

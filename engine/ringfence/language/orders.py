@@ -70,10 +70,8 @@ def held_lots(size: Decimal, lot_step: Decimal) -> int:
     exact = whole_lots(number, lot_step)
     if exact is not None:
         return exact
-    if abs(number) > COUNTABLE * lot_step:
-        away = UNCOUNTABLE
-    else:
-        away = math.ceil(abs(number) / lot_step)
+    uncountable = abs(number) > COUNTABLE * lot_step
+    away = UNCOUNTABLE if uncountable else math.ceil(abs(number) / lot_step)
     return away if number > 0 else -away
 
 

@@ -109,7 +109,7 @@ class SeededRandom:
     """The same bytes for the same seed, for replays; never for secrets."""
 
     def __init__(self, seed: int) -> None:
-        self._source = random.Random(seed)  # nosec B311: replays only
+        self._source = random.Random(seed)  # nosec B311  # replays only
 
     def bytes(self, count: int) -> bytes:
         return self._source.randbytes(count)

@@ -2,6 +2,7 @@
 
 import types
 from functools import lru_cache
+from typing import Any
 
 from numba import types as nt
 
@@ -12,7 +13,7 @@ __all__ = ["book_moves"]
 _WHOLE, _NUMBER = nt.int64, nt.float64
 _ORDER = dict.fromkeys(("address", "account", "strategy", "s", "side"), _WHOLE)
 _MONEY = {"address": _WHOLE, "b": _WHOLE, "amount": _NUMBER, "firm": _WHOLE}
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, dict[str, Any]] = {
     "reserve": {**_ORDER, "lots": _NUMBER},
     "release": {**_ORDER, "lots": _NUMBER, "ends": _WHOLE},
     "fill": {

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
@@ -130,7 +131,7 @@ def decide(
         return reduced(linked, cause, int(results.size[0]) * step, gates)
     if detail.stage[0] == 0:
         return denied(linked, cause, gates)
-    size = min(each.headroom for each in gates if _reduces(each))  # type: ignore[type-var]
+    size = min(each.headroom or Decimal(0) for each in gates if _reduces(each))
     if detail.stage[0] < 3:
         note = too_small(ticket.instrument, size, ticket.valuation_price)
         return denied(linked, cause, gates, note)
@@ -155,10 +156,11 @@ def _ask(
     refused_as = 0
     if refusal is not None and refusal.code in layout.REFUSALS:
         refused_as = layout.REFUSALS.index(refusal.code)
-    # Named, so that the memory behind their addresses lives as long as the call.
-    packs = [pack(books.arrays), pack(limits.bindings), pack(results), pack(detail)]
     kernel_of(limits.slots).evaluate_one(
-        *packs,
+        pack(books.arrays),
+        pack(limits.bindings),
+        pack(results),
+        pack(detail),
         *(now, 0, 0, 0, books.symbol, ticket.side, ORDER_TYPES.index(ticket.type)),
         *(float(ticket.lots), refused_as, ticket.price, ticket.valuation_price),
         int(ticket.reduce_only),

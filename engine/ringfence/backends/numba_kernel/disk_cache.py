@@ -2,8 +2,9 @@
 
 One directory per hash: the module's text, the machine code that numba keeps beside it, and a manifest with
 the SHA-256 of each file. It is made aside and renamed into place whole, so several processes never see half
-of one. It is used only where the cache directory and everything in it belong to this user and nobody else
-may write there, and where every file is as the manifest says. Otherwise the code is compiled in memory.
+of one; only one of them makes it, the others wait. It is used only where the cache directory and everything
+in it belong to this user and nobody else may write there, and where every file is as the manifest says.
+Otherwise the code is compiled in memory.
 """
 
 import hashlib
@@ -16,17 +17,22 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import llvmlite.binding
 import numba
-from numba.core import config as numba_config
+import numba.core.config
+
+from ringfence.backends.numba_kernel.compile_lock import only_one
 
 __all__ = ["cache_directory", "load_module"]
 
 MANIFEST = "manifest.json"
 _loaded: dict[str, types.ModuleType] = {}
+_Compile = Callable[[types.ModuleType], None]
 
 
 def cache_directory() -> Path:
@@ -37,7 +43,7 @@ def cache_directory() -> Path:
     return Path(home) / "ringfence"
 
 
-def load_module(text: str, compile_now: Callable[[types.ModuleType], None]) -> types.ModuleType:
+def load_module(text: str, compile_now: _Compile) -> types.ModuleType:
     """The module of this text, from disk where it is ours and whole, else compiled.
 
     Args:
@@ -47,21 +53,35 @@ def load_module(text: str, compile_now: Callable[[types.ModuleType], None]) -> t
     name = f"ringfence_kernel_{_key(text)}"
     if name in _loaded:
         return _loaded[name]
-    root = cache_directory()
-    place = root / name
-    module = None
-    if _is_ours(root) and _is_whole(place):
-        module = _import(name, place / f"{name}.py")
-        compile_now(module)
-    elif _make_root(root):
-        module = _compile_aside(name, text, root, place, compile_now)
+    module = _kept(name, text, compile_now)
     if module is None:
         module = types.ModuleType(name)
-        exec(
-            compile(_uncached(text), f"<{name}>", "exec"), module.__dict__
-        )  # nosec B102: our own text
+        code = compile(_uncached(text), f"<{name}>", "exec")
+        exec(code, module.__dict__)  # nosec B102  # our own text
         compile_now(module)
     _loaded[name] = module
+    return module
+
+
+def _kept(name: str, text: str, compile_now: _Compile) -> types.ModuleType | None:
+    """The module from disk, put there first where it is missing; None where nothing can be kept."""
+    root = cache_directory()
+    place = root / name
+    if _is_ours(root) and _is_whole(place):
+        return _load(name, place, compile_now)
+    if not _make_root(root):
+        return None
+    with only_one(root, name) as locked:
+        if not locked:
+            return None
+        if _is_whole(place):  # another process made it meanwhile
+            return _load(name, place, compile_now)
+        return _compile_aside(name, text, place, compile_now)
+
+
+def _load(name: str, place: Path, compile_now: _Compile) -> types.ModuleType:
+    module = _import(name, place / f"{name}.py")
+    compile_now(module)
     return module
 
 
@@ -75,14 +95,15 @@ def _key(text: str) -> str:
     for part in sorted(Path(__file__).parent.glob("*.py")):
         if part.stem.startswith("jit_") or part.stem == "layout":
             digest.update(part.read_bytes())
+    config: Any = numba.core.config  # its attributes are set when it is imported
     about = (
         numba.__version__,
         llvmlite.__version__,
         sys.version,
-        numba_config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
-        numba_config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten(),
-        str(numba_config.DISABLE_JIT),
-        str(numba_config.OPT),
+        config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
+        config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten(),
+        str(config.DISABLE_JIT),
+        str(config.OPT),
     )
     digest.update("\0".join(about).encode())
     return digest.hexdigest()[:40]
@@ -95,9 +116,8 @@ def _is_ours(path: Path) -> bool:
     except OSError:
         return False
     kind = stat.S_ISDIR(about.st_mode) or stat.S_ISREG(about.st_mode)
-    return (
-        kind and about.st_uid == os.getuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    )
+    others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return kind and about.st_uid == os.getuid() and others == 0
 
 
 def _is_whole(place: Path) -> bool:
@@ -110,7 +130,7 @@ def _is_whole(place: Path) -> bool:
         if not all(_is_ours(each) for each in place.rglob("*")):
             return False
         files.pop(MANIFEST)
-        return {name: _sha256(file) for name, file in files.items()} == manifest
+        return bool(manifest == {name: _sha256(file) for name, file in files.items()})
     except (OSError, ValueError, KeyError):
         return False
 
@@ -128,23 +148,21 @@ def _make_root(root: Path) -> bool:
 
 
 def _compile_aside(
-    name: str, text: str, root: Path, place: Path, compile_now: Callable[[types.ModuleType], None]
+    name: str, text: str, place: Path, compile_now: _Compile
 ) -> types.ModuleType | None:
     """Compile in a private directory beside `place`, then move it there; None where nothing can be kept."""
+    # We hold the lock of this name: whoever made these did not live to the end.
+    for left in place.parent.glob(f"making-{name}-*"):
+        _remove(left)
     try:
-        aside = Path(tempfile.mkdtemp(prefix="making-", dir=root))
+        aside = Path(tempfile.mkdtemp(prefix=f"making-{name}-", dir=place.parent))
     except OSError:
         return None
     try:
-        source = aside / f"{name}.py"
-        source.write_text(text)
-        module = _import(name, source)
-        compile_now(module)
-        for each in aside.rglob("*"):
-            each.chmod(0o700 if each.is_dir() else 0o600)
-        files = {str(f.relative_to(aside)): _sha256(f) for f in aside.rglob("*") if not f.is_dir()}
-        (aside / MANIFEST).write_text(json.dumps(files, indent=1, sort_keys=True))
-        _publish(aside, place)
+        (aside / f"{name}.py").write_text(text)
+        module = _load(name, aside, compile_now)
+        with suppress(OSError):  # not kept, but compiled
+            _publish(aside, place)
     except OSError:
         return None
     finally:
@@ -153,16 +171,21 @@ def _compile_aside(
 
 
 def _publish(aside: Path, place: Path) -> None:
-    """Rename into place; what lies there is left alone where it is whole, replaced where it is not."""
-    if place.exists() and not _is_whole(place):
-        broken = place.with_name(f"broken-{os.getpid()}-{place.name}")
-        place.rename(broken)
-        shutil.rmtree(broken, ignore_errors=True)
-    try:
-        aside.rename(place)
-    except OSError:
-        # Another process was first; its code is the same.
-        return
+    """Write the manifest, and rename into place; what lies there is not whole."""
+    for each in aside.rglob("*"):
+        each.chmod(0o700 if each.is_dir() else 0o600)
+    files = {str(f.relative_to(aside)): _sha256(f) for f in aside.rglob("*") if not f.is_dir()}
+    (aside / MANIFEST).write_text(json.dumps(files, indent=1, sort_keys=True))
+    _remove(place)
+    aside.rename(place)
+
+
+def _remove(path: Path) -> None:
+    """Remove what is not whole, whatever it is; a link is removed, not what it names."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _import(name: str, source: Path) -> types.ModuleType:

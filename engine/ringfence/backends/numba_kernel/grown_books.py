@@ -1,5 +1,8 @@
 """Arrays of books with room for more books and symbols; what they held stays where it was."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.new_books import new_books
@@ -43,6 +46,7 @@ def grown_books(old: Books, books: int, symbols: int) -> Books:
         left_ring=old.left.shape[0],
         quotes_ring=old.quotes.shape[0],
     )
-    for before, after in zip(old, new, strict=True):
+    arrays: Iterable[tuple[Any, Any]] = zip(old, new, strict=True)
+    for before, after in arrays:
         after[tuple(slice(length) for length in before.shape)] = before
     return new

@@ -105,7 +105,7 @@ class Kernel:
 
 @lru_cache(maxsize=64)
 def _kernel(text: str) -> Kernel:
-    return Kernel(load_module(text, lambda module: None), _entry_points())
+    return Kernel(load_module(text, lambda _: None), _entry_points())
 
 
 def kernel_of(slots: Sequence[Slot]) -> Kernel:

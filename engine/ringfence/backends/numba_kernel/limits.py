@@ -105,7 +105,10 @@ class Limits:
                         place += 1
         strides = [counts[1] * counts[2] * counts[3], counts[2] * counts[3], counts[3]]
         return Bindings(
-            *classes,
+            account_class=classes[0],
+            strategy_class=classes[1],
+            venue_class=classes[2],
+            symbol_class=classes[3],
             strides=np.array(strides, np.int64),
             bind=bind,
             lists=np.array(lists, np.int32).reshape(-1, 4),
