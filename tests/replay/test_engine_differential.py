@@ -252,3 +252,19 @@ def test_tables_that_grow_change_nothing(linked, tmp_path, monkeypatch):
     grown, other = run(tmp_path, linked, orders, **given)
     assert repr(grown) == repr(whole)
     assert other.totals() == engine.totals()
+
+
+def test_the_straight_way_changes_nothing(linked, tmp_path, monkeypatch):
+    kernel = "ringfence.backends.numba_kernel.kernel"
+    monkeypatch.setattr(f"{kernel}.is_kept", lambda _text: False)
+    for seed in (0, 17):
+        orders, marks, fills, money = history(seed)
+        given = {"marks": marks, "balances": money, "fills": fills if seed else None}
+
+        monkeypatch.setattr(f"{kernel}.STRAIGHT_FROM", len(orders) + 1)
+        general, engine = run(tmp_path, linked, orders, **given)
+        monkeypatch.setattr(f"{kernel}.STRAIGHT_FROM", 0)
+        straight, other = run(tmp_path, linked, orders, **given)
+        assert other._kernel.address != engine._kernel.address
+        assert repr(straight) == repr(general)
+        assert other.totals() == engine.totals()

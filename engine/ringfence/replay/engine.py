@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
-from ringfence.backends.numba_kernel.kernel import kernel_of
+from ringfence.backends.numba_kernel.kernel import kernel_for
 from ringfence.backends.numba_kernel.layout import Detail, Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.language.linking import LinkedSet
@@ -71,7 +71,7 @@ class Engine:
         self.columns = columns_of(limits)
         self.codes, self._places = codes_of(limits.slots)
         self._partial = _partly_bound(limits)
-        self._kernel = kernel_of(limits.slots)
+        self._kernel = kernel_for(limits, orders.rows)
         needs = needs_of(linked, limits)
         timed = inputs.marks is not None
         self._books = opened_books(linked, names, needs, timed=timed)

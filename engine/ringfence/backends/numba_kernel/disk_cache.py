@@ -28,7 +28,7 @@ import numba.core.config
 
 from ringfence.backends.numba_kernel.compile_lock import only_one
 
-__all__ = ["cache_directory", "load_module"]
+__all__ = ["cache_directory", "is_kept", "load_module"]
 
 MANIFEST = "manifest.json"
 _loaded: dict[str, types.ModuleType] = {}
@@ -41,6 +41,13 @@ def cache_directory() -> Path:
         return Path(given)
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(home) / "ringfence"
+
+
+def is_kept(text: str) -> bool:
+    """Whether the module of this text need not be compiled: it was loaded, or lies whole on disk."""
+    name = f"ringfence_kernel_{_key(text)}"
+    root = cache_directory()
+    return name in _loaded or (_is_ours(root) and _is_whole(root / name))
 
 
 def load_module(text: str, compile_now: _Compile) -> types.ModuleType:

@@ -115,6 +115,8 @@ def _let_go(books, b, s):
     at = books.held_at[b, s]
     moved = books.held[b, last]
     books.held[b, at] = moved
+    books.held_sides[b, at, 0] = books.held_sides[b, last, 0]
+    books.held_sides[b, at, 1] = books.held_sides[b, last, 1]
     books.held_at[b, moved] = at
     books.held_at[b, s] = -1
     books.book_n[b, HELD] = last
@@ -184,6 +186,10 @@ def place(books, b, s, q, buys, sells, mark):
             _hold(books, b, s)
         else:
             _let_go(books, b, s)
+    if is_held:
+        at = natural(np.int64(books.held_at[b, s]))
+        books.held_sides[b, at, 0] = long
+        books.held_sides[b, at, 1] = short
     if crossed or abs(values_before) > COUNTABLE:
         _resum(books, b)
 

@@ -43,7 +43,7 @@ from ringfence.backends.numba_kernel.layout import (
 #: How many orders ahead books are fetched.
 AHEAD = 8
 
-__all__ = ["advance_to", "evaluate_one", "put_past_order", "put_position", "replay"]
+__all__ = ["advance_to", "call_decide", "evaluate_one", "put_past_order", "put_position", "replay"]
 
 _WHOLE, _NUMBER = ir.IntType(64), ir.DoubleType()
 _DECIDE = ir.FunctionType(
@@ -61,7 +61,7 @@ _SIGNATURE = types.float64(
 
 
 @intrinsic
-def _decide(
+def call_decide(
     typing_context, address, books, bindings, results, details, detail, i, now, account, strategy,
     venue, s, side, kind, lots, refusal, price, value, reduce_only,
 ):  # fmt: skip
@@ -79,7 +79,7 @@ def evaluate_one(decide, books, bindings, results, details, now, account, strate
                  lots, refusal, price, value, reduce_only):  # fmt: skip
     """Decide one order on books as they are; nothing moves."""
     R = results_at(results)
-    R.size[0] = _decide(
+    R.size[0] = call_decide(
         decide, books, bindings, results, details, 1, 0, now, account, strategy, venue, s, side, kind,
         lots, refusal, price, value, reduce_only,
     )  # fmt: skip
@@ -154,7 +154,7 @@ def replay(decide, books, bindings, results, details, columns, events):
         lots = whole_lots(O.size[i], sym[s, LOT_UNITS], sym[s, LOT_SCALE])
         value = valuation_price(sym, s, side, kind, price)
         refusal = np.int64(refusal_of(sym, s, kind, lots, price, value))
-        allowed = _decide(
+        allowed = call_decide(
             decide, books, bindings, results, details, 0, i, now, account, strategy,
             np.int64(O.venue[i]), s, side, kind, lots, refusal, price, value, np.int64(O.reduce_only[i]),
         )  # fmt: skip

@@ -179,15 +179,12 @@ def correlated_others(books, b, s, side, moves):
     """Exposure in quanta of the other symbols that move with the order's; hedges are left out."""
     b, s = natural(b), natural(s)
     total = 0.0
-    pos = books.pos
     for at in range(books.book_n[b, HELD]):
         j = natural(np.int64(books.held[b, at]))
         if j != s:
             way = moves[s, j] * side
-            if way > 0:
-                total += pos[b, j, LONG]
-            elif way < 0:
-                total += pos[b, j, SHORT]
+            if way != 0:
+                total += books.held_sides[b, at, 0 if way > 0 else 1]
     return total
 
 

@@ -34,7 +34,7 @@ _TABLES = {
     "left_size": 2,
     "quotes": 2,
     "quote_prices": 3,
-    "lists": 4,
+    "lists": layout.LISTS_WIDTH,
     "entry": layout.ENTRY_WIDTH,
     "window": 2,
     "open": layout.OPEN_WIDTH,
@@ -45,7 +45,7 @@ _TABLES = {
     ),
     **dict.fromkeys(("outcome", "measure", "limit"), 0),
 }
-_CUBES = {"pos": layout.POS_WIDTH, "moves": 0}
+_CUBES = {"pos": layout.POS_WIDTH, "held_sides": 2, "moves": 0}
 
 
 def _element(alias: object) -> types.Type:

@@ -6,14 +6,21 @@ from functools import lru_cache
 
 from numba import types as nt
 
-from ringfence.backends.numba_kernel.disk_cache import load_module
+from ringfence.backends.numba_kernel.disk_cache import is_kept, load_module
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_packs import Pack
 from ringfence.backends.numba_kernel.layout import Books
+from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.module_text import module_text
 from ringfence.backends.numba_kernel.slots import Slot
+from ringfence.backends.numba_kernel.straight_text import straight_text
 
-__all__ = ["Kernel", "kernel_of", "put_past_order", "put_position"]
+__all__ = ["Kernel", "kernel_for", "kernel_of", "put_past_order", "put_position"]
+
+#: Further sequences of gates take the general way: each costs compile time.
+MOST_WAYS = 8
+#: Orders from which on compiling the straight way takes less time than it saves.
+STRAIGHT_FROM = 5_000_000
 
 # Wrappers, so that numba keeps their machine code beside this text, where its hash names it, and not beside
 # the package's own files.
@@ -57,10 +64,11 @@ def replay(decide, books, bindings, results, details, columns, events):
 class Kernel:
     """Decides orders for every policy set of one structure. Arrays come as packs (`jit_layout.pack`)."""
 
-    __slots__ = ("_advance", "_decide", "_evaluate", "_replay")
+    __slots__ = ("_advance", "_evaluate", "_replay", "address")
 
-    def __init__(self, decide: types.ModuleType, entry: types.ModuleType) -> None:
-        self._decide = int(decide.decide_order.address)
+    def __init__(self, decide: int, entry: types.ModuleType) -> None:
+        #: Of the code that decides one order.
+        self.address = decide
         self._evaluate = entry.evaluate_one
         self._advance = entry.advance_to
         self._replay = entry.replay
@@ -79,7 +87,7 @@ class Kernel:
         price, reduce-only; codes and flags as whole numbers, lots and prices as floats.
         """
         self._evaluate(
-            self._decide, books.address, bindings.address, results.address, detail.address, *order
+            self.address, books.address, bindings.address, results.address, detail.address, *order
         )
 
     def advance(self, books: Pack, events: Pack, now: int, position: int) -> int:
@@ -92,7 +100,7 @@ class Kernel:
         """Decide columns of orders; returns why it stopped (`jit_replay.MORE_*`), 0 at the end."""
         return int(
             self._replay(
-                self._decide,
+                self.address,
                 books.address,
                 bindings.address,
                 results.address,
@@ -103,14 +111,30 @@ class Kernel:
         )
 
 
-@lru_cache(maxsize=64)
-def _kernel(text: str) -> Kernel:
-    return Kernel(load_module(text, lambda _: None), _entry_points())
-
-
 def kernel_of(slots: Sequence[Slot]) -> Kernel:
     """The kernel for these slots, compiled once per structure."""
-    return _kernel(module_text(slots))
+    return Kernel(_compiled(module_text(slots)), _entry_points())
+
+
+def kernel_for(limits: Limits, orders: int) -> Kernel:
+    """The fastest kernel that is worth its compile time for so many orders; all answer the same.
+
+    Args:
+        limits: The limits that it will be asked with; their bindings learn where its code lies.
+        orders: How many orders it will decide.
+    """
+    general = kernel_of(limits.slots)
+    text = straight_text(limits.slots, limits.ways[:MOST_WAYS])
+    if orders < STRAIGHT_FROM and not is_kept(text):
+        return general
+    limits.bindings.general[0] = general.address
+    return Kernel(_compiled(text), _entry_points())
+
+
+@lru_cache(maxsize=64)
+def _compiled(text: str) -> int:
+    """The address of `decide_order` in the module of this text."""
+    return int(load_module(text, lambda _: None).decide_order.address)
 
 
 def put_position(

@@ -116,6 +116,7 @@ class Books(NamedTuple):
     book_n: Longs  # (B, BOOK_N_WIDTH)
     book_level: Small  # (B,) 0 firm, 1 account, 2 strategy
     held: Ints  # (B, S) symbols of the book, the first HELD of the row
+    held_sides: Floats  # (B, S, 2) LONG and SHORT of each symbol in `held`, side by side
     held_at: Ints  # (B, S) place of a symbol in `held`, -1
     holders: Ints  # (S, B) books that hold the symbol, the first `holders_n`
     holders_n: Ints  # (S,)
@@ -143,8 +144,9 @@ ENTRY_WIDTH = 8
 # Bits of FLAGS.
 ENFORCE, REDUCES, EXEMPTS = 1, 2, 4
 
-# `lists`; TIMED is 1 where an override changes how old data may be.
-START, END, COVERED, TIMED = range(4)
+# `lists`; TIMED is 1 where an override changes how old data may be, STRAIGHT numbers its sequence of gates.
+START, END, COVERED, TIMED, STRAIGHT = range(5)
+LISTS_WIDTH = 5
 # Values of COVERED.
 COVERED_ALL, COVERED_PARTLY, COVERED_NOT = range(3)
 
@@ -158,12 +160,13 @@ class Bindings(NamedTuple):
     symbol_class: Ints
     strides: Longs  # (3,)
     bind: Ints  # list of gates by the four classes
-    lists: Ints  # (L, 4)
+    lists: Ints  # (L, LISTS_WIDTH)
     max_age: Floats  # (L,) seconds
     entry: Ints  # (E, ENTRY_WIDTH)
     params: Floats  # (R, W), column 0 holds the bits of the checks that bind
     window: Longs  # (R, 2) from, until
     freshness: Floats  # (R,) seconds, inf where the gate has none
+    general: Longs  # (1,) address of the code that decides for any list of gates
     permits: Bytes  # (K, S)
     moves: Small  # (K, S, S) +1 where two symbols move together, -1 against each other
 

@@ -14,11 +14,13 @@ from ringfence.backends.numba_kernel.layout import (
     ENFORCE,
     ENTRY_WIDTH,
     EXEMPTS,
+    LISTS_WIDTH,
     REDUCES,
     Bindings,
     Ints,
 )
 from ringfence.backends.numba_kernel.slots import LEVELS, Slot, slots_of
+from ringfence.backends.numba_kernel.straight_text import Step
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
@@ -73,6 +75,7 @@ class Limits:
         self.columns: list[tuple[str, str, int]] = []
         self._column_of: dict[tuple[str, str, int], int] = {}
         self.lists: list[tuple[Bound, ...]] = []
+        self._way_of: dict[tuple[Step, ...], int] = {}
         self.bindings = self._bind((accounts, strategies, venues, symbols))
 
     def _bind(self, names: tuple[Names, Names, Names, Names]) -> Bindings:
@@ -111,12 +114,13 @@ class Limits:
             symbol_class=classes[3],
             strides=np.array(strides, np.int64),
             bind=bind,
-            lists=np.array(lists, np.int32).reshape(-1, 4),
+            lists=np.array(lists, np.int32).reshape(-1, LISTS_WIDTH),
             max_age=np.array(ages, np.float64),
             entry=np.array(entries, np.int32).reshape(-1, ENTRY_WIDTH),
             params=np.array(self._rows, np.float64).reshape(-1, self._width),
             window=np.array(self._windows, np.int64).reshape(-1, 2),
             freshness=np.array(self._freshness, np.float64),
+            general=np.zeros(1, np.int64),
             permits=self._permit_table(),
             moves=self._move_table(),
         )
@@ -148,9 +152,29 @@ class Limits:
             fresh = self._freshness[row : row + len(each.rows)]
             age = min(age, fresh[-1])
             timed |= int(any(value != fresh[-1] for value in fresh))
-        lists.append([start, len(entries), self._coverage(bound), timed])
+        way = tuple(self._step(entry) for entry in entries[start:])
+        straight = self._way_of.setdefault(way, len(self._way_of))
+        lists.append([start, len(entries), self._coverage(bound), timed, straight])
         ages.append(age)
         self.lists.append(bound)
+
+    @property
+    def ways(self) -> tuple[tuple[Step, ...], ...]:
+        """The different sequences of gates, by the number that `lists` gives them."""
+        return tuple(self._way_of)
+
+    def _step(self, entry: list[int]) -> Step:
+        slot, row, rows, _, flags, level, *_ = entry
+        bits = {int(numbers[0]) for numbers in self._rows[row : row + rows]}
+        return Step(
+            slot,
+            level,
+            enforces=bool(flags & ENFORCE),
+            reduces=bool(flags & REDUCES),
+            exempts=bool(flags & EXEMPTS),
+            windows=rows > 1,
+            bits=bits.pop() if len(bits) == 1 else None,
+        )
 
     def _coverage(self, bound: tuple[Bound, ...]) -> int:
         if not bound:

@@ -1,4 +1,4 @@
-"""The text of a policy set's compiled module: one decision, for a single order and for columns of them.
+"""The text of the compiled module that decides an order, for any list of gates.
 
 What belongs to the structure (which rules, and whether a gate of theirs reduces) is in the text; limits,
 scopes, levels and modes are data. Equal structures give equal text, and its hash names the compiled code
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from ringfence.backends.numba_kernel.slots import Slot
 from ringfence.language.rules import Check
 
-__all__ = ["module_text"]
+__all__ = ["BOOK", "HEAD", "ORDER", "PROLOGUE", "gate_text", "module_text"]
 
-_HEAD = '''"""Generated from the structure of a policy set."""
+HEAD = '''"""Generated from the structure of a policy set."""
 
 import numpy as np
 from numba import cfunc
@@ -30,11 +30,11 @@ globals().update({name: value for name, value in vars(_layout).items() if name.i
 '''
 
 # What a gate may look at: the order at `x` lots, and the book `b` of the gate's level.
-_ORDER = (
+ORDER = (
     "B, P, s, side, lots, price, value, lot_value, units, scale, kind, reduce_only, account, strategy, "
     "kill, age, now"
 )
-_BOOK = "b, q, closing, has, stale"
+BOOK = "b, q, closing, has, stale"
 
 _ROOM = '''
 
@@ -84,13 +84,13 @@ def gate_at(slot, row, exempts, x, {order}, {book}):
     return out == 1, abs(measure - limit) if out == 3 else -abs(measure - limit)
 '''
 
-_DECIDE = '''
+PROLOGUE = '''
 
 @cfunc("f8(i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, f8, i8, f8, f8, i8)", cache=True,
        error_model="numpy", nogil=True, _nrt=False)
 def decide_order(books, bindings, results, details, detail, i, now, account_code, strategy_code, venue, s,
                  side, kind, lots, refusal, price, value, reduce_only):
-    """One order: every gate at the size asked, a smaller size, every gate again. Returns lots."""
+    """Decide one order; returns the lots that may be sent."""
     B, P, R, D = books_at(books), bindings_at(bindings), results_at(results), detail_at(details)
     sym = B.sym
     i, s = natural(i), natural(s)
@@ -125,6 +125,9 @@ def decide_order(books, bindings, results, details, detail, i, now, account_code
             refusal = 10 if covered == COVERED_PARTLY else 9
         elif reduce_only and not 0.0 < lots <= closing_lots(B, account, s, side):
             refusal = 11
+'''
+
+_DECIDE = """    # Every gate at the size asked; where gates reduce, every gate again at the smaller size.
     x, allowed, cause, block = lots, lots, np.int64(-1), np.int64(-1)
     b, q, closing, has, stale, pos, red = np.int64(0), 0.0, 0.0, False, True, NAN, False
     for attempt in range(2):
@@ -188,7 +191,7 @@ def decide_order(books, bindings, results, details, detail, i, now, account_code
                 return 0.0
     R.decision[i] = 1
     return x
-'''
+"""
 
 _REDUCE = """
             if out == 3 and (flags & REDUCES):
@@ -203,13 +206,14 @@ _REDUCE = """
 def module_text(slots: Sequence[Slot]) -> str:
     """The module's text for these slots."""
     reducing = [k for k, slot in enumerate(slots) if slot.reduces]
-    words = {"order": _ORDER, "book": _BOOK}
-    parts = [_HEAD, *(_gate(k, slot) for k, slot in enumerate(slots))]
+    words = {"order": ORDER, "book": BOOK}
+    parts = [HEAD, *(gate_text(f"gate_{k}", slot) for k, slot in enumerate(slots))]
     reduce = ""
     if reducing:
         parts.append(_GATE_AT.format(slots=_dispatch(reducing, "    "), **words))
         parts.append(_ROOM.format(**words))
         reduce = _REDUCE.strip("\n").format(**words)
+    parts.append(PROLOGUE)
     parts.append(_DECIDE.format(slots=_dispatch(range(len(slots)), " " * 16), reduce=reduce))
     return "".join(parts)
 
@@ -220,48 +224,55 @@ def _dispatch(places: Sequence[int], indent: str) -> str:
     for word, k in zip(["if", *["elif"] * len(places)], places, strict=False):
         lines += [
             f"{indent}{word} slot == {k}:",
-            f"{indent}    out, measure, limit, chk = gate_{k}(row, x, {_ORDER}, {_BOOK}, pos, red)",
+            f"{indent}    out, measure, limit, chk = gate_{k}(row, x, {ORDER}, {BOOK}, pos, red)",
         ]
     return "\n".join(lines)
 
 
-def _gate(k: int, slot: Slot) -> str:
-    """A rule: its outcome, and the measure and limit of the check that is nearest to its limit."""
+def gate_text(name: str, slot: Slot, bits: int | None = None) -> str:
+    """The function `name`: a rule's outcome, measure and limit, and the check that is shown.
+
+    Args:
+        name: Of the function.
+        slot: The rule.
+        bits: Which of its checks bind, where that is known; else it is looked up for each order.
+    """
+    checks = [
+        (c, check) for c, check in enumerate(slot.rule.checks) if bits is None or bits & (1 << c)
+    ]
     lines = [
         "",
         "",
         "@inline",
-        f"def gate_{k}(row, x, {_ORDER}, {_BOOK}, pos, red):",
+        f"def {name}(row, x, {ORDER}, {BOOK}, pos, red):",
         "    sym = B.sym",
-        "    bits = int(P.params[row, 0])",
         "    out, measure, limit, chk = 5, NAN, NAN, -1",
     ]
-    several = len(slot.rule.checks) > 1
+    if bits is None:
+        lines.append("    bits = int(P.params[row, 0])")
+    several = len(checks) > 1
     if several:
         lines.append("    nearest = 0.0")
-    for c, check in enumerate(slot.rule.checks):
-        lines += _check(slot, c, check, several)
+    for c, check in checks:
+        lines += _check(slot, c, check, several, known=bits is not None)
     lines += ["    return out, measure, limit, chk", ""]
     return "\n".join(lines)
 
 
-def _check(slot: Slot, c: int, check: Check, several: bool) -> list[str]:
+def _check(slot: Slot, c: int, check: Check, several: bool, *, known: bool) -> list[str]:
     measure, limit = slot.check_texts(check)
     left, right = ("m", "l") if check.compare == "<=" else ("l", "m")
-    lines = [
-        f"    if bits & {1 << c}:",
-        f"        m = {measure}",
-        f"        l = {limit}",
-    ]
-    if not several:
-        return [
-            *lines,
-            f"        out, measure, limit, chk = outcome_of({left}, {right}), m, l, {c}",
+    lines = [f"m = {measure}", f"l = {limit}"]
+    if several:
+        # Of several checks the one nearest to its limit is shown.
+        lines += [
+            f"found = outcome_of({left}, {right})",
+            "near = closeness(m, l)",
+            "if chk < 0 or found > out or (found == out and near > nearest):",
+            f"    out, measure, limit, chk, nearest = found, m, l, {c}, near",
         ]
-    return [
-        *lines,
-        f"        found = outcome_of({left}, {right})",
-        "        near = closeness(m, l)",
-        "        if chk < 0 or found > out or (found == out and near > nearest):",
-        f"            out, measure, limit, chk, nearest = found, m, l, {c}, near",
-    ]
+    else:
+        lines.append(f"out, measure, limit, chk = outcome_of({left}, {right}), m, l, {c}")
+    if known:
+        return [f"    {line}" for line in lines]
+    return [f"    if bits & {1 << c}:", *(f"        {line}" for line in lines)]

@@ -57,6 +57,7 @@ def new_books(
         book_n=book_n,
         book_level=np.array(levels, np.int8),
         held=np.zeros((count, symbols), np.int32),
+        held_sides=np.zeros((count, symbols, 2)),
         held_at=np.full((count, symbols), -1, np.int32),
         holders=np.zeros((symbols, count), np.int32),
         holders_n=np.zeros(symbols, np.int32),
