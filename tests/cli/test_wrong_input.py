@@ -191,6 +191,7 @@ def closed(tmp_path: Path) -> Iterator[None]:
         folder.chmod(0o700)
 
 
+@pytest.mark.needs("setpriv", "util-linux")
 @pytest.mark.usefixtures("closed")
 @pytest.mark.parametrize(
     "arguments",
