@@ -267,6 +267,7 @@ class PlainReplay:
                 price=None if math.isnan(price) else price,
                 type=order["type"],
                 strategy=order["strategy"],
+                venue=order.get("venue", ""),
                 reduce_only=order["reduce_only"],
             ),
             clock_ns=now,

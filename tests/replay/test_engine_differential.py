@@ -45,6 +45,22 @@ FIRM = """
     - {rule: drawdown@1, limits: {max_drawdown: 12%}}
     - {rule: open-orders@1, limits: {max_total: 12}}
 """
+# Limits that hold for a time, one of them of how old data may be; and a policy of one venue.
+TIMED = """
+    - rule: data-quality@1
+      limits: {max_age: 1h, min_completeness: 60%, max_skew: 1s}
+      overrides:
+        - {limits: {max_age: 5m}, from: 2026-03-07T06:00:00Z, until: 2026-03-07T18:00:00Z, ticket: T-1}
+    - rule: order-notional@1
+      limits: {max: 4_000 USD}
+      overrides:
+        - {limits: {max: 700 USD}, from: 2026-03-08T00:00:00Z, ticket: T-2}
+        - limits: {max: 9_000 USD}
+          from: 2026-03-07T00:00:00Z
+          until: 2026-03-09T00:00:00Z
+          scope: {symbols: [BTC/USD]}
+          ticket: T-3
+"""
 MORE = """
     - {rule: order-notional@1, limits: {max: 5_000 USD}}
     - {rule: net-exposure@1, limits: {max: 7_000 USD, working: gross}, mode: shadow}
@@ -58,6 +74,7 @@ def linked(tmp_path_factory):
         policy("desk", GATES + ORDERS, LOSS="600 USD", DRAWDOWN="15%", COUNT="2"),
         policy("firm", FIRM, level="firm", day='{time: "17:00", zone: America/New_York}'),
         policy("more", MORE, scope="{accounts: [b]}"),
+        policy("timed", TIMED, scope="{venues: [kraken]}"),
         policy(
             "taker",
             "\n    - {rule: total-exposure@1, limits: {max: 6_000 USD}}\n",
@@ -124,6 +141,7 @@ def _order(rng, ts, price):
         symbol=symbol,
         account=str(rng.choice(["a", "b"])),
         strategy=str(rng.choice(["s", ""])),
+        venue=str(rng.choice(["kraken", "binance", ""], p=[0.3, 0.3, 0.4])),
         reduce_only=bool(rng.random() < 0.1),
         end_ts=end,
     )

@@ -12,6 +12,7 @@ from ringfence.language import schema
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.language.rules import read_rule
 from ringfence.language.source import Document, load_file
+from ringfence.language.yaml_files import yaml_files
 from ringfence.review.test_runner import BACKENDS, CaseResult, run_file, run_rule_cases
 
 __all__ = ["add"]
@@ -78,7 +79,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise InputError(f"`{path}` does not exist", fix="name a file or a directory")
-        files.extend(sorted(path.rglob("*.yaml")) if path.is_dir() else [path])
+        files.extend(yaml_files(path) if path.is_dir() else [path])
     return files
 
 

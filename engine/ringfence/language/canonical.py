@@ -15,8 +15,8 @@ __all__ = ["canonical_rule", "digest", "expression_text"]
 def expression_text(node: ir.Node) -> str:
     """An expression written one way, whatever its spacing was."""
     match node:
-        case ir.Literal(value=value):
-            return repr(value)
+        case ir.Literal(value=value, unit=unit):
+            return str(value != 0) if unit.kind == "boolean" else repr(value)
         case ir.Choice(name=name):
             return f"'{name}'"
         case ir.Field(name=name):

@@ -15,6 +15,7 @@ from ringfence.language.parameters import Money
 from ringfence.language.rules import Rule, read_rule
 from ringfence.language.scopes import Scope, ScopeIndex
 from ringfence.language.source import Document, load_file
+from ringfence.language.yaml_files import yaml_files
 
 __all__ = ["MANDATORY", "Bound", "LinkedSet", "link", "link_path", "load_rule_library"]
 
@@ -206,12 +207,7 @@ def link_path(path: Path, *, check_mandatory: bool = True) -> LinkedSet:
         PolicyError: with every finding of every file.
     """
     if path.is_dir():
-        files = sorted(
-            each
-            for pattern in ("*.yaml", "*.yml")
-            for each in path.rglob(pattern)
-            if not any(part.startswith(".") for part in each.relative_to(path).parts)
-        )
+        files = yaml_files(path)
     elif path.exists():
         files = [path]
     else:

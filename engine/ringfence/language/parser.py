@@ -267,16 +267,9 @@ def parse_expression(
     def place(node: ast.AST | None) -> Span | None:
         return _place(node, span, text)
 
-    if len(text) > MAX_LENGTH:
-        return None, [
-            Diagnostic(
-                "E206",
-                f"the expression is {len(text):,} characters long",
-                span,
-                why=_WHY["E206"],
-                fix=f"keep it below {MAX_LENGTH:,} characters; split it into several checks",
-            )
-        ]
+    unread = _unreadable(text, span)
+    if unread is not None:
+        return None, [unread]
     try:
         tree = ast.parse(text.strip(), mode="eval")
         if _depth(tree) > MAX_DEPTH:
@@ -309,6 +302,29 @@ def parse_expression(
     node = reader.child(tree.body)
     findings = [finding for finding in reader.findings if finding.code]
     return (None, findings) if findings else (node, [])
+
+
+def _unreadable(text: str, span: Span | None) -> Diagnostic | None:
+    """A finding where the text is too long, or holds what a reader would not see as it is."""
+    if len(text) > MAX_LENGTH:
+        return Diagnostic(
+            "E206",
+            f"the expression is {len(text):,} characters long",
+            span,
+            why=_WHY["E206"],
+            fix=f"keep it below {MAX_LENGTH:,} characters; split it into several checks",
+        )
+    strange = next((each for each in text if each == "#" or not each.isascii()), None)
+    if strange is None:
+        return None
+    shown = "`#`" if strange == "#" else f"the character U+{ord(strange):04X}"
+    return Diagnostic(
+        "E201",
+        f"not an expression: {shown} is no part of one",
+        span,
+        why="what is commented out, or looks like another letter, misleads whoever reads it",
+        fix="write it in plain letters, and comments as comments of the YAML, on lines of their own",
+    )
 
 
 class _TooDeepError(Exception):

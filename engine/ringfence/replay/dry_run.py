@@ -116,7 +116,10 @@ def dry_run(request: Request, progress: Progress | None = None) -> Result:
     if not set(modes) <= set(MODES):
         raise InputError(f"`{request.mode}` is no mode", "use propagated, frozen or both")
     if request.workers < 1:
-        raise InputError(f"`workers` must be at least 1, not {request.workers}")
+        raise InputError(
+            f"`workers` must be at least 1, not {request.workers}",
+            "give the number of threads, as 2",
+        )
     specs = {"head": request.policies, **({"base": request.base} if request.base else {})}
     linked = {side: _linked(spec, request.instruments) for side, spec in specs.items()}
     try:

@@ -228,7 +228,10 @@ def _single(options: dict[str, Any]) -> tuple[Opener, Scratch]:
 def _check(options: Options) -> None:
     for name in ("batch_rows", "threads", "memory_mb"):
         if getattr(options, name) < 1:
-            raise InputError(f"`{name}` must be at least 1, not {getattr(options, name)}")
+            raise InputError(
+                f"`{name}` must be at least 1, not {getattr(options, name)}",
+                "leave it out: the result is the same for every value",
+            )
 
 
 def _mapping(given: str | Mapping | None) -> Mapping | None:

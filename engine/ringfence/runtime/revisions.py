@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
+from ringfence.language.yaml_files import yaml_files
 
 __all__ = ["MAX_FILES", "link_spec"]
 
@@ -50,15 +51,7 @@ def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -
 
 def _link_with(path: Path, extra: Path) -> LinkedSet:
     """Link a file or directory together with an instruments file, without which it may not link."""
-    if path.is_dir():
-        files = sorted(
-            each
-            for suffix in _SUFFIXES
-            for each in path.rglob(f"*{suffix}")
-            if not any(part.startswith(".") for part in each.relative_to(path).parts)
-        )
-    else:
-        files = [path]
+    files = yaml_files(path) if path.is_dir() else [path]
     documents: list[Document] = []
     findings: list[Diagnostic] = []
     for file in files:

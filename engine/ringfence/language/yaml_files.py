@@ -1,0 +1,34 @@
+"""The YAML files of a directory: all of them, or a refusal; what cannot be looked into is not left out."""
+
+import os
+from pathlib import Path
+
+from ringfence.errors import InputError
+
+__all__ = ["yaml_files"]
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """Every YAML file below `folder`, sorted; none of hidden files and directories.
+
+    Raises:
+        InputError: a directory cannot be read.
+    """
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        found += [
+            Path(place, name)
+            for name in (*names, *folders)
+            if name.endswith(_SUFFIXES) and not name.startswith(".")
+        ]
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"`{error.filename}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+        fix="check its permissions",
+    ) from None

@@ -1,0 +1,267 @@
+"""Wrong input to every command that reads or writes files: exit code 2, one reason, its fix, no traceback."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ringfence.cli.main import main
+
+pytestmark = pytest.mark.security
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "examples" / "data"
+POLICIES = ROOT / "policies"
+ORDERS = DATA / "orders.parquet"
+INSTRUMENTS = ["--instruments", str(DATA / "instruments.yaml")]
+DRY_RUN = ["dry-run", "--policies", str(POLICIES), *INSTRUMENTS, "--no-report"]
+EFFECTIVE = ["effective", "--account", "a", "--symbol", "b", "--policies"]
+IDENTITY = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
+QUIET = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+BINARY = bytes(range(256)) * 8
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory with one of each wrong thing, and in it we stand."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("binary.yaml", "binary.parquet", "binary.csv", "binary.json"):
+        (tmp_path / name).write_bytes(BINARY)
+    (tmp_path / "cut.parquet").write_bytes(ORDERS.read_bytes()[:-200])
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "empty.parquet").touch()
+    (tmp_path / "empty.yaml").touch()
+    (tmp_path / "text.yaml").write_text("just words\n")
+    (tmp_path / "other.yaml").write_text("apiVersion: ringfence/v1\nkind: Poem\n")
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "file").touch()
+
+
+def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and what was said; one reason and its fix, and nothing else."""
+    code = main(arguments)
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err + shown.out
+    assert "should not happen" not in shown.err
+    assert shown.out == ""
+    return code, shown.err
+
+
+MISSING = [
+    ["validate", "missing"],
+    ["validate", "missing.yaml"],
+    ["test", "missing"],
+    ["test", "missing.yaml"],
+    ["test", str(POLICIES / "tests"), "--policies", "missing"],
+    [*EFFECTIVE, "missing"],
+    ["correlations", "--marks", "missing.parquet"],
+    ["correlations", "--marks", str(DATA / "marks.parquet"), "--mapping", "missing.yaml"],
+    [*DRY_RUN, "--orders", "missing.csv"],
+    [*DRY_RUN, "--orders", "missing/*.parquet"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--fills", "missing.csv"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--marks", "missing.csv"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--balances", "missing.csv"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--mapping", "missing.yaml"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--mapping", "no-such-mapping"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--instruments", "missing.yaml"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--policies", "missing"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--base", "missing"],
+]
+NOTHING_THERE = [
+    ["validate", "empty"],
+    ["test", "empty"],
+    ["test", str(POLICIES / "tests"), "--policies", "empty"],
+    [*EFFECTIVE, "empty"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--policies", "empty"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--base", "empty"],
+    [*DRY_RUN, "--orders", "empty"],
+    [*DRY_RUN, "--orders", "empty.csv"],
+    [*DRY_RUN, "--orders", "empty.parquet"],
+    ["correlations", "--marks", "empty"],
+    ["correlations", "--marks", "empty.csv"],
+]
+NOT_DATA = [
+    [*DRY_RUN, "--orders", "binary.parquet"],
+    [*DRY_RUN, "--orders", "binary.csv"],
+    [*DRY_RUN, "--orders", "binary.json"],
+    [*DRY_RUN, "--orders", "cut.parquet"],
+    [*DRY_RUN, "--orders", "wrong.csv"],
+    [*DRY_RUN, "--orders", "file"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--fills", "binary.parquet"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--marks", "binary.parquet"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--balances", "binary.csv"],
+    ["correlations", "--marks", "binary.parquet"],
+    ["correlations", "--marks", "cut.parquet"],
+    ["correlations", "--marks", "wrong.csv"],
+]
+SELECTS = [
+    [*DRY_RUN, "--orders", "SELECT"],
+    [*DRY_RUN, "--orders", "SELECT * FROM 'missing.parquet'"],
+    [*DRY_RUN, "--orders", "SELECT no_such_column FROM 'wrong.csv'"],
+    [*DRY_RUN, "--orders", "SELECT 1 / 0 FROM no_such_table"],
+    [*DRY_RUN, "--orders", "SELECT error('stop') AS ts"],
+    [*DRY_RUN, "--orders", "SELECT 1; DROP TABLE x"],
+    [*DRY_RUN, "--orders", "SELECT CAST(a AS DATE) AS ts FROM 'wrong.csv'"],
+    ["correlations", "--marks", "SELECT * FROM read_text('/etc/passwd')"],
+]
+OUT = [
+    [*DRY_RUN, "--orders", str(ORDERS), "--out", "file"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--out", "file/below"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--out", "/proc/none"],
+    ["schema", "--out", "missing/schema.json"],
+    ["schema", "--out", "empty"],
+]
+USAGE = [
+    [*DRY_RUN, "--orders", str(ORDERS), "--mode", "x"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--workers", "many"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--workers", "0"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--batch-rows", "-1"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--equity", "nan"],
+    [*DRY_RUN],
+    ["test", str(POLICIES), "--backend", "x"],
+    ["validate", str(POLICIES), "--format", "x"],
+    ["correlations", "--marks", str(DATA / "marks.parquet"), "--window", "soon"],
+    ["correlations", "--marks", str(DATA / "marks.parquet"), "--as-of", "soon"],
+    ["schema", "--kind", "Poem"],
+    ["completion", "x"],
+    ["sideways"],
+    [],
+]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [*MISSING, *NOTHING_THERE, *NOT_DATA, *SELECTS, *OUT],
+    ids=lambda given: " ".join(given[-2:]).replace(str(ROOT), ""),
+)
+def test_wrong_input_is_one_reason_and_its_fix(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(arguments, capsys)
+
+    first, second, *rest = said.splitlines()
+    assert (code, rest) == (2, [])
+    assert first.startswith("ringfence: ")
+    assert second.startswith("  fix: ")
+
+
+@pytest.mark.needs("git", "git")
+@pytest.mark.parametrize("spec", ["git:no-such-branch", "git:", "git:-x", "git:HEAD:missing"])
+@pytest.mark.parametrize("option", ["--policies", "--base"])
+def test_a_wrong_revision_is_one_reason_and_its_fix(
+    option: str, spec: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["init", "-q"], [*IDENTITY, "commit", "-q", "--allow-empty", "-m", "none"]):
+        subprocess.run(["git", *command], check=True, env=QUIET)
+    (Path.cwd() / "below").mkdir()
+    monkeypatch.chdir("below")
+
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), option, spec], capsys)
+
+    assert (code, [line[:6] for line in said.splitlines()]) == (2, ["ringfe", "  fix:"])
+
+
+@pytest.mark.needs("git", "git")
+def test_a_revision_outside_a_repository_is_one_reason_and_its_fix(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--policies", "git:main"], capsys)
+
+    assert (code, len(said.splitlines())) == (2, 2)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[None]:
+    """Files and directories without permissions; they are opened again at the end, to be removed."""
+    for name in ("closed.yaml", "closed.csv", "closed.parquet"):
+        (tmp_path / name).touch(0o000)
+    # Policies that cannot be seen must not be left out.
+    shutil.copytree(POLICIES, tmp_path / "partly-closed")
+    folders = [tmp_path / name for name in ("closed", "partly-closed/below", "read-only")]
+    for folder in folders:
+        folder.mkdir()
+        folder.chmod(0o500 if folder.name == "read-only" else 0o000)
+    yield
+    for folder in folders:
+        folder.chmod(0o700)
+
+
+@pytest.mark.needs("setpriv", "util-linux")
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", "closed.yaml"],
+        ["validate", "closed"],
+        ["validate", "partly-closed"],
+        [*EFFECTIVE, "partly-closed"],
+        ["test", "closed.yaml"],
+        [*EFFECTIVE, "closed.yaml"],
+        ["schema", "--out", "read-only/schema.json"],
+        ["correlations", "--marks", "closed.csv"],
+        [*DRY_RUN, "--orders", "closed.csv"],
+        [*DRY_RUN, "--orders", str(ORDERS), "--mapping", "closed.yaml"],
+        [*DRY_RUN, "--orders", str(ORDERS), "--policies", "partly-closed"],
+        [*DRY_RUN, "--orders", str(ORDERS), "--out", "read-only/out"],
+    ],
+    ids=lambda given: " ".join(given[-2:]).replace(str(ROOT), ""),
+)
+def test_what_may_not_be_read_or_written_is_one_reason_and_its_fix(
+    arguments: list[str],
+) -> None:
+    program = [sys.executable, "-m", "ringfence.cli.main", *arguments]
+    # Permissions do not hold root back unless it gives up what lets it pass them by.
+    powers = "-dac_override,-dac_read_search"
+    bound = ["setpriv", f"--bounding-set={powers}", f"--inh-caps={powers}"]
+
+    ran = subprocess.run(
+        [*(bound if os.geteuid() == 0 else []), *program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    first, second = ran.stderr.splitlines()
+    assert first.startswith("ringfence: ")
+    assert "cannot be" in first or "denied" in first
+    assert second.startswith("  fix: ")
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=lambda given: " ".join(given[-2:]) or "nothing")
+def test_wrong_usage_says_what_is_possible(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told(arguments, capsys)
+
+    assert code == 2
+    assert "fix: " in said or "usage: ringfence" in said
+
+
+@pytest.mark.parametrize("name", ["binary.yaml", "empty.yaml", "text.yaml", "other.yaml"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate"],
+        ["test"],
+        EFFECTIVE,
+        [*DRY_RUN, "--orders", str(ORDERS), "--policies"],
+        [*DRY_RUN, "--orders", str(ORDERS), "--base"],
+        [*DRY_RUN, "--orders", str(ORDERS), "--mapping"],
+        [*DRY_RUN, "--orders", str(ORDERS), "--instruments"],
+    ],
+    ids=lambda given: f"{given[0]} {given[-1]}",
+)
+def test_a_file_that_is_none_of_ours_is_a_finding_with_its_place(
+    arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = told([*arguments, name], capsys)
+
+    assert code in (1, 2)
+    assert name in said
+    assert "fix: " in said
