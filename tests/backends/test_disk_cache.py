@@ -7,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from ringfence.backends.numba_kernel import disk_cache
+from ringfence.cli.output import compiling_is_said
 
 pytestmark = pytest.mark.security
 
@@ -79,3 +80,31 @@ def test_without_a_place_to_write_the_code_is_compiled_in_memory(
     (tmp_path / "cache").write_text("a file where the directory should be")
 
     assert load().twice(21) == 42
+
+
+def test_whoever_waits_is_told_before_something_is_compiled(load: Load, tmp_path: Path) -> None:
+    told: list[Path | None] = []
+    with disk_cache.told_of_compiling(told.append):
+        load()
+    with disk_cache.told_of_compiling(told.append):
+        load()  # kept: nothing to wait for
+    (tmp_path / "cache").chmod(0o777)
+    with disk_cache.told_of_compiling(told.append):
+        load()
+        load()
+    load()
+
+    assert told == [tmp_path / "cache", None]
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_the_command_line_says_so_on_standard_error_but_not_beside_json(
+    load: Load, json: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with compiling_is_said(json=json):
+        load()
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert (f"kept in {tmp_path / 'cache'}" in shown.err) is not json
+    assert len(shown.err.splitlines()) == (0 if json else 1)

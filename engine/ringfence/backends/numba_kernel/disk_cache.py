@@ -15,7 +15,8 @@ import stat
 import sys
 import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import llvmlite
@@ -23,10 +24,30 @@ import llvmlite.binding
 import numba
 from numba.core import config as numba_config
 
-__all__ = ["cache_directory", "load_module"]
+__all__ = ["cache_directory", "load_module", "told_of_compiling"]
 
 MANIFEST = "manifest.json"
 _loaded: dict[str, types.ModuleType] = {}
+_listeners: list[Callable[[Path | None], None]] = []
+
+
+@contextmanager
+def told_of_compiling(tell: Callable[[Path | None], None]) -> Iterator[None]:
+    """Within it, `tell` is called before something is compiled, with the directory that will keep it.
+
+    None where it cannot be kept. At most one call: what follows belongs to the same wait.
+    """
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        if tell in _listeners:
+            _listeners.remove(tell)
+
+
+def _tell(kept_in: Path | None) -> None:
+    while _listeners:
+        _listeners.pop()(kept_in)
 
 
 def cache_directory() -> Path:
@@ -54,8 +75,10 @@ def load_module(text: str, compile_now: Callable[[types.ModuleType], None]) -> t
         module = _import(name, place / f"{name}.py")
         compile_now(module)
     elif _make_root(root):
+        _tell(root)
         module = _compile_aside(name, text, root, place, compile_now)
     if module is None:
+        _tell(None)
         module = types.ModuleType(name)
         exec(
             compile(_uncached(text), f"<{name}>", "exec"), module.__dict__
