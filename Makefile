@@ -14,11 +14,16 @@ export PYTHON VENV WORKERS
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## check and test the shipped policies, and show what binds one pair
+demo: ## dry-run the shipped orders: the shipped policies against a tightened copy of them
 	@.ci/setup
-	@$(BIN)/ringfence validate policies
+	@$(BIN)/ringfence validate policies examples/tightened
 	@$(BIN)/ringfence test policies/tests --policies policies
-	@$(BIN)/ringfence effective --policies policies --account alpha --symbol BTC/USDT
+	@echo
+	@$(BIN)/ringfence dry-run --orders examples/data/orders.parquet --marks examples/data/marks.parquet \
+	  --balances examples/data/balances.csv --instruments examples/data/instruments.yaml \
+	  --base policies --policies examples/tightened --out build/demo
+	@echo
+	@echo "The report, with plots, for a browser: $(CURDIR)/build/demo/report.html"
 
 test: ## run every test, with coverage; installs what tests need
 	@.ci/setup dev

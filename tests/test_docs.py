@@ -2,40 +2,101 @@
 
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"```(yaml|console) (?:file|exit)=(\S+)\n(.*?)```", re.DOTALL)
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"```(yaml|csv|console) (?:file|exit)=(\S+)\n(.*?)```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+HOW_TOS = sorted(path.name for path in (DOCS / "how-to").glob("*.md"))
 
 
-def test_the_tutorial_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
-    codes = []
-    for kind, argument, body in BLOCK.findall(text):
-        if kind == "yaml":
+def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]:
+    """Do what a page says, here: write its files and run its commands, each with the exit code it names.
+
+    Returns the codes, and all that was printed.
+    """
+    codes, printed = [], ""
+    for kind, argument, body in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind != "console":
             Path(argument).parent.mkdir(exist_ok=True)
             Path(argument).write_text(body, encoding="utf-8")
             continue
         words = shlex.split(body.strip().removeprefix("$ "))
         assert words[0] == "ringfence"
-        assert main(words[1:]) == int(argument), capsys.readouterr()
-        codes.append(argument)
+        code = main(words[1:])
+        shown = capsys.readouterr()
+        assert code == int(argument), (words, shown)
+        codes.append(code)
+        printed += shown.out
+    return codes, printed
 
-    assert codes == ["0", "0", "0", "1", "0"]
+
+@pytest.mark.integration
+def test_the_tutorial_runs_and_says_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "tutorial.md"
+
+    codes, printed = follow(page, capsys)
+
+    assert codes == [0, 0, 0, 1, 0, 0, 0]
+    shown = re.findall(r"```text\n(.*?)\n", page.read_text(encoding="utf-8"))
+    assert len(shown) == 2
+    assert [line for line in shown if line not in printed] == []
+
+
+@pytest.mark.integration
+@pytest.mark.needs("git", "git")
+@pytest.mark.parametrize("name", HOW_TOS)
+def test_a_how_to_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("policies", "examples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    for words in (["init", "-q", "-b", "main"], ["add", "policies"], ["commit", "-q", "-m", "."]):
+        author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", *author, *words], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+
+    codes, _ = follow(DOCS / "how-to" / name, capsys)
+
+    assert codes or name == "check-policies-in-ci.md"
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    assert [to for to in LINK.findall(text) if not (page.parent / to).exists()] == []
+
+
+def test_the_index_names_every_document() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - {"README.md"}
+
+    assert sorted(page for page in pages if f"({page})" not in index) == []
+
+
+def test_yaml_that_is_shown_can_be_read() -> None:
+    for page in DOCS.rglob("*.md"):
+        for text in re.findall(r"```yaml[^\n]*\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            assert yaml.safe_load(text), page
 
 
 def test_every_command_stands_in_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
-    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    commands = re.findall(r"^    ([\w-]+) ", capsys.readouterr().out, re.MULTILINE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert commands

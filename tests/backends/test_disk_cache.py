@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from ringfence.backends.numba_kernel import disk_cache
+from ringfence.cli.output import compiling_is_said
 
 pytestmark = pytest.mark.security
 
@@ -191,3 +192,31 @@ def test_what_cannot_be_renamed_into_place_is_used_once_and_not_kept(
 
     assert load().twice(21) == 42
     assert [each.suffix for each in cache.iterdir()] == [".lock"]
+
+
+def test_whoever_waits_is_told_before_something_is_compiled(load: Load, cache: Path) -> None:
+    told: list[Path | None] = []
+    with disk_cache.told_of_compiling(told.append):
+        load()
+    with disk_cache.told_of_compiling(told.append):
+        load()  # kept: nothing to wait for
+    (cache).chmod(0o777)
+    with disk_cache.told_of_compiling(told.append):
+        load()
+        load()
+    load()
+
+    assert told == [cache, None]
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_the_command_line_says_so_on_standard_error_but_not_beside_json(
+    load: Load, json: bool, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with compiling_is_said(json=json):
+        load()
+
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert (f"kept in {cache}" in shown.err) is not json
+    assert len(shown.err.splitlines()) == (0 if json else 1)

@@ -118,3 +118,14 @@ def test_the_policy_inside_a_test_is_validated_too(
 
     assert main(["validate", str(tmp_path)]) == 1
     assert "test.yaml:4:25: error[E214]" in capsys.readouterr().err
+
+
+def test_cases_run_against_the_rule_in_the_file_and_not_the_librarys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "rules" / "order-notional.yaml").read_text(encoding="utf-8")
+    copy = tmp_path / "order-notional.yaml"
+    copy.write_text(text.replace("limit: params.max\n", "limit: params.max * 2\n"))
+
+    assert main(["test", str(copy)]) == 1
+    assert "a cent above the limit" in capsys.readouterr().out

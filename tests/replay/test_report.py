@@ -13,7 +13,7 @@ import pytest
 
 from replay.sample_summaries import INJECTION, SAMPLES, everyday, one_bucket
 from ringfence._resources import bundled
-from ringfence.replay.charts import bucket_edges, draw_utilisation
+from ringfence.replay.charts import bucket_edges, draw_equity, draw_utilisation
 from ringfence.replay.inline_svg import Frame
 from ringfence.replay.report import render_html
 
@@ -232,3 +232,19 @@ def test_buckets_without_values_leave_gaps_in_the_band():
     bands = [draw_utilisation("k", v, None, edges, frame).count("--band") for v in (whole, broken)]
 
     assert bands[1] == 2 * bands[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels", "head"),
+    [
+        (10_000_000, 10_007_500, ["10.0000M", "10.0025M", "10.0050M", "10.0075M"], "equity, USD<"),
+        (123_456_000, 123_457_500, ["0", "+500", "+1.0k"], "equity, USD, above 123,456,000<"),
+    ],
+)
+def test_each_label_of_equity_says_its_own_number(low, high, labels, head):
+    series = {"equity": [low, high, low], "drawdown": [0.0, 0.0, 0.01]}
+
+    drawn = draw_equity(series, None, [0.0, 5.0, 10.0, 15.0], "USD", Frame("wide", 1080, 330, 10))
+
+    assert [label for label in labels if f">{label}<" not in drawn] == []
+    assert head in drawn

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.output import print_json
+from ringfence.cli.output import compiling_is_said, print_json
 from ringfence.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run(given: argparse.Namespace) -> int:
         batch_rows=BATCH_ROWS if given.batch_rows is None else given.batch_rows,
         report=not given.no_report,
     )
-    with _progress() as progress:
+    with compiling_is_said(json=given.json), _progress() as progress:
         result = dry_run(request, progress)
     files = dict(result.files)
     if given.markdown is not None:

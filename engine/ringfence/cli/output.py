@@ -3,14 +3,41 @@
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ringfence.errors import Diagnostic
 from ringfence.language.render import render_github, render_json, render_text
 
-__all__ = ["finite", "print_json", "show_findings"]
+__all__ = ["compiling_is_said", "finite", "print_json", "show_findings"]
+
+
+@contextmanager
+def compiling_is_said(*, json: bool) -> Iterator[None]:
+    """Say on standard error why nothing happens for a minute, where code has to be compiled.
+
+    With `json`, whose readers may take any word there for a fault, only to a terminal.
+    """
+    from ringfence.backends.numba_kernel.disk_cache import told_of_compiling
+
+    def tell(kept_in: Path | None) -> None:
+        if json and not sys.stderr.isatty():
+            return
+        kept = (
+            f"once: it is kept in {kept_in}"
+            if kept_in is not None
+            else "each time, for it cannot be kept (RINGFENCE_CACHE_PATH names another place)"
+        )
+        print(
+            f"ringfence: compiling the gates to machine code; this takes about a minute, {kept}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    with told_of_compiling(tell):
+        yield
 
 
 def show_findings(findings: Sequence[Diagnostic], form: str) -> None:

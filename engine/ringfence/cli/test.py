@@ -3,10 +3,11 @@
 import argparse
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from ringfence.cli.output import finite, print_json
+from ringfence.cli.output import compiling_is_said, finite, print_json
 from ringfence.errors import InputError, PolicyError
 from ringfence.language import schema
 from ringfence.language.linking import LinkedSet, link_path
@@ -44,8 +45,9 @@ def run(given: argparse.Namespace) -> int:
     linked = link_path(given.policies) if given.policies else _policies_in(given.paths)
     backends = tuple(BACKENDS) if given.backend == "all" else (given.backend,)
     results: list[CaseResult] = []
-    for file in _files(given.paths):
-        results.extend(_run_file(load_file(file), linked, backends))
+    with nullcontext() if backends == ("reference",) else compiling_is_said(json=given.json):
+        for file in _files(given.paths):
+            results.extend(_run_file(load_file(file), linked, backends))
     if not results:
         raise InputError("no test cases found", fix="name a PolicyTest file or a rule with cases")
     failed = [each for each in results if not each.passed]

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ringfence.replay.inline_svg import COLOURS, Frame, inlined
+from ringfence.replay.wording import duration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["MARGINS", "bucket_edges", "draw_decisions", "draw_equity", "draw_utilisation"]
 
 _SIZE_PX = 11.0
-_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 54, 22, 20, 34, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM, _GAP = 66, 22, 20, 34, 30
 _CEILING = 2.0
+#: Characters of a label that fit beside the upright axis.
+_LONGEST = 8
 #: Pixels left and right of the axis of time, in every drawing.
 MARGINS = (_LEFT, _RIGHT)
 _THOUSANDS = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -68,8 +71,9 @@ def draw_decisions(
         if base:
             stopped = [a + b for a, b in zip(base["REJECT"], base["REDUCE_SIZE"], strict=True)]
             _line(held, stopped, canvas.days, "strong", dashed=True)
-        canvas.head(whole, "all decisions, orders per bucket")
-        canvas.head(held, "held back only, orders per bucket")
+        each = duration(edges[1] - edges[0])
+        canvas.head(whole, f"all decisions, orders in each {each}")
+        canvas.head(held, f"held back only, orders in each {each}")
         for axes in canvas.axes:
             axes.set_ylim(0, max(axes.get_ylim()[1], 1))
             _numbers(axes, whole=True)
@@ -99,9 +103,9 @@ def draw_equity(
                 _line(equity, series["equity"], canvas.days, side, dashed=side == "base")
                 fall = [None if x is None else -100.0 * x for x in series["drawdown"]]
                 _line(drawdown, fall, canvas.days, side, dashed=side == "base")
-        canvas.head(equity, f"equity, {currency}")
+        start = _numbers(equity)
+        canvas.head(equity, f"equity, {currency}" + (f", above {start:,.10g}" if start else ""))
         canvas.head(drawdown, "drawdown from the peak, %")
-        _numbers(equity)
         low = min(drawdown.get_ylim()[0], -0.1)
         drawdown.set_ylim(low * 1.05, -low * 0.08)
         _numbers(drawdown)
@@ -197,27 +201,35 @@ def _band(axes: "Axes", low: Series, high: Series, edges: Sequence[float]) -> No
             )
 
 
-def _numbers(axes: "Axes", whole: bool = False) -> None:
-    """Label the upright axis in few characters; `whole` keeps its ticks on whole numbers."""
+def _numbers(axes: "Axes", whole: bool = False) -> float:
+    """Label the upright axis in few characters; `whole` keeps its ticks on whole numbers.
+
+    Returns:
+        What the labels count from: 0, or a number where they would else be too long to be told apart.
+    """
     from matplotlib.ticker import MaxNLocator
 
     locator = MaxNLocator(nbins=4, integer=whole, min_n_ticks=1 if whole else 2)
     axes.yaxis.set_major_locator(locator)
-    ticks = locator.tick_values(*axes.get_ylim())
-    step = float(ticks[1] - ticks[0]) if len(ticks) > 1 else 0.0
-    axes.yaxis.set_major_formatter(lambda value, _: _brief(value, step))
+    low, high = axes.get_ylim()
+    ticks = [float(tick) for tick in locator.tick_values(low, high) if low <= tick <= high]
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.0
+    start = ticks[0] if any(len(_brief(tick, step)) > _LONGEST for tick in ticks) else 0.0
+    sign = "+" if start else ""
+    axes.yaxis.set_major_formatter(
+        lambda value, _: (sign if value != start else "") + _brief(value - start, step)
+    )
+    return start
 
 
 def _brief(value: float, step: float) -> str:
-    """Return a tick's label in few characters, with the digits that tell it from the next tick."""
+    """Return a tick's label, with the digits that its distance to the next tick has."""
     if abs(value) < step / 1e6:
         return "0"
     divisor, unit = next(((d, u) for d, u in _THOUSANDS if abs(value) >= d), (1.0, ""))
     value, step = value / divisor, step / divisor
-    digits = max(0, min(6, math.ceil(-math.log10(step) - 1e-9))) if step > 0 else 0
-    text = f"{value:,.{digits}f}"
-    text = f"{value:.3g}" if len(text) > 7 else text
-    return f"{text}{unit}".replace("-", "\N{MINUS SIGN}")
+    digits = next((d for d in range(9) if abs(round(step, d) - step) < step / 1e3), 9)
+    return f"{value:,.{digits}f}{unit}".replace("-", "\N{MINUS SIGN}")
 
 
 class _Canvas:

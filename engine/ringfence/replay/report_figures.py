@@ -8,6 +8,7 @@ from typing import Any
 from ringfence.replay.inline_svg import Frame
 from ringfence.replay.wording import (
     clip,
+    duration,
     moment,
     money,
     percent,
@@ -83,7 +84,7 @@ def _decisions(found: Figures, head: Json, base: Json | None, edges: Sequence[fl
     worst = max(range(len(held)), key=held.__getitem__)
     when = moment(head["series"]["bucket_start"][worst])
     says = (
-        f"Most orders were held back in the bucket that starts at {when}: "
+        f"Most orders were held back in the {duration(edges[1] - edges[0])} from {when}: "
         f"{ours['REJECT'][worst]:,} rejected and {ours['REDUCE_SIZE'][worst]:,} reduced."
         if held[worst]
         else "No order was held back."

@@ -118,7 +118,7 @@ def run_rule_cases(rule: Rule, backends: Sequence[str] = _ORACLE) -> list[CaseRe
             },
             ("spec", "cases", index),
         )
-        linked = link([alone], check_mandatory=False)
+        linked = link([document, alone], check_mandatory=False)
         span = document.span("spec", "cases", index)
         results.append(_run(case, defaults, linked, span, False, backends))
     return results

@@ -16,8 +16,8 @@ import stat
 import sys
 import tempfile
 import types
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,31 @@ import numba.core.config
 
 from ringfence.backends.numba_kernel.compile_lock import only_one
 
-__all__ = ["cache_directory", "is_kept", "load_module"]
+__all__ = ["cache_directory", "is_kept", "load_module", "told_of_compiling"]
 
 MANIFEST = "manifest.json"
 _loaded: dict[str, types.ModuleType] = {}
 _Compile = Callable[[types.ModuleType], None]
+_listeners: list[Callable[[Path | None], None]] = []
+
+
+@contextmanager
+def told_of_compiling(tell: Callable[[Path | None], None]) -> Iterator[None]:
+    """Within it, `tell` is called before something is compiled, with the directory that will keep it.
+
+    None where it cannot be kept. At most one call: what follows belongs to the same wait.
+    """
+    _listeners.append(tell)
+    try:
+        yield
+    finally:
+        if tell in _listeners:
+            _listeners.remove(tell)
+
+
+def _tell(kept_in: Path | None) -> None:
+    while _listeners:
+        _listeners.pop()(kept_in)
 
 
 def cache_directory() -> Path:
@@ -62,6 +82,7 @@ def load_module(text: str, compile_now: _Compile) -> types.ModuleType:
         return _loaded[name]
     module = _kept(name, text, compile_now)
     if module is None:
+        _tell(None)
         module = types.ModuleType(name)
         code = compile(_uncached(text), f"<{name}>", "exec")
         exec(code, module.__dict__)  # nosec B102  # our own text
@@ -83,6 +104,7 @@ def _kept(name: str, text: str, compile_now: _Compile) -> types.ModuleType | Non
             return None
         if _is_whole(place):  # another process made it meanwhile
             return _load(name, place, compile_now)
+        _tell(root)
         return _compile_aside(name, text, place, compile_now)
 
 
