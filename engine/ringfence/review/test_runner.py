@@ -31,6 +31,7 @@ BACKENDS: Mapping[str, Callable[[], Decide]] = {
     "numba": _numba,
 }
 _ORACLE = ("reference",)
+KILL_SWITCH = "kill-switch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,32 @@ def run_file(
             ]
         )
     defaults = data.get("defaults") or {}
+    with_switch = _with_kill_switch(document, own) if own is not None else under_test
     return [
-        _run(case, defaults, under_test, document.span("cases", index), own is None, backends)
+        _run(
+            case,
+            defaults,
+            with_switch if _throws_switch(case, defaults) else under_test,
+            document.span("cases", index),
+            own is None,
+            backends,
+        )
         for index, case in enumerate(data["cases"])
     ]
+
+
+def _throws_switch(case: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    given = merge(defaults.get("given") or {}, case.get("given") or {})
+    return bool((given.get("control") or {}).get("kill_switch"))
+
+
+def _with_kill_switch(document: Document, policy: Mapping[str, Any]) -> LinkedSet:
+    """The file's own policy for cases that throw a kill switch: no policy may be without that gate."""
+    gates = list(policy["gates"])
+    if not any(str(gate["rule"]).partition("@")[0] == KILL_SWITCH for gate in gates):
+        # Behind the file's own gates, whose places in the file then stay right.
+        gates.append({"rule": f"{KILL_SWITCH}@1"})
+    return _own_set(document, {**policy, "gates": gates})
 
 
 def check_own_policy(document: Document) -> None:
