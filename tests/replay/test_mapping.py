@@ -224,7 +224,7 @@ def test_freqtrade_trade_becomes_an_entry_and_a_reduce_only_exit(name: str) -> N
     assert set(orders["strategy"]) == {"freqtrade"}
     assert len(fills["ts"]) == 5
     assert fills["fee"][0] == pytest.approx(0.6)
-    assert "1 rows left out by the mapping's `where`" in inputs.orders.assumptions
+    assert "1 row left out by the mapping's `where`" in inputs.orders.assumptions
 
 
 def test_assumptions_of_a_mapping_are_said() -> None:

@@ -30,6 +30,7 @@ from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
 from ringfence.replay.summary import orders_part, run_part, unreplayable_part
 from ringfence.replay.tally import Tally
+from ringfence.replay.wording import plural
 from ringfence.runtime.ports import SYSTEM_FILES
 from ringfence.runtime.revisions import link_spec
 
@@ -352,12 +353,12 @@ def _assumptions(inputs: Inputs, runs: list[_Run]) -> list[str]:
     unpriced = int(runs[0].tally.sums[4])
     if unpriced:
         said.append(
-            f"{unpriced:,} orders have no price and no mark: sums of notional leave them out"
+            f"sums of notional leave out {plural(unpriced, 'order')} with neither a price nor a mark"
         )
     for kind, rejects in runs[0].inputs.rejects.items():
         if kind != "orders":
             said += [
-                f"{kind}: {rows:,} rows are left out: {reason}"
+                f"{kind}: {plural(rows, 'row')} left out: {reason}"
                 for reason, rows in sorted(rejects.counts.items())
             ]
     return list(dict.fromkeys(said))

@@ -14,6 +14,7 @@ from ringfence.replay.engine_columns import binding_checks
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs
 from ringfence.replay.trading_days import DEFAULT_DAY
+from ringfence.replay.wording import plural
 
 __all__ = ["Assumptions"]
 
@@ -78,15 +79,15 @@ class Assumptions:
             yield "no fills are given: an order fills at once, at its price or else at its valuation price, without fees"
         if self.endless:
             yield (
-                f"{self.endless:,} orders have neither a fill nor an end: they are taken as ended "
-                f"at once"
+                f"taken as ended at once, for want of a fill and of an end: "
+                f"{plural(self.endless, 'order')}"
             )
         if not self._marks:
             yield "no marks are given: an order's own price is the mark, and no price is too old"
         if self._unread:
             yield (
-                f"frozen: {self._unread:,} orders cannot be read or valued, and move no position "
-                f"although they were sent"
+                f"frozen: sent, but moving no position, for they cannot be read or valued: "
+                f"{plural(self._unread, 'order')}"
             )
 
     def _of_money(self) -> Iterable[str]:

@@ -19,6 +19,7 @@ from ringfence.replay.mapping import Mapping
 from ringfence.replay.rejects import Reject, Rejects
 from ringfence.replay.section_sql import run, union_sql
 from ringfence.replay.sql_check import quoted, text_literal
+from ringfence.replay.wording import plural
 
 # `nosec B608`: the SQL is put together from our own words, quoted names, and expressions that
 # `sql_check` wrote; nothing else from outside gets in, and the database is locked.
@@ -149,7 +150,9 @@ def _count_rejects(
             (Reject(int(r), str(i or ""), str(reason), str(d or "")) for r, i, d in examples),
         )
     if result.left_out:
-        result.assumptions.append(f"{result.left_out:,} rows left out by the mapping's `where`")
+        result.assumptions.append(
+            f"{plural(result.left_out, 'row')} left out by the mapping's `where`"
+        )
     units = database.execute(
         f"SELECT DISTINCT unit FROM {table} WHERE unit > 0 AND reason IS NULL ORDER BY unit"  # nosec B608
     ).fetchall()

@@ -170,7 +170,9 @@ def _misfit(
 def _typed_sql(kind: str, mapped: str, types: dict[str, str], notes: list[str]) -> str:
     typed = typed_columns(kind, types)
     moment = types.get("ts", "").upper()
-    if moment == "VARCHAR" or (moment.startswith("TIMESTAMP") and "ZONE" not in moment):
+    if moment == "VARCHAR":
+        _note(notes, f"times of {kind}, where they name no zone, are read as UTC")
+    elif moment.startswith("TIMESTAMP") and "ZONE" not in moment:
         _note(notes, f"times of {kind} without a zone are read as UTC")
     for note in default_notes(kind, types):
         _note(notes, note)
