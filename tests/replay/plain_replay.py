@@ -116,11 +116,13 @@ class PlainReplay:
                 each.day_start = each.peak = self.equity(each)
             elif each.opened:
                 quanta = quanta_down(amount) if kind == "deposit" else -quanta_up(amount)
-                before = each.known / QUANTA
+                before, after = each.known / QUANTA, (each.known + quanta) / QUANTA
                 each.cash += quanta
                 each.known += quanta
                 each.deposits += quanta
-                each.peak = max(each.known / QUANTA, each.peak * (each.known / QUANTA / before))
+                # Without units, where equity is not above zero, the peak starts anew.
+                held = before > 0 and after > 0
+                each.peak = max(after, each.peak * (after / before)) if held else after
 
     def day(self):
         for book in self.books.values():
