@@ -144,9 +144,14 @@ def record_batches(
     words = [name for name in wanted if name in layout.words]
     for path in layout.files:
         try:
-            with pq.ParquetFile(path, memory_map=True, read_dictionary=words) as file:
-                for batch in file.iter_batches(batch_rows, columns=wanted, use_threads=threads > 1):
-                    yield batch.select(wanted)
+            # Not mapped: a mapped file that is cut short meanwhile would end the process.
+            with pq.ParquetFile(path, read_dictionary=words) as file:
+                # Group by group: one iterator over all of them keeps what it has read until its end.
+                for group in range(file.num_row_groups):
+                    for batch in file.iter_batches(
+                        batch_rows, row_groups=[group], columns=wanted, use_threads=threads > 1
+                    ):
+                        yield batch.select(wanted)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise InputError(
                 f"`{path}` cannot be read as Parquet: {_short(error)}",

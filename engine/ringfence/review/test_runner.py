@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ringfence.backends import reference
 from ringfence.errors import Diagnostic, PolicyError, Span
 from ringfence.language.decision import Decision
 from ringfence.language.linking import LinkedSet, link
@@ -18,8 +17,16 @@ __all__ = ["BACKENDS", "CaseResult", "check_own_policy", "run_file", "run_rule_c
 Decide = Callable[..., Decision]
 
 
+# Loaded where they are asked for: validating needs neither, and one brings the compiler with it.
+
+
+def _reference() -> Decide:
+    from ringfence.backends import reference
+
+    return reference.decide
+
+
 def _numba() -> Decide:
-    # Loaded where it is asked for: it brings the compiler with it.
     from ringfence.backends import numba_kernel
 
     return numba_kernel.decide
@@ -27,7 +34,7 @@ def _numba() -> Decide:
 
 #: What can answer a case, by name; the first one defines what the language means.
 BACKENDS: Mapping[str, Callable[[], Decide]] = {
-    "reference": lambda: reference.decide,
+    "reference": _reference,
     "numba": _numba,
 }
 _ORACLE = ("reference",)

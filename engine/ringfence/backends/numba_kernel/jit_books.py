@@ -375,8 +375,9 @@ def _moved_peak(peak, before, after):
     """The peak at which the units stand once money moved; where there were no units, it starts anew."""
     if peak != peak:
         return peak
-    if before > 0.0 and after > 0.0:
+    if peak > before > 0.0 and after > 0.0:
         return max(after, peak * (after / before))
+    # At the peak it stays there, to the last digit.
     return after
 
 
