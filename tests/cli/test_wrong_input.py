@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,6 +174,21 @@ def test_a_revision_outside_a_repository_is_one_reason_and_its_fix(
     code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--policies", "git:main"], capsys)
 
     assert (code, len(said.splitlines())) == (2, 2)
+
+
+@pytest.mark.needs("git", "git")
+@pytest.mark.parametrize("policies", [str(POLICIES), "git:main"])
+def test_no_place_for_temporary_files_is_one_reason_and_its_fix(
+    policies: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
+
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--policies", policies], capsys)
+
+    first, second = said.splitlines()
+    assert code == 2
+    assert first == "ringfence: no place for temporary files can be written"
+    assert second.startswith("  fix: set TMPDIR")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Opening one source: directly where it is canonical Parquet in time order, else prepared first."""
 
 import shutil
-import tempfile
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from ringfence.replay.prepare import Preparation, Prepared
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.section_sql import default_notes
 from ringfence.replay.streams import BalanceStream, FillStream, MarkStream, OrderStream
+from ringfence.runtime.temporary import temporary_directory
 
 __all__ = ["Opener", "Options", "Scratch", "section_of"]
 
@@ -45,7 +45,7 @@ class Scratch:
     """A private temporary directory that goes when asked, or with the last stream that needs it."""
 
     def __init__(self, parent: str | Path | None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="ringfence-", dir=parent))
+        self.path = temporary_directory(parent)
         self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 

@@ -7,7 +7,6 @@ system monitors, replacements, lazy fetching and the machine's configuration swi
 import os
 import shutil
 import subprocess  # nosec B404
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,6 +15,7 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
+from ringfence.runtime.temporary import temporary_directory
 
 __all__ = ["MAX_FILES", "link_spec"]
 
@@ -239,5 +239,8 @@ def _quiet_git() -> Iterator[_Git]:
         raise InputError(
             "git is not installed", "install it, or name a directory instead of git:REF"
         )
-    with tempfile.TemporaryDirectory(prefix="ringfence-") as home:
-        yield _Git(program, home)
+    home = temporary_directory()
+    try:
+        yield _Git(program, str(home))
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
