@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from ringfence.backends import numba_kernel, reference
@@ -15,9 +15,11 @@ from strategies import cases, policy_sets, read_pool, rule_pools
 
 pytestmark = pytest.mark.unit
 
-# Rules of one group are compiled together, with the library, so that a few kernels serve all examples.
+# Rules of one group are compiled together, with the library, so that a few kernels serve all examples. The
+# nightly profile takes more of them: each costs some twenty seconds where no code is on disk yet.
 GROUP = 10
-POOL = rule_pools(seed=3, count=2 * GROUP)
+COUNT = 1 if settings.default.max_examples <= 500 else 3
+POOL = rule_pools(seed=3, count=COUNT * GROUP)
 GROUPS = [POOL[first : first + GROUP] for first in range(0, len(POOL), GROUP)]
 SLOTS = [
     tuple(

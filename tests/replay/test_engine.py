@@ -234,7 +234,9 @@ def test_what_cannot_be_read_is_refused_and_moves_nothing(linked, tmp_path, mode
     assert [row["code"] for row in found] == codes
     assert {gate[0] for gate in found[0]["gates"].values()} == {"unknown"}
     assert all(math.isnan(found[place]["notional"]) for place in (0, 1, 3))
-    said = [text for text in engine.assumptions if text.endswith("cannot be read or valued: 4 orders")]
+    said = [
+        text for text in engine.assumptions if text.endswith("cannot be read or valued: 4 orders")
+    ]
     assert len(said) == (mode == "frozen")
     # In order of first appearance: XYZ, LTC, BTC, ADA.
     np.testing.assert_array_equal(engine.money_per_price(), [math.nan, math.nan, 1.0, 12.5])
