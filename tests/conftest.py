@@ -1,5 +1,6 @@
 """Hypothesis profiles, the `needs` mark, and the list of what could not be run on this machine."""
 
+import ctypes
 import os
 import shutil
 
@@ -25,11 +26,21 @@ settings.register_profile(
 settings.load_profile(os.environ.get("RINGFENCE_HYPOTHESIS_PROFILE", "ci"))
 
 
+def _has(name: str) -> bool:
+    if ".so." not in name:
+        return shutil.which(name) is not None
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `needs(command, package)` where the command is not installed."""
+    """Skip a test marked `needs(command, package)` where the command, or library, is missing."""
     for mark in item.iter_markers("needs"):
         command, package = mark.args
-        if shutil.which(command) is None:
+        if not _has(command):
             # The real program cannot run here; the summary below names what was left out.
             pytest.skip(f"needs `{command}`: apt-get install {package}")
 

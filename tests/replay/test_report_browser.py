@@ -23,6 +23,8 @@ FLAGS = [
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.needs("chromium", "chromium"),
+    # Playwright's own program is linked against it.
+    pytest.mark.needs("libatomic.so.1", "libatomic1"),
 ]
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
