@@ -214,6 +214,8 @@ def _utilisation(summary: Json, console: Console) -> None:
         "stopped",
         numbers=5,
     )
+    # A name that is cut would not tell which gate it is.
+    table.columns[0].overflow = "fold"
     table.add_column("remark", overflow="fold")
     for gate in gates[:_GATES_SHOWN]:
         use = gate["utilisation"] or {}
