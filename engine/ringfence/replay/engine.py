@@ -1,16 +1,15 @@
 """The engine of a dry run: batches of orders through the compiled kernel, with books that follow."""
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ringfence.backends.numba_kernel import layout
+from ringfence.backends.numba_kernel.decide import new_detail, new_results
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
 from ringfence.backends.numba_kernel.kernel import kernel_for
-from ringfence.backends.numba_kernel.layout import Detail, Orders, Results
+from ringfence.backends.numba_kernel.layout import Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.batches import Floats, OrderBatch
@@ -89,12 +88,12 @@ class Engine:
         cursor[layout.USES_STRATEGY] = needs.strategy
         cursor[layout.USES_LEFT] = needs.left_ns > 0
         cursor[layout.USES_QUOTES] = needs.quotes_ns > 0
-        self._results = _new_results(len(self.columns), 0)
+        self._results = new_results(len(self.columns), 0)
         self._code = np.zeros(0, np.int16)
         self._equity_first = math.nan
         self._begun = False
         self._bindings = pack(limits.bindings)
-        self._detail = pack(_no_detail(len(self.columns)))
+        self._detail = pack(new_detail(len(self.columns)))
         self._packed_books = pack(self._books)
 
     @property
@@ -106,7 +105,7 @@ class Engine:
         """Decide the next orders; the result is overwritten by the next call."""
         rows = len(batch)
         if rows > len(self._results.decision):
-            self._results = _new_results(len(self.columns), rows)
+            self._results = new_results(len(self.columns), rows)
             self._code = np.zeros(rows, np.int16)
         results = self._results
         for g in self._partial:
@@ -237,30 +236,3 @@ def _partly_bound(limits: Limits) -> list[int]:
     lists = [set(entry[a:b, layout.COLUMN].tolist()) for a, b, *_ in limits.bindings.lists.tolist()]
     always = set.intersection(*lists) if lists else set()
     return [g for g in range(len(limits.columns)) if g not in always]
-
-
-def _new_results(columns: int, rows: int) -> Results:
-    def numbers() -> npt.NDArray[Any]:
-        return np.full(rows, math.nan)
-
-    return Results(
-        decision=np.zeros(rows, np.int8),
-        size=np.zeros(rows),
-        code=np.zeros(rows, np.int16),
-        gate=np.zeros(rows, np.int16),
-        notional=numbers(),
-        outcome=np.zeros((columns, rows), np.uint8),
-        measure=np.full((columns, rows), math.nan),
-        limit=np.full((columns, rows), math.nan),
-        equity=numbers(),
-        drawdown=numbers(),
-    )
-
-
-def _no_detail(columns: int) -> Detail:
-    return Detail(
-        headroom=np.zeros(columns),
-        check=np.zeros(columns, np.int32),
-        again=np.zeros(5),
-        stage=np.zeros(1, np.int32),
-    )
