@@ -327,8 +327,8 @@ def _nearest(
     one, other = _check(measure, limit), _check(other_measure, other_limit)
     if other[0] != one[0]:
         return other if other[0] > one[0] else one
-    near = measure / limit if limit > 0 else 0.0
-    return other if other_limit > 0 and other_measure / other_limit > near else one
+    part, whole = (measure, limit) if limit > 0 else (0.0, 1.0)
+    return other if other_limit > 0 and other_measure * whole > part * other_limit else one
 
 
 def _at_most(measure: float, limit: float) -> bool:

@@ -11,6 +11,7 @@ from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
 from ringfence.backends.numba_kernel.kernel import kernel_for
 from ringfence.backends.numba_kernel.layout import Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.straight_text import Course
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.batches import Floats, OrderBatch
 from ringfence.replay.decided import DecidedBatch
@@ -70,9 +71,12 @@ class Engine:
         self.columns = columns_of(limits)
         self.codes, self._places = codes_of(limits.slots)
         self._partial = _partly_bound(limits)
-        self._kernel = kernel_for(limits, orders.rows)
         needs = needs_of(linked, limits)
         timed = inputs.marks is not None
+        course = None
+        if inputs.fills is None and not needs.looks_back:
+            course = Course(not timed, mode == "frozen", needs.firm, needs.strategy)
+        self._kernel = kernel_for(limits, course, orders.rows)
         self._books = opened_books(linked, names, needs, timed=timed)
         self._said = Assumptions(linked, inputs, money, accounts, needs, frozen=mode == "frozen")
         self._feed = Feed(

@@ -50,6 +50,11 @@ class Needs:
     left_ns: int
     quotes_ns: int
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether a gate looks at earlier orders or quotes."""
+        return self.rates or self.left_ns > 0 or self.quotes_ns > 0
+
 
 def needs_of(linked: LinkedSet, limits: Limits) -> Needs:
     """What this policy set's gates look at."""

@@ -96,7 +96,7 @@ def _resum(books, b):
 
 
 @plain
-def _hold(books, b, s):
+def hold(books, b, s):
     at = books.book_n[b, HELD]
     books.held[b, at] = s
     books.held_at[b, s] = at
@@ -110,7 +110,7 @@ def _hold(books, b, s):
 
 
 @plain
-def _let_go(books, b, s):
+def let_go(books, b, s):
     last = books.book_n[b, HELD] - 1
     at = books.held_at[b, s]
     moved = books.held[b, last]
@@ -183,9 +183,9 @@ def place(books, b, s, q, buys, sells, mark):
     book[b, GROSS] = gross
     if was_held != is_held:
         if is_held:
-            _hold(books, b, s)
+            hold(books, b, s)
         else:
-            _let_go(books, b, s)
+            let_go(books, b, s)
     if is_held:
         at = natural(np.int64(books.held_at[b, s]))
         books.held_sides[b, at, 0] = long

@@ -13,7 +13,6 @@ from ringfence.backends.numba_kernel.jit_books import place
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
 from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
 from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, natural, quanta_up, usable
-from ringfence.backends.numba_kernel.jit_packs import prefetch
 from ringfence.backends.numba_kernel.jit_recent import note_left
 from ringfence.backends.numba_kernel.jit_replay import (
     advance,
@@ -23,9 +22,8 @@ from ringfence.backends.numba_kernel.jit_replay import (
     take_own_price,
 )
 from ringfence.backends.numba_kernel.jit_rows import refusal_of, valuation_price
+from ringfence.backends.numba_kernel.jit_straight import AHEAD, fetch
 from ringfence.backends.numba_kernel.layout import (
-    BOOK_N_WIDTH,
-    BOOK_WIDTH,
     FIRST_ORDER,
     FROZEN,
     HAS_FILLS,
@@ -37,18 +35,24 @@ from ringfence.backends.numba_kernel.layout import (
     OPEN,
     ORDER_AT,
     OWN_PRICES,
-    POS_WIDTH,
+    STOP_AT,
 )
 
-#: How many orders ahead books are fetched.
-AHEAD = 8
-
-__all__ = ["advance_to", "call_decide", "evaluate_one", "put_past_order", "put_position", "replay"]
+__all__ = [
+    "advance_to",
+    "call_decide",
+    "call_replay",
+    "evaluate_one",
+    "put_past_order",
+    "put_position",
+    "replay",
+]
 
 _WHOLE, _NUMBER = ir.IntType(64), ir.DoubleType()
 _DECIDE = ir.FunctionType(
     _NUMBER, [_WHOLE] * 13 + [_NUMBER, _WHOLE, _NUMBER, _NUMBER, _WHOLE]
 ).as_pointer()
+_REPLAY = ir.FunctionType(_WHOLE, [_WHOLE] * 7).as_pointer()
 _SIGNATURE = types.float64(
     types.int64,
     *[types.int64] * 13,
@@ -72,6 +76,19 @@ def call_decide(
         return builder.call(function, arguments[1:])
 
     return _SIGNATURE, codegen
+
+
+@intrinsic
+def call_replay(
+    typing_context, address, decide, books, bindings, results, details, columns, events
+):  # fmt: skip
+    """Call `replay` by its address."""
+
+    def codegen(context, builder, signature, arguments):
+        function = builder.inttoptr(arguments[0], _REPLAY)
+        return builder.call(function, arguments[1:])
+
+    return types.int64(*[types.int64] * 8), codegen
 
 
 @inline
@@ -107,32 +124,19 @@ def advance_to(books, events, now, position):
 
 
 @inline
-def _fetch(books, orders, i):
-    """Have what a later order will look at brought near; books of many accounts fill no cache."""
-    s = natural(np.int64(orders.symbol[i]))
-    b = natural(np.int64(books.account_book[natural(np.int64(orders.account[i]))]))
-    place_of = b * books.pos.shape[1] + s
-    prefetch(books.pos, place_of * POS_WIDTH)
-    prefetch(books.held_at, place_of)
-    prefetch(books.book, b * BOOK_WIDTH)
-    prefetch(books.book, b * BOOK_WIDTH + BOOK_WIDTH // 2)
-    prefetch(books.book_n, b * BOOK_N_WIDTH)
-
-
-@inline
 def replay(decide, books, bindings, results, details, columns, events):
     """Decide columns of orders in time order; the books follow. Returns why it stopped, 0 at the end."""
     B, R = books_at(books), results_at(results)
     O, E = orders_at(columns), events_at(events)
-    count = O.ts.shape[0]
     cursor = E.cursor
+    count = cursor[STOP_AT] if cursor[STOP_AT] != 0 else O.ts.shape[0]
     frozen = cursor[FROZEN] != 0
     own_prices = cursor[OWN_PRICES] != 0
     fills = cursor[HAS_FILLS] != 0
     sym = B.sym
     for i in range(cursor[ORDER_AT], count):
         if i + AHEAD < count:
-            _fetch(B, O, i + AHEAD)
+            fetch(B, O, i + AHEAD)
         now = O.ts[i]
         if now >= cursor[NEXT_EVENT]:
             status = advance(B, E, now, cursor[FIRST_ORDER] + i)
@@ -159,12 +163,8 @@ def replay(decide, books, bindings, results, details, columns, events):
             np.int64(O.venue[i]), s, side, kind, lots, refusal, price, value, np.int64(O.reduce_only[i]),
         )  # fmt: skip
         R.size[i] = allowed * sym[s, LOT_UNITS] / sym[s, LOT_SCALE]
-        R.notional[i] = (
-            quanta_up(
-                O.size[i] / sym[s, LOT_UNITS] * sym[s, LOT_SCALE] * (value * sym[s, LOT_MONEY])
-            )
-            / QUANTA
-        )
+        asked = lots if lots > 0.0 else O.size[i] / sym[s, LOT_UNITS] * sym[s, LOT_SCALE]
+        R.notional[i] = quanta_up(asked * (value * sym[s, LOT_MONEY])) / QUANTA
         note_total(B, R, i)
         going = lots if frozen else allowed
         at = price if usable(price) else value

@@ -180,11 +180,10 @@ def correlated_others(books, b, s, side, moves):
     b, s = natural(b), natural(s)
     total = 0.0
     for at in range(books.book_n[b, HELD]):
-        j = natural(np.int64(books.held[b, at]))
-        if j != s:
-            way = moves[s, j] * side
-            if way != 0:
-                total += books.held_sides[b, at, 0 if way > 0 else 1]
+        # Without a branch: 0 for what does not move along, and for the symbol itself.
+        way = np.int64(moves[s, natural(np.int64(books.held[b, at]))]) * side
+        exposure = books.held_sides[b, at, natural((way >> 1) & 1)]
+        total += exposure if way & 1 != 0 else 0.0
     return total
 
 

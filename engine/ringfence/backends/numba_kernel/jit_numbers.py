@@ -5,7 +5,6 @@ from numba import njit
 
 __all__ = [
     "and_",
-    "closeness",
     "counted",
     "divide",
     "equal",
@@ -16,6 +15,7 @@ __all__ = [
     "less_equal",
     "lower",
     "natural",
+    "nearer",
     "not_",
     "or_",
     "outcome_of",
@@ -54,23 +54,21 @@ def usable(price):
 @inline
 def quanta_up(amount):
     value = amount * QUANTA
-    if not abs(value) <= COUNTABLE:
-        return NAN
     nearest = np.rint(value)
-    if abs(value - nearest) <= TOLERANCE * abs(value):
-        return nearest
-    return np.ceil(value)
+    off = value - nearest
+    above = nearest + 1.0 if off > 0.0 else nearest
+    found = nearest if abs(off) <= TOLERANCE * abs(value) else above
+    return found if abs(value) <= COUNTABLE else NAN
 
 
 @inline
 def quanta_down(amount):
     value = amount * QUANTA
-    if not abs(value) <= COUNTABLE:
-        return NAN
     nearest = np.rint(value)
-    if abs(value - nearest) <= TOLERANCE * abs(value):
-        return nearest
-    return np.floor(value)
+    off = value - nearest
+    below = nearest - 1.0 if off < 0.0 else nearest
+    found = nearest if abs(off) <= TOLERANCE * abs(value) else below
+    return found if abs(value) <= COUNTABLE else NAN
 
 
 @inline
@@ -145,16 +143,21 @@ def if_(test, then, otherwise):
 @inline
 def outcome_of(left, right):
     """1 pass, 3 breach, 5 unknown for the check `left <= right`."""
-    if not (abs(left) < np.inf and abs(right) < np.inf):
-        return 5
-    if left <= right or left - right <= TOLERANCE * max(abs(left), abs(right)):
-        return 1
-    return 3
+    # `&` and `|` take no branch: what an order's numbers decide, no processor foresees.
+    known = (abs(left) < np.inf) & (abs(right) < np.inf)
+    holds = (left <= right) | (left - right <= TOLERANCE * max(abs(left), abs(right)))
+    return (1 if holds else 3) if known else 5
 
 
 @inline
-def closeness(measure, limit):
-    """How near the limit; of several checks in one gate the nearest is shown."""
-    if limit > 0.0 and abs(measure) < np.inf:
-        return measure / limit
-    return 0.0
+def nearer(measure, limit, other_measure, other_limit):
+    """Whether a measure is nearer its limit than another, in shares of the limits.
+
+    Multiplied out, so that nothing is divided. Where there is no share (no limit above zero, no known
+    measure) it counts as zero.
+    """
+    shares = (limit > 0.0) & (abs(measure) < np.inf)
+    other_shares = (other_limit > 0.0) & (abs(other_measure) < np.inf)
+    part, whole = (measure, limit) if shares else (0.0, 1.0)
+    other_part, other_whole = (other_measure, other_limit) if other_shares else (0.0, 1.0)
+    return part * other_whole > other_part * whole

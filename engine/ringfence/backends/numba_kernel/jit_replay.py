@@ -53,6 +53,7 @@ from ringfence.backends.numba_kernel.layout import (
     OPEN_SIDE,
     OPEN_STRATEGY,
     OPEN_SYMBOL,
+    STOP,
     SYM_MARK,
     TOTAL_DRAWDOWN,
     TOTAL_QUANTA,
@@ -329,7 +330,7 @@ def rings_full(books, events, now):
 def take_own_price(books, events, s, account, strategy, kind, price, now):
     """Without marks an order's own price is the quote, and the mark in the books it belongs to."""
     sym = books.sym
-    if kind >= 2 and usable(sym[s, SYM_MARK]):
+    if kind >= STOP and usable(sym[s, SYM_MARK]):
         return
     sym[s, BID] = price
     sym[s, ASK] = price

@@ -14,6 +14,7 @@ from ringfence.backends.numba_kernel.layout import (
     BUYS,
     LOT_SCALE,
     LOT_UNITS,
+    MARKET,
     MIN_LOTS,
     MULTIPLIER,
     NO_FX,
@@ -22,6 +23,7 @@ from ringfence.backends.numba_kernel.layout import (
     ROWS,
     SELLS,
     STATUS,
+    STOP,
     SYM_MARK,
     VENUE_MIN_NOTIONAL,
     Q,
@@ -87,7 +89,7 @@ def closing_lots(books, b, s, side):
 def valuation_price(sym, s, side, kind, price):
     """Buys max(limit, ask), sells max(limit, bid); without bid and ask the mark; a stop's trigger."""
     good = usable(price)
-    if kind >= 2 and good:
+    if kind >= STOP and good:
         return price
     quote = sym[s, ASK] if side > 0 else sym[s, BID]
     if not usable(quote):
@@ -107,7 +109,7 @@ def refusal_of(sym, s, kind, lots, price, value):
         return 5
     if status == NO_FX:
         return 6
-    if (price == price or kind != 1) and not usable(price):
+    if (price == price or kind != MARKET) and not usable(price):
         return 7
     return 0 if usable(value) else 8
 

@@ -2,7 +2,8 @@
 
 import types
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 from numba import types as nt
 
@@ -13,7 +14,7 @@ from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.module_text import module_text
 from ringfence.backends.numba_kernel.slots import Slot
-from ringfence.backends.numba_kernel.straight_text import straight_text
+from ringfence.backends.numba_kernel.straight_text import Course, straight_text
 
 __all__ = ["Kernel", "kernel_for", "kernel_of", "put_past_order", "put_position"]
 
@@ -26,7 +27,7 @@ STRAIGHT_FROM = 5_000_000
 # the package's own files.
 _ENTRY_TEXT = '''"""The entry points that every structure shares."""
 
-from numba import njit
+from numba import cfunc, njit
 
 from ringfence.backends.numba_kernel import jit_entry
 
@@ -55,7 +56,7 @@ def advance_to(books, events, now, position):
     return jit_entry.advance_to(books, events, now, position)
 
 
-@entry_point
+@cfunc("i8(i8, i8, i8, i8, i8, i8, i8)", cache=True, error_model="numpy", nogil=True, _nrt=False)
 def replay(decide, books, bindings, results, details, columns, events):
     return jit_entry.replay(decide, books, bindings, results, details, columns, events)
 '''
@@ -64,14 +65,17 @@ def replay(decide, books, bindings, results, details, columns, events):
 class Kernel:
     """Decides orders for every policy set of one structure. Arrays come as packs (`jit_layout.pack`)."""
 
-    __slots__ = ("_advance", "_evaluate", "_replay", "address")
+    __slots__ = ("_advance", "_decide", "_evaluate", "_replay")
 
-    def __init__(self, decide: int, entry: types.ModuleType) -> None:
-        #: Of the code that decides one order.
-        self.address = decide
+    def __init__(self, decide: int, straight: Any = None) -> None:
+        """`decide` is the address of `decide_order`, `straight` a compiled `replay` that knows short cuts."""
+        entry = _entry_points()
+        self._decide = decide
         self._evaluate = entry.evaluate_one
         self._advance = entry.advance_to
-        self._replay = entry.replay
+        self._replay = entry.replay.ctypes
+        if straight is not None:
+            self._replay = partial(straight.ctypes, entry.replay.address)
 
     def evaluate_one(
         self,
@@ -87,7 +91,7 @@ class Kernel:
         price, reduce-only; codes and flags as whole numbers, lots and prices as floats.
         """
         self._evaluate(
-            self.address, books.address, bindings.address, results.address, detail.address, *order
+            self._decide, books.address, bindings.address, results.address, detail.address, *order
         )
 
     def advance(self, books: Pack, events: Pack, now: int, position: int) -> int:
@@ -100,7 +104,7 @@ class Kernel:
         """Decide columns of orders; returns why it stopped (`jit_replay.MORE_*`), 0 at the end."""
         return int(
             self._replay(
-                self.address,
+                self._decide,
                 books.address,
                 bindings.address,
                 results.address,
@@ -113,28 +117,29 @@ class Kernel:
 
 def kernel_of(slots: Sequence[Slot]) -> Kernel:
     """The kernel for these slots, compiled once per structure."""
-    return Kernel(_compiled(module_text(slots)), _entry_points())
+    return Kernel(_compiled(module_text(slots)).decide_order.address)
 
 
-def kernel_for(limits: Limits, orders: int) -> Kernel:
+def kernel_for(limits: Limits, course: Course | None, orders: int) -> Kernel:
     """The fastest kernel that is worth its compile time for so many orders; all answer the same.
 
     Args:
-        limits: The limits that it will be asked with; their bindings learn where its code lies.
+        limits: The limits that it will be asked with.
+        course: How the replay goes; None where the straight way cannot go along.
         orders: How many orders it will decide.
     """
-    general = kernel_of(limits.slots)
-    text = straight_text(limits.slots, limits.ways[:MOST_WAYS])
+    if course is None:
+        return kernel_of(limits.slots)
+    text = straight_text(limits.slots, limits.ways[:MOST_WAYS], course)
     if orders < STRAIGHT_FROM and not is_kept(text):
-        return general
-    limits.bindings.general[0] = general.address
-    return Kernel(_compiled(text), _entry_points())
+        return kernel_of(limits.slots)
+    decide = _compiled(module_text(limits.slots)).decide_order.address
+    return Kernel(decide, _compiled(text).replay)
 
 
 @lru_cache(maxsize=64)
-def _compiled(text: str) -> int:
-    """The address of `decide_order` in the module of this text."""
-    return int(load_module(text, lambda _: None).decide_order.address)
+def _compiled(text: str) -> types.ModuleType:
+    return load_module(text, lambda _: None)
 
 
 def put_position(
@@ -166,4 +171,3 @@ def _compile_entry_points(module: types.ModuleType) -> None:
     module.put_position.compile(nt.void(*[whole] * 3, number, number, number, whole, number))
     module.put_past_order.compile(nt.void(*[whole] * 4, number, number, whole))
     module.advance_to.compile(nt.int64(*[whole] * 4))
-    module.replay.compile(nt.int64(*[whole] * 7))

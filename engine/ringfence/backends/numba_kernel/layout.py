@@ -166,9 +166,14 @@ class Bindings(NamedTuple):
     params: Floats  # (R, W), column 0 holds the bits of the checks that bind
     window: Longs  # (R, 2) from, until
     freshness: Floats  # (R,) seconds, inf where the gate has none
-    general: Longs  # (1,) address of the code that decides for any list of gates
     permits: Bytes  # (K, S)
-    moves: Small  # (K, S, S) +1 where two symbols move together, -1 against each other
+    moves: (
+        Small  # (K, S, S) +1 where two symbols move together, -1 against each other; 0 for itself
+    )
+
+
+# `Orders.kind` (LIMIT, and further kinds of stops from STOP on).
+LIMIT, MARKET, STOP = range(3)
 
 
 class Orders(NamedTuple):
@@ -237,7 +242,7 @@ REFUSALS = (
 LAST_UNREADABLE = 6
 REFUSAL_COUNT = len(REFUSALS)
 
-# `Events.cursor`
+# `Events.cursor`; STOP_AT is the order to stop before, 0 for none.
 (
     ORDER_AT,
     FIRST_ORDER,
@@ -260,7 +265,8 @@ REFUSAL_COUNT = len(REFUSALS)
     USES_STRATEGY,
     USES_LEFT,
     USES_QUOTES,
-) = range(21)
+    STOP_AT,
+) = range(22)
 CURSOR_WIDTH = 24
 
 # `Events.open`

@@ -120,7 +120,6 @@ class Limits:
             params=np.array(self._rows, np.float64).reshape(-1, self._width),
             window=np.array(self._windows, np.int64).reshape(-1, 2),
             freshness=np.array(self._freshness, np.float64),
-            general=np.zeros(1, np.int64),
             permits=self._permit_table(),
             moves=self._move_table(),
         )
@@ -164,10 +163,11 @@ class Limits:
         return tuple(self._way_of)
 
     def _step(self, entry: list[int]) -> Step:
-        slot, row, rows, _, flags, level, *_ = entry
+        slot, row, rows, column, flags, level, *_ = entry
         bits = {int(numbers[0]) for numbers in self._rows[row : row + rows]}
         return Step(
             slot,
+            column,
             level,
             enforces=bool(flags & ENFORCE),
             reduces=bool(flags & REDUCES),
@@ -266,4 +266,6 @@ class Limits:
                 way = 1 if rho >= threshold else -1 if -rho >= threshold else 0
                 table[k, place[one], place[other]] = way
                 table[k, place[other], place[one]] = way
+            # What an order adds to its own symbol is measured apart.
+            np.fill_diagonal(table[k], 0)
         return table

@@ -5,12 +5,14 @@ scopes, levels and modes are data. Equal structures give equal text, and its has
 on disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ringfence.backends.numba_kernel.slots import Slot
 from ringfence.language.rules import Check
 
-__all__ = ["BOOK", "HEAD", "ORDER", "PROLOGUE", "gate_text", "module_text"]
+__all__ = ["BINDING", "HEAD", "Checks", "gate_text", "module_text"]
 
 HEAD = '''"""Generated from the structure of a policy set."""
 
@@ -30,42 +32,49 @@ globals().update({name: value for name, value in vars(_layout).items() if name.i
 '''
 
 # What a gate may look at: the order at `x` lots, and the book `b` of the gate's level.
-ORDER = (
+_ORDER = (
     "B, P, s, side, lots, price, value, lot_value, units, scale, kind, reduce_only, account, strategy, "
     "kill, age, now"
 )
-BOOK = "b, q, closing, has, stale"
+_BOOK = "b, q, closing, has, stale"
 
 _ROOM = '''
 
 @plain
-def room(slot, row, exempts, {order}, {book}):
-    """Lots, at most what is asked, that pass: by interpolation, as far as the measure is straight."""
+def room(slot, row, exempts, excess, {order}, {book}):
+    """Lots, at most what is asked, that pass: by interpolation, as far as the measure is straight.
+
+    At what is asked the gate lies `excess` beyond its limit.
+    """
     low, high = 0.0, lots
-    _, excess = gate_at(slot, row, exempts, high, {order}, {book})
-    other, other_excess = high, NAN
+    # A worst case rises where an order has closed a position and opened as much on the other side.
+    start = 2.0 * closing if 2.0 * closing < high else 0.0
+    ok, found = gate_at(slot, row, exempts, start, {order}, {book})
+    inside = NAN
+    if ok:
+        low, inside = start, -found
+    elif start > 0.0:
+        high, excess = start, found
     steps = 0
     while high - low > 1.0:
         steps += 1
         guess = np.floor((low + high) / 2.0)
-        if steps < 12 and other_excess == other_excess and other_excess != excess:
-            zero = high - excess * (other - high) / (other_excess - excess)
-            if low < zero < high:
-                guess = min(max(np.floor(zero), low + 1.0), high - 1.0)
-        elif steps == 1 and closing > 0.0 and closing < high:
-            guess = closing
+        if steps == 1 and not ok:
+            # Beyond the limit as it is: what only closes may pass, or nothing.
+            guess = min(max(closing, 1.0), high - 1.0)
+        elif steps < 12 and inside + excess > 0.0:
+            zero = low + (high - low) * (inside / (inside + excess))
+            guess = min(max(np.floor(zero), low + 1.0), high - 1.0)
         ok, found = gate_at(slot, row, exempts, guess, {order}, {book})
         if ok:
-            low = guess
+            low, inside = guess, -found
             if guess + 1.0 < high:
-                ok, above = gate_at(slot, row, exempts, guess + 1.0, {order}, {book})
+                ok, found = gate_at(slot, row, exempts, guess + 1.0, {order}, {book})
                 if ok:
-                    low = guess + 1.0
+                    low, inside = guess + 1.0, -found
                 else:
-                    high = guess + 1.0
-                    other, other_excess, excess = guess, found, above
+                    high, excess = guess + 1.0, found
         else:
-            other, other_excess = high, excess
             high, excess = guess, found
     return low
 '''
@@ -84,7 +93,13 @@ def gate_at(slot, row, exempts, x, {order}, {book}):
     return out == 1, abs(measure - limit) if out == 3 else -abs(measure - limit)
 '''
 
-PROLOGUE = '''
+# The list of gates that binds the order.
+BINDING = """natural(np.int64(P.bind[natural(
+            P.account_class[account_code] * P.strides[0] + P.strategy_class[strategy_code] * P.strides[1]
+            + P.venue_class[natural(venue)] * P.strides[2] + P.symbol_class[s]
+        )]))"""
+
+_PROLOGUE = '''
 
 @cfunc("f8(i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, i8, f8, i8, f8, f8, i8)", cache=True,
        error_model="numpy", nogil=True, _nrt=False)
@@ -99,10 +114,7 @@ def decide_order(books, bindings, results, details, detail, i, now, account_code
     lot_value = value * sym[s, LOT_MONEY]
     account = natural(np.int64(B.account_book[account_code]))
     strategy = natural(np.int64(B.strategy_book[strategy_code]))
-    which = natural(np.int64(P.bind[natural(
-        P.account_class[account_code] * P.strides[0] + P.strategy_class[strategy_code] * P.strides[1]
-        + P.venue_class[natural(venue)] * P.strides[2] + P.symbol_class[s]
-    )]))
+    which = @BINDING@
     start, end = natural(np.int64(P.lists[which, START])), natural(np.int64(P.lists[which, END]))
     R.decision[i] = 2
     R.code[i] = refusal
@@ -195,7 +207,7 @@ _DECIDE = """    # Every gate at the size asked; where gates reduce, every gate 
 
 _REDUCE = """
             if out == 3 and (flags & REDUCES):
-                room_left = room(slot, row, (flags & EXEMPTS) != 0, {order}, {book})
+                room_left = room(slot, row, (flags & EXEMPTS) != 0, abs(measure - limit), {order}, {book})
                 if room_left > 0.0:
                     out = 2
                     if (flags & ENFORCE) and room_left < allowed:
@@ -206,14 +218,14 @@ _REDUCE = """
 def module_text(slots: Sequence[Slot]) -> str:
     """The module's text for these slots."""
     reducing = [k for k, slot in enumerate(slots) if slot.reduces]
-    words = {"order": ORDER, "book": BOOK}
-    parts = [HEAD, *(gate_text(f"gate_{k}", slot) for k, slot in enumerate(slots))]
+    words = {"order": _ORDER, "book": _BOOK}
+    parts = [HEAD, *(gate_text(slot, Checks(f"gate_{k}")) for k, slot in enumerate(slots))]
     reduce = ""
     if reducing:
         parts.append(_GATE_AT.format(slots=_dispatch(reducing, "    "), **words))
         parts.append(_ROOM.format(**words))
         reduce = _REDUCE.strip("\n").format(**words)
-    parts.append(PROLOGUE)
+    parts.append(_PROLOGUE.replace("@BINDING@", BINDING))
     parts.append(_DECIDE.format(slots=_dispatch(range(len(slots)), " " * 16), reduce=reduce))
     return "".join(parts)
 
@@ -224,19 +236,30 @@ def _dispatch(places: Sequence[int], indent: str) -> str:
     for word, k in zip(["if", *["elif"] * len(places)], places, strict=False):
         lines += [
             f"{indent}{word} slot == {k}:",
-            f"{indent}    out, measure, limit, chk = gate_{k}(row, x, {ORDER}, {BOOK}, pos, red)",
+            f"{indent}    out, measure, limit, chk = gate_{k}(row, x, {_ORDER}, {_BOOK}, pos, red)",
         ]
     return "\n".join(lines)
 
 
-def gate_text(name: str, slot: Slot, bits: int | None = None) -> str:
-    """The function `name`: a rule's outcome, measure and limit, and the check that is shown.
+class Checks(NamedTuple):
+    """How a rule's checks are written out.
 
-    Args:
+    Attributes:
         name: Of the function.
-        slot: The rule.
-        bits: Which of its checks bind, where that is known; else it is looked up for each order.
+        arguments: Its arguments.
+        fields: Text of the input fields that are read in another way than generally.
+        bits: Which checks bind, where that is known; else it is looked up for each order.
     """
+
+    name: str
+    arguments: str = f"row, x, {_ORDER}, {_BOOK}, pos, red"
+    fields: Mapping[str, str] = MappingProxyType({})
+    bits: int | None = None
+
+
+def gate_text(slot: Slot, how: Checks) -> str:
+    """The function that gives a rule's outcome, measure and limit, and the check that is shown."""
+    bits = how.bits
     checks = [
         (c, check) for c, check in enumerate(slot.rule.checks) if bits is None or bits & (1 << c)
     ]
@@ -244,32 +267,33 @@ def gate_text(name: str, slot: Slot, bits: int | None = None) -> str:
         "",
         "",
         "@inline",
-        f"def {name}(row, x, {ORDER}, {BOOK}, pos, red):",
+        f"def {how.name}({how.arguments}):",
         "    sym = B.sym",
         "    out, measure, limit, chk = 5, NAN, NAN, -1",
     ]
     if bits is None:
         lines.append("    bits = int(P.params[row, 0])")
     several = len(checks) > 1
-    if several:
-        lines.append("    nearest = 0.0")
     for c, check in checks:
-        lines += _check(slot, c, check, several, known=bits is not None)
+        lines += _check(
+            c, check, slot.check_texts(check, how.fields), several, known=bits is not None
+        )
     lines += ["    return out, measure, limit, chk", ""]
     return "\n".join(lines)
 
 
-def _check(slot: Slot, c: int, check: Check, several: bool, *, known: bool) -> list[str]:
-    measure, limit = slot.check_texts(check)
+def _check(
+    c: int, check: Check, texts: tuple[str, str], several: bool, *, known: bool
+) -> list[str]:
+    measure, limit = texts
     left, right = ("m", "l") if check.compare == "<=" else ("l", "m")
     lines = [f"m = {measure}", f"l = {limit}"]
     if several:
         # Of several checks the one nearest to its limit is shown.
         lines += [
             f"found = outcome_of({left}, {right})",
-            "near = closeness(m, l)",
-            "if chk < 0 or found > out or (found == out and near > nearest):",
-            f"    out, measure, limit, chk, nearest = found, m, l, {c}, near",
+            "if (chk < 0) | (found > out) | ((found == out) & nearer(m, l, measure, limit)):",
+            f"    out, measure, limit, chk = found, m, l, {c}",
         ]
     else:
         lines.append(f"out, measure, limit, chk = outcome_of({left}, {right}), m, l, {c}")

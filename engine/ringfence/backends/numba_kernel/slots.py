@@ -1,6 +1,7 @@
 """Slots: one for each rule; what is compiled for each of them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ringfence.backends.numba_kernel.expressions import expression_text
@@ -115,11 +116,11 @@ class Slot:
             return _WINDOW_DEVIATION
         return _FIELDS[name]
 
-    def _field_text(self, name: str) -> str:
+    def _field_text(self, template: str) -> str:
         def column(found: re.Match[str]) -> str:
             return f"P.params[row, {self.columns[tuple(found[1].split(','))]}]"
 
-        return _PARAMETER.sub(column, self._template(name))
+        return _PARAMETER.sub(column, template)
 
     @property
     def fields(self) -> frozenset[str]:
@@ -131,15 +132,18 @@ class Slot:
             if isinstance(node, ir.Field)
         )
 
-    def check_texts(self, check: Check) -> tuple[str, str]:
-        """Texts of a check's measure and limit."""
+    def check_texts(self, check: Check, other: Mapping[str, str]) -> tuple[str, str]:
+        """Texts of a check's measure and limit; `other` has the fields that are read in another way."""
+
+        def field(name: str) -> str:
+            return self._field_text(other.get(name, self._template(name)))
 
         def param(name: str) -> str:
             return f"P.params[row, {self.columns[name]}]"
 
         return (
-            expression_text(check.measure, self._field_text, param),
-            expression_text(check.limit, self._field_text, param),
+            expression_text(check.measure, field, param),
+            expression_text(check.limit, field, param),
         )
 
 

@@ -1,17 +1,19 @@
-"""The text of the straight way through a policy set's gates: what most orders need, and no more.
+"""The text of the straight way through a replay: what most orders need, and no more.
 
 A list of gates is written out gate after gate, with everything that does not change from order to order
-known beforehand: which rules, at which levels, with which checks. An order that some gate may reduce takes
-the general way (`module_text`); so does everything else that is rare. Both give the same answers.
+known beforehand: which rules, at which levels, with which checks, in which columns of the results, and
+which books an order moves. The whole loop over a batch is one function, in which an order's numbers stay
+in registers. An order that some gate may reduce takes the general way (`module_text`, `jit_entry`), and so
+does everything else that is rare. Both give the same answers.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ringfence.backends.numba_kernel.module_text import BOOK, HEAD, ORDER, PROLOGUE, gate_text
+from ringfence.backends.numba_kernel.module_text import BINDING, HEAD, Checks, gate_text
 from ringfence.backends.numba_kernel.slots import Slot
 
-__all__ = ["Step", "straight_text"]
+__all__ = ["Course", "Step", "is_straight", "straight_text"]
 
 
 class Step(NamedTuple):
@@ -19,6 +21,7 @@ class Step(NamedTuple):
 
     Attributes:
         slot: Place among the slots.
+        column: Of the results.
         level: 0 firm, 1 account, 2 strategy.
         enforces, reduces, exempts: Whether a breach counts; may reduce; spares reducing orders.
         windows: Whether overrides may change the limits in time.
@@ -26,6 +29,7 @@ class Step(NamedTuple):
     """
 
     slot: int
+    column: int
     level: int
     enforces: bool
     reduces: bool
@@ -34,100 +38,304 @@ class Step(NamedTuple):
     bits: int | None
 
 
+class Course(NamedTuple):
+    """How a replay goes, as far as it is the same for every order of it.
+
+    Attributes:
+        own_prices: Whether an order's price is the mark (there are no others).
+        frozen: Whether every order fills as it really did, whatever is decided.
+        firm, strategy: Whether orders move such books beside the account's.
+    """
+
+    own_prices: bool
+    frozen: bool
+    firm: bool
+    strategy: bool
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels of the books that move."""
+        moved = {0: self.firm, 1: True, 2: self.strategy}
+        return tuple(n for n, moves in moved.items() if moves)
+
+
+# What a gate may look at: the order, and the book `b` of its level before and after.
+_ORDER = "B, P, s, side, x, price, value, lot_value, units, scale, kind, reduce_only, kill, age"
+_BOOK = "b, q, exposure, gross, equity, peak, red"
+_ADDED = "added(q, exposure, side, x, unit, {working})"
+# Text of the fields of a book, which has moved to the order's price but in registers only.
+_FIELDS = {
+    # Where a gate looks at earlier quotes, the whole replay goes the general way.
+    "order.price_deviation": "price_deviation(sym, s, price, value, <reference>)",
+    "book.equity": "equity",
+    "book.day_start_equity": "fin(day_start(B, b, <basis>))",
+    "book.day_loss": "loss_of(B, b, <basis>, equity)",
+    "book.day_loss_ratio": "fin(loss_share(B, b, <basis>, equity))",
+    "book.drawdown": "fall_of(peak, equity)",
+    "book.positions_after": "(float(B.book_n[b, HELD]) + (1.0 if q == 0.0 else 0.0))",
+    "book.exposure_after": (
+        f"((gross - exposure + {_ADDED.format(working='<working> != 0.0')}) / QUANTA)"
+    ),
+    "book.position_after": f"({_ADDED.format(working='<working> != 0.0')} / QUANTA)",
+    "book.correlated_after": (
+        f"(({_ADDED.format(working='False')} + correlated_others(B, b, s, side, "
+        "P.moves[int(<threshold,min_observations>)])) / QUANTA)"
+    ),
+}
+# Fields that look at all that a book holds, or at other orders.
+_GENERAL_ONLY = frozenset(
+    {
+        "book.net_exposure_after",
+        "book.open_orders_after",
+        "book.open_orders_symbol_after",
+        "order.rate",
+        "order.duplicates",
+    }
+)
+
 _IMPORTS = """
-from ringfence.backends.numba_kernel.jit_entry import call_decide
+from ringfence.backends.numba_kernel.jit_entry import call_replay
+from ringfence.backends.numba_kernel.jit_layout import events_at, orders_at
+from ringfence.backends.numba_kernel.jit_straight import *
+
+GENERAL, DECIDED = np.int64(-2), np.int64(-1)
 """
 
-_RULED = "P, R, i, start, max_age, " + ORDER.replace("B, P, ", "B, ")
+_PROLOGUE = '''
 
-_LEVEL = """
-    b{n} = {book}
-    has{n} = B.book_n[b{n}, EXISTS] != 0
-    stale{n} = not has{n} or is_stale(B, b{n}, now, max_age)
-    q{n} = B.pos[b{n}, s, Q]
-    closing{n} = closing_lots(B, b{n}, s, side)
-    red{n} = 0.0 < x <= closing{n}
-    pos{n} = position_after(B, b{n}, s, side, x, value, False)
+@cfunc("i8(i8, i8, i8, i8, i8, i8, i8, i8)", cache=True, error_model="numpy", nogil=True, _nrt=False)
+def replay(general, decide, books, bindings, results, details, columns, events):
+    """Decide columns of orders as `jit_entry.replay` does, whose address is `general`."""
+    B, P, R = books_at(books), bindings_at(bindings), results_at(results)
+    O, E = orders_at(columns), events_at(events)
+    sym, total, cursor = B.sym, B.total, E.cursor
+    count = O.ts.shape[0]
+    for place in range(cursor[ORDER_AT], count):
+        i = natural(place)
+        if i + AHEAD < count:
+            fetch(B, O, i + AHEAD)
+        way = GENERAL
+        now, price, kind = O.ts[i], O.price[i], np.int64(O.kind[i])
+        s, side = natural(np.int64(O.symbol[i])), np.int64(O.side[i])
+        account_code, strategy_code = natural(np.int64(O.account[i])), natural(np.int64(O.strategy[i]))
+        venue = natural(np.int64(O.venue[i]))
+        b1 = natural(np.int64(B.account_book[account_code]))
+        b2 = natural(np.int64(B.strategy_book[strategy_code]))
+        b0 = np.int64(0)
+        units, scale, lot_money = sym[s, LOT_UNITS], sym[s, LOT_SCALE], sym[s, LOT_MONEY]
+        lots = whole_lots(O.size[i], units, scale)
+{prices}        lot, lot_value, unit = mark * lot_money, value * lot_money, max(mark, value) * lot_money
+{states}        reach = 2.0 * QUANTA * (lots * max(unit, at * lot_money))
+        plain = (now < cursor[NEXT_EVENT]) & (lots > 0.0) & (sym[s, STATUS] == TRADABLE)
+        plain &= usable(mark) & usable(value) & (usable(price) | ((kind == MARKET) & (price != price)))
+        reduce_only = np.int64(O.reduce_only[i])
+        plain &= (reduce_only == 0) | ((q1 * side < 0.0) & (lots <= abs(q1)))
+{plain}        which = {binding}
+        start = natural(np.int64(P.lists[which, START]))
+        if plain & (P.lists[which, COVERED] == COVERED_ALL) & (P.lists[which, TIMED] == 0):
+{own_price}            straight = P.lists[which, STRAIGHT]
+            max_age = P.max_age[which]
+            age, kill = age_of(B, s, now), kill_state(B, b1, b2, venue, s)
+'''
+
+_CALL = """            {word} straight == {number}:
+                way = way_{number}({order}, R, i, now, start, max_age, {states})
 """
 
-_STEP = """
-    e = start + {place}
-    row = natural(np.int64(P.entry[e, ROW]))
-    g = natural(np.int64(P.entry[e, COLUMN]))
-{windows}    out, measure, limit, chk = 4, NAN, NAN, -1
-    if not ({exempts} and red{n}):
-        out, measure, limit, chk = {gate}(row, x, {order}, {book}, pos{n}, red{n})
-{reduces}    R.outcome[g, i] = out
-    R.measure[g, i] = measure
-    R.limit[g, i] = limit
-    if {enforces} and block < 0 and (out == 3 or out == 5):
-        block = e
+_GENERAL = """        if way == GENERAL:
+            # The general way takes this one order.
+            cursor[ORDER_AT], cursor[STOP_AT] = i, i + 1
+            status = call_replay(general, decide, books, bindings, results, details, columns, events)
+            cursor[STOP_AT] = 0
+            if status != 0:
+                return status
+            continue
 """
 
-_REST = """
-    if refusal == 0 and detail == 0:
-        straight = P.lists[which, STRAIGHT]
-        block = np.int64(-2)
-{ways}
-        if block == -1:
-            R.decision[i] = 0
-            R.code[i] = -1
-            return lots
-        if block >= 0:
-            R.code[i] = REFUSAL_COUNT + P.entry[block, SLOT]
-            R.gate[i] = P.entry[block, COLUMN]
-            return 0.0
-    return call_decide(P.general[0], books, bindings, results, details, detail, i, now, account_code,
-                       strategy_code, venue, s, side, kind, lots, asked_refusal, price, value, reduce_only)
+_STATE = """        q{n} = B.pos[b{n}, s, Q]
+        held_value{n} = B.pos[b{n}, s, VALUE]
+        held_exposure{n} = max(B.pos[b{n}, s, LONG], B.pos[b{n}, s, SHORT])
+"""
+_OWN_PRICE_STATE = """        value{n}, exposure{n} = quanta_down(q{n} * lot), quanta_up(abs(q{n}) * lot)
+        values{n} = B.book[b{n}, VALUES] + (value{n} - held_value{n})
+        gross{n} = B.book[b{n}, GROSS] + (exposure{n} - held_exposure{n})
+        worth{n} = B.book[b{n}, CASH] + values{n}
+        equity{n}, peak{n} = worth{n} / QUANTA, B.book[b{n}, PEAK]
+        peak{n} = raise_peak(peak{n}, equity{n})
+        if B.book[b{n}, KNOWN] == 0.0:
+            worth{n}, equity{n}, peak{n} = B.book[b{n}, EQUITY_QUANTA], NAN, B.book[b{n}, PEAK]
+"""
+_MARKED_STATE = """        value{n}, exposure{n} = held_value{n}, held_exposure{n}
+        values{n}, gross{n} = B.book[b{n}, VALUES], B.book[b{n}, GROSS]
+        worth{n}, equity{n} = B.book[b{n}, EQUITY_QUANTA], B.book[b{n}, EQUITY]
+        peak{n} = B.book[b{n}, PEAK]
+"""
+# Without marks a price is taken over; a stop's only where there is none yet, which the general way sees to.
+_OWN_PRICES = """        takes = (kind < STOP) & usable(price)
+        mark = price if takes else sym[s, SYM_MARK]
+        value = price if takes else valuation_price(sym, s, side, kind, price)
+        at = price if usable(price) else value
+"""
+_MARKS = """        mark = sym[s, SYM_MARK]
+        value = valuation_price(sym, s, side, kind, price)
+        at = price if usable(price) else value
+"""
+_PLAIN = """        plain &= is_plain(B, b{n}, s, reach + 2.0 * QUANTA * abs(q{n} * unit))
+"""
+_MARK_IS_HELD = "        plain &= {takes}(q{n} == 0.0) | (B.pos[b{n}, s, MARK] == mark)\n"
+
+_WAY = '''
+
+@inline
+def way_{number}({order}, R, i, now, start, max_age, {states}):
+    """The entry that blocks the order; DECIDED where none does, GENERAL where a gate may reduce."""
+{body}'''
+
+_LEVEL = """    if B.book_n[b{n}, EXISTS] == 0 or is_stale(B, b{n}, now, max_age):
+        return GENERAL
+    red{n} = (q{n} * side < 0.0) & (x <= abs(q{n}))
 """
 
+_GATE = """    row{k} = natural(np.int64(P.entry[start + {k}, ROW]))
+{windows}    out{k}, measure{k}, limit{k}, _ = {gate}(row{k}, {order}, {book})
+{reduces}"""
+_EXEMPTING = """    out{k}, measure{k}, limit{k} = 4, NAN, NAN
+"""
 
-def straight_text(slots: Sequence[Slot], ways: Sequence[Sequence[Step]]) -> str:
-    """The module's text: one straight way for each sequence of gates."""
+_STORED = """    R.outcome[{column}, i] = out{k}
+    R.measure[{column}, i] = measure{k}
+    R.limit[{column}, i] = limit{k}
+"""
+
+_DONE = """        passes = way == DECIDED
+        R.decision[i] = 0 if passes else 2
+        R.code[i] = -1 if passes else REFUSAL_COUNT + P.entry[max(way, 0), SLOT]
+        R.gate[i] = -1 if passes else P.entry[max(way, 0), COLUMN]
+        R.size[i] = lots * units / scale if passes else 0.0
+        R.notional[i] = quanta_up(lots * lot_value) / QUANTA
+        worth, peak = total[TOTAL_QUANTA] + (worth1 - B.book[b1, EQUITY_QUANTA]), total[TOTAL_PEAK]
+        peak = max(peak, worth)
+        fall = fall_from(peak, worth, total)
+        known = total[TOTAL_UNKNOWN] == 0.0
+        R.equity[i] = worth / QUANTA if known else NAN
+        R.drawdown[i] = fall if known else NAN
+        keep_total_fall(total, worth, peak)
+        if {goes}:
+{moves}            worth += moved1 - worth1
+            peak = max(peak, worth)
+            fall = fall_from(peak, worth, total)
+            keep_total_fall(total, worth, peak)
+{kept}        total[TOTAL_QUANTA] = worth
+        total[TOTAL_PEAK] = peak
+        total[TOTAL_DRAWDOWN] = fall
+    cursor[ORDER_AT] = count
+    return 0
+"""
+_OWN_PRICE = """            if takes:
+                sym[s, BID] = price
+                sym[s, ASK] = price
+                sym[s, LAST] = price
+                sym[s, SYM_MARK] = price
+"""
+_MOVE = """            moved{n} = move(B, b{n}, s, side, lots, at * lot_money, lot, q{n}, mark, value{n}, exposure{n},
+                         values{n}, gross{n}, peak{n})
+"""
+_KEEP = """            keep_marked(B, b{n}, s, q{n}, mark, value{n}, exposure{n}, values{n}, gross{n}, worth{n},
+                        equity{n}, peak{n})
+"""
+
+_STATES = ("b", "q", "exposure", "gross", "equity", "peak")
+
+
+def is_straight(slots: Sequence[Slot], way: Sequence[Step], course: Course) -> bool:
+    """Whether the straight way knows all that the gates of this sequence look at."""
+    return all(
+        step.level in course.levels and not slots[step.slot].fields & _GENERAL_ONLY for step in way
+    )
+
+
+def straight_text(slots: Sequence[Slot], ways: Sequence[Sequence[Step]], course: Course) -> str:
+    """The module's text: a loop with one straight way for each sequence of gates."""
     parts = [HEAD, _IMPORTS]
     for slot, bits in dict.fromkeys((step.slot, step.bits) for way in ways for step in way):
-        parts.append(gate_text(_gate_name(slot, bits), slots[slot], bits))
-    parts += [_way(number, way) for number, way in enumerate(ways)]
-    prologue = PROLOGUE.replace("    sym = B.sym\n", "    sym, asked_refusal = B.sym, refusal\n", 1)
-    calls = []
-    for number in range(len(ways)):
-        word = "if" if number == 0 else "elif"
-        calls += [
-            f"        {word} straight == {number}:",
-            f"            block = way_{number}({_RULED})",
-        ]
-    return "".join(parts) + prologue + _REST.format(ways="\n".join(calls)).lstrip("\n")
+        checks = Checks(_gate_name(slot, bits), f"row, {_ORDER}, unit, {_BOOK}", _FIELDS, bits)
+        parts.append(gate_text(slots[slot], checks))
+    known = [n for n, way in enumerate(ways) if is_straight(slots, way, course)]
+    parts += [_way(n, ways[n], course) for n in known]
+    parts.append(_loop(known, course))
+    return "".join(parts)
+
+
+def _loop(known: Sequence[int], course: Course) -> str:
+    levels = course.levels
+    state = _STATE + (_OWN_PRICE_STATE if course.own_prices else _MARKED_STATE)
+    plain = _PLAIN + _MARK_IS_HELD.replace("{takes}", "takes | " if course.own_prices else "")
+    lines = [
+        _PROLOGUE.format(
+            prices=_OWN_PRICES if course.own_prices else _MARKS,
+            states=_each(state, levels),
+            plain=_each(plain, levels),
+            binding=BINDING,
+            own_price=_OWN_PRICE if course.own_prices else "",
+        )
+    ]
+    order = _ORDER.replace(" x,", " lots,") + ", unit"
+    for place, number in enumerate(known):
+        word = "elif" if place else "if"
+        lines.append(_CALL.format(word=word, number=number, order=order, states=_states(levels)))
+    lines.append(_GENERAL)
+    # Marks were valued when they came, so without a fill there is nothing to store.
+    kept = "        else:\n" + _each(_KEEP, levels) if course.own_prices else ""
+    lines.append(
+        _DONE.format(
+            goes="True" if course.frozen else "passes",
+            moves=_each(_MOVE, levels),
+            kept="" if course.frozen else kept,
+        )
+    )
+    return "".join(lines)
+
+
+def _each(text: str, levels: Sequence[int]) -> str:
+    return "".join(text.format(n=n) for n in levels)
+
+
+def _states(levels: Sequence[int]) -> str:
+    return ", ".join(f"{name}{n}" for n in levels for name in _STATES)
 
 
 def _gate_name(slot: int, bits: int | None) -> str:
     return f"gate_{slot}_{'any' if bits is None else bits}"
 
 
-def _way(number: int, way: Sequence[Step]) -> str:
-    lines = [
-        "\n\n@inline\n",
-        f"def way_{number}({_RULED}):\n",
-        '    """The entry that blocks the order; -1 where none does, -2 where a gate may reduce."""\n',
-        "    x, block = lots, np.int64(-1)",
-    ]
-    books = ("np.int64(0)", "account", "strategy")
-    for n in sorted({step.level for step in way}):
-        lines.append(_LEVEL.format(n=n, book=books[n]))
-    for place, step in enumerate(way):
-        n = step.level
-        windows = "    row = natural(row_at(P, row, P.entry[e, ROWS], now))\n"
-        lines.append(
-            _STEP.format(
-                place=place,
-                n=n,
-                gate=_gate_name(step.slot, step.bits),
-                order=ORDER,
-                book=", ".join(f"{word}{n}" for word in BOOK.split(", ")),
-                windows=windows if step.windows else "",
-                reduces="    if out == 3:\n        return np.int64(-2)\n" if step.reduces else "",
-                exempts=step.exempts,
-                enforces=step.enforces,
-            )
+def _way(number: int, way: Sequence[Step], course: Course) -> str:
+    lines = [_LEVEL.format(n=n) for n in sorted({step.level for step in way})]
+    for k, step in enumerate(way):
+        gate = _GATE.format(
+            k=k,
+            gate=_gate_name(step.slot, step.bits),
+            order=f"{_ORDER}, unit",
+            book=", ".join(f"{word}{step.level}" for word in _BOOK.split(", ")),
+            windows=(
+                f"    row{k} = natural(row_at(P, row{k}, P.entry[start + {k}, ROWS], now))\n"
+                if step.windows
+                else ""
+            ),
+            reduces=f"    if out{k} == 3:\n        return GENERAL\n" if step.reduces else "",
         )
-    lines.append("    return block\n")
-    return "".join(lines)
+        if step.exempts:
+            inner = "".join(f"    {line}\n" for line in gate.splitlines())
+            lines += [_EXEMPTING.format(k=k), f"    if not red{step.level}:\n", inner]
+        else:
+            lines.append(gate)
+    # All is stored at the end: between stores everything would be looked up again.
+    lines += [_STORED.format(k=k, column=step.column) for k, step in enumerate(way)]
+    for k, step in enumerate(way):
+        if step.enforces:
+            lines.append(
+                f"    if (out{k} == 3) | (out{k} == 5):\n        return np.int64(start + {k})\n"
+            )
+    lines.append("    return DECIDED\n")
+    order = f"{_ORDER}, unit"
+    states = _states(course.levels)
+    return _WAY.format(number=number, order=order, states=states, body="".join(lines))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
 from typing import Any
 
 from ringfence.backends.reference.books import BookState, build_book
@@ -75,7 +76,7 @@ class _Gate:
         if not checks:
             return _Finding(Outcome.UNKNOWN, reason="no limit is set")
         findings = [self._check(check) for check in checks]
-        return max(findings, key=_closeness)
+        return reduce(_worse, findings)
 
     def _check(self, check: Check) -> _Finding:
         def read(name: str) -> float:
@@ -242,9 +243,22 @@ def _plain(value: Value, linked: LinkedSet) -> Any:
     return value
 
 
-def _closeness(finding: _Finding) -> tuple[int, float]:
-    """Orders a gate's checks: unknown before breach before the one nearest its limit."""
-    rank = {Outcome.UNKNOWN: 2, Outcome.BREACH: 1}.get(finding.outcome, 0)
+_RANKS = {Outcome.UNKNOWN: 2, Outcome.BREACH: 1}
+
+
+def _worse(one: _Finding, other: _Finding) -> _Finding:
+    """Of two checks the one that a gate shows: unknown before breach before the one nearest its limit."""
+    ranks = _RANKS.get(one.outcome, 0), _RANKS.get(other.outcome, 0)
+    if ranks[0] != ranks[1]:
+        return one if ranks[0] > ranks[1] else other
+    part, whole = _share(one)
+    other_part, other_whole = _share(other)
+    # Multiplied out, so that nothing is divided.
+    return other if other_part * whole > part * other_whole else one
+
+
+def _share(finding: _Finding) -> tuple[float, float]:
+    """The part of the limit that is used, as a fraction; zero where there is none."""
     if finding.limit > 0 and math.isfinite(finding.measure):
-        return rank, finding.measure / finding.limit
-    return rank, 0.0
+        return finding.measure, finding.limit
+    return 0.0, 1.0

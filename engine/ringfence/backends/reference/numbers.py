@@ -50,8 +50,6 @@ def counted(quanta: float) -> float:
 def _snap(value: float, rounding) -> float:  # type: ignore[no-untyped-def]  # math.ceil or math.floor
     if not math.isfinite(value) or abs(value) > COUNTABLE:
         return NAN
-    if abs(value) > COUNTABLE:
-        return NAN
     nearest = float(round(value))
     if abs(value - nearest) <= TOLERANCE * abs(value):
         return nearest
