@@ -199,7 +199,7 @@ class Builder:
                 and event.anchor is None
                 and event.value[:1] not in _MAYBE_NO_KEY
             ):
-                key = event.value
+                key: str | None = event.value
             else:
                 key = self._key(event, depth)
             value, node = self._value(self._next(), depth)
