@@ -5,13 +5,17 @@ where it is used.
 """
 
 import argparse
-from collections.abc import Iterable
+import atexit
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import Diagnostic, PolicyError
-from ringfence.language.linking import link_path
-from ringfence.language.source import Document
+
+if TYPE_CHECKING:
+    from ringfence.language.source import Document
 
 __all__ = ["add"]
 
@@ -38,6 +42,31 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Validate each path as a policy set of its own."""
+    # What is left when the process ends goes with it: to look through it for cycles first is no use.
+    atexit.register(gc.freeze)
+    with _without_looking_for_cycles():
+        return _validate(given)
+
+
+@contextmanager
+def _without_looking_for_cycles() -> Iterator[None]:
+    """Halt the garbage collector, which costs a quarter of the time and finds nothing.
+
+    Nearly all that is made while files are read stays until the end. How much that can be is bounded,
+    for each file is.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _validate(given: argparse.Namespace) -> int:
+    from ringfence.language.linking import link_path
+
     findings: list[Diagnostic] = []
     valid: list[dict[str, Any]] = []
     for path in given.paths:
@@ -73,7 +102,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _check_tests(documents: Iterable[Document]) -> None:
+def _check_tests(documents: "Iterable[Document]") -> None:
     """Link the policies that stand inside tests."""
     for document in documents:
         if document.data["kind"] == "PolicyTest" and document.data.get("policy") is not None:
