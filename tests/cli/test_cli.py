@@ -1,5 +1,6 @@
 """The command line: what each command prints, and the exit code it ends with."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -107,6 +108,7 @@ def test_a_command_read_alone_is_read_as_among_all(
 def test_a_sound_set_is_valid_and_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(desk)]) == 0
     assert "1 policies, 10 gates, policy set " in capsys.readouterr().out
+    assert gc.isenabled()
 
 
 def test_findings_show_the_source_line_and_end_with_1(

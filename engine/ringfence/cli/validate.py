@@ -50,10 +50,10 @@ def run(given: argparse.Namespace) -> int:
 
 @contextmanager
 def _without_looking_for_cycles() -> Iterator[None]:
-    """Halt the garbage collector, which costs a quarter of the time and finds nothing.
+    """Halt the garbage collector: a quarter of the time of a large set, and it finds nothing in it.
 
-    Nearly all that is made while files are read stays until the end. How much that can be is bounded,
-    for each file is.
+    What is made while files are read stays until the end, or goes without it. How much that can be is
+    bounded, for each file is.
     """
     enabled = gc.isenabled()
     gc.disable()
