@@ -1,8 +1,6 @@
 """Where `rules/` and `schemas/` are: in an installed package, in a checkout, or where a variable says."""
 
 import os
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +9,7 @@ from ringfence.errors import InputError
 __all__ = ["bundled"]
 
 
-def bundled(kind: Literal["rules", "schemas"]) -> Traversable:
+def bundled(kind: Literal["rules", "schemas"]) -> Path:
     """Return the directory that holds the rule library or the JSON Schemas.
 
     The first of these that applies: the directory named by `RINGFENCE_RULES_PATH` or
@@ -30,7 +28,9 @@ def bundled(kind: Literal["rules", "schemas"]) -> Traversable:
                 fix=f"set it to a {kind}/ directory, or unset it",
             )
         return Path(override)
-    packaged = files("ringfence") / "_data" / kind
+    # The place of this file and not `importlib.resources`, which takes longer to import than all rules
+    # take to read: rules are found by listing their directory, so they never worked from a zip file.
+    packaged = Path(__file__).parent / "_data" / kind
     if packaged.is_dir():
         return packaged
     root = Path(__file__).resolve().parents[2]

@@ -1,5 +1,6 @@
 """The command line: what each command prints, and the exit code it ends with."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -77,9 +78,37 @@ def test_the_command_starts_without_heavy_libraries() -> None:
     assert ran.stdout.splitlines() == [f"ringfence {__version__}", "[]"]
 
 
+def test_a_sound_set_is_validated_without_what_only_findings_need() -> None:
+    code = (
+        "import sys; from ringfence.cli.main import main; main(['validate', 'policies']); "
+        "print(sorted(set(sys.argv[1:]) & set(sys.modules)))"
+    )
+    heavy = ("numba", "duckdb", "z3", "numpy", "pyarrow", "rich", "jinja2", "matplotlib")
+    of_findings = ("jsonschema", "cerberus", "difflib", "traceback", "importlib.metadata")
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *heavy, *of_findings],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["test", "dry-run", "no-such-command", "--version", "-h"])
+def test_a_command_read_alone_is_read_as_among_all(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = main([command, "--no-such-flag"]), capsys.readouterr()
+
+    assert (main(["--debug", command, "--no-such-flag"]), capsys.readouterr()) == alone
+
+
 def test_a_sound_set_is_valid_and_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(desk)]) == 0
     assert "1 policies, 10 gates, policy set " in capsys.readouterr().out
+    assert gc.isenabled()
 
 
 def test_findings_show_the_source_line_and_end_with_1(

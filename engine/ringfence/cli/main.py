@@ -6,37 +6,40 @@ Exit codes: 0 fine, 1 the check failed, 2 bad usage or input.
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 from ringfence import __version__
-from ringfence.cli import (
-    completion,
-    correlations,
-    dry_run,
-    effective,
-    fields,
-    rules,
-    schema,
-    test,
-    validate,
-)
-from ringfence.cli.output import show_findings
 from ringfence.errors import InputError, PolicyError
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
-_COMMANDS = (validate, test, dry_run, effective, fields, rules, schema, correlations, completion)
+_COMMANDS = {
+    "validate": "validate",
+    "test": "test",
+    "dry-run": "dry_run",
+    "effective": "effective",
+    "fields": "fields",
+    "rules": "rules",
+    "schema": "schema",
+    "correlations": "correlations",
+    "completion": "completion",
+}
+"""The commands in the order in which they are listed, each with its module in `ringfence.cli`."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or of one: the modules of the others are then not imported.
+
+    Args:
+        command: One of the commands.
+    """
     parser = argparse.ArgumentParser(prog="ringfence", description="Pre-trade risk limits as code.")
     parser.add_argument("--version", action="version", version=f"ringfence {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        module.add(commands)
+    for name in [command] if command else _COMMANDS:
+        import_module(f"ringfence.cli.{_COMMANDS[name]}").add(commands)
     for each in commands.choices.values():
         # Without a default of its own, so that `--debug` before the command is not undone.
         each.add_argument(
@@ -57,13 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    arguments = sys.argv[1:] if argv is None else argv
+    # Whatever else stands first (an option, a slip) is answered by the parser that knows all commands.
+    command = arguments[0] if arguments and arguments[0] in _COMMANDS else None
     try:
-        given = build_parser().parse_args(argv)
+        given = build_parser(command).parse_args(arguments)
     except SystemExit as leaving:
         return int(leaving.code or 0)
     try:
         return int(given.run(given))
     except PolicyError as error:
+        from ringfence.cli.output import show_findings
+
         show_findings(error.diagnostics, getattr(given, "format", "text"))
         return 1
     except InputError as error:
@@ -80,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:  # the last resort: no traceback reaches a user
         if given.debug:
+            import traceback
+
             traceback.print_exc()
         else:
             print(

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import yaml
@@ -38,6 +39,14 @@ __all__ = [
 
 MAX_ALIAS_NODES = 10_000
 MAX_NODES = 200_000
+
+# What an unquoted scalar starts with, or nothing at all, where it may be other than text, or no key.
+_MAYBE_NO_TEXT = frozenset({*MAYBE_SPECIAL, ""})
+_MAYBE_NO_KEY = frozenset({*_MAYBE_NO_TEXT, "<"})
+
+# The same keys and values come again and again; bounded, for hostile files hold long ones.
+_resolve = lru_cache(maxsize=4096)(resolve_plain)
+_LONGEST_KEPT = 64
 
 
 # Line and column of the start, line and column of the end, all from 0. Tuples of plain values, and not
@@ -146,10 +155,13 @@ class Builder:
             self.findings.too_many_values(event, MAX_NODES)
         kind = type(event)
         if kind is ScalarEvent:
-            data = self._scalar(event)
+            data = event.value
+            if event.style or event.tag is not None or data[:1] in _MAYBE_NO_TEXT:
+                data = self._scalar(event)
+            node = _scalar_node(event)
             if event.anchor is not None:
-                self._new_anchor(event).value = (data, _scalar_node(event))
-            return data, _scalar_node(event)
+                self._new_anchor(event).value = (data, node)
+            return data, node
         if kind is AliasEvent:
             return self._alias(event, depth)
         if depth >= MAX_DEPTH:
@@ -169,29 +181,35 @@ class Builder:
             return self._mapping(start, depth)
         data: list[Any] = []
         items: list[Node] = []
-        event = self._next()
-        while type(event) is not SequenceEndEvent:
+        while type(event := self._next()) is not SequenceEndEvent:
             value, node = self._value(event, depth)
             data.append(value)
             items.append(node)
-            event = self._next()
         return data, SequenceNode(_place(start, event), items)
 
     def _mapping(self, start: Any, depth: int) -> tuple[dict[str, Any], Node]:
         data: dict[str, Any] = {}
         entries: dict[str, tuple[ScalarNode, Node]] = {}
-        event = self._next()
-        while type(event) is not MappingEndEvent:
-            key = self._key(event, depth)
+        while type(event := self._next()) is not MappingEndEvent:
+            # Nearly every key is one that `_key` would give back as it is.
+            if (
+                type(event) is ScalarEvent
+                and not event.style
+                and event.tag is None
+                and event.anchor is None
+                and event.value[:1] not in _MAYBE_NO_KEY
+            ):
+                key: str | None = event.value
+            else:
+                key = self._key(event, depth)
             value, node = self._value(self._next(), depth)
             if key is None:
-                pass
-            elif key in entries:
+                continue
+            if key in entries:
                 self.findings.duplicate(event, key, entries[key][0])
-            else:
-                data[key] = value
-                entries[key] = (_scalar_node(event), node)
-            event = self._next()
+                continue
+            data[key] = value
+            entries[key] = (_scalar_node(event), node)
         return data, MappingNode(_place(start, event), entries)
 
     def _key(self, event: Any, depth: int) -> str | None:
@@ -224,9 +242,7 @@ class Builder:
             if event.style == '"' and NOT_PRINTABLE.search(text):
                 self.findings.escaped_control(event)
             return text
-        if text and text[0] not in MAYBE_SPECIAL:
-            return text
-        value = resolve_plain(text)
+        value = _resolve(text) if len(text) <= _LONGEST_KEPT else resolve_plain(text)
         if type(value) is Fault:
             self.findings.fault(event, value)
             return text

@@ -9,7 +9,7 @@ from ringfence.errors import Diagnostic, Span
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Rule
 from ringfence.language.scopes import Scope
-from ringfence.language.source import Document
+from ringfence.language.source import Document, Key
 from ringfence.language.suggest import suggestion
 
 __all__ = ["ALWAYS", "Gate", "LimitRow", "Policy", "canonical_value", "read_policy", "to_ns"]
@@ -29,7 +29,15 @@ class LimitRow:
     until_ns: int
     ticket: str
     span: Span
-    spans: Mapping[str, Span]
+    document: Document = field(repr=False)
+    at: tuple[Key, ...]
+    given: tuple[str, ...]
+    """The parameters that are given here, and the place in the document of what they are given under."""
+
+    @property
+    def spans(self) -> dict[str, Span]:
+        """Where each limit that is given here stands; found only when asked for."""
+        return {name: self.document.span(*self.at, "limits", name) for name in self.given}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +126,7 @@ def read_policy(
         span = document.span("spec", "gates", index)
         if broken(span):
             continue
-        gate = _read_gate(policy, index, given, spec.get("level"), find_rule, findings)
+        gate = _read_gate(policy, index, span, given, spec.get("level"), find_rule, findings)
         if gate is None:
             continue
         if gate.name in seen:
@@ -141,9 +149,12 @@ def read_policy(
 def _read_day(
     document: Document, day: Mapping[str, Any], findings: list[Diagnostic]
 ) -> tuple[str, str] | None:
+    time, zone = str(day.get("time", "00:00")), str(day.get("zone", "UTC"))
+    if zone == "UTC":
+        return time, zone
+    # Imported here: most desks keep their days in UTC.
     from zoneinfo import ZoneInfo
 
-    time, zone = str(day.get("time", "00:00")), str(day.get("zone", "UTC"))
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError):
@@ -163,6 +174,7 @@ def _read_day(
 def _read_gate(
     policy: Policy,
     index: int,
+    span: Span,
     given: Mapping[str, Any],
     level: str | None,
     find_rule: FindRule,
@@ -174,13 +186,12 @@ def _read_gate(
     if rule is None:
         return None
     before = len(findings)
-    base = _read_row(document, (*at, "limits"), given.get("limits") or {}, rule, findings)
-    rows = [
-        LimitRow(base, None, *ALWAYS, "", document.span(*at), _limit_spans(document, at, given))
-    ]
+    limits = given.get("limits") or {}
+    base = _read_row(document, (*at, "limits"), limits, rule, findings)
+    rows = [LimitRow(base, None, *ALWAYS, "", span, document, at, tuple(limits))]
     for number, override in enumerate(given.get("overrides") or ()):
         place = (*at, "overrides", number)
-        row = _read_override(document, place, override, given.get("limits") or {}, rule, findings)
+        row = _read_override(document, place, override, limits, rule, findings)
         if row is not None:
             rows.append(row)
     on_breach = given.get("on_breach") or rule.on_breach
@@ -205,7 +216,7 @@ def _read_gate(
         on_breach=on_breach,
         applies_to=given.get("applies_to") or rule.applies_to,
         rows=tuple(rows),
-        span=document.span(*at),
+        span=span,
     )
 
 
@@ -328,14 +339,10 @@ def _read_override(
         until_ns=bounds[1],
         ticket=str(given.get("ticket") or ""),
         span=document.span(*at),
-        spans=_limit_spans(document, at, given),
+        document=document,
+        at=at,
+        given=tuple(given["limits"]),
     )
-
-
-def _limit_spans(
-    document: Document, at: tuple[str | int, ...], given: Mapping[str, Any]
-) -> dict[str, Span]:
-    return {name: document.span(*at, "limits", name) for name in given.get("limits") or {}}
 
 
 def canonical_value(value: Value) -> Any:
@@ -344,4 +351,4 @@ def canonical_value(value: Value) -> Any:
         return [repr(value.amount), value.currency]
     if isinstance(value, tuple):
         return sorted(value)
-    return repr(float(value)) if isinstance(value, int | float) else value
+    return value if isinstance(value, str) else repr(float(value))

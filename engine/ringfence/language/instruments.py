@@ -2,14 +2,48 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ringfence.errors import Diagnostic
-from ringfence.language.orders import Instrument, to_decimal
 from ringfence.language.source import Document
 
-__all__ = ["Desk", "convert", "read_instruments"]
+__all__ = ["Desk", "Instrument", "convert", "read_correlation", "read_instruments", "to_decimal"]
+
+
+def to_decimal(value: Any) -> Decimal | None:
+    """An exact decimal from text, int, float (by its shortest text) or Decimal; None if none."""
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = Decimal(str(value).strip().replace("_", ""))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+@dataclass(slots=True)
+class Instrument:
+    """A symbol's trading rules; `fx` turns its quote currency into the policy set's currency."""
+
+    symbol: str
+    lot_step: Decimal = Decimal("0.00000001")
+    min_size: Decimal | None = None
+    max_size: Decimal | None = None
+    tick_size: Decimal | None = None
+    multiplier: float = 1.0
+    base: str = ""
+    quote: str = ""
+    min_notional: float = 0.0
+    full_close_exempt: bool = False
+    fx: float = 1.0
+
+    @property
+    def lot_multiplier(self) -> float:
+        """Money per lot and unit of price: lot step x multiplier x FX."""
+        return float(self.lot_step) * self.multiplier * self.fx
 
 
 @dataclass(slots=True)

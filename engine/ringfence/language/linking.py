@@ -134,9 +134,12 @@ class _Library:
         self._extra = set(self._rules)
         self.findings: list[Diagnostic] = []
         self.used: dict[str, Rule] = {}
+        self._found: dict[tuple[str, str], Rule] = {}
 
     def find(self, name: str, version: str) -> tuple[Rule | None, list[str]]:
         """The newest rule of that name and version prefix, or None with what there is."""
+        if found := self._found.get((name, version)):
+            return found, []
         rules = self._load(name)
         if not rules:
             return None, [*self._files, *self._extra]
@@ -145,7 +148,7 @@ class _Library:
         if not fitting:
             return None, [name, *(".".join(map(str, rule.version)) for rule in rules)]
         rule = max(fitting, key=lambda each: each.version)
-        self.used[rule.key] = rule
+        self.used[rule.key] = self._found[name, version] = rule
         return rule, []
 
     def _load(self, name: str) -> list[Rule]:
@@ -324,8 +327,8 @@ def _check_set(policies: Sequence[Policy]) -> list[Diagnostic]:
     names: dict[str, Policy] = {}
     day: Policy | None = None
     for policy in policies:
-        span = policy.document.span("metadata", "name")
         if policy.name in names:
+            span = policy.document.span("metadata", "name")
             first = names[policy.name].document.span("metadata", "name")
             found.append(
                 Diagnostic(

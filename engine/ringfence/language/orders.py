@@ -7,8 +7,10 @@ decision depends on, so that every backend can be asked the same question.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+
+from ringfence.language.instruments import Instrument, to_decimal
 
 __all__ = [
     "COUNTABLE",
@@ -33,19 +35,6 @@ KILL_STATES = ("active", "reducing", "halted")
 COUNTABLE = 2**53
 # Stands for a position of more lots than float64 can count: beyond any limit, and never a crash.
 UNCOUNTABLE = 10**40
-
-
-def to_decimal(value: Any) -> Decimal | None:
-    """An exact decimal from text, int, float (by its shortest text) or Decimal; None if none."""
-    if isinstance(value, Decimal):
-        return value if value.is_finite() else None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = Decimal(str(value).strip().replace("_", ""))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def step_digits(step: Decimal) -> tuple[int, int]:
@@ -98,28 +87,6 @@ class OrderRequest:
     reduce_only: bool = False
     client_order_id: str = ""
     timestamp: int | None = None
-
-
-@dataclass(slots=True)
-class Instrument:
-    """A symbol's trading rules; `fx` turns its quote currency into the policy set's currency."""
-
-    symbol: str
-    lot_step: Decimal = Decimal("0.00000001")
-    min_size: Decimal | None = None
-    max_size: Decimal | None = None
-    tick_size: Decimal | None = None
-    multiplier: float = 1.0
-    base: str = ""
-    quote: str = ""
-    min_notional: float = 0.0
-    full_close_exempt: bool = False
-    fx: float = 1.0
-
-    @property
-    def lot_multiplier(self) -> float:
-        """Money per lot and unit of price: lot step x multiplier x FX."""
-        return float(self.lot_step) * self.multiplier * self.fx
 
 
 @dataclass(slots=True)

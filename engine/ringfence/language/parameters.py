@@ -223,18 +223,100 @@ _READ: dict[str, Callable[[object], Value]] = {
 
 
 class ParameterSet:
-    """The parameters of one rule, checked by Cerberus."""
+    """The parameters of one rule, checked by Cerberus.
+
+    Nearly every value is fine. What plainly is gets read without Cerberus, which takes longer to import
+    and to prepare than a policy set to load; whatever leaves a doubt is Cerberus' to judge. A test
+    holds the two against each other.
+    """
 
     def __init__(
         self, parameters: Mapping[str, Parameter], default_limits: Mapping[str, Any]
     ) -> None:
         self.parameters = dict(parameters)
         self.default_limits = dict(default_limits)
-        # Values that Cerberus has passed before, by name and text: large policy sets repeat theirs.
+        # Texts that were plainly fine before: large policy sets repeat theirs.
         self._known: dict[tuple[str, str], Value] = {}
+
+    def read(self, given: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
+        """Check and normalise the values that a policy gives.
+
+        Returns:
+            The typed values (defaults filled in; the rule's default limits where no limit is
+            given), and per parameter what is wrong with it.
+        """
+        values = self._expand_rates(given)
+        if not any(self.parameters[key].limit for key in values if key in self.parameters):
+            values = {**self.default_limits, **values}
+        typed = self.plainly(values)
+        return (typed, {}) if typed is not None else self.judged(values)
+
+    def plainly(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
+        """The typed values, as `judged` gives them, where none leaves a doubt; else None."""
+        typed: dict[str, Value] = {}
+        for name, value in values.items():
+            known = self._known.get((name, value)) if type(value) is str else None
+            if known is None and (known := self._plain_value(name, value)) is None:
+                return None
+            typed[name] = known
+        for name, default in self._defaults.items():
+            if name not in typed:
+                if default is None:
+                    return None
+                typed[name] = default
+        return typed if self._required <= typed.keys() else None
+
+    def _plain_value(self, name: str, value: object) -> Value | None:
+        parameter = self.parameters.get(name)
+        if parameter is None or value is None:
+            return None
+        if parameter.type == "choice":
+            return value if isinstance(value, str) and value in parameter.allowed else None
+        try:
+            typed = _READ[parameter.type](value)
+        except Exception:  # whatever it is, Cerberus says it in its way
+            return None
+        if parameter.type == "choices":
+            names = _as_names(typed)
+            return typed if names and all(each in parameter.allowed for each in names) else None
+        if type(value) is str:
+            self._known[name, value] = typed
+        return typed
+
+    @cached_property
+    def _defaults(self) -> dict[str, Value | None]:
+        """What each parameter with a default has without a value; None where that leaves a doubt."""
+        return {
+            name: self._plain_value(name, each.default)
+            for name, each in self.parameters.items()
+            if each.default is not None
+        }
+
+    @cached_property
+    def _required(self) -> frozenset[str]:
+        return frozenset(name for name, each in self.parameters.items() if each.required)
+
+    def judged(self, values: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
+        """What Cerberus makes of the values: typed, or per parameter what is wrong with it."""
+        validator = self._validator
+        if not validator.validate(values):
+            return {}, {key: _message(key, problems) for key, problems in validator.errors.items()}
+        wrong: dict[str, str] = {}
+        typed = dict(validator.document)
+        for name, value in typed.items():
+            parameter = self.parameters[name]
+            if parameter.type == "choices":
+                outside = [each for each in _as_names(value) if each not in parameter.allowed]
+                if outside:
+                    allowed = ", ".join(parameter.allowed)
+                    wrong[name] = f"`{outside[0]}` is not one of {allowed}"
+                elif not value:
+                    wrong[name] = "the list is empty"
+        return typed, wrong
 
     @cached_property
     def _validator(self) -> Any:
+        # Imported here: it is needed for findings alone.
         from cerberus import Validator
 
         return Validator(
@@ -253,53 +335,6 @@ class ParameterSet:
         if parameter.default is not None:
             rule["default"] = parameter.default
         return rule
-
-    def read(self, given: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, str]]:
-        """Check and normalise the values that a policy gives.
-
-        Returns:
-            The typed values (defaults filled in; the rule's default limits where no limit is
-            given), and per parameter what is wrong with it.
-        """
-        values = self._expand_rates(given)
-        validator = self._validator
-        if not any(self.parameters[key].limit for key in values if key in self.parameters):
-            values = {**self.default_limits, **values}
-        if (typed := self._recall(values)) is not None:
-            return typed, {}
-        if not validator.validate(values):
-            return {}, {key: _message(key, problems) for key, problems in validator.errors.items()}
-        wrong: dict[str, str] = {}
-        typed = dict(validator.document)
-        for name, value in typed.items():
-            parameter = self.parameters[name]
-            if parameter.type == "choices":
-                outside = [each for each in _as_names(value) if each not in parameter.allowed]
-                if outside:
-                    allowed = ", ".join(parameter.allowed)
-                    wrong[name] = f"`{outside[0]}` is not one of {allowed}"
-                elif not value:
-                    wrong[name] = "the list is empty"
-        if not wrong:
-            self._known |= {(name, repr(value)): typed[name] for name, value in values.items()}
-        return typed, wrong
-
-    def _recall(self, values: Mapping[str, Any]) -> dict[str, Value] | None:
-        """The typed values where each was passed before, or None."""
-        known = [self._known.get((name, repr(value))) for name, value in values.items()]
-        required = (each.name for each in self.parameters.values() if each.required)
-        if None in known or not set(required) <= values.keys():
-            return None
-        return {**self._defaults, **dict(zip(values, known, strict=True))}  # type: ignore[arg-type]  # no None is left
-
-    @cached_property
-    def _defaults(self) -> dict[str, Value]:
-        """Defaults as Cerberus fills them in, typed."""
-        return {
-            name: value
-            for name, value in self._validator.normalized({}).items()
-            if self.parameters[name].default is not None
-        }
 
     def _expand_rates(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`10/s` for a count that has a window sets both."""

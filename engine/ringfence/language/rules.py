@@ -72,16 +72,15 @@ class Rule:
     checks: tuple[Check, ...]
     docs: str
     document: Document = field(repr=False)
+    key: str = field(init=False)
+    """Name and full version."""
+    can_reduce: bool = field(init=False)
+    """Whether every check allows a size reduction."""
 
-    @property
-    def key(self) -> str:
-        """Name and full version."""
-        return f"{self.name}@{'.'.join(map(str, self.version))}"
-
-    @property
-    def can_reduce(self) -> bool:
-        """True where every check allows a size reduction."""
-        return all(check.can_reduce for check in self.checks)
+    def __post_init__(self) -> None:
+        # Once for each rule, for every gate asks.
+        object.__setattr__(self, "key", f"{self.name}@{'.'.join(map(str, self.version))}")
+        object.__setattr__(self, "can_reduce", all(check.can_reduce for check in self.checks))
 
 
 def parse_version(text: str) -> Version:

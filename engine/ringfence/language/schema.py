@@ -11,7 +11,6 @@ from ringfence import _resources
 from ringfence.errors import Diagnostic
 from ringfence.language.codes import MAX_FINDINGS
 from ringfence.language.schema_fast import Accepts, acceptor, compile_pattern
-from ringfence.language.schema_findings import ErrorReader
 from ringfence.language.source import Document, Key
 from ringfence.language.suggest import closest, one_of
 
@@ -79,6 +78,9 @@ def check(document: Document, kind: str) -> list[Diagnostic]:
     accepts = _acceptor(kind)
     findings: list[Diagnostic] = []
     if accepts is None or not accepts(document.data):
+        # Imported here: it is needed for findings alone.
+        from ringfence.language.schema_findings import ErrorReader
+
         reader = ErrorReader(document, schema_of(kind))
         errors = _validator(kind).iter_errors(document.data)
         found = (each for error in errors for each in reader.read(error))

@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-_EXACT = {"object": dict, "array": list, "string": str}
+_EXACT = {"object": dict, "array": list}
 
 
 class _UnknownKeywordError(Exception):
@@ -60,7 +60,9 @@ class _Compiler:
         keywords = {key: value for key, value in schema.items() if key not in _ANNOTATIONS}
         if "$ref" in keywords:
             tests.append(self._reference(keywords.pop("$ref")))
-        if "type" in keywords:
+        if keywords.get("type") == "string":
+            tests.append(_text(keywords))
+        elif "type" in keywords:
             tests.append(_type(keywords.pop("type")))
         for choices in (keywords.pop("enum", None), _listed(keywords, "const")):
             if choices is not None:
@@ -91,7 +93,7 @@ class _Compiler:
             tests.append(_only(dict, _size(low, high)))
         if "propertyNames" in keywords:
             name_fits = self.compile(keywords.pop("propertyNames"))
-            tests.append(_only(dict, lambda value: all(name_fits(name) for name in value)))
+            tests.append(_only(dict, _each(name_fits)))
         has_members = "properties" in keywords or "additionalProperties" in keywords
         properties = {
             name: self.compile(each) for name, each in keywords.pop("properties", {}).items()
@@ -109,7 +111,7 @@ class _Compiler:
             tests.append(_only(list, _size(low, high)))
         if "items" in keywords:
             item_fits = self.compile(keywords.pop("items"))
-            tests.append(_only(list, lambda value: all(item_fits(item) for item in value)))
+            tests.append(_only(list, _each(item_fits)))
         return tests
 
 
@@ -153,6 +155,24 @@ def _enum(choices: list[Any]) -> Accepts:
     return lambda value: type(value) is str and value in texts
 
 
+def _text(keywords: dict[str, Any]) -> Accepts:
+    # One function for all that is said of a text: most of a document is text.
+    del keywords["type"]
+    low, high = keywords.pop("minLength", 0), keywords.pop("maxLength", None)
+    pattern = keywords.pop("pattern", None)
+    search = None if pattern is None else compile_pattern(pattern).search
+
+    def accepts(value: Any) -> bool:
+        return (
+            type(value) is str
+            and low <= len(value)
+            and (high is None or len(value) <= high)
+            and (search is None or search(value) is not None)
+        )
+
+    return accepts
+
+
 def _string(keywords: dict[str, Any]) -> list[Accepts]:
     tests: list[Accepts] = []
     low, high = keywords.pop("minLength", 0), keywords.pop("maxLength", None)
@@ -191,6 +211,16 @@ def _only(kind: type, test: Accepts) -> Accepts:
     return lambda value: type(value) is not kind or test(value)
 
 
+def _each(fits: Accepts) -> Accepts:
+    def accepts(values: Any) -> bool:
+        for value in values:  # noqa: SIM110 - `all` over a generator is slower
+            if not fits(value):
+                return False
+        return True
+
+    return accepts
+
+
 def _listed(keywords: dict[str, Any], name: str) -> list[Any] | None:
     return [keywords.pop(name)] if name in keywords else None
 
@@ -202,4 +232,11 @@ def _all(tests: list[Accepts]) -> Accepts:
         first, second = tests
         return lambda value: first(value) and second(value)
     ordered = tuple(tests)
-    return lambda value: all(test(value) for test in ordered)
+
+    def accepts(value: Any) -> bool:
+        for test in ordered:  # noqa: SIM110 - `all` over a generator is slower
+            if not test(value):
+                return False
+        return True
+
+    return accepts

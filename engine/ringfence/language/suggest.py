@@ -1,7 +1,6 @@
 """Near misses: which known name a mistyped one was probably meant to be."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 __all__ = ["closest", "did_you_mean", "one_of", "suggestion"]
 
@@ -24,6 +23,9 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     plain = _plain(name)
     if plain in by_plain:
         return by_plain[plain]
+    # Imported here: most runs have no near miss to name.
+    from difflib import get_close_matches
+
     matches = get_close_matches(plain, by_plain, n=1, cutoff=0.6)
     return by_plain[matches[0]] if matches else None
 
