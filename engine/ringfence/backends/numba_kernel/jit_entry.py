@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from ringfence.backends.numba_kernel.jit_books import place
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
 from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
-from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, natural, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, quanta_up, usable
 from ringfence.backends.numba_kernel.jit_recent import note_left
 from ringfence.backends.numba_kernel.jit_replay import (
     advance,

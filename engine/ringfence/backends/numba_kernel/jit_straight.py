@@ -19,6 +19,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     quanta_down,
     quanta_up,
 )
+from ringfence.backends.numba_kernel.jit_packs import prefetch
 from ringfence.backends.numba_kernel.layout import (
     BOOK_N_WIDTH,
     BOOK_WIDTH,
@@ -30,7 +31,6 @@ from ringfence.backends.numba_kernel.layout import (
     EQUITY,
     EQUITY_QUANTA,
     GROSS,
-    HELD,
     KNOWN,
     LONG,
     MARK,
@@ -41,15 +41,12 @@ from ringfence.backends.numba_kernel.layout import (
     SHORT,
     TOTAL_DRAWDOWN,
     TOTAL_MAX_DRAWDOWN,
-    TOTAL_PEAK,
-    TOTAL_QUANTA,
     UNCOUNTED,
     UNMARKED,
     VALUE,
     VALUES,
     Q,
 )
-from ringfence.backends.numba_kernel.jit_packs import prefetch
 
 __all__ = [
     "AHEAD",
