@@ -23,9 +23,7 @@ TIMED = """
       overrides:
         - {limits: {max: 700 USD}, from: 2026-03-08T00:00:00Z, ticket: T-2}
     - {rule: price-collar@1, limits: {max_deviation: 4%, reference: mid}}
-"""
-SHADOWED = """
-    - {rule: order-notional@1, limits: {max: 5_000 USD}, mode: shadow}
+    - {rule: order-notional@1, name: large, limits: {max: 5_000 USD}, mode: shadow}
     - {rule: position-size@1, limits: {max: 3_000 USD}, mode: shadow}
 """
 STRATEGY = "\n    - {rule: total-exposure@1, limits: {max: 25_000 USD}}\n"
@@ -37,8 +35,7 @@ def linked(tmp_path_factory):
         tmp_path_factory.mktemp("straight"),
         policy("desk", GATES, LOSS="600 USD", DRAWDOWN="15%", EXPOSURE="30_000 USD"),
         policy("firm", FIRM, level="firm", day='{time: "17:00", zone: America/New_York}'),
-        policy("shadowed", SHADOWED, scope="{accounts: [b]}"),
-        policy("taker", STRATEGY, level="strategy", scope="{strategies: [s]}"),
+        policy("taker", STRATEGY, level="strategy"),
         policy("timed", TIMED, scope="{venues: [kraken]}"),
     )
 
@@ -72,9 +69,7 @@ def _counting(left, straight, general):
     return lambda *given: straight(ctypes.cast(counted, ctypes.c_void_p).value, *given)
 
 
-@pytest.mark.parametrize(
-    ("mode", "own_prices"), [("propagated", True), ("propagated", False), ("frozen", True)]
-)
+@pytest.mark.parametrize(("mode", "own_prices"), [("propagated", True), ("frozen", False)])
 def test_the_straight_way_changes_nothing(linked, either_way, mode, own_prices):
     orders, marks, _, money = history(3)
     given = {"marks": None if own_prices else marks, "balances": money, "mode": mode}

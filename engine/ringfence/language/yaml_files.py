@@ -14,11 +14,17 @@ def yaml_files(folder: Path) -> list[Path]:
     """Every YAML file below `folder`, sorted; none of hidden files and directories.
 
     Raises:
-        InputError: a directory cannot be read.
+        InputError: a directory cannot be read, or is a link to one elsewhere.
     """
     found: list[Path] = []
     for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [each for each in folders if not each.startswith(".")]
+        for each in folders:
+            if os.path.islink(os.path.join(place, each)):
+                raise InputError(
+                    f"`{os.path.join(place, each)}` is a link to a directory, which is not followed",
+                    fix="put the directory itself there, or name where it really is",
+                )
         found += [
             Path(place, name)
             for name in (*names, *folders)

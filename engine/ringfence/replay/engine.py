@@ -33,7 +33,6 @@ __all__ = ["Engine"]
 
 _QUANTA = 1e6
 _FOREVER = 2**63 - 1
-_UNKNOWN = 5
 
 
 class Engine:
@@ -120,10 +119,6 @@ class Engine:
             self._replay(batch, results)
         code, outcome = self._code[:rows], results.outcome[:, :rows]
         np.take(self._places, results.code[:rows], out=code, mode="wrap")
-        unknown = outcome == _UNKNOWN
-        if unknown.any():
-            results.measure[:, :rows][unknown] = math.nan
-            results.limit[:, :rows][unknown] = math.nan
         return DecidedBatch(
             orders=batch,
             decision=results.decision[:rows],

@@ -12,6 +12,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     QUANTA,
     counted,
     inline,
+    money_of,
     natural,
     plain,
     quanta_down,
@@ -103,10 +104,12 @@ def hold(books, b, s):
     books.book_n[b, HELD] = at + 1
     if at == 0 or books.sym_ts[s] < books.book_n[b, OLDEST]:
         books.book_n[b, OLDEST] = books.sym_ts[s]
-    at = books.holders_n[s]
-    books.holders[s, at] = b
-    books.holder_at[b, s] = at
-    books.holders_n[s] = at + 1
+    # Without marks nobody asks who holds a symbol.
+    if books.settings[AGES] != AGES_NONE:
+        at = books.holders_n[s]
+        books.holders[s, at] = b
+        books.holder_at[b, s] = at
+        books.holders_n[s] = at + 1
 
 
 @plain
@@ -120,13 +123,14 @@ def let_go(books, b, s):
     books.held_at[b, moved] = at
     books.held_at[b, s] = -1
     books.book_n[b, HELD] = last
-    last = books.holders_n[s] - 1
-    at = books.holder_at[b, s]
-    other = books.holders[s, last]
-    books.holders[s, at] = other
-    books.holder_at[other, s] = at
-    books.holder_at[b, s] = -1
-    books.holders_n[s] = last
+    if books.settings[AGES] != AGES_NONE:
+        last = books.holders_n[s] - 1
+        at = books.holder_at[b, s]
+        other = books.holders[s, last]
+        books.holders[s, at] = other
+        books.holder_at[other, s] = at
+        books.holder_at[b, s] = -1
+        books.holders_n[s] = last
 
 
 @plain
@@ -212,7 +216,7 @@ def _revalue(books, b):
     if worth == worth and book[b, UNMARKED] + book[b, UNCOUNTED] == 0.0:
         before = book[b, EQUITY_QUANTA]
         book[b, EQUITY_QUANTA] = worth
-        equity = worth / QUANTA
+        equity = money_of(worth)
         book[b, EQUITY] = equity
         if not equity <= book[b, PEAK]:
             book[b, PEAK] = equity

@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from ringfence.backends.numba_kernel.jit_books import place
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
 from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
-from ringfence.backends.numba_kernel.jit_numbers import QUANTA, inline, quanta_up, usable
+from ringfence.backends.numba_kernel.jit_numbers import inline, money_of, quanta_up, usable
 from ringfence.backends.numba_kernel.jit_recent import note_left
 from ringfence.backends.numba_kernel.jit_replay import (
     advance,
@@ -164,7 +164,7 @@ def replay(decide, books, bindings, results, details, columns, events):
         )  # fmt: skip
         R.size[i] = allowed * sym[s, LOT_UNITS] / sym[s, LOT_SCALE]
         asked = lots if lots > 0.0 else O.size[i] / sym[s, LOT_UNITS] * sym[s, LOT_SCALE]
-        R.notional[i] = quanta_up(asked * (value * sym[s, LOT_MONEY])) / QUANTA
+        R.notional[i] = money_of(quanta_up(asked * (value * sym[s, LOT_MONEY])))
         note_total(B, R, i)
         going = lots if frozen else allowed
         at = price if usable(price) else value

@@ -4,11 +4,11 @@ import numpy as np
 
 from ringfence.backends.numba_kernel.jit_numbers import (
     NAN,
-    QUANTA,
     counted,
     divide,
     fin,
     inline,
+    money_of,
     natural,
     plain,
     quanta_up,
@@ -38,6 +38,7 @@ from ringfence.backends.numba_kernel.layout import (
     TICK_SCALE,
     TICK_UNITS,
     UNCOUNTED,
+    UNMARKED,
     VALUE,
     Q,
 )
@@ -45,6 +46,7 @@ from ringfence.backends.numba_kernel.layout import (
 __all__ = [
     "completeness",
     "correlated_others",
+    "correlated_sound",
     "crossed",
     "day_loss",
     "day_loss_ratio",
@@ -175,21 +177,33 @@ def net_exposure_after(books, b, s, side, lots, value, gross):
 
 
 @inline
-def correlated_others(books, b, s, side, moves):
-    """Exposure in quanta of the other symbols that move with the order's; hedges are left out."""
+def correlated_sound(books, b, s, side, moves):
+    """`correlated_others` of a book whose every exposure is known: no branch hangs on what is held."""
     b, s = natural(b), natural(s)
     total = 0.0
     for at in range(books.book_n[b, HELD]):
-        # Without a branch: 0 for what does not move along, and for the symbol itself.
         way = np.int64(moves[s, natural(np.int64(books.held[b, at]))]) * side
-        exposure = books.held_sides[b, at, natural((way >> 1) & 1)]
-        total += exposure if way & 1 != 0 else 0.0
+        total += books.held_sides[b, at, natural((way >> 1) & 1)] * float(way & 1)
+    return total
+
+
+@inline
+def correlated_others(books, b, s, side, moves):
+    """Exposure in quanta of the other symbols that move with the order's; hedges are left out."""
+    b, s = natural(b), natural(s)
+    if books.book[b, UNMARKED] + books.book[b, UNCOUNTED] == 0.0:
+        return correlated_sound(books, b, s, side, moves)
+    total = 0.0
+    for at in range(books.book_n[b, HELD]):
+        way = np.int64(moves[s, natural(np.int64(books.held[b, at]))]) * side
+        if way != 0:
+            total += books.held_sides[b, at, 0 if way > 0 else 1]
     return total
 
 
 @inline
 def money(quanta, unknown):
-    return NAN if unknown else quanta / QUANTA
+    return NAN if unknown else money_of(quanta)
 
 
 @inline

@@ -2,6 +2,8 @@
 
 import numpy as np
 from numba import njit
+from numba.core import types
+from numba.extending import intrinsic
 
 __all__ = [
     "and_",
@@ -14,6 +16,7 @@ __all__ = [
     "less",
     "less_equal",
     "lower",
+    "money_of",
     "natural",
     "nearer",
     "not_",
@@ -74,6 +77,30 @@ def quanta_down(amount):
 @inline
 def counted(quanta):
     return quanta if abs(quanta) <= COUNTABLE else NAN
+
+
+@intrinsic
+def _fused(typing_context, left, right, plus):
+    """`left * right + plus`, rounded once."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return types.float64(types.float64, types.float64, types.float64), codegen
+
+
+@inline
+def money_of(quanta):
+    """`quanta / QUANTA` to the last bit, without a division, which takes thrice as long.
+
+    By Markstein's theorem: 1e-6 is the reciprocal to the nearest double, the first product lies within one
+    unit in the last place, so the product with what it lacks added is the quotient to the nearest double.
+    (P. W. Markstein, Computation of elementary functions on the IBM RISC System/6000 processor, 1990.)
+    """
+    about = quanta * 1e-6
+    found = _fused(_fused(-about, QUANTA, quanta), 1e-6, about)
+    # Zero keeps its sign.
+    return found if found != 0.0 else about
 
 
 @inline

@@ -14,8 +14,8 @@ from ringfence.backends.numba_kernel.jit_books import (
 )
 from ringfence.backends.numba_kernel.jit_numbers import (
     NAN,
-    QUANTA,
     inline,
+    money_of,
     plain,
     quanta_down,
     quanta_up,
@@ -350,7 +350,7 @@ def note_total(books, results, i):
     """The equity of all accounts together, and its fall from the peak."""
     total = books.total
     known = total[TOTAL_UNKNOWN] == 0.0
-    results.equity[i] = total[TOTAL_QUANTA] / QUANTA if known else NAN
+    results.equity[i] = money_of(total[TOTAL_QUANTA]) if known else NAN
     results.drawdown[i] = total[TOTAL_DRAWDOWN] if known else NAN
 
 

@@ -12,9 +12,9 @@ from ringfence.backends.numba_kernel.jit_fields import day_start
 from ringfence.backends.numba_kernel.jit_numbers import (
     COUNTABLE,
     NAN,
-    QUANTA,
     divide,
     inline,
+    money_of,
     natural,
     quanta_down,
     quanta_up,
@@ -204,7 +204,7 @@ def move(books, b, s, side, lots, unit, lot, q, mark, value, exposure, values, g
     values += value_after - value
     paid = book[b, CASH] + cash
     worth = paid + values
-    equity = worth / QUANTA
+    equity = money_of(worth)
     peak = raise_peak(peak, equity)
     if book[b, KNOWN] == 0.0:
         worth, equity, peak = book[b, EQUITY_QUANTA], NAN, book[b, PEAK]

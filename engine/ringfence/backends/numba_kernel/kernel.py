@@ -19,7 +19,7 @@ from ringfence.backends.numba_kernel.straight_text import Course, straight_text
 __all__ = ["Kernel", "kernel_for", "kernel_of", "put_past_order", "put_position"]
 
 #: Further sequences of gates take the general way: each costs compile time.
-MOST_WAYS = 8
+MOST_WAYS = 4
 #: Orders from which on compiling the straight way takes less time than it saves.
 STRAIGHT_FROM = 5_000_000
 

@@ -66,10 +66,11 @@ class Limits:
         self._symbols = symbols
         self._correlations = linked.desk.correlations if correlations is None else correlations
         self._width = 1 + max((len(slot.columns) for slot in self.slots), default=0)
-        self._rows: list[list[float]] = []
+        self._rows: list[tuple[float, ...]] = []
         self._windows: list[tuple[int, int]] = []
         self._freshness: list[float] = []
-        self._row_of: dict[tuple[int, ...], int] = {}
+        self._row_of: dict[tuple[Any, ...], int] = {}
+        self._start_of: dict[tuple[tuple[int, ...], ...], int] = {}
         self._permits: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
         self._moves: dict[tuple[float, float], int] = {}
         self.columns: list[tuple[str, str, int]] = []
@@ -131,8 +132,8 @@ class Limits:
         lists: list[list[int]],
         ages: list[float],
     ) -> None:
-        start = len(entries)
         seen: dict[tuple[str, str], int] = {}
+        own: list[list[int]] = []
         age, timed = math.inf, 0
         for each in bound:
             gate = each.gate
@@ -147,13 +148,17 @@ class Limits:
             column = self._column((*key, seen[key]))
             level = LEVELS.index(gate.level)
             entry = [self._slot(gate), row, len(each.rows), column, flags, level]
-            entries.append(entry + [0] * (ENTRY_WIDTH - len(entry)))
+            own.append(entry + [0] * (ENTRY_WIDTH - len(entry)))
             fresh = self._freshness[row : row + len(each.rows)]
             age = min(age, fresh[-1])
             timed |= int(any(value != fresh[-1] for value in fresh))
-        way = tuple(self._step(entry) for entry in entries[start:])
+        # Lists with equal entries share them, too.
+        start = self._start_of.setdefault(tuple(map(tuple, own)), len(entries))
+        if start == len(entries):
+            entries += own
+        way = tuple(map(self._step, own))
         straight = self._way_of.setdefault(way, len(self._way_of))
-        lists.append([start, len(entries), self._coverage(bound), timed, straight])
+        lists.append([start, start + len(own), self._coverage(bound), timed, straight])
         ages.append(age)
         self.lists.append(bound)
 
@@ -193,16 +198,23 @@ class Limits:
         return self._column_of[key]
 
     def _rows_of(self, gate: Gate, rows: tuple[LimitRow, ...]) -> int:
-        """The first of a gate's rows: overrides that may hold, then its own limits."""
-        key = tuple(id(row) for row in rows)
+        """The first of a gate's rows: overrides that may hold, then its own limits.
+
+        Gates with equal limits share theirs, so that what orders look up stays small.
+        """
+        slot = self.slots[self._slot(gate)]
+        found = []
+        for row in rows:
+            fresh = row.values.get(gate.rule.freshness)
+            age = math.inf if fresh is None else float(fresh)  # type: ignore[arg-type]
+            found.append((tuple(self._numbers(slot, row)), (row.from_ns, row.until_ns), age))
+        key = tuple(found)
         if key not in self._row_of:
             self._row_of[key] = len(self._rows)
-            slot = self.slots[self._slot(gate)]
-            for row in rows:
-                self._rows.append(self._numbers(slot, row))
-                self._windows.append((row.from_ns, row.until_ns))
-                fresh = row.values.get(gate.rule.freshness)
-                self._freshness.append(math.inf if fresh is None else float(fresh))  # type: ignore[arg-type]
+            for numbers, window, age in found:
+                self._rows.append(numbers)
+                self._windows.append(window)
+                self._freshness.append(age)
         return self._row_of[key]
 
     def _numbers(self, slot: Slot, row: LimitRow) -> list[float]:

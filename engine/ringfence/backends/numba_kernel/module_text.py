@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ringfence.backends.numba_kernel.slots import Slot
 from ringfence.language.rules import Check
 
-__all__ = ["BINDING", "HEAD", "Checks", "gate_text", "module_text"]
+__all__ = ["BINDING", "HEAD", "Checks", "gate_text", "module_text", "room_text"]
 
 HEAD = '''"""Generated from the structure of a policy set."""
 
@@ -41,42 +41,35 @@ _BOOK = "b, q, closing, has, stale"
 _ROOM = '''
 
 @plain
-def room(slot, row, exempts, excess, {order}, {book}):
+def {name}({arguments}):
     """Lots, at most what is asked, that pass: by interpolation, as far as the measure is straight.
 
     At what is asked the gate lies `excess` beyond its limit.
     """
-    low, high = 0.0, lots
+    low, high, inside = 0.0, lots, NAN
     # A worst case rises where an order has closed a position and opened as much on the other side.
-    start = 2.0 * closing if 2.0 * closing < high else 0.0
-    ok, found = gate_at(slot, row, exempts, start, {order}, {book})
-    inside = NAN
-    if ok:
-        low, inside = start, -found
-    elif start > 0.0:
-        high, excess = start, found
-    steps = 0
-    while high - low > 1.0:
-        steps += 1
-        guess = np.floor((low + high) / 2.0)
-        if steps == 1 and not ok:
-            # Beyond the limit as it is: what only closes may pass, or nothing.
-            guess = min(max(closing, 1.0), high - 1.0)
-        elif steps < 12 and inside + excess > 0.0:
-            zero = low + (high - low) * (inside / (inside + excess))
-            guess = min(max(np.floor(zero), low + 1.0), high - 1.0)
-        ok, found = gate_at(slot, row, exempts, guess, {order}, {book})
+    guess = 2.0 * closing if 2.0 * closing < high else 0.0
+    steps, beside = 0, False
+    while True:
+        ok, found = {at}
         if ok:
             low, inside = guess, -found
-            if guess + 1.0 < high:
-                ok, found = gate_at(slot, row, exempts, guess + 1.0, {order}, {book})
-                if ok:
-                    low, inside = guess + 1.0, -found
-                else:
-                    high, excess = guess + 1.0, found
-        else:
+        elif guess > 0.0:
             high, excess = guess, found
-    return low
+        if high - low <= 1.0:
+            return low
+        if ok and steps > 0 and not beside:
+            guess, beside = low + 1.0, True
+        else:
+            beside = False
+            guess = np.floor((low + high) / 2.0)
+            if steps == 0 and not ok:
+                # Beyond the limit as it is: what only closes may pass, or nothing.
+                guess = min(max(closing, 1.0), high - 1.0)
+            elif steps < 12 and inside + excess > 0.0:
+                zero = low + (high - low) * (inside / (inside + excess))
+                guess = min(max(np.floor(zero), low + 1.0), high - 1.0)
+        steps += 1
 '''
 
 _GATE_AT = '''
@@ -151,7 +144,8 @@ _DECIDE = """    # Every gate at the size asked; where gates reduce, every gate 
                 has = B.book_n[b, EXISTS] != 0
                 stale = not has or is_stale(B, b, now, max_age)
                 q = B.pos[b, s, Q]
-                closing = closing_lots(B, b, s, side)
+                # What belongs to no book closes nothing in one.
+                closing = closing_lots(B, b, s, side) if has else 0.0
                 red = 0.0 < x <= closing
                 pos = position_after(B, b, s, side, x, value, False)
             slot = P.entry[e, SLOT]
@@ -176,8 +170,10 @@ _DECIDE = """    # Every gate at the size asked; where gates reduce, every gate 
                 block = e
             g = natural(np.int64(P.entry[e, COLUMN]))
             R.outcome[g, i] = out
-            R.measure[g, i] = measure
-            R.limit[g, i] = limit
+            # Columns of a replay show nothing of what is not known.
+            shown = out != 5 or detail != 0
+            R.measure[g, i] = measure if shown else NAN
+            R.limit[g, i] = limit if shown else NAN
             if detail:
                 D.headroom[g] = room_left
                 D.check[g] = chk
@@ -223,11 +219,28 @@ def module_text(slots: Sequence[Slot]) -> str:
     reduce = ""
     if reducing:
         parts.append(_GATE_AT.format(slots=_dispatch(reducing, "    "), **words))
-        parts.append(_ROOM.format(**words))
+        parts.append(
+            room_text(
+                "room",
+                f"slot, row, exempts, excess, {_ORDER}, {_BOOK}",
+                f"gate_at(slot, row, exempts, guess, {_ORDER}, {_BOOK})",
+            )
+        )
         reduce = _REDUCE.strip("\n").format(**words)
     parts.append(_PROLOGUE.replace("@BINDING@", BINDING))
     parts.append(_DECIDE.format(slots=_dispatch(range(len(slots)), " " * 16), reduce=reduce))
     return "".join(parts)
+
+
+def room_text(name: str, arguments: str, at: str) -> str:
+    """The function that finds the largest size that passes a gate.
+
+    Args:
+        name: Of the function.
+        arguments: Its arguments: `excess`, `lots` and `closing` among them.
+        at: A call for `guess` lots: whether the gate passes, and how far it lies beyond its limit.
+    """
+    return _ROOM.format(name=name, arguments=arguments, at=at)
 
 
 def _dispatch(places: Sequence[int], indent: str) -> str:

@@ -20,7 +20,7 @@ _FIELDS = {
     "order.size": "(x * units / scale)",
     "order.price": "fin(price)",
     "order.valuation_price": "fin(value)",
-    "order.notional": "(quanta_up(x * lot_value) / QUANTA)",
+    "order.notional": "money_of(quanta_up(x * lot_value))",
     "order.is_buy": "(1.0 if side > 0 else 0.0)",
     "order.type": "float(kind)",
     "order.reduce_only": "(1.0 if reduce_only else 0.0)",

@@ -3,14 +3,13 @@
 A list of gates is written out gate after gate, with everything that does not change from order to order
 known beforehand: which rules, at which levels, with which checks, in which columns of the results, and
 which books an order moves. The whole loop over a batch is one function, in which an order's numbers stay
-in registers. An order that some gate may reduce takes the general way (`module_text`, `jit_entry`), and so
-does everything else that is rare. Both give the same answers.
+in registers. What is rare takes the general way (`module_text`, `jit_entry`). Both give the same answers.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ringfence.backends.numba_kernel.module_text import BINDING, HEAD, Checks, gate_text
+from ringfence.backends.numba_kernel.module_text import BINDING, HEAD, Checks, gate_text, room_text
 from ringfence.backends.numba_kernel.slots import Slot
 
 __all__ = ["Course", "Step", "is_straight", "straight_text"]
@@ -61,7 +60,8 @@ class Course(NamedTuple):
 
 # What a gate may look at: the order, and the book `b` of its level before and after.
 _ORDER = "B, P, s, side, x, price, value, lot_value, units, scale, kind, reduce_only, kill, age"
-_BOOK = "b, q, exposure, gross, equity, peak, red"
+_STATE_NAMES = "b, q, exposure, gross, equity, peak"
+_BOOK = f"{_STATE_NAMES}, red"
 _ADDED = "added(q, exposure, side, x, unit, {working})"
 # Text of the fields of a book, which has moved to the order's price but in registers only.
 _FIELDS = {
@@ -74,12 +74,12 @@ _FIELDS = {
     "book.drawdown": "fall_of(peak, equity)",
     "book.positions_after": "(float(B.book_n[b, HELD]) + (1.0 if q == 0.0 else 0.0))",
     "book.exposure_after": (
-        f"((gross - exposure + {_ADDED.format(working='<working> != 0.0')}) / QUANTA)"
+        f"money_of(gross - exposure + {_ADDED.format(working='<working> != 0.0')})"
     ),
-    "book.position_after": f"({_ADDED.format(working='<working> != 0.0')} / QUANTA)",
+    "book.position_after": f"money_of({_ADDED.format(working='<working> != 0.0')})",
     "book.correlated_after": (
-        f"(({_ADDED.format(working='False')} + correlated_others(B, b, s, side, "
-        "P.moves[int(<threshold,min_observations>)])) / QUANTA)"
+        f"money_of({_ADDED.format(working='False')} + correlated_sound(B, b, s, side, "
+        "P.moves[int(<threshold,min_observations>)]))"
     ),
 }
 # Fields that look at all that a book holds, or at other orders.
@@ -98,7 +98,8 @@ from ringfence.backends.numba_kernel.jit_entry import call_replay
 from ringfence.backends.numba_kernel.jit_layout import events_at, orders_at
 from ringfence.backends.numba_kernel.jit_straight import *
 
-GENERAL, DECIDED = np.int64(-2), np.int64(-1)
+# What a way returns instead of an entry: the general way is to decide; no entry is against it.
+GENERAL, CLEAR = np.int64(-2), np.int64(-1)
 """
 
 _PROLOGUE = '''
@@ -114,7 +115,7 @@ def replay(general, decide, books, bindings, results, details, columns, events):
         i = natural(place)
         if i + AHEAD < count:
             fetch(B, O, i + AHEAD)
-        way = GENERAL
+        way, allowed = GENERAL, 0.0
         now, price, kind = O.ts[i], O.price[i], np.int64(O.kind[i])
         s, side = natural(np.int64(O.symbol[i])), np.int64(O.side[i])
         account_code, strategy_code = natural(np.int64(O.account[i])), natural(np.int64(O.strategy[i]))
@@ -139,7 +140,7 @@ def replay(general, decide, books, bindings, results, details, columns, events):
 '''
 
 _CALL = """            {word} straight == {number}:
-                way = way_{number}({order}, R, i, now, start, max_age, {states})
+                way, allowed = way_{number}({order}, R, i, now, start, max_age, {states})
 """
 
 _GENERAL = """        if way == GENERAL:
@@ -160,7 +161,7 @@ _OWN_PRICE_STATE = """        value{n}, exposure{n} = quanta_down(q{n} * lot), q
         values{n} = B.book[b{n}, VALUES] + (value{n} - held_value{n})
         gross{n} = B.book[b{n}, GROSS] + (exposure{n} - held_exposure{n})
         worth{n} = B.book[b{n}, CASH] + values{n}
-        equity{n}, peak{n} = worth{n} / QUANTA, B.book[b{n}, PEAK]
+        equity{n}, peak{n} = money_of(worth{n}), B.book[b{n}, PEAK]
         peak{n} = raise_peak(peak{n}, equity{n})
         if B.book[b{n}, KNOWN] == 0.0:
             worth{n}, equity{n}, peak{n} = B.book[b{n}, EQUITY_QUANTA], NAN, B.book[b{n}, PEAK]
@@ -188,40 +189,76 @@ _WAY = '''
 
 @inline
 def way_{number}({order}, R, i, now, start, max_age, {states}):
-    """The entry that blocks the order; DECIDED where none does, GENERAL where a gate may reduce."""
-{body}'''
+    """Lots that may go, and the entry that reduces or blocks the order."""
+    lots, allowed, cause = x, x, np.int64(-1)
+{opening}    # At the size asked; where gates reduce, again at the smaller size.
+    for attempt in range(2):
+{gates}        if attempt == 0:
+{first}            if cause < 0:
+                return CLEAR, lots
+            if too_small(B.sym, s, allowed, value) != 0:
+                return start + cause, 0.0
+            x = allowed
+        else:
+{again}    return start + cause, allowed
+'''
 
-_LEVEL = """    if B.book_n[b{n}, EXISTS] == 0 or is_stale(B, b{n}, now, max_age):
-        return GENERAL
-    red{n} = (q{n} * side < 0.0) & (x <= abs(q{n}))
+_OPENING = """    if B.book_n[b{n}, EXISTS] == 0 or is_stale(B, b{n}, now, max_age):
+        return GENERAL, 0.0
+    closing{n} = abs(q{n}) if q{n} * side < 0.0 else 0.0
 """
-
-_GATE = """    row{k} = natural(np.int64(P.entry[start + {k}, ROW]))
-{windows}    out{k}, measure{k}, limit{k}, _ = {gate}(row{k}, {order}, {book})
-{reduces}"""
-_EXEMPTING = """    out{k}, measure{k}, limit{k} = 4, NAN, NAN
+_RED = "        red{n} = x <= closing{n}\n"
+_ROW = "    row{k} = natural(np.int64(P.entry[start + {k}, ROW]))\n"
+_TIMED_ROW = "    row{k} = natural(row_at(P, row{k}, P.entry[start + {k}, ROWS], now))\n"
+_GATE = "out{k}, measure{k}, limit{k}, _ = {gate}(row{k}, {order}, {book})\n"
+_EXEMPTING = """        out{k}, measure{k}, limit{k} = 4, NAN, NAN
+        if not red{n}:
+            """
+_REDUCING = """            if out{k} == 3:
+                room = room_{gate}({exempts}, abs(measure{k} - limit{k}), closing{n}, row{k}, {order}, {book})
+                if room > 0.0:
+                    out{k} = 2
+{counts}"""
+_COUNTED = """                    if room < allowed:
+                        allowed, cause = room, np.int64({k})
 """
-
-_STORED = """    R.outcome[{column}, i] = out{k}
-    R.measure[{column}, i] = measure{k}
-    R.limit[{column}, i] = limit{k}
+_STORED = """            R.outcome[{column}, i] = out{k}
+            R.measure[{column}, i] = measure{k} if out{k} != 5 else NAN
+            R.limit[{column}, i] = limit{k} if out{k} != 5 else NAN
 """
+_BLOCKS = """            if (out{k} == 3) | (out{k} == 5):
+                return np.int64(start + {k}), 0.0
+"""
+_STILL_BLOCKS = """            if (out{k} != 1) & (out{k} != 4):
+                return np.int64(start + {k}), 0.0
+"""
+_AT = '''
 
-_DONE = """        passes = way == DECIDED
-        R.decision[i] = 0 if passes else 2
-        R.code[i] = -1 if passes else REFUSAL_COUNT + P.entry[max(way, 0), SLOT]
-        R.gate[i] = -1 if passes else P.entry[max(way, 0), COLUMN]
-        R.size[i] = lots * units / scale if passes else 0.0
-        R.notional[i] = quanta_up(lots * lot_value) / QUANTA
+@plain
+def at_{gate}(exempts, closing, row, {order}, {state}):
+    """Whether the gate passes at `x` lots, and how far it lies beyond its limit."""
+    red = 0.0 < x <= closing
+    if exempts and red:
+        return True, NAN
+    out, measure, limit, _ = {gate}(row, {order}, {book})
+    return out == 1, abs(measure - limit) if out == 3 else -abs(measure - limit)
+'''
+
+_DONE = """        goes, entry = allowed > 0.0, natural(max(way, np.int64(0)))
+        R.decision[i] = 0 if way == CLEAR else (1 if goes else 2)
+        R.code[i] = -1 if way == CLEAR else REFUSAL_COUNT + P.entry[entry, SLOT]
+        R.gate[i] = -1 if way == CLEAR else P.entry[entry, COLUMN]
+        R.size[i] = allowed * units / scale
+        R.notional[i] = money_of(quanta_up(lots * lot_value))
         worth, peak = total[TOTAL_QUANTA] + (worth1 - B.book[b1, EQUITY_QUANTA]), total[TOTAL_PEAK]
         peak = max(peak, worth)
         fall = fall_from(peak, worth, total)
         known = total[TOTAL_UNKNOWN] == 0.0
-        R.equity[i] = worth / QUANTA if known else NAN
+        R.equity[i] = money_of(worth) if known else NAN
         R.drawdown[i] = fall if known else NAN
         keep_total_fall(total, worth, peak)
         if {goes}:
-{moves}            worth += moved1 - worth1
+{going}{moves}            worth += moved1 - worth1
             peak = max(peak, worth)
             fall = fall_from(peak, worth, total)
             keep_total_fall(total, worth, peak)
@@ -237,14 +274,12 @@ _OWN_PRICE = """            if takes:
                 sym[s, LAST] = price
                 sym[s, SYM_MARK] = price
 """
-_MOVE = """            moved{n} = move(B, b{n}, s, side, lots, at * lot_money, lot, q{n}, mark, value{n}, exposure{n},
+_MOVE = """            moved{n} = move(B, b{n}, s, side, going, at * lot_money, lot, q{n}, mark, value{n}, exposure{n},
                          values{n}, gross{n}, peak{n})
 """
 _KEEP = """            keep_marked(B, b{n}, s, q{n}, mark, value{n}, exposure{n}, values{n}, gross{n}, worth{n},
                         equity{n}, peak{n})
 """
-
-_STATES = ("b", "q", "exposure", "gross", "equity", "peak")
 
 
 def is_straight(slots: Sequence[Slot], way: Sequence[Step], course: Course) -> bool:
@@ -257,10 +292,15 @@ def is_straight(slots: Sequence[Slot], way: Sequence[Step], course: Course) -> b
 def straight_text(slots: Sequence[Slot], ways: Sequence[Sequence[Step]], course: Course) -> str:
     """The module's text: a loop with one straight way for each sequence of gates."""
     parts = [HEAD, _IMPORTS]
-    for slot, bits in dict.fromkeys((step.slot, step.bits) for way in ways for step in way):
-        checks = Checks(_gate_name(slot, bits), f"row, {_ORDER}, unit, {_BOOK}", _FIELDS, bits)
-        parts.append(gate_text(slots[slot], checks))
     known = [n for n, way in enumerate(ways) if is_straight(slots, way, course)]
+    steps = [step for n in known for step in ways[n]]
+    reducing = {(step.slot, step.bits) for step in steps if step.reduces}
+    for slot, bits in dict.fromkeys((step.slot, step.bits) for step in steps):
+        name = _gate_name(slot, bits)
+        checks = Checks(name, f"row, {_ORDER}, unit, {_BOOK}", _FIELDS, bits)
+        parts.append(gate_text(slots[slot], checks))
+        if (slot, bits) in reducing:
+            parts.append(_room(name))
     parts += [_way(n, ways[n], course) for n in known]
     parts.append(_loop(known, course))
     return "".join(parts)
@@ -288,7 +328,8 @@ def _loop(known: Sequence[int], course: Course) -> str:
     kept = "        else:\n" + _each(_KEEP, levels) if course.own_prices else ""
     lines.append(
         _DONE.format(
-            goes="True" if course.frozen else "passes",
+            goes="True" if course.frozen else "goes",
+            going=f"            going = {'lots' if course.frozen else 'allowed'}\n",
             moves=_each(_MOVE, levels),
             kept="" if course.frozen else kept,
         )
@@ -301,41 +342,56 @@ def _each(text: str, levels: Sequence[int]) -> str:
 
 
 def _states(levels: Sequence[int]) -> str:
-    return ", ".join(f"{name}{n}" for n in levels for name in _STATES)
+    return ", ".join(f"{name}{n}" for n in levels for name in _STATE_NAMES.split(", "))
 
 
 def _gate_name(slot: int, bits: int | None) -> str:
     return f"gate_{slot}_{'any' if bits is None else bits}"
 
 
+def _room(gate: str) -> str:
+    """The functions that find the largest size that passes a gate."""
+    order = f"{_ORDER}, unit"
+    asked, at_size = (order.replace(" x,", f" {size},") for size in ("lots", "guess"))
+    return _AT.format(gate=gate, order=order, state=_STATE_NAMES, book=_BOOK) + room_text(
+        f"room_{gate}",
+        f"exempts, excess, closing, row, {asked}, {_BOOK}",
+        f"at_{gate}(exempts, closing, row, {at_size}, {_STATE_NAMES})",
+    )
+
+
 def _way(number: int, way: Sequence[Step], course: Course) -> str:
-    lines = [_LEVEL.format(n=n) for n in sorted({step.level for step in way})]
-    for k, step in enumerate(way):
-        gate = _GATE.format(
-            k=k,
-            gate=_gate_name(step.slot, step.bits),
-            order=f"{_ORDER}, unit",
-            book=", ".join(f"{word}{step.level}" for word in _BOOK.split(", ")),
-            windows=(
-                f"    row{k} = natural(row_at(P, row{k}, P.entry[start + {k}, ROWS], now))\n"
-                if step.windows
-                else ""
-            ),
-            reduces=f"    if out{k} == 3:\n        return GENERAL\n" if step.reduces else "",
-        )
-        if step.exempts:
-            inner = "".join(f"    {line}\n" for line in gate.splitlines())
-            lines += [_EXEMPTING.format(k=k), f"    if not red{step.level}:\n", inner]
-        else:
-            lines.append(gate)
-    # All is stored at the end: between stores everything would be looked up again.
-    lines += [_STORED.format(k=k, column=step.column) for k, step in enumerate(way)]
-    for k, step in enumerate(way):
-        if step.enforces:
-            lines.append(
-                f"    if (out{k} == 3) | (out{k} == 5):\n        return np.int64(start + {k})\n"
-            )
-    lines.append("    return DECIDED\n")
     order = f"{_ORDER}, unit"
     states = _states(course.levels)
-    return _WAY.format(number=number, order=order, states=states, body="".join(lines))
+    levels = sorted({step.level for step in way})
+    opening = [_OPENING.format(n=n) for n in levels]
+    gates = [_RED.format(n=n) for n in levels]
+    first: list[str] = []
+    for k, step in enumerate(way):
+        words = {
+            "k": k,
+            "n": step.level,
+            "gate": _gate_name(step.slot, step.bits),
+            "order": order,
+            "book": ", ".join(f"{word}{step.level}" for word in _BOOK.split(", ")),
+            "exempts": step.exempts,
+            "counts": _COUNTED.format(k=k) if step.enforces else "",
+        }
+        opening.append((_ROW + (_TIMED_ROW if step.windows else "")).format(**words))
+        gates.append(((_EXEMPTING if step.exempts else "        ") + _GATE).format(**words))
+        if step.reduces:
+            first.append(_REDUCING.format(**words))
+    enforced = [k for k, step in enumerate(way) if step.enforces]
+    # All is stored at the end: between stores everything would be looked up again.
+    first += [_STORED.format(k=k, column=step.column) for k, step in enumerate(way)]
+    first += [_BLOCKS.format(k=k) for k in enforced]
+    again = [_STILL_BLOCKS.format(k=k) for k in enforced]
+    return _WAY.format(
+        number=number,
+        order=order,
+        states=states,
+        opening="".join(opening),
+        gates="".join(gates),
+        first="".join(first),
+        again="".join(again) or "            pass\n",
+    )
