@@ -11,8 +11,6 @@ _BIN_SHARE = 0.005
 _DOWN = 1.0 - 1e-12
 # Rows that are looked at together: few enough for six counters of ten bits.
 _BLOCK = 256
-# Below any utilisation: there is none.
-_NOWHERE = -1e300
 
 
 @njit(
@@ -97,58 +95,62 @@ def count_outcomes(start, stop, outcome, outcomes):
             outcomes[kind] += np.int64((packed >> np.uint64(10 * kind)) & np.uint64(1023))
 
 
+# The loops below are such that LLVM makes vectors of them: no branch, no truth value carried along.
 @njit
-def _is_floor(found, most, passed):
-    return (found > most) == passed and found != most
+def _ceilings(first, count, outcome, measure, limit, uses):
+    """Fill `uses` with utilisation in bins, NaN where there is none; returns how many are of a floor."""
+    at, floors = np.uint64(first), 0
+    for j in range(count):
+        i = at + np.uint64(j)
+        found, most = measure[i], limit[i]
+        use = found * (1.0 / _BIN_SHARE / most)
+        use = use if most > 0.0 else np.nan
+        uses[np.uint64(j)] = use
+        floors += np.int64(
+            (use == use) & ((found > most) == (outcome[i] == 1)) & (found != most)
+        )
+    return floors
 
 
 @njit
-def _shared(found, most, passed, use):
-    """Utilisation in bins: `use`, that of a ceiling, where it is none of a floor."""
-    if use == use and _is_floor(found, most, passed):
-        return most / found / _BIN_SHARE if found > 0.0 else np.inf
-    return use
+def _floors(first, count, outcome, measure, limit, uses):
+    """Put the utilisation of floors where that of ceilings does not fit the outcome."""
+    at = np.uint64(first)
+    for j in range(count):
+        i = at + np.uint64(j)
+        found, most, use = measure[i], limit[i], uses[np.uint64(j)]
+        turned = most / found / _BIN_SHARE
+        turned = turned if found > 0.0 else np.inf
+        floor = (use == use) & ((found > most) == (outcome[i] == 1)) & (found != most)
+        uses[np.uint64(j)] = turned if floor else use
+
+
+@njit
+def _places(count, uses, places, bins, best):
+    """Fill `places` with the bins of `uses`, one past the last where there is none.
+
+    Returns:
+        How many are above `best`.
+    """
+    above, last, nowhere = 0, bins - 0.5, bins + 0.5
+    for j in range(count):
+        found = uses[np.uint64(j)]
+        use = found if found > 0.0 else 0.0
+        # Just below: what lies on an edge belongs to the bin that ends there.
+        use = (use if use < 1e300 else 1e300) * _DOWN
+        above += np.int64((use > best) & (found == found))
+        place = use if use < last else last
+        places[np.uint64(j)] = np.int32(place if found == found else nowhere)
+        uses[np.uint64(j)] = use if found == found else np.nan
+    return above
 
 
 @njit
 def _exact(found, most, passed):
     """Utilisation as a share, to the bit."""
-    if _is_floor(found, most, passed):
+    if (found > most) == passed and found != most:
         return min(most / found, 1e300) if found > 0.0 else 1e300
     return min(max(found / most, 0.0), 1e300)
-
-
-@njit
-def _uses(first, count, outcome, measure, limit, most, uses):
-    """Fill `uses` with each row's utilisation in bins, NaN where there is none.
-
-    `most` is a limit that many rows share; returned is one for the next rows.
-    """
-    at = np.uint64(first)
-    steady = True
-    for j in range(count):
-        each = limit[at + np.uint64(j)]
-        steady &= (each == most) | (each != each)
-    inverse = 1.0 / _BIN_SHARE / most if most > 0.0 else np.nan
-    floors = False
-    for j in range(count):
-        i = at + np.uint64(j)
-        found, each = measure[i], limit[i]
-        own = inverse
-        if not steady:
-            own = 1.0 / _BIN_SHARE / each if each > 0.0 else np.nan
-        use = found * own if each == each else np.nan
-        floors |= (use == use) & ((found > each) == (outcome[i] == 1)) & (found != each)
-        uses[j] = use
-    if floors:
-        for j in range(count):
-            i = at + np.uint64(j)
-            uses[j] = _shared(measure[i], limit[i], outcome[i] == 1, uses[j])
-    if not steady:
-        for j in range(count):
-            each = limit[at + np.uint64(j)]
-            most = each if each == each else most
-    return most
 
 
 @njit(
@@ -168,27 +170,15 @@ def count_use(start, stop, outcome, measure, limit, histogram, top, scratch, use
     """
     best, best_row = top, np.int64(-1)
     best_use = top / _BIN_SHARE * _DOWN
-    most = np.nan
     bins = histogram.shape[0]
     for row in range(4):
         for place in range(bins + 1):
             scratch[row, place] = 0
     for first in range(start, stop, _BLOCK):
         count = min(stop - first, _BLOCK)
-        most = _uses(first, count, outcome, measure, limit, most, uses)
-        above = False
-        for j in range(count):
-            use = uses[j]
-            known = use == use
-            use = use if use > 0.0 else 0.0
-            # Just below: what lies on an edge belongs to the bin that ends there.
-            use = (use if use < 1e300 else 1e300) * _DOWN
-            use = use if known else _NOWHERE
-            uses[j] = use
-            above |= use > best_use
-            place = use if use < bins - 0.5 else bins - 0.5
-            places[j] = np.int32(place if known else bins + 0.5)
-        if above:
+        if _ceilings(first, count, outcome, measure, limit, uses):
+            _floors(first, count, outcome, measure, limit, uses)
+        if _places(count, uses, places, bins, best_use):
             for j in range(count):
                 if uses[j] > best_use:
                     i = first + j
@@ -196,7 +186,7 @@ def count_use(start, stop, outcome, measure, limit, histogram, top, scratch, use
                     if exact > best:
                         best, best_row, best_use = exact, i, uses[j]
         for j in range(count):
-            scratch[np.uint64(j & 3), np.uint64(places[j])] += np.int32(1)
+            scratch[np.uint64(j & 3), np.uint64(places[np.uint64(j)])] += np.int32(1)
     for place in range(bins):
         histogram[place] += (
             scratch[0, place] + scratch[1, place] + scratch[2, place] + scratch[3, place]
