@@ -1,8 +1,8 @@
 """The dry run: real orders through policies, and everything that comes of it.
 
-Orders are read once; the engines of all sides and modes decide each batch one after another. With
-more than one worker, reading and writing run in threads beside the engines: the results are the same
-bit for bit, because each stage sees the same batches in the same order.
+Orders are read once, and each batch is decided by the engines of all sides and modes, tallied and
+written. These are stages, done by whichever worker is free: the results are the same bit for bit,
+because each stage sees the same batches in the same order.
 """
 
 import copy
@@ -11,20 +11,21 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ringfence import __version__
 from ringfence.errors import InputError
 from ringfence.language.linking import LinkedSet
+from ringfence.replay.batches import OrderBatch
 from ringfence.replay.changes import Changes
 from ringfence.replay.decided import DecidedBatch
+from ringfence.replay.decided_ring import DecidedRing
 from ringfence.replay.engine import Engine
-from ringfence.replay.pipeline import Behind, ahead
+from ringfence.replay.pipeline import Stage, run_stages
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
@@ -37,6 +38,8 @@ from ringfence.runtime.revisions import link_spec
 __all__ = ["MODES", "Progress", "Request", "Result", "dry_run"]
 
 MODES = ("propagated", "frozen")
+# Batches that a stage may be ahead of the next one, with more than one worker.
+_DEPTH = 3
 
 #: Told after each batch: orders done, orders in all.
 Progress = Callable[[int, int], None]
@@ -54,7 +57,7 @@ class Request:
         mode: `propagated`, `frozen` or `both`.
         equity: What each account opens with where no balance says so, in the policies' currency.
         out: The directory for the results.
-        workers: 1 does everything in the calling thread; more read and write beside it.
+        workers: Threads that share the work; the calling one is one of them.
         batch_rows: Orders that are decided at a time.
         report: Whether to write `report.html`.
     """
@@ -230,49 +233,100 @@ def _replay(
     progress: Progress | None,
 ) -> bool:
     """Decide every batch; returns whether it was stopped before the last."""
-
-    def keep(decided: list[DecidedBatch]) -> None:
-        for run, batch in zip(runs, decided, strict=True):
-            run.tally.add(batch)
-            run.writer.write(batch)
-        if changes is not None:
-            sides = {
-                run.side: batch
-                for run, batch in zip(runs, decided, strict=True)
-                if run.mode == changes.mode
-            }
-            changes.add(sides["base"], sides["head"])
-
-    total, done = inputs.orders.rows, 0
-    threaded = request.workers > 1
     with _stoppable() as stopped:
-        behind = Behind(keep) if threaded else None
-        with closing(ahead(inputs.orders)) if threaded else nullcontext(inputs.orders) as batches:
-            try:
-                for batch in batches:
-                    if stopped.is_set():
-                        break
-                    if behind is None:
-                        keep([run.engine.decide(batch) for run in runs])
-                    else:
-                        # Engines write their buffers again while these are still being counted.
-                        behind.put([_copied(run.engine.decide(batch)) for run in runs])
-                    done += len(batch)
-                    if progress is not None:
-                        progress(done, total)
-            finally:
-                if behind is not None:
-                    behind.close()
+        replay = _Replay(inputs, runs, changes, depth=_DEPTH if request.workers > 1 else 1)
+
+        def told(batches: int) -> None:
+            if progress is not None and not stopped.is_set():
+                progress(replay.rows[batches - 1], inputs.orders.rows)
+
+        replay.run(request.workers, stopped.is_set, told)
         return stopped.is_set()
 
 
-def _copied(batch: DecidedBatch) -> DecidedBatch:
-    arrays: dict[str, Any] = {
-        each.name: np.copy(getattr(batch, each.name))
-        for each in dataclasses.fields(batch)
-        if each.name != "orders"
-    }
-    return DecidedBatch(orders=batch.orders, **arrays)
+class _Replay:
+    """What is in flight between reading a batch and having written it.
+
+    Attributes:
+        rows: Orders up to each batch.
+    """
+
+    def __init__(
+        self, inputs: Inputs, runs: list[_Run], changes: Changes | None, *, depth: int
+    ) -> None:
+        self.rows: list[int] = []
+        self._depth = depth
+        self._unread = iter(inputs.orders)
+        self._batches: list[OrderBatch | None] = [None] * depth
+        self._sides = [_Side(run, depth) for run in runs]
+        self._changes = changes
+
+    def run(self, workers: int, stopped: Callable[[], bool], told: Callable[[int], None]) -> None:
+        read = Stage(self._read)
+        decide = [Stage(partial(self._decide, side), (read,)) for side in self._sides]
+        keep = [
+            Stage(work, (decided,))
+            for side, decided in zip(self._sides, decide, strict=True)
+            for work in (side.tally, side.write)
+        ]
+        compare = [Stage(self._compare, tuple(decide))] if self._changes is not None else []
+        run_stages(
+            [read, *decide, *keep, *compare],
+            workers=workers,
+            depth=self._depth,
+            stopped=stopped,
+            told=told,
+        )
+
+    def _read(self, number: int) -> bool:
+        batch = next(self._unread, None)
+        if batch is None:
+            return False
+        self._batches[number % self._depth] = batch
+        self.rows.append((self.rows[-1] if self.rows else 0) + len(batch))
+        return True
+
+    def _decide(self, side: "_Side", number: int) -> None:
+        batch = self._batches[number % self._depth]
+        assert batch is not None
+        side.decide(number, batch)
+
+    def _compare(self, number: int) -> None:
+        changes = self._changes
+        assert changes is not None
+        sides = {
+            side.run.side: side.decided(number)
+            for side in self._sides
+            if side.run.mode == changes.mode
+        }
+        changes.add(sides["base"], sides["head"])
+
+
+class _Side:
+    """One run's stages."""
+
+    def __init__(self, run: _Run, depth: int) -> None:
+        self.run = run
+        self._decided: list[DecidedBatch | None] = [None] * depth
+        # Where nothing is ahead, what the engine decided is done with before it decides again.
+        self._ring = DecidedRing(depth) if depth > 1 else None
+
+    def decide(self, number: int, batch: OrderBatch) -> None:
+        decided = self.run.engine.decide(batch)
+        if self._ring is not None:
+            decided = self._ring.keep(number, decided)
+        self._decided[number % len(self._decided)] = decided
+
+    def decided(self, number: int) -> DecidedBatch:
+        batch = self._decided[number % len(self._decided)]
+        assert batch is not None
+        return batch
+
+    def tally(self, number: int) -> None:
+        self.run.tally.add(self.decided(number))
+
+    def write(self, number: int) -> None:
+        self.run.writer.write(self.decided(number))
 
 
 @contextmanager

@@ -106,9 +106,7 @@ def _ceilings(first, count, outcome, measure, limit, uses):
         use = found * (1.0 / _BIN_SHARE / most)
         use = use if most > 0.0 else np.nan
         uses[np.uint64(j)] = use
-        floors += np.int64(
-            (use == use) & ((found > most) == (outcome[i] == 1)) & (found != most)
-        )
+        floors += np.int64((use == use) & ((found > most) == (outcome[i] == 1)) & (found != most))
     return floors
 
 

@@ -80,6 +80,7 @@ class Scratch:
     """Room in which one column at a time is encoded: its chunk must be written before the next one."""
 
     def __init__(self, rows: int) -> None:
+        self.compiled = compiled("pages")
         blocks = -(-rows // BLOCK)
         self.kept = np.empty((blocks + 1) * BLOCK)
         self.bits = self.kept.view(np.int64)
@@ -142,7 +143,7 @@ def numbers(
     """
     blocks = values.reshape(-1, BLOCK)
     taken = _NOTHING if minus is None else minus.reshape(-1, BLOCK)
-    found = compiled("pages").keep_numbers(
+    found = scratch.compiled.keep_numbers(
         blocks, taken, scratch.kept, scratch.bits, scratch.levels, scratch.codes, scratch.table,
         scratch.slots,
     )  # fmt: skip
@@ -196,16 +197,12 @@ def sparse(codes: npt.NDArray[np.int16], rows: int, words: Words, scratch: Scrat
     """
     if len(words) > 256:
         return coded(codes[:rows], words)
-    count = compiled("pages").keep_codes(
-        codes.reshape(-1, BLOCK), scratch.codes, scratch.levels
-    )
+    count = scratch.compiled.keep_codes(codes.reshape(-1, BLOCK), scratch.codes, scratch.levels)
     if not count:
         return Chunk(rows, _PLAIN, [], _run(0, rows), nulls=rows)
     levels = b"" if count == rows else _packed(scratch.levels, rows)
     values = _indices(scratch.codes[:count], len(words))
-    return Chunk(
-        rows, _RLE_DICTIONARY, values, levels, words.joined, len(words), rows - count
-    )
+    return Chunk(rows, _RLE_DICTIONARY, values, levels, words.joined, len(words), rows - count)
 
 
 # From so many words on a table is cut.
