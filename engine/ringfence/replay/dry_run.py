@@ -13,22 +13,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ringfence import __version__
 from ringfence.errors import InputError
 from ringfence.language.linking import LinkedSet
-from ringfence.replay.batches import OrderBatch
 from ringfence.replay.changes import Changes
-from ringfence.replay.decided import DecidedBatch
-from ringfence.replay.decided_ring import DecidedRing
 from ringfence.replay.engine import Engine
-from ringfence.replay.pipeline import Stage, run_stages
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
+from ringfence.replay.stages import Replay, Run
 from ringfence.replay.summary import orders_part, run_part, unreplayable_part
 from ringfence.replay.tally import Tally
 from ringfence.replay.wording import plural
@@ -38,8 +34,6 @@ from ringfence.runtime.revisions import link_spec
 __all__ = ["MODES", "Progress", "Request", "Result", "dry_run"]
 
 MODES = ("propagated", "frozen")
-# Batches that a stage may be ahead of the next one, with more than one worker.
-_DEPTH = 3
 
 #: Told after each batch: orders done, orders in all.
 Progress = Callable[[int, int], None]
@@ -92,18 +86,6 @@ class Result:
     summary: dict[str, Any]
     files: dict[str, Path]
     interrupted: bool
-
-
-@dataclass(slots=True)
-class _Run:
-    """One side in one mode."""
-
-    side: str
-    mode: str
-    engine: Engine
-    inputs: Inputs
-    tally: Tally
-    writer: DecisionsWriter
 
 
 def dry_run(request: Request, progress: Progress | None = None) -> Result:
@@ -174,7 +156,7 @@ def _opened(request: Request) -> Inputs:
 
 def _start(
     side: str, mode: str, linked: LinkedSet, inputs: Inputs, request: Request, stack: ExitStack
-) -> _Run:
+) -> Run:
     own = _own_view(inputs)
     engine = Engine(linked, own, mode=mode, equity=request.equity)
     orders = inputs.orders
@@ -194,7 +176,7 @@ def _start(
         mode=mode,
     )
     stack.callback(writer.abandon)
-    return _Run(side, mode, engine, own, Tally(engine.columns, len(engine.codes)), writer)
+    return Run(side, mode, engine, own, Tally(engine.columns, len(engine.codes)), writer)
 
 
 def _own_view(inputs: Inputs) -> Inputs:
@@ -218,7 +200,7 @@ def _file_name(side: str, mode: str, request: Request) -> str:
     return "-".join(parts) + ".parquet"
 
 
-def _comparison(runs: list[_Run], inputs: Inputs, mode: str) -> Changes | None:
+def _comparison(runs: list[Run], inputs: Inputs, mode: str) -> Changes | None:
     columns = {run.side: run.engine.columns for run in runs if run.mode == mode}
     if "base" not in columns:
         return None
@@ -228,105 +210,19 @@ def _comparison(runs: list[_Run], inputs: Inputs, mode: str) -> Changes | None:
 def _replay(
     request: Request,
     inputs: Inputs,
-    runs: list[_Run],
+    runs: list[Run],
     changes: Changes | None,
     progress: Progress | None,
 ) -> bool:
     """Decide every batch; returns whether it was stopped before the last."""
     with _stoppable() as stopped:
-        replay = _Replay(inputs, runs, changes, depth=_DEPTH if request.workers > 1 else 1)
 
-        def told(batches: int) -> None:
+        def told(done: int) -> None:
             if progress is not None and not stopped.is_set():
-                progress(replay.rows[batches - 1], inputs.orders.rows)
+                progress(done, inputs.orders.rows)
 
-        replay.run(request.workers, stopped.is_set, told)
+        Replay(inputs.orders, runs, changes, request.workers).go(stopped.is_set, told)
         return stopped.is_set()
-
-
-class _Replay:
-    """What is in flight between reading a batch and having written it.
-
-    Attributes:
-        rows: Orders up to each batch.
-    """
-
-    def __init__(
-        self, inputs: Inputs, runs: list[_Run], changes: Changes | None, *, depth: int
-    ) -> None:
-        self.rows: list[int] = []
-        self._depth = depth
-        self._unread = iter(inputs.orders)
-        self._batches: list[OrderBatch | None] = [None] * depth
-        self._sides = [_Side(run, depth) for run in runs]
-        self._changes = changes
-
-    def run(self, workers: int, stopped: Callable[[], bool], told: Callable[[int], None]) -> None:
-        read = Stage(self._read)
-        decide = [Stage(partial(self._decide, side), (read,)) for side in self._sides]
-        keep = [
-            Stage(work, (decided,))
-            for side, decided in zip(self._sides, decide, strict=True)
-            for work in (side.tally, side.write)
-        ]
-        compare = [Stage(self._compare, tuple(decide))] if self._changes is not None else []
-        run_stages(
-            [read, *decide, *keep, *compare],
-            workers=workers,
-            depth=self._depth,
-            stopped=stopped,
-            told=told,
-        )
-
-    def _read(self, number: int) -> bool:
-        batch = next(self._unread, None)
-        if batch is None:
-            return False
-        self._batches[number % self._depth] = batch
-        self.rows.append((self.rows[-1] if self.rows else 0) + len(batch))
-        return True
-
-    def _decide(self, side: "_Side", number: int) -> None:
-        batch = self._batches[number % self._depth]
-        assert batch is not None
-        side.decide(number, batch)
-
-    def _compare(self, number: int) -> None:
-        changes = self._changes
-        assert changes is not None
-        sides = {
-            side.run.side: side.decided(number)
-            for side in self._sides
-            if side.run.mode == changes.mode
-        }
-        changes.add(sides["base"], sides["head"])
-
-
-class _Side:
-    """One run's stages."""
-
-    def __init__(self, run: _Run, depth: int) -> None:
-        self.run = run
-        self._decided: list[DecidedBatch | None] = [None] * depth
-        # Where nothing is ahead, what the engine decided is done with before it decides again.
-        self._ring = DecidedRing(depth) if depth > 1 else None
-
-    def decide(self, number: int, batch: OrderBatch) -> None:
-        decided = self.run.engine.decide(batch)
-        if self._ring is not None:
-            decided = self._ring.keep(number, decided)
-        self._decided[number % len(self._decided)] = decided
-
-    def decided(self, number: int) -> DecidedBatch:
-        batch = self._decided[number % len(self._decided)]
-        assert batch is not None
-        return batch
-
-    def tally(self, number: int) -> None:
-        self.run.tally.add(self.decided(number))
-
-    def write(self, number: int) -> None:
-        self.run.writer.write(self.decided(number))
 
 
 @contextmanager
@@ -354,7 +250,7 @@ def _stoppable() -> Iterator[threading.Event]:
 def _summary(
     request: Request,
     inputs: Inputs,
-    runs: list[_Run],
+    runs: list[Run],
     changes: Changes | None,
     interrupted: bool,
 ) -> dict[str, Any]:
@@ -388,7 +284,7 @@ def _summary(
     }
 
 
-def _changes(changes: Changes | None, inputs: Inputs, runs: list[_Run]) -> dict[str, Any] | None:
+def _changes(changes: Changes | None, inputs: Inputs, runs: list[Run]) -> dict[str, Any] | None:
     if changes is None:
         return None
     head = next(run for run in runs if run.side == "head" and run.mode == changes.mode)
@@ -402,7 +298,7 @@ def _changes(changes: Changes | None, inputs: Inputs, runs: list[_Run]) -> dict[
     )
 
 
-def _assumptions(inputs: Inputs, runs: list[_Run]) -> list[str]:
+def _assumptions(inputs: Inputs, runs: list[Run]) -> list[str]:
     said = [*inputs.assumptions, *(text for run in runs for text in run.engine.assumptions)]
     unpriced = int(runs[0].tally.sums[4])
     if unpriced:
@@ -418,7 +314,7 @@ def _assumptions(inputs: Inputs, runs: list[_Run]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _write(request: Request, summary: dict[str, Any], runs: list[_Run]) -> dict[str, Path]:
+def _write(request: Request, summary: dict[str, Any], runs: list[Run]) -> dict[str, Path]:
     """Write the summary and the report; results of an earlier run that this one lacks go."""
     out = request.out
     files = {

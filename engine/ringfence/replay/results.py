@@ -19,10 +19,9 @@ import pyarrow as pa
 from ringfence.errors import InputError
 from ringfence.replay.codes import ORDER_TYPES, NameTable
 from ringfence.replay.decided import DECISIONS, OUTCOMES, DecidedBatch, GateColumn
-from ringfence.replay.parquet_pages import (
+from ringfence.replay.page_chunks import (
     BLOCK,
     Chunk,
-    PageFile,
     Scratch,
     Words,
     coded,
@@ -33,6 +32,7 @@ from ringfence.replay.parquet_pages import (
     sparse,
     text,
 )
+from ringfence.replay.parquet_pages import PageFile
 
 __all__ = ["GROUP_ROWS", "DecisionsWriter"]
 
