@@ -162,7 +162,7 @@ def test_interrupted_leaves_what_was_done_readable(orders, tmp_path, workers, nu
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(number)
-    request = Request(orders, out=tmp_path / "out", batch_rows=100, workers=workers, report=False)
+    request = Request(orders, out=tmp_path / "out", batch_rows=20, workers=workers, report=False)
     result = dry_run(request, stop)
 
     assert result.interrupted

@@ -5,8 +5,7 @@ import pytest
 
 from replay.decided_batches import CODES, COLUMNS, START, decided, parts
 from ringfence.replay.buckets import MOST, Buckets
-from ringfence.replay.jit_tally import BINS
-from ringfence.replay.tally import Tally, quantiles
+from ringfence.replay.tally import BINS, Tally, quantiles
 
 pytestmark = pytest.mark.unit
 

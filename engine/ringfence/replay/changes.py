@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.replay.codes import NameTable
+from ringfence.replay.compiled import compiled
 from ringfence.replay.decided import DECISIONS, DecidedBatch, GateColumn
-from ringfence.replay.jit_tally import count_changes
 from ringfence.replay.moments import finite, iso
 
 __all__ = ["EXAMPLES", "Changes"]
@@ -60,7 +60,7 @@ class Changes:
         if most > len(self._traded):
             self._traded = np.concatenate([self._traded, np.zeros(most - len(self._traded))])
         orders = head.orders
-        found = count_changes(
+        found = compiled("tally").count_changes(
             base.decision, head.decision, base.size, head.size, orders.size, orders.side,
             orders.symbol, head.notional, base.gate, head.gate, self.counts, self._money,
             self._traded, self._base.orders, self._base.money, self._head.orders,

@@ -1,8 +1,8 @@
 """The dry run: real orders through policies, and everything that comes of it.
 
-Orders are read once; the engines of all sides and modes decide each batch one after another. With
-more than one worker, reading and writing run in threads beside the engines: the results are the same
-bit for bit, because each stage sees the same batches in the same order.
+Orders are read once, and each batch is decided by the engines of all sides and modes, tallied and
+written. These are stages, done by whichever worker is free: the results are the same bit for bit,
+because each stage sees the same batches in the same order.
 """
 
 import copy
@@ -11,23 +11,20 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ringfence import __version__
 from ringfence.errors import InputError
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.changes import Changes
-from ringfence.replay.decided import DecidedBatch
 from ringfence.replay.engine import Engine
-from ringfence.replay.pipeline import Behind, ahead
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
+from ringfence.replay.stages import Replay, Run
 from ringfence.replay.summary import orders_part, run_part, unreplayable_part
 from ringfence.replay.tally import Tally
 from ringfence.replay.wording import plural
@@ -54,7 +51,7 @@ class Request:
         mode: `propagated`, `frozen` or `both`.
         equity: What each account opens with where no balance says so, in the policies' currency.
         out: The directory for the results.
-        workers: 1 does everything in the calling thread; more read and write beside it.
+        workers: Threads that share the work; the calling one is one of them.
         batch_rows: Orders that are decided at a time.
         report: Whether to write `report.html`.
     """
@@ -89,18 +86,6 @@ class Result:
     summary: dict[str, Any]
     files: dict[str, Path]
     interrupted: bool
-
-
-@dataclass(slots=True)
-class _Run:
-    """One side in one mode."""
-
-    side: str
-    mode: str
-    engine: Engine
-    inputs: Inputs
-    tally: Tally
-    writer: DecisionsWriter
 
 
 def dry_run(request: Request, progress: Progress | None = None) -> Result:
@@ -171,7 +156,7 @@ def _opened(request: Request) -> Inputs:
 
 def _start(
     side: str, mode: str, linked: LinkedSet, inputs: Inputs, request: Request, stack: ExitStack
-) -> _Run:
+) -> Run:
     own = _own_view(inputs)
     engine = Engine(linked, own, mode=mode, equity=request.equity)
     orders = inputs.orders
@@ -191,7 +176,7 @@ def _start(
         mode=mode,
     )
     stack.callback(writer.abandon)
-    return _Run(side, mode, engine, own, Tally(engine.columns, len(engine.codes)), writer)
+    return Run(side, mode, engine, own, Tally(engine.columns, len(engine.codes)), writer)
 
 
 def _own_view(inputs: Inputs) -> Inputs:
@@ -215,7 +200,7 @@ def _file_name(side: str, mode: str, request: Request) -> str:
     return "-".join(parts) + ".parquet"
 
 
-def _comparison(runs: list[_Run], inputs: Inputs, mode: str) -> Changes | None:
+def _comparison(runs: list[Run], inputs: Inputs, mode: str) -> Changes | None:
     columns = {run.side: run.engine.columns for run in runs if run.mode == mode}
     if "base" not in columns:
         return None
@@ -225,54 +210,19 @@ def _comparison(runs: list[_Run], inputs: Inputs, mode: str) -> Changes | None:
 def _replay(
     request: Request,
     inputs: Inputs,
-    runs: list[_Run],
+    runs: list[Run],
     changes: Changes | None,
     progress: Progress | None,
 ) -> bool:
     """Decide every batch; returns whether it was stopped before the last."""
-
-    def keep(decided: list[DecidedBatch]) -> None:
-        for run, batch in zip(runs, decided, strict=True):
-            run.tally.add(batch)
-            run.writer.write(batch)
-        if changes is not None:
-            sides = {
-                run.side: batch
-                for run, batch in zip(runs, decided, strict=True)
-                if run.mode == changes.mode
-            }
-            changes.add(sides["base"], sides["head"])
-
-    total, done = inputs.orders.rows, 0
-    threaded = request.workers > 1
     with _stoppable() as stopped:
-        behind = Behind(keep) if threaded else None
-        with closing(ahead(inputs.orders)) if threaded else nullcontext(inputs.orders) as batches:
-            try:
-                for batch in batches:
-                    if stopped.is_set():
-                        break
-                    if behind is None:
-                        keep([run.engine.decide(batch) for run in runs])
-                    else:
-                        # Engines write their buffers again while these are still being counted.
-                        behind.put([_copied(run.engine.decide(batch)) for run in runs])
-                    done += len(batch)
-                    if progress is not None:
-                        progress(done, total)
-            finally:
-                if behind is not None:
-                    behind.close()
+
+        def told(done: int) -> None:
+            if progress is not None and not stopped.is_set():
+                progress(done, inputs.orders.rows)
+
+        Replay(inputs.orders, runs, changes, request.workers).go(stopped.is_set, told)
         return stopped.is_set()
-
-
-def _copied(batch: DecidedBatch) -> DecidedBatch:
-    arrays: dict[str, Any] = {
-        each.name: np.copy(getattr(batch, each.name))
-        for each in dataclasses.fields(batch)
-        if each.name != "orders"
-    }
-    return DecidedBatch(orders=batch.orders, **arrays)
 
 
 @contextmanager
@@ -300,7 +250,7 @@ def _stoppable() -> Iterator[threading.Event]:
 def _summary(
     request: Request,
     inputs: Inputs,
-    runs: list[_Run],
+    runs: list[Run],
     changes: Changes | None,
     interrupted: bool,
 ) -> dict[str, Any]:
@@ -334,7 +284,7 @@ def _summary(
     }
 
 
-def _changes(changes: Changes | None, inputs: Inputs, runs: list[_Run]) -> dict[str, Any] | None:
+def _changes(changes: Changes | None, inputs: Inputs, runs: list[Run]) -> dict[str, Any] | None:
     if changes is None:
         return None
     head = next(run for run in runs if run.side == "head" and run.mode == changes.mode)
@@ -348,7 +298,7 @@ def _changes(changes: Changes | None, inputs: Inputs, runs: list[_Run]) -> dict[
     )
 
 
-def _assumptions(inputs: Inputs, runs: list[_Run]) -> list[str]:
+def _assumptions(inputs: Inputs, runs: list[Run]) -> list[str]:
     said = [*inputs.assumptions, *(text for run in runs for text in run.engine.assumptions)]
     unpriced = int(runs[0].tally.sums[4])
     if unpriced:
@@ -364,7 +314,7 @@ def _assumptions(inputs: Inputs, runs: list[_Run]) -> list[str]:
     return list(dict.fromkeys(said))
 
 
-def _write(request: Request, summary: dict[str, Any], runs: list[_Run]) -> dict[str, Path]:
+def _write(request: Request, summary: dict[str, Any], runs: list[Run]) -> dict[str, Path]:
     """Write the summary and the report; results of an earlier run that this one lacks go."""
     out = request.out
     files = {

@@ -1,18 +1,24 @@
-"""Compiled: what the tally counts, and what a change moves, one batch at a time, in row order."""
+"""Compiled: what the tally counts, and what a change moves, one batch at a time, in row order.
+
+Read as text and kept on disk once compiled (`compiled.py`); hence it imports nothing of ours.
+"""
 
 import numpy as np
 from numba import njit
 
-__all__ = ["BINS", "BIN_SHARE", "count_changes", "count_gate", "count_orders", "count_outcomes"]
-
-#: Bins of a utilisation histogram: each half a percent of the limit wide, its upper edge included; the last
-#: holds all above 200 %.
-BINS = 401
-BIN_SHARE = 0.005
+# What of the limit a bin of a utilisation histogram is wide, its upper edge included.
+_BIN_SHARE = 0.005
 _DOWN = 1.0 - 1e-12
+# Rows that are looked at together: few enough for six counters of ten bits.
+_BLOCK = 256
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(
+    "void(int64, int64, int8[::1], float64[::1], float64[::1], int16[::1], int16[::1], float64[::1], "
+    "UniTuple(int32[::1], 3), UniTuple(int64[:, ::1], 3), UniTuple(float64[:, ::1], 3), float64[::1], "
+    "int64[::1], int64[:, ::1], float64[::1], int64[::1], float64[::1], float64[::1], float64[::1])",
+    nogil=True, error_model="numpy", cache=True,
+)  # fmt: skip
 def count_orders(
     start, stop, decision, size, asked, code, gate, notional, names, parts, money, sums, codes,
     gates, gates_money, bucket, equity, drawdown, series
@@ -30,8 +36,10 @@ def count_orders(
     asked_sum, approved_sum, cut_sum, rejected_sum = sums[0], sums[1], sums[2], sums[3]
     last_equity, deepest = series[0], series[1]
     for i in range(start, stop):
-        made = decision[i]
-        account, strategy, symbol = accounts[i], strategies[i], symbols[i]
+        # Unsigned: none is negative, and an index that cannot be needs no look.
+        made = np.uint64(decision[i])
+        account, strategy = np.uint64(accounts[i]), np.uint64(strategies[i])
+        symbol = np.uint64(symbols[i])
         by_account[account, made] += 1
         by_strategy[strategy, made] += 1
         by_symbol[symbol, made] += 1
@@ -60,7 +68,7 @@ def count_orders(
             if code[i] >= 0:
                 codes[code[i]] += 1
             if gate[i] >= 0:
-                gates[gate[i], 2 - made] += 1
+                gates[gate[i], np.uint64(2) - made] += 1
                 gates_money[gate[i]] += worth - passed
         fall = drawdown[i]
         if fall > deepest or deepest != deepest:
@@ -71,64 +79,125 @@ def count_orders(
     series[0], series[1] = last_equity, deepest
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(
+    "void(int64, int64, uint8[::1], int64[::1])",
+    nogil=True, error_model="numpy", _nrt=False, cache=True,
+)  # fmt: skip
 def count_outcomes(start, stop, outcome, outcomes):
     """Add up how often each outcome occurs in rows `start` to `stop`."""
-    # Six counters of ten bits in one word: one addition a row, and none waits for another.
-    for first in range(start, stop, 1023):
+    for first in range(start, stop, _BLOCK):
+        at = np.uint64(first)
+        # Six counters in one word: one addition a row, and none waits for another.
         packed = np.uint64(0)
-        for i in range(first, min(first + 1023, stop)):
-            packed += np.uint64(1) << np.uint64(outcome[i] * np.uint8(10))
+        for j in range(min(stop - first, _BLOCK)):
+            packed += np.uint64(1) << np.uint64(outcome[at + np.uint64(j)] * np.uint8(10))
         for kind in range(6):
             outcomes[kind] += np.int64((packed >> np.uint64(10 * kind)) & np.uint64(1023))
 
 
-@njit(nogil=True, error_model="numpy")
-def count_gate(start, stop, outcome, measure, limit, histogram, top, scratch):
+# The loops below are such that LLVM makes vectors of them: no branch, no truth value carried along.
+@njit
+def _ceilings(first, count, outcome, measure, limit, uses):
+    """Fill `uses` with utilisation in bins, NaN where there is none; returns how many are of a floor."""
+    at, floors = np.uint64(first), 0
+    for j in range(count):
+        i = at + np.uint64(j)
+        found, most = measure[i], limit[i]
+        use = found * (1.0 / _BIN_SHARE / most)
+        use = use if most > 0.0 else np.nan
+        uses[np.uint64(j)] = use
+        floors += np.int64((use == use) & ((found > most) == (outcome[i] == 1)) & (found != most))
+    return floors
+
+
+@njit
+def _floors(first, count, outcome, measure, limit, uses):
+    """Put the utilisation of floors where that of ceilings does not fit the outcome."""
+    at = np.uint64(first)
+    for j in range(count):
+        i = at + np.uint64(j)
+        found, most, use = measure[i], limit[i], uses[np.uint64(j)]
+        turned = most / found / _BIN_SHARE
+        turned = turned if found > 0.0 else np.inf
+        floor = (use == use) & ((found > most) == (outcome[i] == 1)) & (found != most)
+        uses[np.uint64(j)] = turned if floor else use
+
+
+@njit
+def _places(count, uses, places, bins, best):
+    """Fill `places` with the bins of `uses`, one past the last where there is none.
+
+    Returns:
+        How many are above `best`.
+    """
+    above, last, nowhere = 0, bins - 0.5, bins + 0.5
+    for j in range(count):
+        found = uses[np.uint64(j)]
+        use = found if found > 0.0 else 0.0
+        # Just below: what lies on an edge belongs to the bin that ends there.
+        use = (use if use < 1e300 else 1e300) * _DOWN
+        above += np.int64((use > best) & (found == found))
+        place = use if use < last else last
+        places[np.uint64(j)] = np.int32(place if found == found else nowhere)
+        uses[np.uint64(j)] = use if found == found else np.nan
+    return above
+
+
+@njit
+def _exact(found, most, passed):
+    """Utilisation as a share, to the bit."""
+    if (found > most) == passed and found != most:
+        return min(most / found, 1e300) if found > 0.0 else 1e300
+    return min(max(found / most, 0.0), 1e300)
+
+
+@njit(
+    "Tuple((int64, float64))(int64, int64, uint8[::1], float64[::1], float64[::1], int32[::1], "
+    "float64, int32[:, ::1], float64[::1], int32[::1])",
+    nogil=True, error_model="numpy", _nrt=False, cache=True,
+)  # fmt: skip
+def count_use(start, stop, outcome, measure, limit, histogram, top, scratch, uses, places):
     """Count one gate's utilisation in rows `start` to `stop`, which lie in one bucket of time.
 
     Utilisation is measure over limit; of a floor, limit over measure, which shows as a pass above or a
     breach below the limit. It is not below zero, and not defined where the limit is not above zero.
     `top` is the bucket's highest so far; returned are the row of the highest new one, or -1, and it.
-    `scratch` is (4, BINS): neighbouring rows must not wait for each other's increment.
+
+    All above the others are in the last bin of `histogram`. `scratch` is (4, a column more), for
+    neighbouring rows must not wait for each other's increment; `uses` and `places` have room for 256.
     """
-    best, best_row = top, -1
-    # Utilisation is compared in bins; a limit that stays is divided by once.
-    best_use = top / BIN_SHARE * _DOWN
-    inverse, last = np.nan, np.nan
-    scratch[:] = 0
-    for i in range(start, stop):
-        found, most = measure[i], limit[i]
-        if most != last:
-            last = most
-            inverse = 1.0 / BIN_SHARE / most if most > 0.0 else np.nan
-        use = found * inverse
-        floor = False
-        if outcome[i] != 1 or not (found <= most and use >= 0.0):
-            if use != use:
-                continue
-            floor = (found > most) == (outcome[i] == 1) and found != most
-            if floor:
-                use = most / found / BIN_SHARE if found > 0.0 else np.inf
-            use = min(max(use, 0.0), 1e300)
-        # Just below: what lies on an edge belongs to the bin that ends there.
-        use *= _DOWN
-        scratch[np.uint64(i & 3), np.uint64(min(use, BINS - 0.5))] += np.int32(1)
-        if use > best_use:
-            exact = max(found / most, 0.0)
-            if floor:
-                exact = most / found if found > 0.0 else 1e300
-            exact = min(exact, 1e300)
-            if exact > best:
-                best, best_row, best_use = exact, i, use
-    for place in range(BINS):
+    best, best_row = top, np.int64(-1)
+    best_use = top / _BIN_SHARE * _DOWN
+    bins = histogram.shape[0]
+    for row in range(4):
+        for place in range(bins + 1):
+            scratch[row, place] = 0
+    for first in range(start, stop, _BLOCK):
+        count = min(stop - first, _BLOCK)
+        if _ceilings(first, count, outcome, measure, limit, uses):
+            _floors(first, count, outcome, measure, limit, uses)
+        if _places(count, uses, places, bins, best_use):
+            for j in range(count):
+                if uses[j] > best_use:
+                    i = first + j
+                    exact = _exact(measure[i], limit[i], outcome[i] == 1)
+                    if exact > best:
+                        best, best_row, best_use = exact, i, uses[j]
+        for j in range(count):
+            scratch[np.uint64(j & 3), np.uint64(places[np.uint64(j)])] += np.int32(1)
+    for place in range(bins):
         histogram[place] += (
             scratch[0, place] + scratch[1, place] + scratch[2, place] + scratch[3, place]
         )
     return best_row, best
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(
+    "int64(int8[::1], int8[::1], float64[::1], float64[::1], float64[::1], int8[::1], int32[::1], "
+    "float64[::1], int16[::1], int16[::1], int64[::1], float64[::1], float64[::1], int64[::1], "
+    "float64[::1], int64[::1], float64[::1], int64[::1], float64[::1])",
+    nogil=True, error_model="numpy", cache=True,
+)  # fmt: skip
 def count_changes(
     before, after, size_before, size_after, asked, side, symbol, notional, gate_before, gate_after,
     counts, money, by_symbol, orders_base, money_base, orders_head, money_head, rows, moved

@@ -8,7 +8,7 @@ policy set stand in the file's metadata, the policy set also in a column.
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,24 @@ import pyarrow as pa
 from ringfence.errors import InputError
 from ringfence.replay.codes import ORDER_TYPES, NameTable
 from ringfence.replay.decided import DECISIONS, OUTCOMES, DecidedBatch, GateColumn
-from ringfence.replay.parquet_pages import (
+from ringfence.replay.page_chunks import (
+    BLOCK,
     Chunk,
-    PageFile,
+    Scratch,
+    Words,
     coded,
     constant,
+    gapless,
     numbers,
     plain_text,
+    sparse,
     text,
 )
+from ringfence.replay.parquet_pages import PageFile
 
 __all__ = ["GROUP_ROWS", "DecisionsWriter"]
 
-#: Rows of a row group.
+#: Rows of a row group; whole blocks of numbers with gaps.
 GROUP_ROWS = 1 << 16
 
 _FIXED = {
@@ -49,6 +54,8 @@ _FIXED = {
     "code": np.int16,
     "gate": np.int16,
 }
+# What stands for nothing in the columns that have gaps.
+_GAPS = {"price": np.nan, "code": -1, "gate": -1}
 _KINDS = {"ts": "time", "asked": "double", "price": "double", "size": "double"}
 _ORDER = ("ts", "order_id", *list(_FIXED)[1:])
 
@@ -81,12 +88,12 @@ class DecisionsWriter:
         self.path = path
         self._columns = tuple(columns)
         self._words = {
-            "side": _plain(("buy", "sell")),
-            "type": _plain(ORDER_TYPES),
-            "decision": _plain(DECISIONS),
-            "code": _plain(codes),
-            "gate": _plain(column.name for column in columns),
-            "outcome": _plain(OUTCOMES),
+            "side": Words(("buy", "sell")),
+            "type": Words(ORDER_TYPES),
+            "decision": Words(DECISIONS),
+            "code": Words(codes),
+            "gate": Words(column.name for column in columns),
+            "outcome": Words(OUTCOMES),
         }
         self._tables = names
         self._policy_set = plain_text(sha256)
@@ -103,8 +110,8 @@ class DecisionsWriter:
         except OSError as error:
             raise _unwritable(path, error) from None
         self._temporary = Path(name)
-        self._file = os.fdopen(handle, "wb")
-        self._pages = PageFile(self._file, self._described(), metadata)
+        self._handle: int | None = handle
+        self._pages = PageFile(handle, self._described(), metadata)
         self._filled = 0
         self._ids: list[Any] = []
         self._held: dict[str, npt.NDArray[Any]] = {
@@ -114,6 +121,7 @@ class DecisionsWriter:
         self._outcome = np.empty((gates, GROUP_ROWS), np.uint8)
         self._measure = np.empty((gates, GROUP_ROWS))
         self._limit = np.empty((gates, GROUP_ROWS))
+        self._scratch = Scratch(GROUP_ROWS)
 
     def _described(self) -> list[tuple[str, str]]:
         fixed = [(name, _KINDS.get(name, "text")) for name in _ORDER]
@@ -154,7 +162,8 @@ class DecisionsWriter:
         for name, values in given.items():
             self._held[name][into] = values[part]
         self._outcome[:, into], self._measure[:, into], self._limit[:, into] = gates
-        self._ids.append(ids)
+        # Whole numbers are still where the batch has them.
+        self._ids.append(ids.copy() if self._whole_ids else ids)
         self._filled = into.stop
         if self._filled == GROUP_ROWS:
             self._flush()
@@ -162,12 +171,19 @@ class DecisionsWriter:
     def _flush(self) -> None:
         rows, self._filled = self._filled, 0
         if rows:
+            # Columns with gaps are encoded in whole blocks.
+            whole = -(-rows // BLOCK) * BLOCK
+            fixed = {name: values[:rows] for name, values in self._held.items()}
+            for name, gap in _GAPS.items():
+                fixed[name] = self._held[name][:whole]
+                fixed[name][rows:] = gap
+            self._measure[:, rows:whole] = self._limit[:, rows:whole] = np.nan
             self._group(
-                {name: values[:rows] for name, values in self._held.items()},
+                fixed,
                 self._ids,
                 self._outcome[:, :rows],
-                self._measure[:, :rows],
-                self._limit[:, :rows],
+                self._measure[:, :whole],
+                self._limit[:, :whole],
             )
         self._ids = []
 
@@ -176,7 +192,7 @@ class DecisionsWriter:
         if ids.null_count:
             ids = ids.fill_null(0 if self._whole_ids else "")
         if self._whole_ids:
-            return np.array(ids.to_numpy(zero_copy_only=False), np.int64)
+            return np.asarray(ids.to_numpy(zero_copy_only=False), np.int64)
         from ringfence.replay.jit_text import prefix_lengths
 
         _, offsets, data = ids.buffers()
@@ -196,45 +212,45 @@ class DecisionsWriter:
         measure: npt.NDArray[Any],
         limit: npt.NDArray[Any],
     ) -> None:
-        rows = len(fixed["ts"])
         whole = ids[0] if len(ids) == 1 else np.concatenate(ids)
-        chunks: list[Chunk] = []
-        for name in _ORDER:
-            if name == "order_id":
-                chunks.append(numbers(whole) if self._whole_ids else text(whole, rows))
-            elif name in _KINDS:
-                chunks.append(
-                    numbers(fixed[name], ordered=name == "ts", nan_is_null=name == "price")
-                )
-            else:
-                chunks.append(coded(fixed[name], self._names(name)))
-        chunks.append(constant(self._policy_set, rows))
         try:
-            self._pages.group([*chunks, *self._gates(outcome, measure, limit)])
+            self._pages.group(self._chunks(fixed, whole, outcome, measure, limit))
         except OSError as error:
             raise _unwritable(self.path, error) from None
 
-    def _gates(
+    def _chunks(
         self,
+        fixed: dict[str, npt.NDArray[Any]],
+        ids: npt.NDArray[Any],
         outcome: npt.NDArray[Any],
         measure: npt.NDArray[Any],
         limit: npt.NDArray[Any],
-    ) -> list[Chunk]:
-        chunks = []
+    ) -> Iterator[Chunk]:
+        """The columns of a group, each encoded when it is asked for: they share the room for it."""
+        rows, scratch = len(fixed["ts"]), self._scratch
+        for name in _ORDER:
+            if name == "order_id":
+                yield gapless(ids) if self._whole_ids else text(ids, rows)
+            elif name == "price":
+                yield numbers(fixed[name], rows, scratch)
+            elif name in ("code", "gate"):
+                yield sparse(fixed[name], rows, self._words[name], scratch)
+            elif name in _KINDS:
+                yield gapless(fixed[name], ordered=name == "ts")
+            else:
+                yield coded(fixed[name], self._words_of(name))
+        yield constant(self._policy_set, rows)
         for place in range(len(self._columns)):
-            margin = limit[place] - measure[place]
-            chunks.append(coded(outcome[place], self._words["outcome"]))
-            chunks += [
-                numbers(values, nan_is_null=True)
-                for values in (measure[place], limit[place], margin)
-            ]
-        return chunks
+            yield coded(outcome[place], self._words["outcome"])
+            yield numbers(measure[place], rows, scratch)
+            yield numbers(limit[place], rows, scratch)
+            yield numbers(limit[place], rows, scratch, minus=measure[place])
 
-    def _names(self, column: str) -> list[bytes]:
+    def _words_of(self, column: str) -> Words:
         table = self._tables.get(column)
-        known = self._words.setdefault(column, [])
+        known = self._words.setdefault(column, Words())
         if table is not None and len(known) < len(table):
-            known += _plain(table.names[len(known) :])
+            known.add(table.names[len(known) :])
         return known
 
     def close(self) -> None:
@@ -246,7 +262,7 @@ class DecisionsWriter:
         try:
             self._flush()
             self._pages.close()
-            self._file.close()
+            self._close()
             self._temporary.chmod(0o644)
             self._temporary.replace(self.path)
         except OSError as error:
@@ -254,9 +270,14 @@ class DecisionsWriter:
 
     def abandon(self) -> None:
         """Remove what was written; does nothing once closed."""
-        if not self._file.closed:
-            self._file.close()
+        if self._handle is not None:
+            self._close()
             self._temporary.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            handle, self._handle = self._handle, None
+            os.close(handle)
 
 
 def _fixed_of(batch: DecidedBatch) -> dict[str, npt.NDArray[Any]]:
@@ -276,10 +297,6 @@ def _fixed_of(batch: DecidedBatch) -> dict[str, npt.NDArray[Any]]:
         "code": batch.code,
         "gate": batch.gate,
     }
-
-
-def _plain(words: Iterable[str]) -> list[bytes]:
-    return [plain_text(word) for word in words]
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

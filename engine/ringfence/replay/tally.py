@@ -13,12 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.replay.buckets import MOST, Buckets
+from ringfence.replay.compiled import compiled
 from ringfence.replay.decided import DecidedBatch, GateColumn
-from ringfence.replay.jit_tally import BIN_SHARE, BINS, count_gate, count_orders, count_outcomes
 
-__all__ = ["Peak", "Tally", "quantiles"]
+__all__ = ["BINS", "Peak", "Tally", "quantiles"]
 
+#: Bins of a utilisation histogram: each half a percent of the limit wide, its upper edge included; the last
+#: holds all above 200 %.
+BINS = 401
+_BIN_SHARE = 0.005
 _SHARES = (0.5, 0.9, 0.99)
+# Rows that the compiled code looks at together.
+_BLOCK = 256
 
 
 @dataclass(slots=True)
@@ -64,7 +70,13 @@ class Tally:
         self.uses = np.full((MOST, gates), -1.0)
         self.histograms = np.zeros((MOST, gates, BINS), np.int32)
         self.state = np.full((MOST, 2), np.nan)
-        self._scratch = np.zeros((4, BINS), np.int32)
+        self._compiled = compiled("tally")
+        # What it works in: for each of four neighbours a histogram, and one bin for what has no place.
+        self._room = (
+            np.zeros((4, BINS + 1), np.int32),
+            np.zeros(_BLOCK),
+            np.zeros(_BLOCK, np.int32),
+        )
 
     @property
     def decisions(self) -> npt.NDArray[np.int64]:
@@ -106,19 +118,20 @@ class Tally:
     def _count(
         self, batch: DecidedBatch, names: tuple[Any, ...], bucket: int, start: int, stop: int
     ) -> None:
-        count_orders(
+        self._compiled.count_orders(
             start, stop, batch.decision, batch.size, batch.orders.size, batch.code, batch.gate,
             batch.notional, names, tuple(self.parts), tuple(self.money), self.sums, self.codes,
             self.gates, self.gates_money, self.by_decision[bucket], batch.equity, batch.drawdown,
             self.state[bucket],
         )  # fmt: skip
         for place, column in enumerate(self.columns):
-            count_outcomes(start, stop, batch.outcome[place], self.outcomes[place])
+            outcome = batch.outcome[place]
+            self._compiled.count_outcomes(start, stop, outcome, self.outcomes[place])
             if column.unit == "state":
                 continue
-            row, use = count_gate(
-                start, stop, batch.outcome[place], batch.measure[place], batch.limit[place],
-                self.histograms[bucket, place], self.uses[bucket, place], self._scratch,
+            row, use = self._compiled.count_use(
+                start, stop, outcome, batch.measure[place], batch.limit[place],
+                self.histograms[bucket, place], self.uses[bucket, place], *self._room,
             )  # fmt: skip
             if row < 0:
                 continue
@@ -168,6 +181,6 @@ def quantiles(histogram: npt.NDArray[Any], peak: float) -> list[float | None]:
     reached = np.cumsum(histogram)
     places = [int(np.searchsorted(reached, share * total, side="left")) for share in _SHARES]
     return [
-        peak if place == BINS - 1 else min(peak, round((place + 1) * BIN_SHARE, 6))
+        peak if place == BINS - 1 else min(peak, round((place + 1) * _BIN_SHARE, 6))
         for place in places
     ]
