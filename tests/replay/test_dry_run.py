@@ -33,12 +33,14 @@ class FakeEngine:
     codes = ("TOTAL_EXPOSURE",)
     currency = "USDT"
 
-    def __init__(self, linked, inputs, *, mode, equity):
+    def __init__(self, linked, inputs, *, mode, equity, standing):
         self.mode, self.sha256 = mode, linked.sha256
         self.assumptions = [f"fake: {equity}"]
         self._every = 5 if linked.currency == "tight" else 7
         self._sum, self._symbols = 0.0, len(inputs.symbols)
-        self._outcome = self._measure = self._limit = np.zeros((2, 0))
+        # Written over as the engine does it: in turns.
+        self._rooms = [np.zeros((3, 2, 0)) for _ in range(standing)]
+        self._turn = 0
         self.finished = False
 
     def decide(self, batch):
@@ -51,16 +53,18 @@ class FakeEngine:
         for i in range(n):
             self._sum += traded[i]
             equity[i] = self._sum
-        if self._outcome.shape[1] < n:
-            self._outcome = np.ones((2, n), np.uint8)
-            self._measure, self._limit = np.zeros((2, n)), np.zeros((2, n))
-        self._measure[0, :n], self._limit[0, :n] = batch.size, 2.0
-        self._outcome[0, :n] = np.where(stop, 3, 1)
-        self._measure[0, :n][stop] += 2.0
+        self._turn = (self._turn + 1) % len(self._rooms)
+        if self._rooms[self._turn].shape[2] < n:
+            self._rooms[self._turn] = np.zeros((3, 2, n))
+            self._rooms[self._turn][0] = 1
+        outcome, measure, limit = self._rooms[self._turn][:, :, :n]
+        measure[0], limit[0] = batch.size, 2.0
+        outcome[0] = np.where(stop, 3, 1)
+        measure[0][stop] += 2.0
         code = np.where(stop, 0, -1).astype(np.int16)
         return DecidedBatch(
             batch, np.where(stop, 2, 0).astype(np.int8), size, code, code, batch.size * batch.price,
-            self._outcome[:, :n], self._measure[:, :n], self._limit[:, :n], equity, equity * 0,
+            outcome.astype(np.uint8), measure, limit, equity, equity * 0,
         )  # fmt: skip
 
     def finish(self):

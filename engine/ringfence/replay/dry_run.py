@@ -24,7 +24,7 @@ from ringfence.replay.engine import Engine
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
-from ringfence.replay.stages import Replay, Run
+from ringfence.replay.stages import Replay, Run, depth_of
 from ringfence.replay.summary import orders_part, run_part, unreplayable_part
 from ringfence.replay.tally import Tally
 from ringfence.replay.wording import plural
@@ -158,7 +158,8 @@ def _start(
     side: str, mode: str, linked: LinkedSet, inputs: Inputs, request: Request, stack: ExitStack
 ) -> Run:
     own = _own_view(inputs)
-    engine = Engine(linked, own, mode=mode, equity=request.equity)
+    standing = depth_of(request.workers)
+    engine = Engine(linked, own, mode=mode, equity=request.equity, standing=standing)
     orders = inputs.orders
     writer = DecisionsWriter(
         request.out / _file_name(side, mode, request),

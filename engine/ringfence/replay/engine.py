@@ -9,7 +9,7 @@ from ringfence.backends.numba_kernel.decide import new_detail, new_results
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
 from ringfence.backends.numba_kernel.kernel import kernel_for
-from ringfence.backends.numba_kernel.layout import Orders, Results
+from ringfence.backends.numba_kernel.layout import Codes, Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.straight_text import Course
 from ringfence.language.linking import LinkedSet
@@ -51,10 +51,17 @@ class Engine:
         mode: `propagated`: the books follow the decisions; `frozen`: they are as they really were.
         equity: What each account opens with where no balance says so, in the policy set's currency;
             None where that is unknown.
+        standing: How many decided batches stand at a time.
     """
 
     def __init__(
-        self, linked: LinkedSet, inputs: Inputs, *, mode: str, equity: float | None
+        self,
+        linked: LinkedSet,
+        inputs: Inputs,
+        *,
+        mode: str,
+        equity: float | None,
+        standing: int = 1,
     ) -> None:
         orders = inputs.orders
         self.sha256, self.currency = linked.sha256, linked.currency
@@ -91,8 +98,8 @@ class Engine:
         cursor[layout.USES_STRATEGY] = needs.strategy
         cursor[layout.USES_LEFT] = needs.left_ns > 0
         cursor[layout.USES_QUOTES] = needs.quotes_ns > 0
-        self._results = new_results(len(self.columns), 0)
-        self._code = np.zeros(0, np.int16)
+        self._rooms = [self._room(0) for _ in range(standing)]
+        self._turn = 0
         self._equity_first = math.nan
         self._begun = False
         self._bindings = pack(limits.bindings)
@@ -105,19 +112,19 @@ class Engine:
         return self._said.sentences()
 
     def decide(self, batch: OrderBatch) -> DecidedBatch:
-        """Decide the next orders; the result is overwritten by the next call."""
+        """Decide the next orders; the result is overwritten by the `standing`-th call after this one."""
         rows = len(batch)
-        if rows > len(self._results.decision):
-            self._results = new_results(len(self.columns), rows)
-            self._code = np.zeros(rows, np.int16)
-        results = self._results
+        if rows > len(self._rooms[self._turn][1]):
+            self._rooms[self._turn] = self._room(rows)
+        results, codes = self._rooms[self._turn]
+        self._turn = (self._turn + 1) % len(self._rooms)
         for g in self._partial:
             results.outcome[g, :rows] = 0
             results.measure[g, :rows] = math.nan
             results.limit[g, :rows] = math.nan
         if rows:
             self._replay(batch, results)
-        code, outcome = self._code[:rows], results.outcome[:, :rows]
+        code, outcome = codes[:rows], results.outcome[:, :rows]
         np.take(self._places, results.code[:rows], out=code, mode="wrap")
         return DecidedBatch(
             orders=batch,
@@ -132,6 +139,9 @@ class Engine:
             equity=results.equity[:rows],
             drawdown=results.drawdown[:rows],
         )
+
+    def _room(self, rows: int) -> tuple[Results, Codes]:
+        return new_results(len(self.columns), rows), np.zeros(rows, np.int16)
 
     def _replay(self, batch: OrderBatch, results: Results) -> None:
         self._feed.start(int(batch.ts[0]))

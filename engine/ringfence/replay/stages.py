@@ -7,7 +7,6 @@ from functools import partial
 from ringfence.replay.batches import OrderBatch
 from ringfence.replay.changes import Changes
 from ringfence.replay.decided import DecidedBatch
-from ringfence.replay.decided_ring import DecidedRing
 from ringfence.replay.engine import Engine
 from ringfence.replay.pipeline import Stage, run_stages
 from ringfence.replay.results import DecisionsWriter
@@ -15,10 +14,12 @@ from ringfence.replay.sources import Inputs
 from ringfence.replay.streams import OrderStream
 from ringfence.replay.tally import Tally
 
-__all__ = ["Replay", "Run"]
+__all__ = ["Replay", "Run", "depth_of"]
 
-# Batches that a stage may be ahead of the next one, with more than one worker.
-_DEPTH = 2
+
+def depth_of(workers: int) -> int:
+    """Batches that a stage may be ahead of the next one; so many decided batches must stand at a time."""
+    return 2 if workers > 1 else 1
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Replay:
         self, orders: OrderStream, runs: Sequence[Run], changes: Changes | None, workers: int
     ) -> None:
         self._workers = workers
-        self._depth = _DEPTH if workers > 1 else 1
+        self._depth = depth_of(workers)
         self._unread = iter(orders)
         self._batches: dict[int, OrderBatch] = {}
         self._rows: list[int] = []  # up to each batch
@@ -100,14 +101,9 @@ class _Side:
         self.run = run
         self._depth = depth
         self._decided: dict[int, DecidedBatch] = {}
-        # Where nothing is ahead, what the engine decided is done with before it decides again.
-        self._ring = DecidedRing(depth) if depth > 1 else None
 
     def decide(self, number: int, batch: OrderBatch) -> None:
-        decided = self.run.engine.decide(batch)
-        if self._ring is not None:
-            decided = self._ring.keep(number, decided)
-        self._decided[number % self._depth] = decided
+        self._decided[number % self._depth] = self.run.engine.decide(batch)
 
     def decided(self, number: int) -> DecidedBatch:
         return self._decided[number % self._depth]

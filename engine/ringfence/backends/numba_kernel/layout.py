@@ -13,6 +13,7 @@ __all__ = [
     "Bindings",
     "Books",
     "Bytes",
+    "Codes",
     "Detail",
     "Floats",
     "Ints",
