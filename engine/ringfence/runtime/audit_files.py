@@ -27,11 +27,17 @@ LOCK_NAME = "writer.lock"
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A record that is to be written: its frame, its number, and the hash before it."""
+    """A record that is to be written.
+
+    Attributes:
+        frame: The record, as it lies on disk.
+        sequence: Its number.
+        header: Where it begins a new file, what that begins with; else empty.
+    """
 
     frame: bytes
     sequence: int
-    prev: str
+    header: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,55 +61,51 @@ class SegmentFiles:
     """The open files of a log that this process writes; not thread-safe.
 
     Attributes:
-        last: Number of the last record in the files.
+        chain: Name of the log.
+        last: Number of the last record that the files held when they were opened.
         hash: SHA-256 of that record, in hex.
-        total_bytes: Size of all segments when they were opened.
-        recovery: What was cut when they were opened.
+        fill: Size of the last file then, in bytes.
+        holds_records: Whether that file held a record then.
+        total_bytes: Size of all files then.
+        recovery: What was cut from the last file.
     """
 
-    def __init__(
-        self, directory: Path, files: LogFiles, clock: Clock, random: Random, segment_bytes: int
-    ) -> None:
+    def __init__(self, directory: Path, files: LogFiles, clock: Clock, random: Random) -> None:
         self._directory = directory
         self._files = files
-        self._clock = clock
-        self._segment_bytes = segment_bytes
+        self.recovery: Recovery | None = None
         self._lock: Lock = files.lock(directory / LOCK_NAME)
         try:
             paths = segments(directory, files)
-            self._is_empty = True  # the last segment holds no record
-            self.recovery: Recovery | None = None
             if paths:
                 self._open_last(paths[-1])
             else:
-                self._chain, self.last = random.token(16), 0
-                self.hash = chain_start(self._chain)
-                self._file, self._size = self._begin(1, self.hash)
+                self.chain, self.last, self.holds_records = random.token(16), 0, False
+                self.hash = chain_start(self.chain)
+                header = header_bytes(self.chain, 1, self.hash, clock.now_ns())
+                self.fill = len(header)
+                self._file = self._begin(1, header)
             self.total_bytes = sum(files.size(path) for path in segments(directory, files))
         except BaseException:
             self._lock.close()
             raise
 
-    def write(self, records: Sequence[Pending], *, sync: bool) -> int:
-        """Write the records in order; with `sync` they survive a loss of power afterwards.
-
-        Returns:
-            The bytes written besides the records: headers of new segments.
-        """
+    def write(self, records: Sequence[Pending], *, sync: bool) -> None:
+        """Write the records in order; with `sync` they survive a loss of power afterwards."""
         chunk: list[bytes] = []
-        headers = 0
         for record in records:
-            if self._size + len(record.frame) > self._segment_bytes and not self._is_empty:
+            if record.header:
                 self._put(chunk)
                 chunk = []
-                headers += self._next(record)
+                # So that only the last file can be torn, whatever happens.
+                self._file.sync()
+                before = self._file
+                self._file = self._begin(record.sequence, record.header)
+                before.close()
             chunk.append(record.frame)
-            self._size += len(record.frame)
-            self._is_empty = False
         self._put(chunk)
         if sync:
             self._file.sync()
-        return headers
 
     def remove(self, paths: Sequence[Path]) -> int:
         """Remove segments, oldest first; returns the bytes that are gone."""
@@ -123,33 +125,22 @@ class SegmentFiles:
         if chunk:
             self._file.write(b"".join(chunk))
 
-    def _next(self, record: Pending) -> int:
-        # So that only the last segment can be torn, whatever happens.
-        self._file.sync()
-        before = self._file
-        self._file, self._size = self._begin(record.sequence, record.prev)
-        before.close()
-        return self._size
-
-    def _begin(self, first: int, prev: str) -> tuple[AppendFile, int]:
+    def _begin(self, first: int, header: bytes) -> AppendFile:
         path = self._directory / segment_name(first)
-        content = header_bytes(self._chain, first, prev, self._clock.now_ns())
-        self._files.write_atomic(path, content)
-        self._is_empty = True
-        return self._files.append_to(path), len(content)
+        self._files.write_atomic(path, header)
+        return self._files.append_to(path)
 
     def _open_last(self, path: Path) -> None:
         content = self._files.read_from(path, 0)
         header = read_header(content)
         if header is None or path.name != segment_name(header.first):
             raise _damaged(path, 0)
-        self._chain = header.chain
+        self.chain = header.chain
         end = self._follow(path, content, header)
         if end < len(content):
             self._files.truncate(path, end)
             self.recovery = Recovery(path.name, end, len(content) - end, self.last)
-        self._is_empty = end == header.size
-        self._size = end
+        self.fill, self.holds_records = end, end > header.size
         self._file = self._files.append_to(path)
         # Whatever the process before us had not synced counts from here on.
         self._file.sync()
@@ -169,9 +160,7 @@ class SegmentFiles:
         return len(content)
 
 
-def open_files(
-    directory: Path, files: LogFiles, clock: Clock, random: Random, segment_bytes: int
-) -> SegmentFiles:
+def open_files(directory: Path, files: LogFiles, clock: Clock, random: Random) -> SegmentFiles:
     """Open the log of a directory for writing, or begin one.
 
     Raises:
@@ -180,7 +169,7 @@ def open_files(
     """
     try:
         files.make_folder(directory)
-        return SegmentFiles(directory, files, clock, random, segment_bytes)
+        return SegmentFiles(directory, files, clock, random)
     except BlockingIOError:
         raise AuditError(
             f"the audit log `{directory}` is being written by another process",

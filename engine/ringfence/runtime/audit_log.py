@@ -19,7 +19,7 @@ from typing import Any, Literal
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.audit_files import Pending, Recovery, SegmentFiles, open_files, reason
-from ringfence.runtime.audit_segments import KIND, framed, payload_of, segments
+from ringfence.runtime.audit_segments import KIND, framed, header_bytes, payload_of, segments
 from ringfence.runtime.ports import (
     SYSTEM_CLOCK,
     SYSTEM_FILES,
@@ -57,6 +57,7 @@ class AuditLog:
         durability: Durability,
         clock: Clock,
         files: LogFiles,
+        segment_bytes: int,
         limit_bytes: int,
         keep_bytes: int | None,
     ) -> None:
@@ -65,6 +66,7 @@ class AuditLog:
         self._sync = durability == "disk"
         self._clock = clock
         self._files = files
+        self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._keep_bytes = keep_bytes
         self._process = os.getpid()
@@ -72,6 +74,9 @@ class AuditLog:
         self._state = threading.Lock()
         self._last = written.last
         self._hash = written.hash
+        self._chain = written.chain
+        self._fill = written.fill  # of the last file
+        self._fill_has_records = written.holds_records
         self._size = written.total_bytes
         self._pending: list[Pending] = []
         self._pending_bytes = 0
@@ -119,13 +124,14 @@ class AuditLog:
         """
         if durability not in ("process", "disk"):
             raise AuditError(f"`{durability}` is no durability", "give `process` or `disk`")
-        written = open_files(Path(directory), files, clock, random, segment_bytes)
+        written = open_files(Path(directory), files, clock, random)
         log = cls(
             Path(directory),
             written,
             durability=durability,
             clock=clock,
             files=files,
+            segment_bytes=segment_bytes,
             limit_bytes=limit_bytes,
             keep_bytes=keep_bytes,
         )
@@ -247,17 +253,22 @@ class AuditLog:
     def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
         with self._state:
             self._check()
-            sequence = self._last + 1
-            payload = payload_of(content, kind, self._hash, sequence, self._clock.now_ns())
-            frame = framed(payload)
-            if bounded and self._size + len(frame) > self._limit_bytes:
+            sequence, moment = self._last + 1, self._clock.now_ns()
+            payload = payload_of(content, kind, self._hash, sequence, moment)
+            frame, header = framed(payload), b""
+            if self._fill_has_records and self._fill + len(frame) > self._segment_bytes:
+                header = header_bytes(self._chain, sequence, self._hash, moment)
+            size = len(header) + len(frame)
+            if bounded and self._size + size > self._limit_bytes:
                 raise AuditError(
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
                 )
-            self._pending.append(Pending(frame, sequence, self._hash))
-            self._pending_bytes += len(frame)
-            self._size += len(frame)
+            self._pending.append(Pending(frame, sequence, header))
+            self._pending_bytes += size
+            self._fill = size if header else self._fill + size
+            self._fill_has_records = True
+            self._size += size
             self._hash = sha256(payload).hexdigest()
             self._last = sequence
             return sequence
@@ -277,7 +288,7 @@ class AuditLog:
         try:
             with self._state:
                 records, self._pending, self._pending_bytes = self._pending, [], 0
-            headers = self._written.write(records, sync=self._sync)
+            self._written.write(records, sync=self._sync)
         except BaseException as error:
             why = reason(error) if isinstance(error, OSError) else type(error).__name__
             self._refusal = AuditError(
@@ -287,8 +298,6 @@ class AuditLog:
             if isinstance(error, OSError):
                 raise AuditError(self._refusal.message, self._refusal.fix) from error
             raise
-        with self._state:
-            self._size += headers
         if records:
             self._durable = records[-1].sequence
 

@@ -213,7 +213,7 @@ def scan(content: bytes, start: int, base: int = 0) -> Iterator[Frame | Damage |
             at += size
             continue
         after = at + size if sound else _next(content, at + 1)
-        if after >= end and _ends_in_unwritten_blocks(content, at, base):
+        if _ends_in_unwritten_blocks(content, at, after, base):
             yield Tail(base + at, end - at)
             return
         yield Damage(base + at, after - at)
@@ -241,13 +241,14 @@ def _next(content: bytes, at: int) -> int:
     return len(content)
 
 
-def _ends_in_unwritten_blocks(content: bytes, at: int, base: int) -> bool:
-    """Whether the last blocks are zeros: the file had grown when the power went, its content had not.
+def _ends_in_unwritten_blocks(content: bytes, at: int, after: int, base: int) -> bool:
+    """Whether the frame from `at` to `after` ends in blocks of zeros, and nothing but zeros follows.
 
+    Then the file had grown when the power went, and its content had not.
     INVARIANT: a record ends in `}`, so one that was written whole never ends in a zero.
     """
     written = len(content.rstrip(b"\0"))
     if written <= at:
         return True
     block = -(-(base + written) // _SECTOR) * _SECTOR
-    return block < base + len(content)
+    return block < base + after
