@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -233,8 +234,8 @@ def test_all_who_wait_hear_of_a_failed_write(tmp_path: Path) -> None:
 
 def test_a_full_log_refuses_and_takes_more_once_old_files_are_dropped(tmp_path: Path) -> None:
     with opened(tmp_path, segment_bytes=1_000, limit_bytes=4_000) as log:
-        with pytest.raises(AuditError, match="full"):
-            while True:
+        with suppress(AuditError):
+            while log.last < 1_000:
                 log.append("note", {})
         last = log.last
         with pytest.raises(AuditError, match="full"):
@@ -338,7 +339,7 @@ def test_an_old_file_that_cannot_be_removed_is_told_of_once(tmp_path: Path) -> N
     write(tmp_path, 100, segment_bytes=1_000)
     files = FailingFiles()
 
-    def refuse(path: Path) -> None:
+    def refuse(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
     files.remove = refuse  # type: ignore[attr-defined]

@@ -65,14 +65,12 @@ def _part(
         parser.add_argument(
             "--mask-key",
             action="append",
-            default=[],
             metavar="GLOB",
             help="hide the values of such keys as well; may be repeated",
         )
         parser.add_argument(
             "--mask-value",
             action="append",
-            default=[],
             metavar="REGEX",
             help="hide such text in values as well; may be repeated",
         )
@@ -210,7 +208,7 @@ def run_query(given: argparse.Namespace) -> int:
 
 
 def _mask(given: argparse.Namespace) -> Mask:
-    return Mask(given.mask_key, given.mask_value)
+    return Mask(given.mask_key or (), given.mask_value or ())
 
 
 def _last(log: Path) -> int:

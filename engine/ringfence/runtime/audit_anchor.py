@@ -62,7 +62,8 @@ def read_anchor(text: str, key: bytes) -> Anchor:
     except (ValueError, TypeError, RecursionError):
         raise AuditError("this is no anchor", "give what `ringfence audit anchor` wrote") from None
     wanted = _signature(key, anchor.chain, anchor.sequence, anchor.hash, anchor.ts_ns)
-    if not hmac.compare_digest(wanted, str(anchor.signature).encode().decode("ascii", "replace")):
+    given = str(anchor.signature).encode("utf-8", "backslashreplace")
+    if not hmac.compare_digest(wanted.encode("ascii"), given):
         raise AuditError(
             "the anchor's signature does not fit", "give the key and the file that belong together"
         )
