@@ -15,8 +15,10 @@ import pytest
 from ringfence.cli.main import main
 from ringfence.errors import Span
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import Market, OrderRequest
-from ringfence.runtime.audit_decision import decision_body
+from ringfence.language.source import load
+from ringfence.runtime.audit_decision import decision_body, gates_in, policy_set_body
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.ports import FixedClock, SeededRandom
 
@@ -141,10 +143,92 @@ def test_show_gives_any_other_record_as_it_is(capsys: pytest.CaptureFixture[str]
 def test_show_takes_bodies_of_another_shape(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with AuditLog.open(log, durability="process") as writer:
         writer.append("decision", {"id": "odd", "order": "none", "gates": ["x", {"outcome": 5}]})
+        writer.append("decision", {"id": "none", "gates": "none", "inputs": [1]})
         writer.append("decision", {"id": "bare\x1b[2J"})
 
     assert "decision odd: an order" in said(["show", "odd"], capsys)
-    assert "\x1b" not in said(["show", "6"], capsys) + said(["tail"], capsys)
+    assert "decision none: an order" in said(["show", "none"], capsys)
+    said(["query", "SELECT * FROM decisions JOIN gates USING (seq)"], capsys)
+    assert "\x1b" not in said(["show", "7"], capsys) + said(["tail"], capsys)
+
+
+POLICY = """
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {name: desk, version: 1.0.0, owner: risk, description: two gates}
+spec:
+  currency: USD
+  gates:
+    - {rule: order-notional@1, limits: {max: 100 USD}}
+    - {rule: total-exposure@1, limits: {max: 100 USD}}
+"""
+
+
+def short(linked: LinkedSet) -> dict[str, Any]:
+    return {
+        "id": "short",
+        "decision": "REJECT",
+        "code": "ORDER_NOTIONAL",
+        "reason": "too large",
+        "size": "0",
+        "policy_set": linked.sha256,
+        "inputs": {"order": {"account": "main", "symbol": "BTC/USD", "side": "buy", "size": "2"}},
+        "gates": [
+            ["order-notional", "breach", 250.0, 100.0],
+            ["total-exposure", "exempt", NAN, NAN],
+            ["other", "pass", 1.0, 2.0],
+        ],
+    }
+
+
+def test_a_decision_in_the_short_form_is_explained_by_the_record_of_its_policy_set(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    linked = link([load(POLICY.encode(), "policies/desk.yaml")], check_mandatory=False)
+    with AuditLog.open(log, durability="process") as writer:
+        writer.append("policy-set", policy_set_body(linked))
+        writer.append("decision", short(linked))
+        writer.append("decision", {**short(linked), "id": "foreign", "policy_set": "none"})
+
+    shown = said(["show", "short"], capsys)
+    assert "decision short: buy 2 BTC/USD" in shown
+    assert (
+        "- order-notional of account is breached\n"
+        "    measure 250 USD, limit 100 USD, margin -150 USD\n"
+        "    desk@1.0.0, policies/desk.yaml:8\n"
+        "- total-exposure of account does not apply\n"
+        "    desk@1.0.0, policies/desk.yaml:9\n"
+        "- other passes\n"
+        "    measure 1, limit 2, margin 1\n"
+    ) in shown
+    assert "desk.yaml" not in said(["show", "foreign"], capsys)
+    sql = "SELECT symbol, asked, gate, measure, margin FROM decisions JOIN gates USING (seq) WHERE id = 'short'"
+    rows = json.loads(said(["query", sql, "--json"], capsys))
+    assert [tuple(row.values()) for row in rows] == [
+        ("BTC/USD", 2.0, "order-notional", 250.0, -150.0),
+        ("BTC/USD", 2.0, "total-exposure", None, None),
+        ("BTC/USD", 2.0, "other", 1.0, 1.0),
+    ]
+
+
+def test_of_a_gate_name_that_two_policies_use_only_what_they_share_is_told() -> None:
+    about = {
+        "gates": [
+            {"gate": "a", "level": "firm", "line": 1},
+            {"gate": "a", "level": "firm", "line": 2},
+        ]
+    }
+
+    (found,) = gates_in({"gates": [["a", "pass", 1.0, 2.0], ["bad"], "bad"]}, about)
+
+    assert found == {
+        "gate": "a",
+        "level": "firm",
+        "outcome": "pass",
+        "measure": 1.0,
+        "limit": 2.0,
+        "margin": 1.0,
+    }
 
 
 @pytest.mark.usefixtures("log")

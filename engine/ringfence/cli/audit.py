@@ -8,6 +8,7 @@ from typing import Any
 
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError
+from ringfence.runtime.audit_decision import POLICY_SET
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
@@ -114,7 +115,7 @@ def run_show(given: argparse.Namespace) -> int:
     if given.json:
         print_json(record_dict(record, mask))
     else:
-        print(explained(record, mask))
+        print(explained(record, _policy_set(given.log, record), mask))
     return 0
 
 
@@ -229,6 +230,17 @@ def _find(log: Path, wanted: str) -> Record:
         f"the log holds no record `{wanted}`",
         "give a sequence number (`ringfence audit tail` lists the last) or the id of a decision",
     )
+
+
+def _policy_set(log: Path, decision: Record) -> dict[str, Any]:
+    """What the log says of the policy set that decided; empty where it says nothing."""
+    wanted = decision.body.get("policy_set")
+    for record in AuditReader(log).poll():
+        if record.sequence > decision.sequence:
+            break
+        if record.kind == POLICY_SET and record.body.get("policy_set") == wanted:
+            return record.body
+    return {}
 
 
 def _read(path: Path) -> bytes:

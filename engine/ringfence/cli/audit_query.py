@@ -19,20 +19,25 @@ __all__ = ["query", "show_rows"]
 # A measure that is not known is null: a database takes NaN for larger than any number.
 _TABLES = """
 CREATE TABLE records (seq BIGINT, ts TIMESTAMPTZ, kind VARCHAR, body JSON, prev VARCHAR, hash VARCHAR);
-CREATE VIEW decisions AS SELECT seq, ts, body->>'$.id' AS id,
-  body->>'$.order.account' AS account, body->>'$.order.strategy' AS strategy,
-  body->>'$.order.venue' AS venue, body->>'$.order.symbol' AS symbol, body->>'$.order.side' AS side,
-  body->>'$.order.type' AS type, TRY_CAST(body->>'$.order.size' AS DOUBLE) AS asked,
-  TRY_CAST(body->>'$.order.price' AS DOUBLE) AS price, body->>'$.decision' AS decision,
-  body->>'$.code' AS code, body->>'$.reason' AS reason, TRY_CAST(body->>'$.size' AS DOUBLE) AS size,
-  body->>'$.policy_set' AS policy_set
-  FROM records WHERE kind = 'decision';
-CREATE VIEW gates AS SELECT seq, ts, g->>'$.gate' AS gate, g->>'$.rule' AS rule, g->>'$.policy' AS policy,
-  g->>'$.level' AS level, g->>'$.mode' AS mode, g->>'$.outcome' AS outcome, g->>'$.check' AS "check",
-  TRY_CAST(nullif(g->>'$.measure', 'NaN') AS DOUBLE) AS measure, TRY_CAST(nullif(g->>'$.limit', 'NaN') AS DOUBLE) AS "limit",
-  TRY_CAST(nullif(g->>'$.margin', 'NaN') AS DOUBLE) AS margin, g->>'$.unit' AS unit, g->>'$.reason' AS reason,
-  g->>'$.file' AS file, TRY_CAST(g->>'$.line' AS BIGINT) AS line
-  FROM (SELECT seq, ts, unnest(CAST(body->'$.gates' AS JSON[])) AS g FROM records WHERE kind = 'decision');
+CREATE VIEW decisions AS
+  SELECT seq, ts, body->>'$.id' AS id, o->>'$.account' AS account, o->>'$.strategy' AS strategy,
+    o->>'$.venue' AS venue, o->>'$.symbol' AS symbol, o->>'$.side' AS side, o->>'$.type' AS type,
+    TRY_CAST(o->>'$.size' AS DOUBLE) AS asked, TRY_CAST(o->>'$.price' AS DOUBLE) AS price,
+    body->>'$.decision' AS decision, body->>'$.code' AS code, body->>'$.reason' AS reason,
+    TRY_CAST(body->>'$.size' AS DOUBLE) AS size, body->>'$.policy_set' AS policy_set
+  FROM (SELECT *, coalesce(body->'$.order', body->'$.inputs.order') AS o FROM records WHERE kind = 'decision');
+CREATE VIEW gates AS
+  SELECT seq, ts, coalesce(g->>'$.gate', g->>'$[0]') AS gate, g->>'$.rule' AS rule, g->>'$.policy' AS policy,
+    g->>'$.level' AS level, g->>'$.mode' AS mode, coalesce(g->>'$.outcome', g->>'$[1]') AS outcome,
+    g->>'$.check' AS "check",
+    TRY_CAST(nullif(coalesce(g->>'$.measure', g->>'$[2]'), 'NaN') AS DOUBLE) AS measure,
+    TRY_CAST(nullif(coalesce(g->>'$.limit', g->>'$[3]'), 'NaN') AS DOUBLE) AS "limit",
+    "limit" - measure AS margin, g->>'$.unit' AS unit, g->>'$.reason' AS reason, g->>'$.file' AS file,
+    TRY_CAST(g->>'$.line' AS BIGINT) AS line
+  FROM (
+    SELECT seq, ts, unnest(CAST(body->'$.gates' AS JSON[])) AS g FROM records
+    WHERE kind = 'decision' AND json_type(body->'$.gates') = 'ARRAY'
+  );
 """
 _LOCKED = """
 SET enable_external_access=false; SET TimeZone='UTC'; SET lock_configuration=true;

@@ -9,7 +9,7 @@ from typing import Any
 from ringfence.language.answers import amount
 from ringfence.replay.wording import clip, visible
 from ringfence.runtime.audit_codec import plain, plain_text
-from ringfence.runtime.audit_decision import DECISION
+from ringfence.runtime.audit_decision import DECISION, gates_in, order_in
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record
 
@@ -18,7 +18,7 @@ __all__ = ["explained", "record_dict", "record_line", "record_text"]
 _LINE = 160
 _WORDS = {"APPROVE": "approved", "REDUCE_SIZE": "reduced", "REJECT": "rejected"}
 _OUTCOMES = {
-    "pass": "passes",
+    "pass": "passes",  # nosec B105  # an outcome, no secret
     "reduce": "leaves room for less",
     "breach": "is breached",
     "exempt": "does not apply",
@@ -59,21 +59,24 @@ def record_line(record: Record, mask: Mask) -> str:
     return f"{record.sequence} {_moment(record.ts_ns)} {record.kind} {clip(said, _LINE)}"
 
 
-def explained(record: Record, mask: Mask) -> str:
-    """The record in full; a decision in words, with each gate and the place of its limit."""
+def explained(record: Record, about: dict[str, Any], mask: Mask) -> str:
+    """The record in full; a decision in words, with each gate and the place of its limit.
+
+    Args:
+        about: Body of the record that describes the decision's policy set; empty where there is none.
+    """
     body = mask.hide(record.body)
     lines = [f"record {record.sequence}, {_moment(record.ts_ns)}, {record.kind}"]
     if record.kind == DECISION:
-        lines += _decision(body)
+        lines += _decision(body, about)
     else:
         lines.append(json.dumps(plain(body), indent=2, ensure_ascii=False))
     lines.append(f"hash {record.hash}, after {record.prev}")
     return "\n".join(lines)
 
 
-def _decision(body: dict[str, Any]) -> Iterator[str]:
-    order = body.get("order")
-    asked = order if isinstance(order, dict) else {}
+def _decision(body: dict[str, Any], about: dict[str, Any]) -> Iterator[str]:
+    asked = order_in(body)
     yield f"decision {visible(body.get('id'))}: {_order(body)}"
     names = ("account", "strategy", "venue")
     yield ", ".join(f"{name} {visible(asked.get(name)) or 'none'}" for name in names)
@@ -82,15 +85,14 @@ def _decision(body: dict[str, Any]) -> Iterator[str]:
     if body.get("reason"):
         yield f"because {visible(body['reason'])}"
     yield f"policy set {visible(body.get('policy_set'))}"
-    gates = body.get("gates")
-    for gate in gates if isinstance(gates, list) else []:
-        if isinstance(gate, dict):
-            yield from _gate(gate, str(body.get("currency") or ""))
+    currency = str(body.get("currency") or about.get("currency") or "")
+    for gate in gates_in(body, about):
+        yield from _gate(gate, currency)
 
 
 def _order(body: dict[str, Any]) -> str:
-    order = body.get("order")
-    if not isinstance(order, dict):
+    order = order_in(body)
+    if not order:
         return "an order"
     price = order.get("price")
     at = "" if price is None else f" at {price}"
@@ -102,7 +104,8 @@ def _gate(gate: dict[str, Any], currency: str) -> Iterator[str]:
     outcome = str(gate.get("outcome"))
     shadow = " (shadow: changes no decision)" if gate.get("mode") == "shadow" else ""
     told = _OUTCOMES.get(outcome, visible(outcome))
-    yield f"- {visible(gate.get('gate'))} of {visible(gate.get('level'))} {told}{shadow}"
+    level = f" of {visible(gate['level'])}" if gate.get("level") else ""
+    yield f"- {visible(gate.get('gate'))}{level} {told}{shadow}"
     unit = str(gate.get("unit") or "")
     figures = [
         f"{name} {amount(value, unit, currency)}"

@@ -82,20 +82,30 @@ def _other(value: Any) -> Any:
 
 
 _ENCODE = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), allow_nan=False, default=_other
+    sort_keys=True,
+    separators=(",", ":"),
+    allow_nan=False,
+    check_circular=False,  # slow, and a body that holds itself ends in a RecursionError
+    default=_other,
 ).encode
 
 
+# These need no look, and most values are one of them: asking for a Mapping is slow.
+_PLAIN = frozenset((str, int, bool, type(None), Decimal))
+
+
 def _marked(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {_TAG: struct.pack(">d", value).hex()}
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {_TAG: struct.pack(">d", value).hex()}
+    if isinstance(value, list | tuple):
+        return [_marked(each) for each in value]
     if isinstance(value, Mapping):
         return {
             f"${key}" if isinstance(key, str) and key.startswith("$") else key: _marked(each)
             for key, each in value.items()
         }
-    if isinstance(value, list | tuple):
-        return [_marked(each) for each in value]
     return value
 
 
