@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError
+from ringfence.errors import AuditError, InputError
 from ringfence.runtime.audit_decision import POLICY_SET
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
@@ -15,8 +15,9 @@ from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
 
 __all__ = ["add"]
 
-# How often `tail --follow` looks for new records.
+# How often `tail --follow` and `copy --follow` look for new records.
 _LOOK_SECONDS = 0.2
+_COPY_SECONDS = 1.0
 
 
 def add(commands: Any) -> None:
@@ -42,6 +43,11 @@ def add(commands: Any) -> None:
     each.add_argument("--jsonl", type=Path, metavar="FILE", help="write JSON, one record a line")
     each.add_argument("--parquet", type=Path, metavar="FILE", help="write Parquet")
     each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
+    each = _part(parts, "copy", run_copy, "copy records into a DuckDB file, each once", masked=True)
+    each.add_argument(
+        "--duckdb", type=Path, required=True, metavar="FILE", help="the file; made where missing"
+    )
+    each.add_argument("--follow", action="store_true", help="go on with those that are added")
     each = _part(
         parts, "query", run_query, "a SELECT over the log, in memory", masked=True, json=True
     )
@@ -192,6 +198,26 @@ def run_export(given: argparse.Namespace) -> int:
         except OSError as error:
             raise _unwritable(path, error) from None
         print(f"{path}: {count:,} record{'' if count == 1 else 's'}")
+    return 0
+
+
+def run_copy(given: argparse.Namespace) -> int:
+    """Copy what is not there yet; with `--follow` a failure is told, and tried again."""
+    from ringfence.adapters.audit_duckdb import DuckdbCopy
+
+    copy = DuckdbCopy(given.log, given.duckdb, _mask(given))
+    count = copy.catch_up()
+    print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
+    pause = threading.Event()
+    while given.follow:
+        pause.wait(_COPY_SECONDS)
+        try:
+            count = copy.catch_up()
+        except AuditError as error:
+            print(f"ringfence: {error.message}; {copy.lag:,} behind", file=sys.stderr, flush=True)
+            continue
+        if count:
+            print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
     return 0
 
 

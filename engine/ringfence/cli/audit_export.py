@@ -4,30 +4,14 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
-import pyarrow as pa
-
 from ringfence.cli.audit_words import record_text
-from ringfence.runtime.audit_codec import plain_text
+from ringfence.runtime.audit_columns import SCHEMA, batches
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record
 
-__all__ = ["SCHEMA", "batches", "write_jsonl", "write_parquet"]
-
-#: The columns of an exported record; `body` is JSON.
-SCHEMA = pa.schema(
-    [
-        ("seq", pa.int64()),
-        ("ts", pa.timestamp("ns", tz="UTC")),
-        ("kind", pa.string()),
-        ("body", pa.string()),
-        ("prev", pa.string()),
-        ("hash", pa.string()),
-    ]
-)
-_BATCH = 10_000
+__all__ = ["write_jsonl", "write_parquet"]
 
 
 def write_jsonl(path: Path, records: Iterable[Record], mask: Mask) -> int:
@@ -50,23 +34,6 @@ def write_parquet(path: Path, records: Iterable[Record], mask: Mask) -> int:
             writer.write_batch(batch)
             count += batch.num_rows
     return count
-
-
-def batches(records: Iterable[Record], mask: Mask) -> Iterator[pa.RecordBatch]:
-    """The records as columns, some thousands at a time, secrets hidden."""
-    coming = iter(records)
-    while rows := list(islice(coming, _BATCH)):
-        yield pa.record_batch(
-            [
-                [each.sequence for each in rows],
-                [each.ts_ns for each in rows],
-                [each.kind for each in rows],
-                [plain_text(mask.hide(each.body)) for each in rows],
-                [each.prev for each in rows],
-                [each.hash for each in rows],
-            ],
-            schema=SCHEMA,
-        )
 
 
 @contextmanager

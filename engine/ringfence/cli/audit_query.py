@@ -6,39 +6,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ringfence.cli.audit_export import SCHEMA, batches
 from ringfence.cli.output import finite
 from ringfence.errors import InputError
 from ringfence.replay.sql_check import RefusedSqlError, SqlChecker, as_input_error
 from ringfence.replay.wording import visible
+from ringfence.runtime.audit_columns import SCHEMA, TABLES, batches
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record
 
 __all__ = ["query", "show_rows"]
 
-# A measure that is not known is null: a database takes NaN for larger than any number.
-_TABLES = """
-CREATE TABLE records (seq BIGINT, ts TIMESTAMPTZ, kind VARCHAR, body JSON, prev VARCHAR, hash VARCHAR);
-CREATE VIEW decisions AS
-  SELECT seq, ts, body->>'$.id' AS id, o->>'$.account' AS account, o->>'$.strategy' AS strategy,
-    o->>'$.venue' AS venue, o->>'$.symbol' AS symbol, o->>'$.side' AS side, o->>'$.type' AS type,
-    TRY_CAST(o->>'$.size' AS DOUBLE) AS asked, TRY_CAST(o->>'$.price' AS DOUBLE) AS price,
-    body->>'$.decision' AS decision, body->>'$.code' AS code, body->>'$.reason' AS reason,
-    TRY_CAST(body->>'$.size' AS DOUBLE) AS size, body->>'$.policy_set' AS policy_set
-  FROM (SELECT *, coalesce(body->'$.order', body->'$.inputs.order') AS o FROM records WHERE kind = 'decision');
-CREATE VIEW gates AS
-  SELECT seq, ts, coalesce(g->>'$.gate', g->>'$[0]') AS gate, g->>'$.rule' AS rule, g->>'$.policy' AS policy,
-    g->>'$.level' AS level, g->>'$.mode' AS mode, coalesce(g->>'$.outcome', g->>'$[1]') AS outcome,
-    g->>'$.check' AS "check",
-    TRY_CAST(nullif(coalesce(g->>'$.measure', g->>'$[2]'), 'NaN') AS DOUBLE) AS measure,
-    TRY_CAST(nullif(coalesce(g->>'$.limit', g->>'$[3]'), 'NaN') AS DOUBLE) AS "limit",
-    "limit" - measure AS margin, g->>'$.unit' AS unit, g->>'$.reason' AS reason, g->>'$.file' AS file,
-    TRY_CAST(g->>'$.line' AS BIGINT) AS line
-  FROM (
-    SELECT seq, ts, unnest(CAST(body->'$.gates' AS JSON[])) AS g FROM records
-    WHERE kind = 'decision' AND json_type(body->'$.gates') = 'ARRAY'
-  );
-"""
 _LOCKED = """
 SET enable_external_access=false; SET TimeZone='UTC'; SET lock_configuration=true;
 """
@@ -69,7 +46,7 @@ def query(
     except RefusedSqlError as error:
         raise as_input_error(error, "the query") from None
     with duckdb.connect(config=_CONFIG) as database:
-        database.execute(_TABLES)
+        database.execute(TABLES)
         for batch in batches(records, mask):
             database.register("coming", pa.Table.from_batches([batch], SCHEMA))
             database.execute("INSERT INTO records SELECT * FROM coming")
