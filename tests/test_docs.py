@@ -15,18 +15,21 @@ pytestmark = pytest.mark.smoke
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-BLOCK = re.compile(r"```(yaml|csv|console) (?:file|exit)=(\S+)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(yaml|csv|console|python) (?:file|exit)=(\S+)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 HOW_TOS = sorted(path.name for path in (DOCS / "how-to").glob("*.md"))
 
 
 def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]:
-    """Do what a page says, here: write its files and run its commands, each with the exit code it names.
+    """Do what a page says, here: write its files, run its Python, and its commands with the exit codes it names.
 
     Returns the codes, and all that was printed.
     """
     codes, printed = [], ""
     for kind, argument, body in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if kind == "python":
+            exec(compile(body, page.name, "exec"), {})
+            continue
         if kind != "console":
             Path(argument).parent.mkdir(exist_ok=True)
             Path(argument).write_text(body, encoding="utf-8")
@@ -69,9 +72,12 @@ def test_a_how_to_runs(
         subprocess.run(["git", *author, *words], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)
 
-    codes, _ = follow(DOCS / "how-to" / name, capsys)
+    page = DOCS / "how-to" / name
+    codes, printed = follow(page, capsys)
 
     assert codes or name == "check-policies-in-ci.md"
+    shown = re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert [text for text in shown if text not in printed] == []
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda path: path.name)

@@ -2,9 +2,8 @@
 
 import argparse
 from collections.abc import Iterable, Iterator
-from typing import Any
 
-from ringfence.cli.main import build_parser
+from ringfence.cli.main import build_parser, leaves
 
 from .markdown_text import page, sentence, table
 
@@ -24,8 +23,8 @@ ENVIRONMENT = {
 def cli_page() -> str:
     """Return the page of the command line: each command with all its arguments."""
     parser = build_parser()
-    commands = _commands(parser)
-    helps = {each.dest: each.help or "" for each in _choices(parser)._choices_actions}
+    commands = leaves(parser)
+    helps = _helps(parser)
     parts = []
     for name, command in commands.items():
         parts += [f"## ringfence {name}", sentence(helps.get(name, ""))]
@@ -40,7 +39,10 @@ def cli_page() -> str:
         table(["exit code", "meaning"], [*exits, ["130", "stopped by Ctrl-C"]]),
         table(
             ["command", "what it does"],
-            [[f"[{name}](#ringfence-{name})", helps.get(name, "")] for name in commands],
+            [
+                [f"[{name}](#ringfence-{name.replace(' ', '-')})", helps.get(name, "")]
+                for name in commands
+            ],
         ),
         "Before any command:",
         _arguments(parser),
@@ -50,13 +52,16 @@ def cli_page() -> str:
     )
 
 
-def _choices(parser: argparse.ArgumentParser) -> Any:
+def _helps(parser: argparse.ArgumentParser, above: str = "") -> dict[str, str]:
+    """What each command is for, by its words."""
+    found: dict[str, str] = {}
     # argparse has no public way to its own arguments.
-    return next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-
-
-def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    return dict(_choices(parser).choices)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {f"{above}{a.dest}": a.help or "" for a in action._choices_actions}
+            for name, each in action.choices.items():
+                found |= _helps(each, f"{above}{name} ")
+    return found
 
 
 def _plain(parser: argparse.ArgumentParser) -> list[argparse.Action]:

@@ -8,7 +8,15 @@ input outside policy files (a missing orders file, a mapping that does not fit).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Diagnostic", "InputError", "LedgerError", "PolicyError", "RingfenceError", "Span"]
+__all__ = [
+    "AuditError",
+    "Diagnostic",
+    "InputError",
+    "LedgerError",
+    "PolicyError",
+    "RingfenceError",
+    "Span",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +79,10 @@ class InputError(RingfenceError):
 
 class LedgerError(InputError):
     """An event that the ledger cannot book; nothing has moved."""
+
+
+class AuditError(InputError):
+    """The audit log cannot be written or read: full, closed, failed, in use, or not as it was written."""
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)

@@ -48,11 +48,9 @@ def completion_script(parser: argparse.ArgumentParser, shell: str) -> str:
     # Imported here: only this command needs it.
     import shtab
 
-    commands: dict[str, argparse.ArgumentParser] = next(
-        dict(action.choices)
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
+    from ringfence.cli.main import leaves
+
+    commands = leaves(parser)
     for command in commands.values():
         for action in command._actions:
             if action.type is Path:

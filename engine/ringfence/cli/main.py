@@ -12,7 +12,7 @@ from importlib import import_module
 from ringfence import __version__
 from ringfence.errors import InputError, PolicyError
 
-__all__ = ["build_parser", "main"]
+__all__ = ["build_parser", "leaves", "main"]
 
 _COMMANDS = {
     "validate": "validate",
@@ -23,6 +23,7 @@ _COMMANDS = {
     "rules": "rules",
     "schema": "schema",
     "correlations": "correlations",
+    "audit": "audit",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""
@@ -40,7 +41,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [command] if command else _COMMANDS:
         import_module(f"ringfence.cli.{_COMMANDS[name]}").add(commands)
-    for each in commands.choices.values():
+    for each in leaves(parser).values():
         # Without a default of its own, so that `--debug` before the command is not undone.
         each.add_argument(
             "--debug",
@@ -49,6 +50,17 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
             help="show the traceback of a failure",
         )
     return parser
+
+
+def leaves(parser: argparse.ArgumentParser, above: str = "") -> dict[str, argparse.ArgumentParser]:
+    """The parsers that run something, by their words, such as `audit tail`."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:  # argparse has no public way to them
+        if isinstance(action, argparse._SubParsersAction):
+            for name, each in action.choices.items():
+                words = f"{above} {name}".strip()
+                found |= leaves(each, words) or {words: each}
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ and gets the same answer again. No other module reads the wall clock or a source
 holds that); clocks that only measure how long something took are no part of an answer.
 """
 
+import fcntl
 import os
 import random
 import secrets
@@ -17,9 +18,12 @@ __all__ = [
     "SYSTEM_CLOCK",
     "SYSTEM_FILES",
     "SYSTEM_RANDOM",
+    "AppendFile",
     "Clock",
     "Files",
     "FixedClock",
+    "Lock",
+    "LogFiles",
     "Random",
     "SeededRandom",
     "SystemClock",
@@ -65,6 +69,62 @@ class Files(Protocol):
 
     def list(self, folder: Path) -> tuple[Path, ...]:
         """What the folder holds, sorted by name: the system's own order differs between machines."""
+        ...
+
+
+class AppendFile(Protocol):
+    """An open file that only grows; failures are `OSError`s."""
+
+    def write(self, content: bytes) -> None:
+        """Hand all of `content` to the system: it outlives this process, and not a loss of power."""
+        ...
+
+    def sync(self) -> None:
+        """Return once what was written outlives a loss of power."""
+        ...
+
+    def close(self) -> None:
+        """Let the file go."""
+        ...
+
+
+class Lock(Protocol):
+    """A lock that is held; the system releases it when the process ends, however it ends."""
+
+    def close(self) -> None:
+        """Release it."""
+        ...
+
+
+class LogFiles(Files, Protocol):
+    """Files that a log needs besides."""
+
+    def make_folder(self, folder: Path) -> None:
+        """Make the folder, for this user alone, and those above it where they are missing."""
+        ...
+
+    def lock(self, path: Path) -> Lock:
+        """Take the lock that `path` stands for; raises BlockingIOError where another holds it."""
+        ...
+
+    def append_to(self, path: Path) -> AppendFile:
+        """Open an existing file for appending."""
+        ...
+
+    def read_from(self, path: Path, offset: int) -> bytes:
+        """What the file holds from `offset` (bytes) on."""
+        ...
+
+    def size(self, path: Path) -> int:
+        """The file's size in bytes."""
+        ...
+
+    def truncate(self, path: Path, size: int) -> None:
+        """Cut the file to `size` bytes, durably."""
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Remove the file, durably."""
         ...
 
 
@@ -140,17 +200,68 @@ class SystemFiles:
         except BaseException:
             beside.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _sync(path.parent)
 
     def exists(self, path: Path) -> bool:
         return path.exists()
 
     def list(self, folder: Path) -> tuple[Path, ...]:
         return tuple(sorted(folder.iterdir()))
+
+    def make_folder(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def lock(self, path: Path) -> "Lock":
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(handle)
+            raise
+        return _OpenFile(handle)
+
+    def append_to(self, path: Path) -> "AppendFile":
+        return _OpenFile(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+
+    def read_from(self, path: Path, offset: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read()
+
+    def size(self, path: Path) -> int:
+        return path.stat().st_size
+
+    def truncate(self, path: Path, size: int) -> None:
+        os.truncate(path, size)
+        _sync(path)
+
+    def remove(self, path: Path) -> None:
+        path.unlink()
+        _sync(path.parent)
+
+
+@dataclass(slots=True)
+class _OpenFile:
+    handle: int
+
+    def write(self, content: bytes) -> None:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(self.handle, left) :]
+
+    def sync(self) -> None:
+        os.fdatasync(self.handle)
+
+    def close(self) -> None:
+        os.close(self.handle)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 SYSTEM_CLOCK = SystemClock()

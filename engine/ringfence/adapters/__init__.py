@@ -1,0 +1,1 @@
+"""What fulfils the needs of `runtime` with somebody else's programs."""

@@ -1,0 +1,282 @@
+"""`ringfence audit`: reads, checks and exports the audit log of a guard, also while it is running."""
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from ringfence.cli.output import print_json
+from ringfence.errors import AuditError, InputError
+from ringfence.runtime.audit_decision import POLICY_SET
+from ringfence.runtime.audit_mask import Mask
+from ringfence.runtime.audit_reader import AuditReader, Record, tail
+from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
+
+__all__ = ["add"]
+
+# How often `tail --follow` and `copy --follow` look for new records.
+_LOOK_SECONDS = 0.2
+_COPY_SECONDS = 1.0
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("audit", help="read, check and export a guard's audit log")
+    parts = parser.add_subparsers(
+        dest="part", required=True, metavar="COMMAND", help="what to do with the log"
+    )
+    each = _part(parts, "tail", run_tail, "the last records, one a line", masked=True, json=True)
+    each.add_argument("-n", type=int, default=10, metavar="N", help="how many")
+    each.add_argument("--follow", action="store_true", help="go on with those that are added")
+    each = _part(parts, "show", run_show, "one record; a decision in words", masked=True, json=True)
+    each.add_argument("id", metavar="ID", help="a sequence number, or the id of a decision")
+    each = _part(parts, "verify", run_verify, "find what was changed or is missing", json=True)
+    each.add_argument("--anchor", type=Path, metavar="FILE", help="what `audit anchor` wrote")
+    each.add_argument("--key", type=Path, metavar="FILE", help="the key that signed the anchor")
+    each = _part(parts, "anchor", run_anchor, "sign the last record's hash, to be kept elsewhere")
+    each.add_argument(
+        "--key", type=Path, required=True, metavar="FILE", help="the key, at least 32 bytes"
+    )
+    each.add_argument("-o", "--output", type=Path, metavar="FILE", help="write it there")
+    each = _part(parts, "export", run_export, "records as JSON lines or Parquet", masked=True)
+    each.add_argument("--jsonl", type=Path, metavar="FILE", help="write JSON, one record a line")
+    each.add_argument("--parquet", type=Path, metavar="FILE", help="write Parquet")
+    each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
+    each = _part(parts, "copy", run_copy, "copy records into a DuckDB file, each once", masked=True)
+    each.add_argument(
+        "--duckdb", type=Path, required=True, metavar="FILE", help="the file; made where missing"
+    )
+    each.add_argument("--follow", action="store_true", help="go on with those that are added")
+    each = _part(
+        parts, "query", run_query, "a SELECT over the log, in memory", masked=True, json=True
+    )
+    each.add_argument(
+        "sql", metavar="SQL", help="a SELECT over the tables `records`, `decisions` and `gates`"
+    )
+    each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
+
+
+def _part(
+    parts: Any, name: str, run: Any, text: str, *, masked: bool = False, json: bool = False
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = parts.add_parser(name, help=text)
+    parser.add_argument(
+        "--log",
+        type=Path,
+        default=Path("audit"),
+        metavar="DIR",
+        help="the log's directory",
+    )
+    if masked:
+        parser.add_argument(
+            "--mask-key",
+            action="append",
+            metavar="GLOB",
+            help="hide the values of such keys as well; may be repeated",
+        )
+        parser.add_argument(
+            "--mask-value",
+            action="append",
+            metavar="REGEX",
+            help="hide such text in values as well; may be repeated",
+        )
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run_tail(given: argparse.Namespace) -> int:
+    """Print the last records, and with `--follow` each new one."""
+    from ringfence.cli.audit_words import record_line, record_text
+
+    if given.n < 0:
+        raise InputError(f"`-n {given.n}` is no number of records", "give 0 or more")
+    mask = _mask(given)
+    records = tail(given.log, given.n)
+
+    def show(record: Record) -> None:
+        print(record_text(record, mask) if given.json else record_line(record, mask), flush=True)
+
+    for record in records:
+        show(record)
+    if given.follow:
+        after = records[-1].sequence if records else _last(given.log)
+        reader = AuditReader(given.log, after=after)
+        pause = threading.Event()
+        while True:
+            for record in reader.poll():
+                show(record)
+            pause.wait(_LOOK_SECONDS)
+    return 0
+
+
+def run_show(given: argparse.Namespace) -> int:
+    """Print one record."""
+    from ringfence.cli.audit_words import explained, record_dict
+
+    mask = _mask(given)
+    record = _find(given.log, given.id)
+    if given.json:
+        print_json(record_dict(record, mask))
+    else:
+        print(explained(record, _policy_set(given.log, record), mask))
+    return 0
+
+
+def run_verify(given: argparse.Namespace) -> int:
+    """Check the log; 1 where something is wrong."""
+    from dataclasses import asdict
+
+    from ringfence.runtime.audit_anchor import read_anchor
+    from ringfence.runtime.audit_verify import verify
+
+    if (given.anchor is None) != (given.key is None):
+        raise InputError("an anchor and its key go together", "give both --anchor and --key")
+    anchor = None
+    if given.anchor is not None:
+        text = _read(given.anchor).decode("utf-8", "replace")
+        anchor = read_anchor(text, _read(given.key))
+    found = verify(given.log, anchor=anchor)
+    if given.json:
+        print_json({"whole": not found.findings, **asdict(found)})
+    else:
+        for each in found.findings:
+            print(f"{each.segment}:{each.offset}: {each.what}: {each.message}")
+        if found.unfinished_bytes:
+            print(f"the last file ends in {found.unfinished_bytes:,} bytes of an unfinished record")
+        count = len(found.findings)
+        said = f"{count} finding{'' if count == 1 else 's'}" if count else "the chain is whole"
+        print(f"records {found.first} to {found.last}: {said}")
+    return 1 if found.findings else 0
+
+
+def run_anchor(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
+    """Check the log and sign its head; 1, and no anchor, where something is wrong."""
+    from ringfence.runtime.audit_anchor import anchor_text, sign_anchor
+    from ringfence.runtime.audit_verify import verify
+
+    key = _read(given.key)
+    found = verify(given.log)
+    if found.findings:
+        print(
+            "ringfence: the log is not whole, and is not signed\n"
+            f"  fix: see `ringfence audit verify --log {given.log}`",
+            file=sys.stderr,
+        )
+        return 1
+    if not found.last:
+        raise InputError("the log holds no record yet", "sign it later")
+    anchor = sign_anchor(
+        key, chain=found.chain, sequence=found.last, head=found.head, ts_ns=clock.now_ns()
+    )
+    text = anchor_text(anchor)
+    if given.output is None:
+        print(text, end="")
+        return 0
+    try:
+        SYSTEM_FILES.write_atomic(given.output, text.encode("utf-8"))
+    except OSError as error:
+        raise _unwritable(given.output, error) from None
+    print(f"{given.output}: record {anchor.sequence}")
+    return 0
+
+
+def run_export(given: argparse.Namespace) -> int:
+    """Write all records to files."""
+    from ringfence.cli.audit_export import write_jsonl, write_parquet
+
+    if given.jsonl is None and given.parquet is None:
+        raise InputError("nothing to export to", "give --jsonl FILE or --parquet FILE")
+    mask = _mask(given)
+    for path, write in ((given.jsonl, write_jsonl), (given.parquet, write_parquet)):
+        if path is None:
+            continue
+        try:
+            count = write(path, AuditReader(given.log, after=given.after).poll(), mask)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        print(f"{path}: {count:,} record{'' if count == 1 else 's'}")
+    return 0
+
+
+def run_copy(given: argparse.Namespace) -> int:
+    """Copy what is not there yet; with `--follow` a failure is told, and tried again."""
+    from ringfence.adapters.audit_duckdb import DuckdbCopy
+
+    copy = DuckdbCopy(given.log, given.duckdb, _mask(given))
+    count = copy.catch_up()
+    print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
+    pause = threading.Event()
+    while given.follow:
+        pause.wait(_COPY_SECONDS)
+        try:
+            count = copy.catch_up()
+        except AuditError as error:
+            print(f"ringfence: {error.message}; {copy.lag:,} behind", file=sys.stderr, flush=True)
+            continue
+        if count:
+            print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
+    return 0
+
+
+def run_query(given: argparse.Namespace) -> int:
+    """Answer a SELECT over the log."""
+    from ringfence.cli.audit_query import query, show_rows
+
+    records = AuditReader(given.log, after=given.after).poll()
+    names, rows = query(given.sql, records, _mask(given))
+    if given.json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        show_rows(names, rows)
+    return 0
+
+
+def _mask(given: argparse.Namespace) -> Mask:
+    return Mask(given.mask_key or (), given.mask_value or ())
+
+
+def _last(log: Path) -> int:
+    newest = tail(log, 1)
+    return newest[0].sequence if newest else 0
+
+
+def _find(log: Path, wanted: str) -> Record:
+    if wanted.isascii() and wanted.isdigit():
+        after = max(0, int(wanted) - 1)
+        record = next(AuditReader(log, after=after).poll(), None) if int(wanted) else None
+        if record is not None and record.sequence == int(wanted):
+            return record
+    for record in AuditReader(log).poll():
+        if record.body.get("id") == wanted:
+            return record
+    raise InputError(
+        f"the log holds no record `{wanted}`",
+        "give a sequence number (`ringfence audit tail` lists the last) or the id of a decision",
+    )
+
+
+def _policy_set(log: Path, decision: Record) -> dict[str, Any]:
+    """What the log says of the policy set that decided; empty where it says nothing."""
+    wanted = decision.body.get("policy_set")
+    for record in AuditReader(log).poll():
+        if record.sequence > decision.sequence:
+            break
+        if record.kind == POLICY_SET and record.body.get("policy_set") == wanted:
+            return record.body
+    return {}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return SYSTEM_FILES.read_bytes(path)
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise InputError(f"`{path}` cannot be read: {reason}", "name a file that exists") from None
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    reason = (error.strerror or "no reason given").lower()
+    return InputError(f"`{path}` cannot be written: {reason}", "name a file in a writable folder")

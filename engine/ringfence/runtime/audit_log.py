@@ -1,0 +1,330 @@
+"""The audit log: one process appends, each record names the hash of the one before, nothing is rewritten.
+
+`append` gives a record its number and its place in the chain; `wait` returns once it is as durable as
+asked. Whoever waits writes everything that is pending (group commit), so that one write, and one sync,
+serves all who wait meanwhile; what nobody waits for is written by a thread a moment later. Once a write has
+failed, nobody knows what lies on the disk: the log takes nothing more until it is opened again.
+
+Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from ringfence.errors import AuditError
+from ringfence.runtime.audit_codec import encode
+from ringfence.runtime.audit_files import Pending, Recovery, SegmentFiles, open_files, reason
+from ringfence.runtime.audit_segments import KIND, framed, header_bytes, payload_of, segments
+from ringfence.runtime.ports import (
+    SYSTEM_CLOCK,
+    SYSTEM_FILES,
+    SYSTEM_RANDOM,
+    Clock,
+    LogFiles,
+    Random,
+)
+
+__all__ = ["LIMIT_BYTES", "SEGMENT_BYTES", "AuditLog", "Durability"]
+
+Durability = Literal["process", "disk"]
+
+SEGMENT_BYTES = 64 << 20
+LIMIT_BYTES = 64 << 30
+#: The largest body, as JSON.
+BODY_BYTES = 16 << 20
+# What nobody waits for is written after so long, or once so much of it is pending.
+_IDLE_SECONDS = 0.05
+_PENDING_BYTES = 4 << 20
+
+
+class AuditLog:
+    """An open audit log, the only one of its directory; thread-safe. `open` makes one.
+
+    Attributes:
+        recovered: What was cut from the end of the log when it was opened; None where it was whole.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        written: SegmentFiles,
+        *,
+        durability: Durability,
+        clock: Clock,
+        files: LogFiles,
+        segment_bytes: int,
+        limit_bytes: int,
+        keep_bytes: int | None,
+    ) -> None:
+        self.recovered: Recovery | None = written.recovery
+        self._directory = directory
+        self._sync = durability == "disk"
+        self._clock = clock
+        self._files = files
+        self._segment_bytes = segment_bytes
+        self._limit_bytes = limit_bytes
+        self._keep_bytes = keep_bytes
+        self._process = os.getpid()
+        # Guards the numbers, the chain and what is pending; held for microseconds.
+        self._state = threading.Lock()
+        self._last = written.last
+        self._hash = written.hash
+        self._chain = written.chain
+        self._fill = written.fill  # of the last file
+        self._fill_has_records = written.holds_records
+        self._size = written.total_bytes
+        self._pending: list[Pending] = []
+        self._pending_bytes = 0
+        self._refusal: AuditError | None = None
+        # Guards the files; whoever holds it writes for all. Taken before `_state`, never after it.
+        self._commit = threading.Lock()
+        self._written = written
+        self._durable = written.last
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(
+            target=self._write_what_nobody_waits_for, name="ringfence-audit", daemon=True
+        )
+        self._thread.start()
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        durability: Durability,
+        clock: Clock = SYSTEM_CLOCK,
+        files: LogFiles = SYSTEM_FILES,
+        random: Random = SYSTEM_RANDOM,
+        segment_bytes: int = SEGMENT_BYTES,
+        limit_bytes: int = LIMIT_BYTES,
+        keep_bytes: int | None = None,
+    ) -> "AuditLog":
+        """Open the log of a directory, or begin one there.
+
+        A record that was not written to its end is cut off, and a record of kind `recovery` says so.
+
+        Args:
+            directory: Holds this log and nothing else; made where it is missing.
+            durability: What `wait` waits for: `process` survives the end of this process, `disk` also
+                a loss of power.
+            clock: Gives each record its time.
+            random: Gives a new log its name.
+            segment_bytes: A file that would grow beyond this is followed by the next.
+            limit_bytes: Once the log is as large as this, `append` refuses.
+            keep_bytes: The oldest files are removed while the log is larger than this; None keeps all.
+
+        Raises:
+            AuditError: another process writes this log, it cannot be read or written, or a record that
+                was complete is damaged.
+        """
+        if durability not in ("process", "disk"):
+            raise AuditError(f"`{durability}` is no durability", "give `process` or `disk`")
+        written = open_files(Path(directory), files, clock, random)
+        log = cls(
+            Path(directory),
+            written,
+            durability=durability,
+            clock=clock,
+            files=files,
+            segment_bytes=segment_bytes,
+            limit_bytes=limit_bytes,
+            keep_bytes=keep_bytes,
+        )
+        if (cut := log.recovered) is not None:
+            about = {"segment": cut.segment, "offset": cut.offset, "bytes": cut.size}
+            log._add("recovery", encode({**about, "after": cut.after}), bounded=False)
+        return log
+
+    @property
+    def last(self) -> int:
+        """The sequence number given last; 0 where there is none."""
+        return self._last
+
+    @property
+    def durable(self) -> int:
+        """Up to this sequence number all records are as durable as asked."""
+        return self._durable
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the log, what is pending included."""
+        return self._size
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+        """Add a record; it is durable once `wait` has returned.
+
+        Args:
+            kind: A lower-case letter, then such letters, digits, `-`, `_` and `.`; at most 64 in all.
+            body: What `audit_codec.encode` takes.
+
+        Returns:
+            Its sequence number: one more than that of the record before.
+
+        Raises:
+            AuditError: the log is full, closed or has failed, or the body cannot be written. The log is
+                then as it was before.
+        """
+        if not KIND.fullmatch(kind):
+            raise AuditError(
+                f"`{kind}` is no kind of record", "use lower-case letters, as `decision`"
+            )
+        content = encode(body)
+        if len(content) > BODY_BYTES:
+            raise AuditError(
+                f"this body has {len(content):,} bytes, a record holds {BODY_BYTES:,}",
+                "put large things beside the log, and their hash into the record",
+            )
+        sequence = self._add(kind, content, bounded=True)
+        if self._pending_bytes > _PENDING_BYTES:
+            self.wait(sequence)
+        return sequence
+
+    def wait(self, sequence: int) -> None:
+        """Return once record `sequence`, and each before it, is as durable as asked.
+
+        Raises:
+            AuditError: it cannot be known to be, or there is no such record.
+        """
+        if sequence > self._last:
+            raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
+        self._check()
+        while self._durable < sequence:
+            with self._commit:
+                if self._durable < sequence:
+                    self._write_pending()
+        self._check()
+
+    def drop_before(self, sequence: int) -> int:
+        """Remove the oldest files, those that hold only records before `sequence`.
+
+        A record of kind `retention` says first where the log begins from then on, so that a file which
+        someone else removed shows as missing.
+
+        Returns:
+            How many files were removed.
+
+        Raises:
+            AuditError: as `append` and `wait`, or a file cannot be removed.
+        """
+        paths = segments(self._directory, self._files)
+        # A file ends where the next one begins; the last one stays.
+        begins = [int(path.stem) for path in paths]
+        gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
+        if gone:
+            body = encode({"first": begins[gone], "segments": gone})
+            self.wait(self._add("retention", body, bounded=False))
+            with self._commit:
+                try:
+                    removed = self._written.remove(paths[:gone])
+                except OSError as error:
+                    raise AuditError(
+                        f"an old file of the audit log cannot be removed: {reason(error)}",
+                        f"give this user the right to change `{self._directory}`",
+                    ) from None
+                with self._state:
+                    self._size -= removed
+        return gone
+
+    def close(self) -> None:
+        """Write what is pending, and let the directory go; raises AuditError where that fails."""
+        self._stopping.set()
+        self._thread.join()
+        try:
+            if self._refusal is None:
+                self.wait(self._last)
+                self._drop_what_is_too_much()
+        finally:
+            with self._commit, self._state:
+                if self._refusal is not _CLOSED:
+                    self._refusal = _CLOSED
+                    self._written.close()
+
+    def __enter__(self) -> "AuditLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
+        with self._state:
+            self._check()
+            sequence, moment = self._last + 1, self._clock.now_ns()
+            payload = payload_of(content, kind, self._hash, sequence, moment)
+            frame, header = framed(payload), b""
+            if self._fill_has_records and self._fill + len(frame) > self._segment_bytes:
+                header = header_bytes(self._chain, sequence, self._hash, moment)
+            size = len(header) + len(frame)
+            if bounded and self._size + size > self._limit_bytes:
+                raise AuditError(
+                    f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
+                    "raise its limit, or drop old files",
+                )
+            self._pending.append(Pending(frame, sequence, header))
+            self._pending_bytes += size
+            self._fill = size if header else self._fill + size
+            self._fill_has_records = True
+            self._size += size
+            self._hash = sha256(payload).hexdigest()
+            self._last = sequence
+            return sequence
+
+    def _check(self) -> None:
+        if self._refusal is not None:
+            raise AuditError(self._refusal.message, self._refusal.fix)
+        if os.getpid() != self._process:
+            raise AuditError(
+                "this audit log was opened before the process forked", "open one in each process"
+            )
+
+    def _write_pending(self) -> None:
+        """Write all that is pending, in its order; the caller holds `_commit`."""
+        self._check()
+        records: list[Pending] = []
+        try:
+            with self._state:
+                records, self._pending, self._pending_bytes = self._pending, [], 0
+            self._written.write(records, sync=self._sync)
+        except BaseException as error:
+            why = reason(error) if isinstance(error, OSError) else type(error).__name__
+            self._refusal = AuditError(
+                f"the audit log could not be written: {why}",
+                f"see to the disk of `{self._directory}`, then open the log again",
+            )
+            if isinstance(error, OSError):
+                raise AuditError(self._refusal.message, self._refusal.fix) from error
+            raise
+        if records:
+            self._durable = records[-1].sequence
+
+    def _write_what_nobody_waits_for(self) -> None:
+        while not self._stopping.wait(_IDLE_SECONDS):
+            try:
+                if self._durable < self._last:
+                    self.wait(self._last)
+                self._drop_what_is_too_much()
+            except AuditError:
+                return  # whoever appends or waits from here on is told
+
+    def _drop_what_is_too_much(self) -> None:
+        if self._keep_bytes is None or self._size <= self._keep_bytes:
+            return
+        left, first = self._size, 0
+        for path, following in pairwise(segments(self._directory, self._files)):
+            if left <= self._keep_bytes:
+                break
+            left -= self._files.size(path)
+            first = int(following.stem)
+        try:
+            self.drop_before(first)
+        except AuditError as error:
+            # Not again every moment: from here on the limit of the log alone holds.
+            self._keep_bytes = None
+            self._add("retention-failed", encode({"reason": error.message}), bounded=False)
+
+
+_CLOSED = AuditError("the audit log is closed", "open it again")

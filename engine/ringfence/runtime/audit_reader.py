@@ -1,0 +1,170 @@
+"""Reading an audit log while another process writes it: every record once, in order."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ringfence.errors import AuditError
+from ringfence.runtime.audit_codec import decode
+from ringfence.runtime.audit_files import reason
+from ringfence.runtime.audit_segments import (
+    Damage,
+    Envelope,
+    Frame,
+    Tail,
+    envelope,
+    read_header,
+    scan,
+    segments,
+)
+from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
+
+__all__ = ["AuditReader", "Record", "record_of", "tail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record.
+
+    Attributes:
+        sequence: Its number, from 1, without gaps.
+        ts_ns: When it was appended, nanoseconds since 1970, UTC.
+        kind: What it tells of, such as `decision`.
+        body: What was appended.
+        prev: SHA-256 of the record before it, in hex.
+        hash: Its own.
+        segment: The file that holds it.
+        offset: Where in the file, in bytes.
+    """
+
+    sequence: int
+    ts_ns: int
+    kind: str
+    body: dict[str, Any]
+    prev: str
+    hash: str
+    segment: str
+    offset: int
+
+
+class AuditReader:
+    """Reads the records of a log from one place on; `poll` again for those that were added since.
+
+    It takes no lock, and holds no file open between polls.
+
+    Args:
+        directory: The log's.
+        after: The first record that is wanted is the one after this number.
+    """
+
+    def __init__(self, directory: Path, *, after: int = 0, files: LogFiles = SYSTEM_FILES) -> None:
+        self._directory = Path(directory)
+        self._files = files
+        #: Number of the record that was read last.
+        self.after = after
+        self._segment = ""
+        self._offset = 0
+
+    def poll(self) -> Iterator[Record]:
+        """Yield the records that are there and were not read yet; the log may be growing meanwhile.
+
+        Raises:
+            AuditError: the log cannot be read, a record is damaged, or records were removed before they
+                were read.
+        """
+        # Listed before it is read: a file that another one follows here grows no more.
+        paths = segments(self._directory, self._files)
+        for path in paths[self._begin(paths) :]:
+            if path.name != self._segment:
+                self._segment, self._offset = path.name, 0
+            yield from self._read(path, last=path is paths[-1])
+
+    def _begin(self, paths: list[Path]) -> int:
+        """The place in `paths` of the file that holds the next record."""
+        names = [path.name for path in paths]
+        if self._segment:
+            if self._segment not in names:
+                raise self._removed()
+            return names.index(self._segment)
+        begins = [int(path.stem) for path in paths]
+        if begins and self.after > 0 and self.after + 1 < begins[0]:
+            raise self._removed()
+        return max((at for at, first in enumerate(begins) if first <= self.after + 1), default=0)
+
+    def _read(self, path: Path, *, last: bool) -> Iterator[Record]:
+        try:
+            content = self._files.read_from(path, self._offset)
+        except FileNotFoundError:
+            raise self._removed() from None
+        except OSError as error:
+            raise AuditError(
+                f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
+            ) from None
+        start = 0
+        base = self._offset
+        if base == 0:
+            header = read_header(content)
+            if header is None:
+                raise self._damaged(path, 0)
+            start = header.size
+        for piece in scan(content, start, base):
+            if isinstance(piece, Tail) and last:
+                break
+            about = envelope(piece.payload) if isinstance(piece, Frame) else None
+            if isinstance(piece, Damage | Tail) or about is None:
+                raise self._damaged(path, piece.offset)
+            record = record_of(piece, about, path.name)
+            if record is None:
+                raise self._damaged(path, piece.offset)
+            # Kept before it is handed out: whoever stops here goes on with the next.
+            self._offset = piece.offset + piece.size
+            if record.sequence > self.after:
+                self.after = record.sequence
+                yield record
+
+    def _removed(self) -> AuditError:
+        return AuditError(
+            f"records after {self.after} are no longer in `{self._directory}`",
+            "read from the log's begin, or keep more of it",
+        )
+
+    def _damaged(self, path: Path, offset: int) -> AuditError:
+        return AuditError(
+            f"`{path}` is damaged at byte {offset}",
+            f"`ringfence audit verify {self._directory}` finds all that is wrong with it",
+        )
+
+
+def record_of(frame: Frame, about: Envelope, segment: str) -> Record | None:
+    """The record of a frame; None where its body is no JSON object."""
+    try:
+        body = decode(about.body)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    return Record(
+        about.sequence,
+        about.ts_ns,
+        about.kind,
+        body,
+        about.prev,
+        sha256(frame.payload).hexdigest(),
+        segment,
+        frame.offset,
+    )
+
+
+def tail(directory: Path, count: int, *, files: LogFiles = SYSTEM_FILES) -> list[Record]:
+    """The last `count` records of a log, oldest first; raises AuditError as `poll` does."""
+    paths = segments(Path(directory), files)
+    begins = [int(path.stem) for path in paths]
+    for first in reversed(begins[:1] if count <= 0 else begins):
+        reader = AuditReader(directory, after=first - 1, files=files)
+        found = deque(reader.poll(), maxlen=max(0, count))
+        if len(found) == count or first == begins[0]:
+            return list(found)
+    return []

@@ -1,0 +1,123 @@
+"""Reading a log: from any place, while it grows, and what happens where it cannot be read."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringfence.errors import AuditError
+from ringfence.runtime.audit_reader import AuditReader, tail
+from ringfence.runtime.audit_segments import Damage, Frame, Tail, framed, scan
+from runtime.audit_logs import files_of, frames, opened, write
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    write(tmp_path, 30, segment_bytes=1_000)
+    return tmp_path
+
+
+@pytest.mark.parametrize("after", [0, 1, 6, 7, 8, 29, 30, 99])
+def test_reading_begins_after_the_record_that_is_named(after: int, log: Path) -> None:
+    assert [each.sequence for each in AuditReader(log, after=after).poll()] == list(
+        range(after + 1, 31)
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 30, 99])
+def test_the_tail_is_the_last_records_oldest_first(count: int, log: Path) -> None:
+    wanted = list(range(max(1, 31 - count), 31)) if count else []
+
+    assert [each.sequence for each in tail(log, count)] == wanted
+
+
+def test_an_empty_log_has_no_records(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+
+    assert tail(tmp_path, 5) == list(AuditReader(tmp_path).poll()) == []
+
+
+def test_whoever_stops_goes_on_with_the_next_record(log: Path) -> None:
+    reader = AuditReader(log)
+    first = [next(reader.poll()).sequence for _ in range(20)]
+
+    assert first == list(range(1, 21))
+    assert [each.sequence for each in reader.poll()] == list(range(21, 31))
+    assert list(reader.poll()) == []
+    write(log, 5, segment_bytes=1_000)
+    assert [each.sequence for each in reader.poll()] == list(range(31, 36))
+
+
+def test_a_record_is_read_once_it_is_whole(log: Path) -> None:
+    path = files_of(log)[-1]
+    content = path.read_bytes()
+    last = frames(path)[-1]
+    reader = AuditReader(log, after=28)
+    found = []
+    for cut in range(last.offset, len(content) + 1):
+        path.write_bytes(content[:cut])
+        found.append([each.sequence for each in reader.poll()])
+
+    assert found[:-1] == [[29], *[[]] * (len(found) - 2)]
+    assert found[-1] == [30]
+
+
+def test_a_damaged_record_ends_reading_and_says_where(log: Path) -> None:
+    path = files_of(log)[1]
+    place = frames(path)[1].offset
+    content = bytearray(path.read_bytes())
+    content[place + 20] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(AuditError, match=f"damaged at byte {place}"):
+        list(AuditReader(log).poll())
+
+
+def test_a_damaged_head_ends_reading(log: Path) -> None:
+    files_of(log)[0].write_bytes(b"ringfence-audit 2\n")
+
+    with pytest.raises(AuditError, match="damaged at byte 0"):
+        list(AuditReader(log).poll())
+
+
+def test_records_that_were_dropped_before_they_were_read_are_told_of(log: Path) -> None:
+    reader = AuditReader(log)
+    next(reader.poll())
+    with opened(log, segment_bytes=1_000) as writer:
+        writer.drop_before(20)
+
+    for late in (reader, AuditReader(log, after=3)):
+        with pytest.raises(AuditError, match="no longer"):
+            list(late.poll())
+    # From the begin means from what is there.
+    assert next(AuditReader(log).poll()).sequence > 1
+
+
+def test_a_file_that_goes_while_it_is_read_is_told_of(log: Path) -> None:
+    reader = AuditReader(log)
+    coming = reader.poll()
+    next(coming)
+    files_of(log)[1].unlink()
+
+    with pytest.raises(AuditError, match="no longer"):
+        list(coming)
+
+
+@given(payloads=st.lists(st.binary(max_size=40), max_size=6), noise=st.binary(max_size=40))
+def test_frames_come_back_whatever_follows_them(payloads: list[bytes], noise: bytes) -> None:
+    content = b"".join(framed(each) for each in payloads) + noise
+
+    pieces = list(scan(content, 0))
+
+    whole = [each.payload for each in pieces[: len(payloads)] if isinstance(each, Frame)]
+    assert whole == payloads
+    # Nothing is passed over: what is read covers every byte once.
+    ends = [0]
+    for each in pieces:
+        assert each.offset == ends[-1]
+        ends.append(each.offset + each.size)
+    assert ends[-1] == len(content)
+    assert all(isinstance(each, Frame | Damage | Tail) for each in pieces)
