@@ -8,7 +8,16 @@ input outside policy files (a missing orders file, a mapping that does not fit).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Diagnostic", "InputError", "LedgerError", "PolicyError", "RingfenceError", "Span"]
+__all__ = [
+    "ApprovalError",
+    "Diagnostic",
+    "ExchangeError",
+    "InputError",
+    "LedgerError",
+    "PolicyError",
+    "RingfenceError",
+    "Span",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +80,27 @@ class InputError(RingfenceError):
 
 class LedgerError(InputError):
     """An event that the ledger cannot book; nothing has moved."""
+
+
+class ApprovalError(RingfenceError):
+    """An approval that is not honoured; nothing was sent. `code` is stable: `FORGED`, `EXPIRED` and so on."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
+
+
+class ExchangeError(RingfenceError):
+    """An exchange that could not be asked, or gave an answer that cannot be used.
+
+    Never raised for an order that may have been sent: its acknowledgement says `unknown` instead.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)
