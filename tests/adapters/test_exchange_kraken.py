@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -120,7 +121,12 @@ def test_market_and_stop_orders(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("size", "sent"),
-    [("0.123456789", "0.12345678"), ("0.3", "0.30000000"), ("0.00019999999", "0.00019999"), ("7", "7.00000000")],
+    [
+        ("0.123456789", "0.12345678"),
+        ("0.3", "0.30000000"),
+        ("0.00019999999", "0.00019999"),
+        ("7", "7.00000000"),
+    ],
 )
 def test_a_size_is_cut_down_to_the_step(desk: Desk, size: str, sent: str) -> None:
     ack = desk.exchange.submit(asked(size=Decimal(size)))
@@ -390,6 +396,30 @@ def test_every_name_becomes_one_that_the_exchange_takes(name: str) -> None:
     assert sent.isascii()
     assert len(sent) in {*range(1, 19), 32, 36}
     assert sent == name or len(sent) == 32
+
+
+def test_questions_keep_the_pace_and_orders_do_not_wait(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs: list[int] = []
+    monkeypatch.setattr(desk.exchange._client._ccxt, "throttle", costs.append)
+
+    desk.exchange.submit(asked())
+    desk.exchange.cancel("main", "c-1")
+    assert costs == []
+    desk.exchange.open_orders("main")
+    desk.exchange.fills_after("main", "")
+    assert costs == [3, 6]
+
+
+def test_orders_of_many_threads_all_arrive_with_growing_nonces(desk: Desk) -> None:
+    names = [f"c-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        acks = list(pool.map(lambda name: desk.exchange.submit(asked(name)), names))
+
+    assert {ack.state for ack in acks} == {OrderState.WORKING}
+    assert sorted(each["cl_ord_id"] for each in desk.server.orders.values()) == sorted(names)
+    assert desk.waits == []
 
 
 @pytest.mark.security
