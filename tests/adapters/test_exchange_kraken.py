@@ -353,6 +353,28 @@ def test_fills_come_in_order_each_once_with_what_was_filled_until_then(desk: Des
         desk.exchange.fills_after("main", "yesterday")
 
 
+def test_a_trade_that_comes_while_asking_counts_in_the_next_answer_only(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    txid = desk.exchange.submit(asked()).exchange_order_id
+    history = desk.server.on_TradesHistory
+
+    def and_then_a_trade(given: dict[str, str]) -> Any:
+        answer = history(given)
+        if len(desk.server.trades) == 1:
+            desk.advance(1)
+            desk.server.fill(txid, "0.2", "50000")
+        return answer
+
+    desk.server.fill(txid, "0.1", "50000")
+    monkeypatch.setattr(desk.server, "on_TradesHistory", and_then_a_trade)
+    (first,) = desk.exchange.fills_after("main", "")
+    desk.advance(1)
+    (second,) = desk.exchange.fills_after("main", first.cursor)
+
+    assert [first.cumulative_size, second.cumulative_size] == [Decimal("0.1"), Decimal("0.3")]
+
+
 def test_a_long_history_is_read_to_its_end(desk: Desk) -> None:
     txid = desk.exchange.submit(asked(size=Decimal(1))).exchange_order_id
     names = []

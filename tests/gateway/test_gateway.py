@@ -238,6 +238,9 @@ class AgreeableText(str):
     def __eq__(self, other: object) -> bool:
         return True
 
+    def __ne__(self, other: object) -> bool:
+        return False
+
     __hash__ = str.__hash__
 
 

@@ -89,6 +89,8 @@ from pathlib import Path
 from ringfence.runtime.ports import FixedClock
 from ringfence.runtime.used_approvals import FileUsedApprovals
 used = FileUsedApprovals(Path(sys.argv[1]), clock=FixedClock(100), compact_after=20)
+print("ready", flush=True)
+sys.stdin.readline()
 print(*(n for n in range(200) if used.claim(str(n), 200 if n % 3 else 101 + n)))
 """
 
@@ -96,7 +98,16 @@ print(*(n for n in range(200) if used.claim(str(n), 200 if n % 3 else 101 + n)))
 @pytest.mark.integration
 def test_of_several_processes_one_is_granted_each(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CLAIMER, str(tmp_path / "used")]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    # They claim side by side: none starts before all are ready.
+    assert [process.stdout.readline() for process in running if process.stdout] == ["ready\n"] * 3
+    for process in running:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
     granted = [int(n) for process in running for n in process.communicate()[0].split()]
 
     assert [process.returncode for process in running] == [0, 0, 0]
@@ -173,6 +184,20 @@ def test_compaction_keeps_what_counts_and_other_openers_see_it(tmp_path: Path) -
     assert second.claim("kept", 10_000) is False
     assert second.claim("new", 10_000) is True
     assert first.claim("new", 10_000) is False
+
+
+def test_compaction_keeps_the_horizon(tmp_path: Path) -> None:
+    clock = FixedClock(100)
+    used = FileUsedApprovals(tmp_path / "used", clock=clock, compact_after=4)
+    for name in "abcdef":
+        assert used.claim(name, 150)
+    clock.advance(100)
+    assert used.claim("later", 300)
+    assert len((tmp_path / "used").read_bytes().splitlines()) == 2
+    # The clock is set back, and a gateway starts anew.
+    again = FileUsedApprovals(tmp_path / "used", clock=FixedClock(100), compact_after=4)
+
+    assert [again.claim("a", 150), again.claim("new", 201)] == [False, True]
 
 
 class RegisterMachine(RuleBasedStateMachine):
