@@ -114,6 +114,35 @@ def test_of_several_processes_one_is_granted_each(tmp_path: Path) -> None:
     assert sorted(granted) == list(range(200))
 
 
+ENDLESS = """
+import itertools, sys
+from pathlib import Path
+from ringfence.runtime.ports import FixedClock
+from ringfence.runtime.used_approvals import FileUsedApprovals
+used = FileUsedApprovals(Path(sys.argv[1]), clock=FixedClock(100), compact_after=50)
+for n in itertools.count(int(sys.argv[2])):
+    # Most expire at once, so that the file is compacted again and again.
+    if used.claim(str(n), 200 if n % 5 == 0 else 101):
+        print(n, flush=True)
+"""
+
+
+@pytest.mark.integration
+def test_a_claim_that_was_granted_survives_a_kill(tmp_path: Path) -> None:
+    granted: list[int] = []
+    for kill in range(10):
+        command = [sys.executable, "-c", ENDLESS, str(tmp_path / "used"), str(kill * 10_000)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            granted += [int(process.stdout.readline()) for _ in range(60 + 7 * kill)]
+            process.kill()
+            granted += [int(line) for line in process.stdout if line.endswith("\n")]
+
+    again = FileUsedApprovals(tmp_path / "used", clock=FixedClock(100))
+    assert [n for n in granted if again.claim(str(n), 200 if n % 5 == 0 else 101)] == []
+    assert len(set(granted)) == len(granted) > 900
+
+
 def test_every_place_where_a_crash_cuts_the_file_leaves_all_granted_claims(tmp_path: Path) -> None:
     path = tmp_path / "used"
     used = FileUsedApprovals(path, clock=FixedClock(100))

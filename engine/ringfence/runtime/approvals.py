@@ -7,6 +7,7 @@ each value its length, so no two approvals share one text, whatever their names 
 import hmac
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from ringfence.errors import ApprovalError, InputError
@@ -27,6 +28,7 @@ _TEXTS = (
     "client_order_id",
     "policy_set",
 )
+_texts_of = itemgetter(*_TEXTS)
 
 
 # No slots: an approval is made by filling its dictionary, which takes a tenth of the time.
@@ -207,14 +209,15 @@ def _is_amount(value: object) -> bool:
 
 
 def _signed_text(values: dict[str, Any]) -> bytes:
-    texts = [values[name] for name in _TEXTS]
-    # Digits and exponent as given: rounding them to a common form could make two sizes one. No text of a
-    # number holds a colon, so these need no lengths.
+    # One expression and no loop: this is on the way of every order.
+    a, b, c, d, e, f, g, h, i = _texts_of(values)
     price = values["price"]
-    numbers = (
-        f"{values['size']!s}:{'' if price is None else str(price)}:{values['reduce_only']}"
+    # Digits and exponent as given: rounding them to a common form could make two sizes one. No text of a
+    # number holds a colon, so numbers need no lengths.
+    signed = (
+        f"{_PURPOSE}:{values['size']!s}:{'' if price is None else str(price)}:{values['reduce_only']}"
         f":{values['issued_ns']}:{values['expires_ns']}"
+        f":{len(a)},{len(b)},{len(c)},{len(d)},{len(e)},{len(f)},{len(g)},{len(h)},{len(i)}"
+        f":{a}{b}{c}{d}{e}{f}{g}{h}{i}"
     )
-    lengths = ",".join([str(len(text)) for text in texts])
-    signed = f"{_PURPOSE}:{numbers}:{lengths}:{''.join(texts)}"
     return signed.encode("utf-8", "surrogatepass")

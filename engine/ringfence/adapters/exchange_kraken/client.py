@@ -129,17 +129,17 @@ class KrakenClient:
         Raises:
             RequestFailed: it was refused, or it is not known whether it arrived.
         """
-        for attempt in range(_ATTEMPTS):
+        attempt = 1
+        while True:
             try:
                 return self._request("privatePost", endpoint, parameters)
             except RequestFailed as failed:
-                last = attempt == _ATTEMPTS - 1
-                if failed.failure.effect is not Effect.NONE_YET or last:
+                if failed.failure.effect is not Effect.NONE_YET or attempt == _ATTEMPTS:
                     raise
-                self._wait(2.0**attempt)
+                self._wait(2.0 ** (attempt - 1))
+                attempt += 1
                 if not may_wait():
                     raise
-        raise AssertionError("unreachable")
 
     def _again(self, once: Callable[[], Any], *, pass_refusals: bool = False) -> Any:
         reason = ""
