@@ -9,7 +9,7 @@ import ringfence
 
 pytestmark = pytest.mark.unit
 
-HEAVY = ("duckdb", "llvmlite", "numba", "numpy", "pyarrow")
+HEAVY = ("ccxt", "duckdb", "llvmlite", "numba", "numpy", "pyarrow")
 
 
 def modules_after(statement: str) -> set[str]:
@@ -50,6 +50,7 @@ def test_an_unknown_name_is_an_attribute_error():
         "import ringfence",
         "from ringfence import PolicySet, OrderRequest, RiskDecision, PolicyError",
         "import ringfence.cli.main",
+        "import ringfence.gateway",
     ],
 )
 def test_heavy_libraries_are_not_imported_at_start(statement):

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 __all__ = [
+    "ApprovalError",
     "AuditError",
     "Diagnostic",
+    "ExchangeError",
     "InputError",
     "LedgerError",
     "PolicyError",
@@ -83,6 +85,27 @@ class LedgerError(InputError):
 
 class AuditError(InputError):
     """The audit log cannot be written or read: full, closed, failed, in use, or not as it was written."""
+
+
+class ApprovalError(RingfenceError):
+    """An approval that is not honoured; nothing was sent. `code` is stable: `FORGED`, `EXPIRED` and so on."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
+
+
+class ExchangeError(RingfenceError):
+    """An exchange that could not be asked, or gave an answer that cannot be used.
+
+    Never raised for an order that may have been sent: its acknowledgement says `unknown` instead.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(f"{code}: {message}")
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)

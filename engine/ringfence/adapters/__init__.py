@@ -1,1 +1,1 @@
-"""What fulfils the needs of `runtime` with somebody else's programs."""
+"""What the runtime needs, fulfilled by somebody else's systems; adapters do not know one another."""

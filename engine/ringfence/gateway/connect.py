@@ -1,0 +1,83 @@
+"""Gateways ready to use. No other part of the package can make one that reaches an exchange."""
+
+from collections.abc import Callable, Mapping
+
+from ringfence.adapters.exchange_kraken import KrakenClient, KrakenExchange
+from ringfence.adapters.exchange_paper import PaperExchange, PaperSettings
+from ringfence.gateway.gateway import Gateway, RefusalLog
+from ringfence.language.instruments import Instrument
+from ringfence.language.orders import Market
+from ringfence.runtime.approvals import Signer
+from ringfence.runtime.credentials import (
+    API_SECRET_KEY,
+    KRAKEN_API_KEY,
+    KRAKEN_SECRET,
+    Credentials,
+)
+from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+from ringfence.runtime.used_approvals import UsedApprovals
+
+__all__ = ["PaperSettings", "connect_kraken", "connect_paper", "signer_of"]
+
+
+def signer_of(credentials: Credentials) -> Signer:
+    """The signer that guard and gateway share.
+
+    Raises:
+        InputError: `API_SECRET_KEY` is missing or too short.
+    """
+    return Signer(credentials.get(API_SECRET_KEY).reveal().encode("utf-8", "surrogatepass"))
+
+
+def connect_paper(
+    credentials: Credentials,
+    used: UsedApprovals,
+    audit: RefusalLog | None = None,
+    *,
+    instruments: Mapping[str, Instrument],
+    accounts: frozenset[str],
+    seed: int = 0,
+    venue: str = "paper",
+    settings: PaperSettings | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> tuple[Gateway, Callable[[str, Market], None]]:
+    """A gateway to a paper exchange, and the function that tells it a symbol's market data.
+
+    Args:
+        venue: What orders and approvals call it; another venue's approvals are refused.
+    """
+    exchange = PaperExchange(instruments, accounts, seed, venue, settings or PaperSettings(), clock)
+    gateway = Gateway(exchange, signer_of(credentials), used, audit, clock=clock)
+    return gateway, exchange.on_market
+
+
+def connect_kraken(
+    credentials: Credentials,
+    account: str,
+    used: UsedApprovals,
+    audit: RefusalLog | None = None,
+    *,
+    url: str = "https://api.kraken.com",
+    timeout_s: float = 10.0,
+    pace_s: float = 1.0,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Gateway:
+    """A gateway to Kraken's spot market, for the account that the API key belongs to.
+
+    Args:
+        account: What orders and policies call it.
+        url, timeout_s, pace_s: As `KrakenClient` takes them.
+
+    Raises:
+        InputError: a secret is missing.
+        ExchangeError: Kraken cannot be reached.
+    """
+    client = KrakenClient(
+        credentials.get(KRAKEN_API_KEY),
+        credentials.get(KRAKEN_SECRET),
+        url=url,
+        timeout_s=timeout_s,
+        pace_s=pace_s,
+    )
+    exchange = KrakenExchange(client, account, clock=clock)
+    return Gateway(exchange, signer_of(credentials), used, audit, clock=clock)

@@ -1,0 +1,221 @@
+"""The gateway: sends an order where the guard's approval is genuine, unused and for exactly that order.
+
+What goes out is built from the signed approval. The order that is handed in is only compared with it, so
+nothing that happens to that order afterwards can reach the exchange.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from ringfence.errors import ApprovalError
+from ringfence.language.orders import OrderRequest, to_decimal
+from ringfence.runtime.approvals import Approval, Signer, snapshot
+from ringfence.runtime.exchanges import (
+    Exchange,
+    ExchangeFill,
+    ExchangeOrder,
+    OpenOrder,
+    OrderAck,
+)
+from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+from ringfence.runtime.used_approvals import UsedApprovals
+
+__all__ = ["Gateway", "RefusalLog"]
+
+_COMPARED = ("account", "strategy", "venue", "symbol", "side", "type", "client_order_id")
+# Whoever forges an approval chooses its texts; the audit log has a bound.
+_LONGEST_TEXT = 200
+
+
+class RefusalLog(Protocol):
+    """The part of the audit log that the gateway needs."""
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+        """Take in a record and give its sequence number."""
+        ...
+
+
+class Gateway:
+    """The only holder of the exchange, and so of its credentials.
+
+    Counts what it did: `sent` orders, and `refused` approvals by code.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        signer: Signer,
+        used: UsedApprovals,
+        audit: RefusalLog | None = None,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._exchange = exchange
+        self._signer = signer
+        self._used = used
+        self._audit = audit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._sent = 0
+        self._refused: Counter[str] = Counter()
+
+    @property
+    def sent(self) -> int:
+        """Orders that were handed to the exchange, whatever it answered."""
+        return self._sent
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Refused approvals by code."""
+        with self._lock:
+            return dict(self._refused)
+
+    def submit(self, approval: Approval, order: OrderRequest) -> OrderAck:
+        """Send the approved order.
+
+        Args:
+            approval: The guard's; it is used up as soon as all checks passed, whatever happens then.
+            order: The order as the caller means it, with the size that the guard gave.
+
+        Returns:
+            The exchange's answer. Where its state is `unknown` ask `find`; never send anew before.
+
+        Raises:
+            ApprovalError: nothing was sent: `FORGED`, `EXPIRED`, `FOREIGN` (another venue or account),
+                `ALTERED` (another order), `REPLAYED` (used before) or `REGISTER_DOWN` (whether it was
+                used cannot be told).
+            AuditError: nothing was sent, and the refusal could not be recorded.
+            ExchangeError: nothing was sent, for the exchange could not be reached or refuses such orders.
+        """
+        # The approval that is checked is the one that is sent; the caller's objects are not read again.
+        taken: Approval | None = None
+        try:
+            taken = snapshot(approval)
+            self._signer.check(taken, now_ns=self._clock.now_ns())
+            self._check_place(taken)
+            self._check_order(taken, order)
+            self._claim(taken)
+        except ApprovalError as refusal:
+            self._record(refusal, taken)
+            raise
+        with self._lock:
+            self._sent += 1
+        return self._exchange.submit(
+            ExchangeOrder(
+                account=taken.account,
+                symbol=taken.symbol,
+                side=taken.side,
+                type=taken.type,
+                size=taken.size,
+                price=taken.price,
+                client_order_id=taken.client_order_id,
+                deadline_ns=taken.expires_ns,
+            )
+        )
+
+    def find(self, account: str, client_order_id: str) -> OrderAck:
+        """Where an order stands, as `Exchange.find`."""
+        return self._exchange.find(account, client_order_id)
+
+    def cancel(self, account: str, client_order_id: str) -> bool:
+        """Cancel an order, as `Exchange.cancel`. Needs no approval: it takes risk away."""
+        return self._exchange.cancel(account, client_order_id)
+
+    def open_orders(self, account: str) -> tuple[OpenOrder, ...]:
+        """Orders that work, as `Exchange.open_orders`."""
+        return self._exchange.open_orders(account)
+
+    def fills(
+        self, account: str, *, after: str = "", poll: Callable[[], bool] | None = None
+    ) -> Iterator[ExchangeFill]:
+        """Fills of an account, oldest first, each once.
+
+        Args:
+            after: `cursor` of the last fill that is known; empty for all.
+            poll: Called when there are no more; it waits as long as it likes and says whether to ask
+                again. Without it the iterator ends there.
+
+        Raises:
+            ExchangeError: the exchange cannot be asked; a new iterator goes on from the last cursor.
+        """
+        cursor = after
+        while True:
+            for fill in self._exchange.fills_after(account, cursor):
+                cursor = fill.cursor
+                yield fill
+            if poll is None or not poll():
+                return
+
+    def _check_place(self, approval: Approval) -> None:
+        if approval.venue != self._exchange.venue:
+            raise ApprovalError(
+                "FOREIGN", f"it is for venue `{approval.venue}`, this is `{self._exchange.venue}`"
+            )
+        if approval.account not in self._exchange.accounts:
+            raise ApprovalError("FOREIGN", f"account `{approval.account}` is not served here")
+
+    def _check_order(self, approval: Approval, order: OrderRequest) -> None:
+        asked = _read_once(order)
+        for name in _COMPARED:
+            # Exact types here and below: a subclass may compare as it likes.
+            if type(asked[name]) is not str or asked[name] != getattr(approval, name):
+                raise ApprovalError("ALTERED", f"the order's {name} is not the approved one")
+        if asked["reduce_only"] is not approval.reduce_only:
+            raise ApprovalError("ALTERED", "the order's reduce_only is not the approved one")
+        if _plain_decimal(asked["size"]) != approval.size:
+            raise ApprovalError("ALTERED", f"the order's size is not the approved {approval.size}")
+        has_price = asked["price"] is not None
+        price = _plain_decimal(asked["price"])
+        if price != approval.price or has_price is (price is None):
+            raise ApprovalError(
+                "ALTERED", f"the order's price is not the approved {approval.price}"
+            )
+
+    def _claim(self, approval: Approval) -> None:
+        try:
+            first = self._used.claim(approval.approval_id, approval.expires_ns)
+        except Exception as error:
+            # Whatever went wrong there: without an answer it counts as used.
+            raise ApprovalError(
+                "REGISTER_DOWN", f"cannot tell whether it was used: {error}"
+            ) from error
+        if first is not True:
+            raise ApprovalError("REPLAYED", "it was used before")
+
+    def _record(self, refusal: ApprovalError, approval: Approval | None) -> None:
+        with self._lock:
+            self._refused[refusal.code] += 1
+        if self._audit is None:
+            return
+        body: dict[str, Any] = {"code": refusal.code, "message": _short(refusal.message)}
+        if approval is not None:
+            # Without its signature: one that is genuine and unused could be used by who reads the log.
+            body |= {
+                name: _short(str(getattr(approval, name)))
+                for name in ("approval_id", *_COMPARED, "policy_set", "size", "price")
+            }
+        self._audit.append("approval_refused", body)
+
+
+def _read_once(order: OrderRequest) -> dict[str, Any]:
+    try:
+        return {name: getattr(order, name) for name in (*_COMPARED, "reduce_only", "size", "price")}
+    except Exception as error:
+        # A foreign order's properties may raise anything.
+        raise ApprovalError(
+            "ALTERED", f"the order cannot be read: {type(error).__name__}"
+        ) from error
+
+
+def _plain_decimal(value: object) -> Decimal | None:
+    # No whole number of that many digits is a size; Python refuses to print one.
+    if type(value) is int and abs(value) >= 10**40:
+        return None
+    return to_decimal(value) if type(value) in (Decimal, int, float, str) else None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."

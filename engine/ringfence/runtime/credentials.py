@@ -1,0 +1,204 @@
+"""Secrets: read from the environment or from files, checked, and never shown.
+
+`NAME` holds the secret itself, `NAME_FILE` the path of a file that does (as container platforms mount
+them). What is wrong with a secret is a warning in `development` and refused in `production`; `testing`
+makes its own and reads none, so that no test ever holds a real one.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ringfence.errors import InputError
+from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Files, Random
+
+__all__ = [
+    "API_SECRET_KEY",
+    "ENVIRONMENT_VARIABLE",
+    "KRAKEN_API_KEY",
+    "KRAKEN_SECRET",
+    "Credentials",
+    "Environment",
+    "Secret",
+    "SecretKind",
+    "load_credentials",
+]
+
+Environment = Literal["development", "production", "testing"]
+ENVIRONMENT_VARIABLE = "RINGFENCE_ENVIRONMENT"
+
+# The same few letters over and over are no key, however long.
+_FEWEST_LETTERS = 8
+
+
+class Secret:
+    """A text that is given out by `reveal` alone: not by printing, formatting, comparing or pickling."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(_encode(self._text), _encode(other._text))
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would tell equal secrets
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a secret is never written anywhere")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKind:
+    """One secret: its variable, what is wrong with a text for it (empty: nothing), and how to make one."""
+
+    name: str
+    fault: Callable[[str], str]
+    make: Callable[[Random], str]
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The secrets of one process; `warnings` says what production would refuse."""
+
+    environment: Environment
+    warnings: tuple[str, ...]
+    _secrets: Mapping[str, Secret] = field(repr=False)
+
+    def get(self, kind: SecretKind) -> Secret:
+        """The secret of a kind.
+
+        Raises:
+            InputError: it was not given, which only `development` lets pass until now.
+        """
+        secret = self._secrets.get(kind.name)
+        if secret is None:
+            raise InputError(f"`{kind.name}` is needed here and was not given", kind.fix)
+        return secret
+
+
+def load_credentials(
+    kinds: tuple[SecretKind, ...],
+    environ: Mapping[str, str],
+    *,
+    files: Files = SYSTEM_FILES,
+    random: Random = SYSTEM_RANDOM,
+) -> Credentials:
+    """Read and check secrets; `RINGFENCE_ENVIRONMENT` says how strictly, and is `production` if not given.
+
+    Args:
+        kinds: The secrets that this process needs; no others are read.
+        environ: The environment's variables.
+
+    Raises:
+        InputError: the environment is unknown; in production, all that is wrong, without any secret's text.
+    """
+    environment = environ.get(ENVIRONMENT_VARIABLE, "production")
+    if environment not in get_args(Environment):
+        known = ", ".join(get_args(Environment))
+        raise InputError(
+            f"`{ENVIRONMENT_VARIABLE}` is no environment that is known", f"set one of {known}"
+        )
+    if environment == "testing":
+        made = {kind.name: Secret(kind.make(random)) for kind in kinds}
+        return Credentials("testing", (), made)
+    secrets: dict[str, Secret] = {}
+    faults: list[str] = []
+    for kind in kinds:
+        text, fault = _read(kind, environ, files)
+        fault = fault or kind.fault(text)
+        if fault:
+            faults.append(f"`{kind.name}` {fault}; {kind.fix}")
+        if text:
+            secrets[kind.name] = Secret(text)
+    if environment == "development":
+        return Credentials("development", tuple(faults), secrets)
+    if faults:
+        raise InputError("; ".join(faults), "production starts with sound secrets only")
+    return Credentials("production", (), secrets)
+
+
+def _read(kind: SecretKind, environ: Mapping[str, str], files: Files) -> tuple[str, str]:
+    # The secret's text, or what is wrong.
+    text = environ.get(kind.name, "")
+    path = environ.get(f"{kind.name}_FILE", "")
+    if text and path:
+        return "", f"is given twice, also as `{kind.name}_FILE`"
+    if path:
+        try:
+            # Editors and `echo` end a file with a line break that is no part of the secret.
+            text = files.read_bytes(Path(path)).decode("utf-8").strip()
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            return "", f"cannot be read from its file ({type(error).__name__})"
+    return (text, "") if text else ("", "is not set")
+
+
+def _signing_key_fault(text: str) -> str:
+    if len(_encode(text)) < 32:
+        return "has fewer than 32 bytes"
+    return _guessable(text)
+
+
+def _kraken_secret_fault(text: str) -> str:
+    try:
+        held = base64.b64decode(_encode(text), validate=True)
+    except (binascii.Error, ValueError):
+        return "is not base64"
+    return "" if len(held) == 64 else f"holds {len(held)} bytes, not 64"
+
+
+def _kraken_key_fault(text: str) -> str:
+    if not (text.isascii() and len(text) == 56 and all(c.isalnum() or c in "+/=" for c in text)):
+        return "is no API key: those have 56 letters, digits, `+` and `/`"
+    return ""
+
+
+def _guessable(text: str) -> str:
+    return "" if len(set(text)) >= _FEWEST_LETTERS else "repeats the same few letters"
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _base64(random: Random, count: int) -> str:
+    return base64.b64encode(random.bytes(count)).decode()
+
+
+API_SECRET_KEY = SecretKind(
+    "API_SECRET_KEY",
+    _signing_key_fault,
+    lambda random: random.token(32),
+    "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
+)
+KRAKEN_API_KEY = SecretKind(
+    "KRAKEN_API_KEY",
+    _kraken_key_fault,
+    lambda random: _base64(random, 42),
+    "copy the API key from the exchange's settings page",
+)
+KRAKEN_SECRET = SecretKind(
+    "KRAKEN_SECRET",
+    _kraken_secret_fault,
+    lambda random: _base64(random, 64),
+    "copy the private key from the exchange's settings page: base64 of 64 bytes",
+)

@@ -1,0 +1,138 @@
+"""Secrets: where they come from, what is refused, and that none is ever shown."""
+
+import base64
+import logging
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringfence.errors import InputError
+from ringfence.runtime.approvals import Signer
+from ringfence.runtime.credentials import (
+    API_SECRET_KEY,
+    KRAKEN_API_KEY,
+    KRAKEN_SECRET,
+    Secret,
+    SecretKind,
+    load_credentials,
+)
+from ringfence.runtime.ports import SeededRandom
+
+pytestmark = pytest.mark.security
+
+ALL = (API_SECRET_KEY, KRAKEN_API_KEY, KRAKEN_SECRET)
+RANDOM = SeededRandom(3)
+GOOD = {kind.name: kind.make(RANDOM) for kind in ALL}
+PRODUCTION = {"RINGFENCE_ENVIRONMENT": "production"}
+
+
+def test_sound_secrets_are_taken_in_production_which_is_the_default() -> None:
+    for environ in ({**PRODUCTION, **GOOD}, GOOD):
+        taken = load_credentials(ALL, environ)
+        assert (taken.environment, taken.warnings) == ("production", ())
+        assert {kind.name: taken.get(kind).reveal() for kind in ALL} == GOOD
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+def test_a_secret_may_lie_in_a_file(kind: SecretKind, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(GOOD[kind.name] + "\n", encoding="utf-8")
+    path = str(tmp_path / "secret")
+
+    taken = load_credentials((kind,), {**PRODUCTION, f"{kind.name}_FILE": path})
+    assert taken.get(kind).reveal() == GOOD[kind.name]
+    with pytest.raises(InputError, match="is given twice"):
+        load_credentials((kind,), {f"{kind.name}_FILE": path, kind.name: GOOD[kind.name]})
+
+
+FAULTS = [
+    (API_SECRET_KEY, "", "is not set"),
+    (API_SECRET_KEY, "k3y-" * 7 + "abc", "fewer than 32 bytes"),
+    (API_SECRET_KEY, "a" * 64, "repeats the same few letters"),
+    (KRAKEN_API_KEY, "too-short", "is no API key"),
+    (KRAKEN_API_KEY, "ä" * 56, "is no API key"),
+    (KRAKEN_SECRET, "not base64!", "is not base64"),
+    (KRAKEN_SECRET, base64.b64encode(b"x" * 63).decode(), "holds 63 bytes, not 64"),
+    (KRAKEN_SECRET, "ключ", "is not base64"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "fault"), FAULTS)
+def test_what_is_unsound_stops_production_and_warns_in_development(
+    kind: SecretKind, text: str, fault: str
+) -> None:
+    with pytest.raises(InputError, match=f"`{kind.name}` .*{fault}") as caught:
+        load_credentials((kind,), {**PRODUCTION, kind.name: text})
+    warned = load_credentials((kind,), {"RINGFENCE_ENVIRONMENT": "development", kind.name: text})
+
+    assert len(warned.warnings) == 1
+    assert fault in warned.warnings[0]
+    if text:
+        assert text not in str(caught.value) + warned.warnings[0]
+        assert warned.get(kind).reveal() == text
+    else:
+        with pytest.raises(InputError, match="was not given"):
+            warned.get(kind)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(InputError) as caught:
+        load_credentials(ALL, PRODUCTION)
+
+    assert all(kind.name in str(caught.value) for kind in ALL)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b""])
+def test_a_file_that_cannot_be_used_is_named(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+
+    with pytest.raises(InputError, match=r"`API_SECRET_KEY` (cannot be read|is not set)"):
+        load_credentials((API_SECRET_KEY,), {"API_SECRET_KEY_FILE": str(tmp_path / "secret")})
+
+
+def test_an_unknown_environment_is_refused_without_naming_it() -> None:
+    with pytest.raises(InputError, match="is no environment") as caught:
+        load_credentials(ALL, {"RINGFENCE_ENVIRONMENT": "prod-with-a-secret", **GOOD})
+    assert "prod-with" not in str(caught.value)
+
+
+def test_testing_makes_its_own_and_reads_none() -> None:
+    environ = {"RINGFENCE_ENVIRONMENT": "testing", **GOOD}
+    made = load_credentials(ALL, environ, random=SeededRandom(9))
+
+    for kind in ALL:
+        text = made.get(kind).reveal()
+        assert text != GOOD[kind.name]
+        assert kind.fault(text) == ""
+    assert Signer(made.get(API_SECRET_KEY).reveal().encode())
+
+
+@given(text=st.text(min_size=6))
+def test_no_secret_is_shown(text: str) -> None:
+    secret = Secret(text)
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret:>20}",
+        repr([secret]),
+    ]
+
+    assert set(shown) == {"Secret(***)", "[Secret(***)]"}
+    assert secret == Secret(text)
+    assert secret != Secret(text + "x")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(secret)
+    with pytest.raises(TypeError, match="never written"):
+        pickle.dumps(secret)
+
+
+def test_credentials_show_none_either(caplog: pytest.LogCaptureFixture) -> None:
+    taken = load_credentials(ALL, GOOD)
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("a").debug("%s %r", taken, taken)
+
+    assert not any(text in caplog.text + repr(taken) + str(taken) for text in GOOD.values())
