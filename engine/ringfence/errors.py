@@ -8,7 +8,16 @@ input outside policy files (a missing orders file, a mapping that does not fit).
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["Diagnostic", "InputError", "LedgerError", "PolicyError", "RingfenceError", "Span"]
+__all__ = [
+    "AuditError",
+    "Diagnostic",
+    "InputError",
+    "LedgerError",
+    "PolicyError",
+    "RingfenceError",
+    "Span",
+    "StateError",
+]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +80,14 @@ class InputError(RingfenceError):
 
 class LedgerError(InputError):
     """An event that the ledger cannot book; nothing has moved."""
+
+
+class StateError(InputError):
+    """A guard's state on disk that cannot be read, or belongs to another."""
+
+
+class AuditError(RingfenceError):
+    """A record that could not be kept."""
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)

@@ -5,6 +5,7 @@ and gets the same answer again. No other module reads the wall clock or a source
 holds that); clocks that only measure how long something took are no part of an answer.
 """
 
+import fcntl
 import os
 import random
 import secrets
@@ -17,9 +18,11 @@ __all__ = [
     "SYSTEM_CLOCK",
     "SYSTEM_FILES",
     "SYSTEM_RANDOM",
+    "AppendFile",
     "Clock",
     "Files",
     "FixedClock",
+    "HeldLock",
     "Random",
     "SeededRandom",
     "SystemClock",
@@ -48,8 +51,32 @@ class Random(Protocol):
         ...
 
 
+class AppendFile(Protocol):
+    """A file that grows; failures are `OSError`s."""
+
+    def write(self, content: bytes) -> None:
+        """Hand all of it to the system: it outlives this process, though not a loss of power."""
+        ...
+
+    def sync(self) -> None:
+        """Return once everything written outlives a loss of power."""
+        ...
+
+    def close(self) -> None:
+        """Give the file back."""
+        ...
+
+
+class HeldLock(Protocol):
+    """A lock; it ends with the process at the latest."""
+
+    def close(self) -> None:
+        """Let it go."""
+        ...
+
+
 class Files(Protocol):
-    """Reads and writes whole files; failures are `OSError`s, as the system gives them."""
+    """Reads and writes files; failures are `OSError`s, as the system gives them."""
 
     def read_bytes(self, path: Path) -> bytes:
         """What the file holds."""
@@ -57,6 +84,22 @@ class Files(Protocol):
 
     def write_atomic(self, path: Path, content: bytes) -> None:
         """Put `content` at `path`, durably: a reader finds the old file or the new one, whole."""
+        ...
+
+    def append(self, path: Path) -> "AppendFile":
+        """Open a file, made where it is not there, to write at its end."""
+        ...
+
+    def lock(self, path: Path) -> "HeldLock":
+        """Hold a file that one process holds at a time, made where it is not there.
+
+        Raises:
+            BlockingIOError: another holds it.
+        """
+        ...
+
+    def remove(self, path: Path) -> None:
+        """Remove a file; one that is not there is no error."""
         ...
 
     def exists(self, path: Path) -> bool:
@@ -118,6 +161,28 @@ class SeededRandom:
         return self.bytes(count).hex()
 
 
+class _Handle:
+    """An open file of the system; closing it again does nothing."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def close(self) -> None:
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+
+class _Appended(_Handle):
+    def write(self, content: bytes) -> None:
+        left = content
+        while left:
+            left = left[os.write(self._handle, left) :]
+
+    def sync(self) -> None:
+        os.fdatasync(self._handle)
+
+
 @dataclass(frozen=True, slots=True)
 class SystemFiles:
     """The machine's file system; `random` names the files that are written beside their target."""
@@ -145,6 +210,21 @@ class SystemFiles:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def append(self, path: Path) -> AppendFile:
+        return _Appended(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+
+    def lock(self, path: Path) -> HeldLock:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(handle)
+            raise
+        return _Handle(handle)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
 
     def exists(self, path: Path) -> bool:
         return path.exists()
