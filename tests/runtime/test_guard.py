@@ -7,6 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ringfence import OrderRequest, PolicySet, RiskDecision
+from ringfence.backends.reference import decide
+from ringfence.errors import InputError, LedgerError
+from ringfence.language.orders import Case, Market
+from ringfence.runtime.asked import MarketData
+from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.ports import FixedClock
 from runtime.desk import (
     IN_MEMORY,
     NOON,
@@ -19,19 +28,10 @@ from runtime.desk import (
     policies,
 )
 
-from ringfence import OrderRequest, PolicySet, RiskDecision
-from ringfence.backends.reference import decide
-from ringfence.errors import InputError, LedgerError
-from ringfence.language.orders import Case, Market
-from ringfence.runtime.asked import MarketData
-from ringfence.runtime.guard import CentralRiskGuard
-from ringfence.runtime.guard_settings import GuardSettings
-from ringfence.runtime.ports import FixedClock
-
 pytestmark = pytest.mark.unit
 
 
-class OrderRejected(Exception):
+class OrderRejected(Exception):  # noqa: N818  # as its users name it
     """As a trading process has one."""
 
 
@@ -256,7 +256,9 @@ def test_marks_that_cannot_be_used_are_refused(guard: CentralRiskGuard) -> None:
 # Kill switches
 
 
-@pytest.mark.parametrize("target", ["firm", "account/main", "strategy/trend", "venue/paper", "symbol/BTC/USD"])
+@pytest.mark.parametrize(
+    "target", ["firm", "account/main", "strategy/trend", "venue/paper", "symbol/BTC/USD"]
+)
 def test_a_switch_stops_orders_until_a_person_resets_it(
     guard: CentralRiskGuard, target: str
 ) -> None:
@@ -345,7 +347,11 @@ def test_every_decision_is_recorded_with_its_inputs(desk: PolicySet) -> None:
     guard.evaluate_order(object(), object())
 
     first, second, third = records.of("decision")
-    assert (first["id"], first["decision"], first["policy_set"]) == (found.id, "APPROVE", desk.sha256)
+    assert (first["id"], first["decision"], first["policy_set"]) == (
+        found.id,
+        "APPROVE",
+        desk.sha256,
+    )
     assert first["inputs"]["order"]["size"] == "4"
     assert first["inputs"]["market"]["bid"] == 1_000
     assert ["position-size", "pass", 4_000.0, 10_000.0] in first["gates"]
@@ -420,7 +426,11 @@ def test_an_approval_is_bound_to_the_order(desk: PolicySet) -> None:
 
 
 def test_a_guard_without_state_or_audit_must_be_asked_for(desk: PolicySet) -> None:
-    for settings in (GuardSettings(), GuardSettings(in_memory=True), GuardSettings(without_audit=True)):
+    for settings in (
+        GuardSettings(),
+        GuardSettings(in_memory=True),
+        GuardSettings(without_audit=True),
+    ):
         with pytest.raises(InputError):
             CentralRiskGuard.open(desk, settings=settings)
 
@@ -535,5 +545,7 @@ def test_a_subclass_is_not_an_order(guard: CentralRiskGuard) -> None:
     class Changing(OrderRequest):
         pass
 
-    assert guard.evaluate_order(Changing("main", "BTC/USD", "buy", "1", "1")).code == "INVALID_ORDER"
+    assert (
+        guard.evaluate_order(Changing("main", "BTC/USD", "buy", "1", "1")).code == "INVALID_ORDER"
+    )
     assert IN_MEMORY.in_memory
