@@ -132,6 +132,14 @@ def test_an_order_without_a_strategy_moves_no_strategy(guard: CentralRiskGuard) 
     assert "strategy/" not in guard.books
 
 
+@pytest.mark.parametrize("count", range(4, 18))
+def test_any_number_of_names_finds_room(desk: PolicySet, count: int) -> None:
+    names = tuple(f"more-{number}" for number in range(count))
+    settings = GuardSettings(in_memory=True, without_audit=True, accounts=names)
+
+    assert opened(desk, settings=settings).evaluate_order(order("1")).code == ""
+
+
 # Client order ids
 
 

@@ -168,7 +168,9 @@ class BookArrays:
         """The code of the strategy of an order without one: its book is not there, and stays empty."""
         code = self.strategies.get("")
         if code is None:
-            self.books.book_n[self._new_row("strategy", ""), layout.EXISTS] = 0
+            row = self._new_row("strategy", "")
+            # Only now: the arrays may have grown.
+            self.books.book_n[row, layout.EXISTS] = 0
             code = self.strategies[""]
         return code
 

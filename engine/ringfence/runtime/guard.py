@@ -137,10 +137,10 @@ class CentralRiskGuard(GuardFeeds):
             return self._refuse(name, now, question, asked)
         if isinstance(market, Refusal):
             return self._refuse(name, now, question, market)
-        route = self._evaluator.route(asked)
+        route = self.evaluator.route(asked)
         if isinstance(route, Refusal):
             return self._refuse(name, now, question, route)
-        lots = self._evaluator.lots(route, asked)
+        lots = self.evaluator.lots(route, asked)
         if isinstance(lots, Refusal):
             return self._refuse(name, now, question, lots)
         content = (
@@ -171,7 +171,7 @@ class CentralRiskGuard(GuardFeeds):
             return self._refuse(name, now, question, taken)
         if taken is not None:
             self._books.take_market(taken)
-        found = self._evaluator.ask(route, asked, lots, now)
+        found = self.evaluator.ask(route, asked, lots, now)
         if isinstance(found, Refusal):
             self._note_market(taken, now)
             return self._refuse(name, now, question, found)
@@ -207,12 +207,12 @@ class CentralRiskGuard(GuardFeeds):
         found: Found,
     ) -> tuple[GuardDecision, int, tuple[str, str] | None]:
         """Reserve, keep and record what was found."""
-        now, linked, client = found.now_ns, self._evaluator.linked, asked.client_order_id
+        now, linked, client = found.now_ns, self.evaluator.linked, asked.client_order_id
         reason, code = "", ""
         # As it was when the order was judged.
-        shown = evidence(self._books.ledger.arrays, found.route, self._evaluator.symbols)
+        shown = evidence(self._books.ledger.arrays, found.route, self.evaluator.symbols)
         if found.decision:
-            words = self._evaluator.in_words(found)
+            words = self.evaluator.in_words(found)
             reason, code = words.reason, words.code
             if found.decision == _REJECT and found.route.halting:
                 self._trip(found)
@@ -272,7 +272,7 @@ class CentralRiskGuard(GuardFeeds):
                 )
         tell = None
         if found is not None:
-            evaluator, here = self._evaluator, found
+            evaluator, here = self.evaluator, found
 
             def tell() -> Any:
                 return evaluator.in_words(here).gates
@@ -320,7 +320,7 @@ class CentralRiskGuard(GuardFeeds):
             f"{refusal.code} {refusal.message}",
             ZERO,
             refusal.code,
-            self._evaluator.linked.sha256,
+            self.evaluator.linked.sha256,
             None,
             now,
         )
@@ -344,8 +344,8 @@ class CentralRiskGuard(GuardFeeds):
 
     def _trip(self, found: Found) -> None:
         """Halt the books whose gates say so, until a person resets them."""
-        linked: LinkedSet = self._evaluator.linked
-        results = self._evaluator.in_words(found).gates
+        linked: LinkedSet = self.evaluator.linked
+        results = self.evaluator.in_words(found).gates
         account, strategy = found.route.key[:2]
         for bound in halted_by(found):
             gate = bound.gate

@@ -61,7 +61,7 @@ class GuardCore:
             )
             self._replay(events)
             self._books.advance(clock.now_ns())
-            self._evaluator = Evaluator(linked, self._books.ledger.arrays)
+            self.evaluator = Evaluator(linked, self._books.ledger.arrays)
             self._retry_ns = 0
             self._behind = False
             self._renew()
@@ -108,7 +108,7 @@ class GuardCore:
     @property
     def policy_set(self) -> str:
         """SHA-256 of the policy set that decides."""
-        return self._evaluator.linked.sha256
+        return self.evaluator.linked.sha256
 
     # Keeping
 
