@@ -5,14 +5,14 @@ the next time it is looked at. None is looked at twice, and none but the types n
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from ringfence.language.fields import ORDER_TYPES
-from ringfence.language.orders import OrderRequest, to_decimal
+from ringfence.language.orders import OrderRequest
 from ringfence.language.tickets import Refusal
 
-__all__ = ["Asked", "MarketData", "inputs_of", "read_market", "read_order"]
+__all__ = ["Asked", "MarketData", "inputs_as_read", "inputs_of", "read_market", "read_order"]
 
 NAN = float("nan")
 LONGEST_NAME = 200
@@ -117,7 +117,12 @@ def read_order(given: Any) -> Asked | Refusal:
     exact = size if type(size) is Decimal else _decimal(size)
     if exact is None or not exact.is_finite() or exact <= 0:
         return Refusal("INVALID_SIZE", f"size {shown(size)} is not a number above zero")
-    number = _price(price)
+    exact_price = price if type(price) is Decimal else _decimal(price)
+    number = NAN
+    if type(price) is float:
+        number = price
+    elif exact_price is not None and exact_price.is_finite():
+        number = float(exact_price)
     # Not a number, infinite, zero or below: a comparison that fails for all of them.
     if not 0.0 < number < float("inf") and (price is not None or kind_name != "market"):
         return Refusal("INVALID_PRICE", f"price {shown(price)} is not a number above zero")
@@ -132,7 +137,7 @@ def read_order(given: Any) -> Asked | Refusal:
         kind_name,
         exact,
         number,
-        None if price is None else _exact(price, number),
+        exact_price,
         reduce_only,
         client_order_id,
     )
@@ -171,11 +176,16 @@ def read_market(given: Any) -> tuple[int, tuple[float, ...]] | Refusal | None:
 
 def _decimal(value: Any) -> Decimal | None:
     kind = type(value)
-    if kind is int:
-        return Decimal(value) if value.bit_length() <= 3 * LONGEST_NUMBER else None
-    if kind is str and len(value) > LONGEST_NUMBER:
+    try:
+        if kind is str:
+            return Decimal(value) if len(value) <= LONGEST_NUMBER else None
+        if kind is float:
+            return Decimal(repr(value))
+        if kind is int:
+            return Decimal(value) if value.bit_length() <= 3 * LONGEST_NUMBER else None
+    except InvalidOperation:
         return None
-    return to_decimal(value) if kind in _NUMBERS else None
+    return value if kind is Decimal else None
 
 
 def _price(value: Any) -> float:
@@ -183,14 +193,8 @@ def _price(value: Any) -> float:
         return value
     if value is None:
         return NAN
-    exact = value if type(value) is Decimal else _decimal(value)
+    exact = _decimal(value)
     return NAN if exact is None or not exact.is_finite() else float(exact)
-
-
-def _exact(value: Any, number: float) -> Decimal:
-    if type(value) is Decimal:
-        return value
-    return _decimal(value) or Decimal(number)
 
 
 def shown(value: Any) -> str:
@@ -211,6 +215,23 @@ def inputs_of(given: Any, market: Any) -> dict[str, Any]:
     if type(market) is MarketData:
         data = {name: _plain(getattr(market, name, None)) for name in (*_PRICES, "timestamp")}
     return {"order": order, "market": data}
+
+
+def inputs_as_read(asked: "Asked", market: Any) -> dict[str, Any]:
+    """As `inputs_of`, for an order that could be read: quicker, and numbers as exact text."""
+    order = {
+        "account": asked.account,
+        "strategy": asked.strategy,
+        "venue": asked.venue,
+        "symbol": asked.symbol,
+        "side": asked.side_name,
+        "type": asked.type,
+        "size": str(asked.size),
+        "price": None if asked.exact_price is None else str(asked.exact_price),
+        "reduce_only": asked.reduce_only,
+        "client_order_id": asked.client_order_id,
+    }
+    return {"order": order, "market": None if market is None else inputs_of(None, market)["market"]}
 
 
 def _plain(value: Any) -> Any:

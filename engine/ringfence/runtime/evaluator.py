@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision
 from ringfence.language.linking import Bound, LinkedSet
-from ringfence.language.orders import Instrument, Market, whole_lots
+from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
@@ -23,7 +24,6 @@ __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
 _STOP = 2
 _ON_HALT = "halt"
-_NO_MARKET = Market()
 _NOTHING = [0.0] * 5
 # By the code of `Results.outcome`.
 _OUTCOMES = ("unknown", "pass", "reduce", "breach", "exempt", "unknown")
@@ -52,14 +52,17 @@ class Route:
     columns: tuple[int, ...]
     names: tuple[str, ...]
     halting: tuple[int, ...]
+    most: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Found:
     """What the kernel found for one order, taken out of its arrays."""
 
     route: Route
-    ticket: Ticket
+    asked: Asked
+    asked_lots: int
+    value: float
     now_ns: int
     decision: int
     lots: int
@@ -175,13 +178,17 @@ class Evaluator:
                 for k, bound in enumerate(bounds)
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
+            most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
     def lots(self, route: Route, asked: Asked) -> int | Refusal:
         """The order's size in whole lots, or why it has none."""
         instrument = route.instrument
-        lots = whole_lots(asked.size, instrument.lot_step)
-        if lots is None or lots <= 0:
+        step, size, lots = instrument.lot_step, asked.size, 0
+        # As `whole_lots`, with its bound worked out beforehand.
+        if size <= route.most:
+            lots = int((size / step).to_integral_value())
+        if lots <= 0 or lots * step != size:
             return Refusal(
                 "SIZE_OFF_STEP", f"the size is no multiple of the lot step {instrument.lot_step}"
             )
@@ -219,16 +226,9 @@ class Evaluator:
         )
         return Found(
             route,
-            Ticket(
-                asked.side,
-                lots,
-                asked.type,
-                asked.price,
-                value,
-                asked.reduce_only,
-                route.instrument,
-                _NO_MARKET,
-            ),
+            asked,
+            lots,
+            value,
             now_ns,
             self._decision[0],
             int(self._size[0]),
@@ -266,12 +266,22 @@ class Evaluator:
         detail.headroom[:] = found.numbers[2 * gates :]
         detail.check[:] = found.checks
         detail.again[:], detail.stage[0] = found.again, found.stage
-        route = found.route
+        route, asked = found.route, found.asked
+        ticket = Ticket(
+            asked.side,
+            found.asked_lots,
+            asked.type,
+            asked.price,
+            found.value,
+            asked.reduce_only,
+            route.instrument,
+            Market(),
+        )
         return answer_of(
             self.linked,
             route.bounds,
             route.columns,
-            found.ticket,
+            ticket,
             _REFUSED.get(found.code) if found.decision == 2 else None,
             found.now_ns,
             results,

@@ -9,7 +9,7 @@ from ringfence.language.answers import denial
 from ringfence.language.decision import RiskDecision
 from ringfence.language.linking import LinkedSet
 from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked, inputs_of, read_market, read_order
+from ringfence.runtime.asked import Asked, inputs_as_read, inputs_of, read_market, read_order
 from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
 from ringfence.runtime.evidence import evidence
 from ringfence.runtime.guard_books import NO_ORDER, Remembered
@@ -235,7 +235,7 @@ class CentralRiskGuard(GuardFeeds):
             decision = self._decision(answer, asked, found)
             body = {
                 **_head(decision),
-                "inputs": inputs_of(question.given, question.market_given),
+                "inputs": inputs_as_read(asked, question.market_given),
                 "gates": gates_of(found),
                 "evidence": shown,
             }

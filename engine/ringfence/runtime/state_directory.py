@@ -18,6 +18,7 @@ __all__ = ["Durability", "StateDirectory"]
 
 Durability = Literal["process", "disk"]
 _FORMAT = 1
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _NAME = re.compile(r"(snapshot|journal)-(\d{12})")
 _CRC = 9
 
@@ -77,7 +78,7 @@ class StateDirectory:
         """
         if self._journal is None:
             raise OSError("the journal is not open")
-        text = json.dumps(record, separators=(",", ":")).encode("ascii")
+        text = _ENCODE(record).encode("ascii")
         line = b"%08x %s\n" % (zlib.crc32(text), text)
         try:
             self._journal.write(line)
@@ -96,7 +97,7 @@ class StateDirectory:
             OSError: it could not be written; the old files are as they were.
         """
         number = self._number + 1
-        text = json.dumps(snapshot, separators=(",", ":")).encode("ascii")
+        text = _ENCODE(snapshot).encode("ascii")
         head = b"ringfence-state %d %08x\n" % (_FORMAT, zlib.crc32(text))
         self._files.write_atomic(self._path("snapshot", number), head + text)
         # INVARIANT: from here on a restart reads the new snapshot, and the journal of its number.
