@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from statistics import median
@@ -123,18 +124,15 @@ def _times(full: CentralRiskGuard, alone: CentralRiskGuard) -> tuple[list[int], 
             for each in (full, alone):
                 each.on_mark(symbol, MarketData(100.0, 100.0, 100.0, time.time_ns()))
         now = time.time_ns()
-        asked = OrderRequest(
-            account, symbol, "buy", "1", "100", client_order_id=f"bench-{number}"
+        asked = OrderRequest(account, symbol, "buy", "1", "100", client_order_id=f"bench-{number}")
+        asks: tuple[Callable[[], Any], ...] = (
+            partial(eight_ifs, plain, book),
+            partial(_bare, alone, request, now),
+            partial(alone.evaluate_order, request),
+            partial(full.evaluate_order, asked),
         )
         answers: list[Any] = []
-        for at, ask in enumerate(
-            (
-                lambda: eight_ifs(plain, book),
-                lambda: _bare(alone, request, now),
-                lambda: alone.evaluate_order(request),
-                lambda: full.evaluate_order(asked),
-            )
-        ):
+        for at, ask in enumerate(asks):
             taken = _timed(ask, answers)
             if number >= WARM:
                 found[at].append(taken)

@@ -1,16 +1,19 @@
 """The guard: what it answers, what it reserves, what it records, and how it fails."""
 
+import base64
 import json
 import threading
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ringfence import OrderRequest, PolicySet, RiskDecision
+from ringfence.backends.numba_kernel import layout
 from ringfence.backends.reference import decide
-from ringfence.errors import InputError, LedgerError
+from ringfence.errors import InputError, LedgerError, PolicyError
 from ringfence.language.orders import Case, Market
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
@@ -331,6 +334,14 @@ def test_a_loss_halts_the_account_where_its_gate_says_so(tmp_path: Path) -> None
     assert records.of("switch")[0]["switch"][:3] == ["account/main", "halted", "rule:daily-loss"]
 
 
+def test_only_a_gate_that_looks_at_the_book_alone_can_halt(tmp_path: Path) -> None:
+    more = """
+    - {rule: order-notional@1, limits: {max: 50_000 USD}, on_breach: halt}
+"""
+    with pytest.raises(PolicyError, match="E208: `order-notional` cannot halt"):
+        policies(tmp_path, more=more)
+
+
 def test_looser_only_once_recorded_stricter_at_once(desk: PolicySet) -> None:
     records = Records()
     guard = opened(desk, audit=records, settings=GuardSettings(in_memory=True))
@@ -366,8 +377,17 @@ def test_every_decision_is_recorded_with_its_inputs(desk: PolicySet) -> None:
     # The books before the order was reserved.
     assert [book[0] for book in first["evidence"]["books"]] == ["firm", "account"]
     assert first["evidence"]["books"][1][3] == []
+    row = np.frombuffer(base64.b64decode(first["evidence"]["books"][1][1]))
+    assert row[layout.EQUITY] == 100_000
+    market = np.frombuffer(base64.b64decode(first["evidence"]["market"]))
+    assert market[layout.BID] == 1_000
     assert (second["code"], third["code"]) == ("INVALID_SIZE", "INVALID_ORDER")
     assert json.dumps(records.bodies)
+    # With a position: its symbol, its row and its working orders.
+    guard.evaluate_order(order("1"))
+    held = records.of("decision")[3]["evidence"]["books"][1]
+    assert (held[3], held[5]) == (["BTC/USD"], [1])
+    assert np.frombuffer(base64.b64decode(held[4]))[layout.BUYS] == 40
     assert records.waited >= 1
 
 

@@ -2,6 +2,7 @@
 
 import decimal
 import math
+import os
 import random
 from collections.abc import Callable
 from decimal import Decimal
@@ -18,7 +19,7 @@ from runtime.desk import NOON, opened, order, policies
 
 pytestmark = pytest.mark.security
 
-CASES = 100_000
+CASES = 100_000 if os.environ.get("RINGFENCE_HYPOTHESIS_PROFILE") == "nightly" else 20_000
 FIELDS = [
     "account",
     "symbol",

@@ -19,6 +19,7 @@ from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
+from ringfence.runtime.evidence import Evidence
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
@@ -81,7 +82,10 @@ def gate_needs(linked: LinkedSet) -> Needs:
 
 
 class Evaluator:
-    """The limits of one policy set, bound to the names of a ledger; one caller at a time."""
+    """The limits of one policy set, bound to the names of a ledger; one caller at a time.
+
+    `evidence` shows what the gates look at.
+    """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
         self.linked = linked
@@ -93,13 +97,14 @@ class Evaluator:
         arrays = self._arrays
         self._pack = arrays.pack
         self._names = self._count()
-        self.symbols = list(arrays.symbols)
+        symbols = list(arrays.symbols)
+        self.evidence = Evidence(arrays.books, symbols)
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
             list(arrays.strategies),
             list(arrays.venues),
-            self.symbols,
+            symbols,
         )
         gates = len(limits.columns)
         self._gates = gates

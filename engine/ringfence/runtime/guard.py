@@ -11,7 +11,6 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, inputs_as_read, inputs_of, read_market, read_order
 from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
-from ringfence.runtime.evidence import evidence
 from ringfence.runtime.guard_books import NO_ORDER, Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 from ringfence.runtime.guard_feeds import GuardFeeds
@@ -210,7 +209,7 @@ class CentralRiskGuard(GuardFeeds):
         now, linked, client = found.now_ns, self.evaluator.linked, asked.client_order_id
         reason, code = "", ""
         # As it was when the order was judged.
-        shown = evidence(self._books.ledger.arrays, found.route, self.evaluator.symbols)
+        shown = self._shown(found.route)
         if found.decision:
             words = self.evaluator.in_words(found)
             reason, code = words.reason, words.code
@@ -233,12 +232,12 @@ class CentralRiskGuard(GuardFeeds):
         undo = (name, client)
         try:
             decision = self._decision(answer, asked, found)
-            body = {
-                **_head(decision),
-                "inputs": inputs_as_read(asked, question.market_given),
-                "gates": gates_of(found),
-                "evidence": shown,
-            }
+            if not self._records:
+                return decision, 0, undo
+            body = _head(decision)
+            body["inputs"] = inputs_as_read(asked, question.market_given)
+            body["gates"] = gates_of(found)
+            body["evidence"] = shown
             return decision, self._audit.append("decision", body), undo
         except Exception as error:
             self._undo(*undo)
@@ -246,6 +245,11 @@ class CentralRiskGuard(GuardFeeds):
             if not isinstance(error, AuditError):
                 told = Refusal("INTERNAL_ERROR", _named(error))
             return self._plain(name, told, now), 0, None
+
+    def _shown(self, route: Route) -> dict[str, Any]:
+        if not self._records:
+            return {}
+        return self.evaluator.evidence.of(route.books, route.symbol, route.venue)
 
     def _decision(
         self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False

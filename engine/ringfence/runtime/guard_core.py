@@ -43,6 +43,7 @@ class GuardCore:
         self.settings = settings
         self._clock = clock
         self._audit: Audit = audit if audit is not None else NoAudit()
+        self._records = audit is not None
         self._lock = threading.RLock()
         self._run, self._count = random.token(8), 0
         self._closed = False
