@@ -224,9 +224,8 @@ class CentralRiskGuard(GuardFeeds):
         else:
             self._books.book_answer(client, answer)
             try:
-                self._store.append(["order", now, client, taken, *answer.fields])
-            except OSError:
-                self._behind = True
+                self._keep(["order", now, client, taken, *answer.fields])
+            except Exception:
                 self._undo(name, client)
                 return self._refuse(name, now, question, _NO_STATE)
         undo = (name, client)

@@ -163,7 +163,7 @@ class GuardCore:
         """Write an event that was applied; `OSError` where it could not be."""
         try:
             self._store.append(event)
-        except OSError:
+        except BaseException:
             self._behind = True
             raise
 

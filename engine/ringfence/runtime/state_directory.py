@@ -84,7 +84,7 @@ class StateDirectory:
             self._journal.write(line)
             if self._durability == "disk":
                 self._journal.sync()
-        except OSError:
+        except BaseException:
             # What may be torn must stay last.
             self._close_journal()
             raise
