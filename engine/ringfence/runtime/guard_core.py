@@ -1,7 +1,9 @@
 """A guard's books, its one lock, and where it keeps what it was told and what it answered."""
 
+import gc
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,18 @@ from ringfence.runtime.state_directory import StateDirectory
 __all__ = ["GuardCore"]
 
 _RETRY_NS = 1_000_000_000
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """While very many objects are made that all stay, looking for garbage takes most of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class GuardCore:
@@ -55,12 +69,14 @@ class GuardCore:
             self._store = store
         try:
             if state is not None:
-                snapshot, events = store.read()
+                with _no_collection():
+                    snapshot, events = store.read()
             names = (settings.accounts, settings.strategies, settings.venues)
-            self._books = GuardBooks(
-                linked, gate_needs(linked), names, settings.client_order_window_ns, snapshot
-            )
-            self._replay(events)
+            with _no_collection():
+                self._books = GuardBooks(
+                    linked, gate_needs(linked), names, settings.client_order_window_ns, snapshot
+                )
+                self._replay(events)
             self._books.advance(clock.now_ns())
             self.evaluator = Evaluator(linked, self._books.ledger.arrays)
             self._retry_ns = 0
@@ -144,7 +160,8 @@ class GuardCore:
 
     def _renew(self) -> None:
         self._behind = True
-        self._store.renew(self._books.dump())
+        with _no_collection():
+            self._store.renew(self._books.dump())
         self._behind = False
 
     def _is_kept(self, now_ns: int) -> bool:
