@@ -20,7 +20,6 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
 from runtime.desk import (
-    IN_MEMORY,
     NOON,
     SECOND,
     Records,
@@ -576,4 +575,3 @@ def test_a_subclass_is_not_an_order(guard: CentralRiskGuard) -> None:
     assert (
         guard.evaluate_order(Changing("main", "BTC/USD", "buy", "1", "1")).code == "INVALID_ORDER"
     )
-    assert IN_MEMORY.in_memory
