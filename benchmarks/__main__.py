@@ -20,6 +20,7 @@ BENCHMARKS = {
     "by-accounts": "flat_cost:by_accounts",
     "by-policies": "flat_cost:by_policies",
     "validate": "validate:validate",
+    "guard": "guard:guard",
 }
 
 

@@ -26,9 +26,12 @@ def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], s
     Returns the codes, and all that was printed.
     """
     codes, printed = [], ""
+    names: dict[str, object] = {"__name__": page.stem}
     for kind, argument, body in BLOCK.findall(page.read_text(encoding="utf-8")):
         if kind == "python":
-            exec(compile(body, page.name, "exec"), {})
+            # One block goes on where the one before it ended.
+            exec(compile(body, page.name, "exec"), names)
+            codes.append(int(argument))
             continue
         if kind != "console":
             Path(argument).parent.mkdir(exist_ok=True)

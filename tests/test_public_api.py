@@ -23,10 +23,14 @@ def test_the_public_list_is_sorted_and_is_what_the_package_shows():
     assert ringfence.__all__ == sorted(ringfence.__all__)
     assert dir(ringfence) == ringfence.__all__
     assert set(ringfence.__all__) == {
+        "CentralRiskGuard",
+        "GuardSettings",
+        "MarketData",
         "OrderRequest",
         "PolicyError",
         "PolicySet",
         "RiskDecision",
+        "VenueSnapshot",
         "__version__",
     }
 

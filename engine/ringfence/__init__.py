@@ -11,17 +11,35 @@ if TYPE_CHECKING:
     from ringfence.errors import PolicyError
     from ringfence.language.decision import RiskDecision
     from ringfence.language.orders import OrderRequest
+    from ringfence.runtime.asked import MarketData
+    from ringfence.runtime.guard import CentralRiskGuard
+    from ringfence.runtime.guard_settings import GuardSettings
     from ringfence.runtime.policy_set import PolicySet
+    from ringfence.runtime.reconciliation import VenueSnapshot
 
 __version__ = "0.1.0"
 
-__all__ = ["OrderRequest", "PolicyError", "PolicySet", "RiskDecision", "__version__"]
+__all__ = [
+    "CentralRiskGuard",
+    "GuardSettings",
+    "MarketData",
+    "OrderRequest",
+    "PolicyError",
+    "PolicySet",
+    "RiskDecision",
+    "VenueSnapshot",
+    "__version__",
+]
 
 _HOME = {
+    "CentralRiskGuard": "ringfence.runtime.guard",
+    "GuardSettings": "ringfence.runtime.guard_settings",
+    "MarketData": "ringfence.runtime.asked",
     "OrderRequest": "ringfence.language.orders",
     "PolicyError": "ringfence.errors",
     "PolicySet": "ringfence.runtime.policy_set",
     "RiskDecision": "ringfence.language.decision",
+    "VenueSnapshot": "ringfence.runtime.reconciliation",
 }
 
 

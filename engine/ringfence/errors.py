@@ -18,6 +18,7 @@ __all__ = [
     "PolicyError",
     "RingfenceError",
     "Span",
+    "StateError",
 ]
 
 
@@ -106,6 +107,10 @@ class ExchangeError(RingfenceError):
         self.code = code
         self.message = message
         super().__init__(f"{code}: {message}")
+
+
+class StateError(InputError):
+    """A guard's state on disk that cannot be read, or belongs to another."""
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)

@@ -205,6 +205,16 @@ def _read_gate(
                 fix="use `on_breach: reject`",
             )
         )
+    if on_breach == "halt" and not rule.can_halt:
+        findings.append(
+            Diagnostic(
+                "E208",
+                f"`{rule.name}` cannot halt: its measure depends on the order",
+                document.span(*at, "on_breach"),
+                why="one order that is too large would halt the book for all others",
+                fix="use `on_breach: reject`; `daily-loss` and `drawdown` can halt",
+            )
+        )
     if len(findings) > before:
         return None
     return Gate(

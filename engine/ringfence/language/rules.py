@@ -77,6 +77,17 @@ class Rule:
     can_reduce: bool = field(init=False)
     """Whether every check allows a size reduction."""
 
+    @property
+    def can_halt(self) -> bool:
+        """Whether every measure looks at a book as it is, and not at the order."""
+        fields = {
+            node.name
+            for check in self.checks
+            for node in walk(check.measure)
+            if isinstance(node, ir.Field)
+        }
+        return all(name.startswith("book.") and "_after" not in name for name in fields)
+
     def __post_init__(self) -> None:
         # Once for each rule, for every gate asks.
         object.__setattr__(self, "key", f"{self.name}@{'.'.join(map(str, self.version))}")

@@ -11,18 +11,13 @@ from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
 from ringfence.backends.numba_kernel.kernel import kernel_for
 from ringfence.backends.numba_kernel.layout import Codes, Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.rings import grow_left, grow_quotes, needs_of
 from ringfence.backends.numba_kernel.straight_text import Course
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.batches import Floats, OrderBatch
 from ringfence.replay.decided import DecidedBatch
 from ringfence.replay.engine_assumptions import Assumptions
-from ringfence.replay.engine_books import (
-    Names,
-    grow_left,
-    grow_quotes,
-    needs_of,
-    opened_books,
-)
+from ringfence.replay.engine_books import Names, opened_books
 from ringfence.replay.engine_columns import codes_of, columns_of
 from ringfence.replay.engine_events import Feed
 from ringfence.replay.engine_money import Money

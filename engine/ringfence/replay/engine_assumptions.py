@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ringfence.backends.numba_kernel.layout import LAST_UNREADABLE, REFUSALS
+from ringfence.backends.numba_kernel.rings import Needs
 from ringfence.language import ir
 from ringfence.language.linking import LinkedSet
 from ringfence.language.rules import walk
-from ringfence.replay.engine_books import Needs
 from ringfence.replay.engine_columns import binding_checks
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs

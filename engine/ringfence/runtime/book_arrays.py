@@ -1,13 +1,17 @@
 """The arrays of a ledger's books, by name: accounts, strategies and symbols may appear at any time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+
+import numpy as np
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.grown_books import empty_books, grown_books
 from ringfence.backends.numba_kernel.jit_layout import pack
+from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.new_books import set_instrument
+from ringfence.backends.numba_kernel.rings import Needs, fitted, grow_left, grow_quotes
 from ringfence.errors import LedgerError
 from ringfence.language.instruments import convert
 from ringfence.language.orders import Instrument
@@ -29,7 +33,7 @@ class BookArrays:
         pack: Their block, for compiled code.
         book_codes: Row of each book, by its name: `firm`, `account/NAME`, `strategy/NAME`.
         accounts, strategies: Codes of names, for `Books.account_book` and `Books.strategy_book`.
-        symbols: Codes of symbols.
+        symbols, venues: Codes of symbols and venues; the venue of an order without one is 0.
         instruments: Instruments that are known, each with its FX rate into the ledger's currency.
     """
 
@@ -42,6 +46,7 @@ class BookArrays:
         self.accounts: dict[str, int] = {}
         self.strategies: dict[str, int] = {}
         self.symbols: dict[str, int] = {}
+        self.venues: dict[str, int] = {"": 0}
         self.instruments: dict[str, Instrument] = {}
 
     def declare(self, instrument: Instrument) -> None:
@@ -63,6 +68,29 @@ class BookArrays:
             )
         self.instruments[instrument.symbol] = declared
         set_instrument(self.books, s, instrument, rate)
+
+    def fit(self, venues: Iterable[str], needs: Needs) -> None:
+        """Make room for switches of venues, and for the recent orders and quotes that gates look at."""
+        for name in ("", *venues):
+            self.venues.setdefault(name, len(self.venues))
+        switches = np.zeros(len(self.venues), np.int8)
+        known = self.books.kill_venue[: len(switches)]
+        switches[: len(known)] = known
+        self._take(fitted(self.books._replace(kill_venue=switches), needs))
+
+    def make_room(self, now_ns: int) -> None:
+        """Lengthen the rings whose oldest entry a gate may still look at."""
+        settings = self.books.settings
+        left, size = int(settings[layout.LEFT_N]), self.books.left.shape[0]
+        if left >= size > 1:
+            oldest = int(self.books.left[left % size, layout.LEFT_TS])
+            if now_ns - oldest <= settings[layout.LEFT_WINDOW]:
+                self._take(grow_left(self.books))
+        quotes, size = int(settings[layout.QUOTES_N]), self.books.quotes.shape[0]
+        if quotes >= size > 1:
+            oldest = int(self.books.quotes[quotes % size, 0])
+            if now_ns - oldest <= settings[layout.QUOTES_WINDOW]:
+                self._take(grow_quotes(self.books))
 
     def symbol(self, name: str) -> int:
         """The code of a symbol, a new one for a new name; without an instrument its money is unknown."""
@@ -105,6 +133,9 @@ class BookArrays:
             raise LedgerError(
                 f"`{name}` names no book", fix="write `firm`, `account/NAME` or `strategy/NAME`"
             )
+        return self._new_row(kind, own)
+
+    def _new_row(self, kind: str, own: str) -> int:
         code = len(self.book_codes)
         if code == self.books.book.shape[0]:
             self._grow(2 * code, self.books.sym.shape[0])
@@ -118,9 +149,34 @@ class BookArrays:
         else:
             books.strategy_book[len(self.strategies)] = code
             self.strategies[own] = len(self.strategies)
-        self.book_codes[name] = code
+        self.book_codes[f"{kind}/{own}"] = code
+        return code
+
+    def resume(
+        self,
+        books: Books,
+        names: Mapping[str, dict[str, int]],
+        instruments: dict[str, Instrument],
+    ) -> None:
+        """Take over arrays that were kept, with the codes of their names."""
+        self.book_codes, self.accounts = names["books"], names["accounts"]
+        self.strategies, self.symbols = names["strategies"], names["symbols"]
+        self.venues, self.instruments = names["venues"], instruments
+        self._take(books)
+
+    def no_strategy(self) -> int:
+        """The code of the strategy of an order without one: its book is not there, and stays empty."""
+        code = self.strategies.get("")
+        if code is None:
+            row = self._new_row("strategy", "")
+            # Only now: the arrays may have grown.
+            self.books.book_n[row, layout.EXISTS] = 0
+            code = self.strategies[""]
         return code
 
     def _grow(self, books: int, symbols: int) -> None:
-        self.books = grown_books(self.books, books, symbols)
-        self.pack = pack(self.books)
+        self._take(grown_books(self.books, books, symbols))
+
+    def _take(self, books: Books) -> None:
+        self.books = books
+        self.pack = pack(books)

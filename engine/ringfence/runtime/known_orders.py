@@ -1,6 +1,7 @@
 """Orders that a ledger knows: those that work, and the latest of those that ended."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -57,6 +58,15 @@ class KnownOrders:
     def add(self, order: KnownOrder) -> None:
         """Take in an order that works from now on."""
         self.working[order.order_id] = order
+
+    def dump(self) -> tuple[list[KnownOrder], list[KnownOrder]]:
+        """Orders that work, and those that ended, each the oldest first."""
+        return list(self.working.values()), list(self._ended.values())
+
+    def load(self, working: Iterable[KnownOrder], ended: Iterable[KnownOrder]) -> None:
+        """Know these orders, and no others."""
+        self.working = {order.order_id: order for order in working}
+        self._ended = OrderedDict((order.order_id, order) for order in ended)
 
     def find(self, order_id: str) -> KnownOrder:
         """The order of a name.

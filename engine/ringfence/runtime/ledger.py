@@ -82,7 +82,7 @@ class Ledger:
         self._day = TradingDay(*day)
         self._next_day: int | None = None
         self._firm_alone = False
-        self._orders = KnownOrders(remembered)
+        self.orders = KnownOrders(remembered)
         for instrument in instruments.values():
             self.arrays.declare(instrument)
         for account in accounts:
@@ -102,6 +102,17 @@ class Ledger:
             accounts=desk.accounts,
             strategies=desk.strategies,
         )
+
+    @property
+    def clock_state(self) -> tuple[int | None, bool]:
+        """Start of the next trading day (ns; None before the first `advance`), and whether the firm's
+        book was opened by itself: what a ledger that resumes needs besides its arrays and orders.
+        """
+        return self._next_day, self._firm_alone
+
+    @clock_state.setter
+    def clock_state(self, state: tuple[int | None, bool]) -> None:
+        self._next_day, self._firm_alone = state
 
     def declare(self, instrument: Instrument) -> None:
         """Add an instrument, or renew one that no book holds.
@@ -180,11 +191,24 @@ class Ledger:
             LedgerError: the content cannot be read, or the name stands for another order or one that ended.
         """
         lots = self._whole(symbol, size)
-        order = KnownOrder(order_id, read_account(account), strategy, symbol, read_side(side), lots)
-        if self._orders.has(order):
+        self.take(
+            KnownOrder(order_id, read_account(account), strategy, symbol, read_side(side), lots)
+        )
+
+    def take(self, order: KnownOrder) -> None:
+        """As `reserve`, of an order that is read already."""
+        if self.orders.has(order):
             return
-        self._moves.reserve(*self._places(order), float(lots))
-        self._orders.add(order)
+        self._moves.reserve(*self._places(order), float(order.lots))
+        self.orders.add(order)
+
+    def leave(self, order: KnownOrder, price: float, now_ns: int) -> None:
+        """Remember that an order left, for gates that count orders; `price` is its own or NaN."""
+        self._moves.leave(*self._places(order), float(order.lots), price, now_ns)
+
+    def note_quote(self, symbol: str, now_ns: int) -> None:
+        """Remember a symbol's present quote, for gates that look at earlier ones."""
+        self._moves.quote(self.arrays.pack.address, self.arrays.symbol(symbol), now_ns)
 
     def fill(self, order_id: str, cumulative_size: Any, price: Any, fee: Any = 0) -> Decimal:
         """Book a fill, once for each (order, size filled until then).
@@ -202,7 +226,7 @@ class Ledger:
             LedgerError: the order is unknown or forgotten (book it with `fill_direct`), the size is not
                 above zero, or the same size was reported with another price or fee.
         """
-        order = self._orders.find(order_id)
+        order = self.orders.find(order_id)
         size = read_size(cumulative_size)
         told = read_number(price), read_number(fee)
         before = order.reports.get(size)
@@ -218,7 +242,7 @@ class Ledger:
         return self._fill(order, lots, told[0], told_fee)
 
     def _fill(self, order: KnownOrder, lots: int, price: float, fee: float) -> Decimal:
-        works = order.order_id in self._orders.working
+        works = order.order_id in self.orders.working
         step = lots - order.filled
         if step <= 0:
             # Its lots came with a later report; its fee did not.
@@ -237,7 +261,7 @@ class Ledger:
         self._moves.fill(*self._places(order), float(step), float(working), price, fee, int(ends))
         order.filled += step
         if ends:
-            self._orders.end(order)
+            self.orders.end(order)
         return step * self.arrays.lot_step(order.symbol)
 
     def fill_direct(
@@ -270,11 +294,11 @@ class Ledger:
         Raises:
             LedgerError: the order is unknown or forgotten.
         """
-        order = self._orders.find(order_id)
-        if order_id not in self._orders.working:
+        order = self.orders.find(order_id)
+        if order_id not in self.orders.working:
             return False
         self._moves.release(*self._places(order), float(order.rest), 1)
-        self._orders.end(order)
+        self.orders.end(order)
         return True
 
     def expire(self, order_id: str) -> bool:
@@ -293,8 +317,8 @@ class Ledger:
             LedgerError: the order is unknown or does not work any more, or the size is no whole number of
                 lots.
         """
-        order = self._orders.find(order_id)
-        if order_id not in self._orders.working:
+        order = self.orders.find(order_id)
+        if order_id not in self.orders.working:
             raise LedgerError(f"`{order_id}` has ended", fix="send a new order")
         lots = self._whole(order.symbol, new_size)
         if lots <= order.filled:
@@ -392,7 +416,7 @@ class Ledger:
     @property
     def books(self) -> tuple[str, ...]:
         """Names of all books, the firm's first."""
-        return tuple(self.arrays.book_codes)
+        return tuple(name for name in self.arrays.book_codes if name != "strategy/")
 
     def book(self, name: str) -> BookView:
         """A book as it is now; later events do not change what is returned.
@@ -409,7 +433,7 @@ class Ledger:
         return self.book(name).as_case_book()
 
     def _orders_of(self, name: str) -> Iterable[OpenOrder]:
-        for each in self._orders.working.values():
+        for each in self.orders.working.values():
             if name in (FIRM, f"account/{each.account}", f"strategy/{each.strategy}"):
                 yield OpenOrder(
                     each.order_id,

@@ -107,8 +107,8 @@ class LogFiles(Files, Protocol):
         """Take the lock that `path` stands for; raises BlockingIOError where another holds it."""
         ...
 
-    def append_to(self, path: Path) -> AppendFile:
-        """Open an existing file for appending."""
+    def append_to(self, path: Path, *, new: bool = False) -> AppendFile:
+        """Open a file for appending; one that is not there is an error, but where a new one is wanted."""
         ...
 
     def read_from(self, path: Path, offset: int) -> bytes:
@@ -220,8 +220,9 @@ class SystemFiles:
             raise
         return _OpenFile(handle)
 
-    def append_to(self, path: Path) -> "AppendFile":
-        return _OpenFile(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+    def append_to(self, path: Path, *, new: bool = False) -> "AppendFile":
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if new else 0)
+        return _OpenFile(os.open(path, flags, 0o600))
 
     def read_from(self, path: Path, offset: int) -> bytes:
         with path.open("rb") as file:
@@ -253,7 +254,10 @@ class _OpenFile:
         os.fdatasync(self.handle)
 
     def close(self) -> None:
-        os.close(self.handle)
+        # Closed twice, the number may stand for somebody else's file.
+        handle, self.handle = self.handle, -1
+        if handle >= 0:
+            os.close(handle)
 
 
 def _sync(path: Path) -> None:

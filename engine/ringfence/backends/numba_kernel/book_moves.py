@@ -25,6 +25,12 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("address", "s", "ts"), _WHOLE),
         **dict.fromkeys(("bid", "ask", "last", "bid_depth", "ask_depth", "volume"), _NUMBER),
     },
+    "leave": {
+        **_ORDER,
+        **dict.fromkeys(("lots", "price"), _NUMBER),
+        "now": _WHOLE,
+    },
+    "quote": dict.fromkeys(("address", "s", "now"), _WHOLE),
     "open_with": _MONEY,
     "deposit": _MONEY,
     "withdraw": _MONEY,

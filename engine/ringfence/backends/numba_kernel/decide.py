@@ -34,7 +34,7 @@ from ringfence.language.tickets import (
     read_ticket,
 )
 
-__all__ = ["decide", "new_detail", "new_results"]
+__all__ = ["answer_of", "columns_of", "decide", "new_detail", "new_results"]
 
 NAN = math.nan
 # By the code of `Results.outcome`; 0 is no gate.
@@ -113,9 +113,41 @@ def decide(
     )
     results, detail = new_results(len(limits.columns), 1), new_detail(len(limits.columns))
     _ask(limits, books, ticket, refusal, case.clock_ns, results, detail)
-    columns = _columns_of(bounds, limits.columns)
+    return answer_of(
+        linked,
+        bounds,
+        columns_of(bounds, limits.columns),
+        ticket,
+        refusal,
+        case.clock_ns,
+        results,
+        detail,
+    )
+
+
+def answer_of(
+    linked: LinkedSet,
+    bounds: Sequence[Bound],
+    columns: Sequence[int],
+    ticket: Ticket,
+    refusal: Refusal | None,
+    now: int,
+    results: Results,
+    detail: Detail,
+) -> Decision:
+    """Put what the kernel found for one order into words.
+
+    Args:
+        linked: The policy set.
+        bounds: The gates that bind the order.
+        columns: Column of each of them, from `columns_of`.
+        ticket: The order, read.
+        refusal: Why it is refused whatever its gates say; None for no reason known before.
+        now: The time it was decided at, ns since 1970, UTC.
+        results, detail: What `Kernel.evaluate_one` wrote.
+    """
     gates = [
-        _gate_result(bound, case.clock_ns, ticket, _Found.at(g, results, detail))
+        _gate_result(bound, now, ticket, _Found.at(g, results, detail))
         for bound, g in zip(bounds, columns, strict=True)
     ]
     if refusal is None and 0 < results.code[0] < layout.REFUSAL_COUNT:
@@ -136,7 +168,7 @@ def decide(
         note = too_small(ticket.instrument, size, ticket.valuation_price)
         return denied(linked, cause, gates, note)
     entry = int(detail.again[layout.AGAIN_ENTRY])
-    failed = _gate_result(bounds[entry], case.clock_ns, ticket, _Found.again(detail))
+    failed = _gate_result(bounds[entry], now, ticket, _Found.again(detail))
     return denied(linked, failed, gates, f"at the reduced size {size}")
 
 
@@ -167,7 +199,8 @@ def _ask(
     )
 
 
-def _columns_of(bounds: Sequence[Bound], columns: Sequence[tuple[str, str, int]]) -> list[int]:
+def columns_of(bounds: Sequence[Bound], columns: Sequence[tuple[str, str, int]]) -> list[int]:
+    """The column of each gate, where `columns` are those of `Limits`."""
     places = {key: g for g, key in enumerate(columns)}
     seen: dict[tuple[str, str], int] = {}
     found = []

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.new_books import new_books
@@ -46,6 +48,8 @@ def grown_books(old: Books, books: int, symbols: int) -> Books:
         left_ring=old.left.shape[0],
         quotes_ring=old.quotes.shape[0],
     )
+    # Its entries stand where their hash, modulo its length, has put them.
+    new = new._replace(left_chain=np.empty_like(old.left_chain))
     arrays: Iterable[tuple[Any, Any]] = zip(old, new, strict=True)
     for before, after in arrays:
         after[tuple(slice(length) for length in before.shape)] = before

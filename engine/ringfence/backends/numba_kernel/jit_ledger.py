@@ -6,12 +6,23 @@ an order has none.
 
 import numpy as np
 
-from ringfence.backends.numba_kernel import jit_books
+from ringfence.backends.numba_kernel import jit_books, jit_recent
 from ringfence.backends.numba_kernel.jit_layout import books_at
 from ringfence.backends.numba_kernel.jit_numbers import plain, quanta_down, quanta_up
 from ringfence.backends.numba_kernel.layout import FX
 
-__all__ = ["deposit", "fill", "mark", "open_with", "release", "reserve", "reset_day", "withdraw"]
+__all__ = [
+    "deposit",
+    "fill",
+    "leave",
+    "mark",
+    "open_with",
+    "quote",
+    "release",
+    "reserve",
+    "reset_day",
+    "withdraw",
+]
 
 FIRM = 0
 
@@ -79,6 +90,23 @@ def fill(address, account, strategy, s, side, lots, working, price, fee, ends):
 def mark(address, s, ts, bid, ask, last, bid_depth, ask_depth, volume):
     """Take over market data of a symbol."""
     jit_books.apply_mark(books_at(address), s, ts, bid, ask, last, bid_depth, ask_depth, volume)
+
+
+@plain
+def leave(address, account, strategy, s, side, lots, price, now):
+    """Remember an order that left, for rates and duplicates; `price` is its own, NaN where it has none."""
+    books = books_at(address)
+    jit_recent.note_left(books, account, s, side, lots, price, now)
+    for level in range(3):
+        b = _book_of(level, account, strategy)
+        if b >= 0:
+            jit_recent.note_rate(books, b, now)
+
+
+@plain
+def quote(address, s, now):
+    """Remember the present quote of a symbol."""
+    jit_recent.note_quote(books_at(address), s, now)
 
 
 @plain

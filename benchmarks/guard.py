@@ -1,0 +1,183 @@
+"""One order at a time: the guard, beside a plain Python function of eight ifs over dataclasses.
+
+All are asked in turn in one loop, so that what else the machine does slows all of them alike; what is
+compared are ratios. The audit log here encodes each record as JSON and writes it with `write(2)`.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+from statistics import median
+from typing import Any
+
+from benchmarks.generate import account_name
+from benchmarks.market import SYMBOLS
+from benchmarks.measure import Figure, pinned
+from benchmarks.policy_files import EQUITY, policy_directory
+from ringfence import CentralRiskGuard, GuardSettings, MarketData, OrderRequest, RiskDecision
+from ringfence.runtime.asked import Asked, read_order
+from ringfence.runtime.evaluator import Found, Route
+
+__all__ = ["guard"]
+
+ROUNDS = 20_000
+WARM = 1_000
+
+
+@dataclass(slots=True)
+class Book:
+    """What the plain function looks at."""
+
+    equity: float = EQUITY
+    day_start: float = EQUITY
+    peak: float = EQUITY
+    positions: int = 3
+    exposure: float = 100_000.0
+    position: float = 10_000.0
+    correlated: float = 30_000.0
+    kill: int = 0
+    age: float = 1.0
+
+
+@dataclass(slots=True)
+class Order:
+    size: float
+    price: float
+
+
+def eight_ifs(order: Order, book: Book) -> str:
+    """The eight gates as a desk would first write them."""
+    notional = order.size * order.price
+    if book.kill != 0:
+        return "KILL_SWITCH"
+    if book.age > 120.0:
+        return "DATA_QUALITY"
+    if book.day_start - book.equity > 0.05 * book.day_start:
+        return "DAILY_LOSS"
+    if (book.peak - book.equity) / book.peak > 0.1:
+        return "DRAWDOWN"
+    if book.positions + 1 > 10:
+        return "POSITION_COUNT"
+    if book.exposure + notional > 0.45 * book.equity:
+        return "TOTAL_EXPOSURE"
+    if book.position + notional > 0.1 * book.equity:
+        return "POSITION_SIZE"
+    if book.correlated + notional > 0.2 * book.equity:
+        return "CORRELATED_EXPOSURE"
+    return ""
+
+
+class Log:
+    """An audit log of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._count = 0
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+        os.write(self._file, json.dumps([kind, body]).encode())
+        self._count += 1
+        return self._count
+
+    def wait(self, sequence: int) -> None:
+        del sequence
+
+
+class Unsigned:
+    """Puts an approval together and signs nothing."""
+
+    def sign(self, **fields: Any) -> dict[str, Any]:
+        return fields
+
+
+def guard(orders: int, directory: Path) -> list[Figure]:
+    """Measure, on one core; the number of orders does not matter."""
+    del orders
+    policies = policy_directory(directory, 10)
+    state = directory / "guard-state"
+    rmtree(state, ignore_errors=True)
+    settings = GuardSettings(signer=Unsigned())
+    with CentralRiskGuard.open(
+        policies, audit=Log(directory / "guard-audit"), state=state, settings=settings
+    ) as full:
+        alone = CentralRiskGuard.open(
+            policies, settings=GuardSettings(in_memory=True, without_audit=True)
+        )
+        with pinned():
+            return _figures(*_times(full, alone))
+
+
+def _times(full: CentralRiskGuard, alone: CentralRiskGuard) -> tuple[list[int], ...]:
+    account, symbol = account_name(0), next(iter(SYMBOLS)).name
+    for each in (full, alone):
+        each.on_balance(f"account/{account}", "opening", EQUITY)
+    request = OrderRequest(account, symbol, "buy", "1", "100")
+    plain, book = Order(1.0, 100.0), Book()
+    found: tuple[list[int], ...] = ([], [], [], [])
+    for number in range(WARM + ROUNDS):
+        if number % 500 == 0:
+            for each in (full, alone):
+                each.on_mark(symbol, MarketData(100.0, 100.0, 100.0, time.time_ns()))
+        now = time.time_ns()
+        asked = OrderRequest(account, symbol, "buy", "1", "100", client_order_id=f"bench-{number}")
+        asks: tuple[Callable[[], Any], ...] = (
+            partial(eight_ifs, plain, book),
+            partial(_bare, alone, request, now),
+            partial(alone.evaluate_order, request),
+            partial(full.evaluate_order, asked),
+        )
+        answers: list[Any] = []
+        for at, ask in enumerate(asks):
+            taken = _timed(ask, answers)
+            if number >= WARM:
+                found[at].append(taken)
+        for answer, each in zip(answers[2:], (alone, full), strict=True):
+            if answer.decision is not RiskDecision.APPROVE:
+                raise RuntimeError(answer.reason)
+            each.on_cancel(answer.id)
+    return found
+
+
+def _timed(ask: Callable[[], Any], answers: list[Any]) -> int:
+    start = time.perf_counter_ns()
+    answer = ask()
+    taken = time.perf_counter_ns() - start
+    answers.append(answer)
+    return taken
+
+
+def _bare(owner: CentralRiskGuard, request: OrderRequest, now: int) -> Found:
+    """Only the decision, on books in arrays: the order is read, and every gate asked."""
+    evaluator = owner.evaluator
+    asked = read_order(request)
+    if not isinstance(asked, Asked):
+        raise RuntimeError(asked.message)
+    route = evaluator.route(asked)
+    lots = evaluator.lots(route, asked) if isinstance(route, Route) else route
+    if not isinstance(route, Route) or not isinstance(lots, int):
+        raise RuntimeError("the order cannot be judged")
+    found = evaluator.ask(route, asked, lots, now)
+    if not isinstance(found, Found):
+        raise RuntimeError(found.message)
+    return found
+
+
+def _figures(*times: list[int]) -> list[Figure]:
+    plain = median(times[0])
+    figures = [Figure("guard", "eight ifs, p50", plain / 1e3, "us")]
+    for name, taken, most in zip(
+        ("bare decision", "in memory", "everything on"), times[1:], (None, None, 10.0), strict=True
+    ):
+        ordered = sorted(taken)
+        p50, p99 = median(ordered), ordered[len(ordered) * 99 // 100]
+        figures += [
+            Figure("guard", f"{name}, p50", p50 / 1e3, "us"),
+            Figure("guard", f"{name}, p99", p99 / 1e3, "us"),
+            Figure("guard", f"{name}, p50 to eight ifs", p50 / plain, "times", at_most=most),
+        ]
+    return figures

@@ -1,0 +1,399 @@
+"""The guard: no order leaves without its decision."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ringfence.backends.numba_kernel import layout
+from ringfence.errors import AuditError, RingfenceError
+from ringfence.language.answers import denial
+from ringfence.language.decision import RiskDecision
+from ringfence.language.linking import LinkedSet
+from ringfence.language.tickets import Refusal
+from ringfence.runtime.asked import Asked, inputs_as_read, inputs_of, read_market, read_order
+from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
+from ringfence.runtime.guard_books import NO_ORDER, Remembered
+from ringfence.runtime.guard_decision import ZERO, GuardDecision
+from ringfence.runtime.guard_feeds import GuardFeeds
+from ringfence.runtime.guard_settings import Audit, GuardSettings
+from ringfence.runtime.policy_set import PolicySet
+from ringfence.runtime.ports import (
+    SYSTEM_CLOCK,
+    SYSTEM_FILES,
+    SYSTEM_RANDOM,
+    Clock,
+    LogFiles,
+    Random,
+)
+
+__all__ = ["CentralRiskGuard"]
+
+_DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
+_REJECT = 2
+_NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
+_NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
+_CLOSED = Refusal("GUARD_CLOSED", "the guard is closed")
+_QUOTE = (
+    layout.BID,
+    layout.ASK,
+    layout.LAST,
+    layout.BID_DEPTH,
+    layout.ASK_DEPTH,
+    layout.VOLUME,
+)
+Market = tuple[int, tuple[float, ...]]
+
+
+class _Question(NamedTuple):
+    """What was passed in, as it came and as it was read."""
+
+    given: Any
+    market_given: Any
+    asked: Asked | Refusal
+    market: Market | Refusal | None
+
+
+class CentralRiskGuard(GuardFeeds):
+    """Decides orders on the books of one process, and keeps count of what it approved.
+
+    Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
+    once the state is written and the audit log has its record. All methods may be called from any thread.
+    """
+
+    @classmethod
+    def open(
+        cls,
+        policies: PolicySet | str | Path,
+        *,
+        audit: Audit | None = None,
+        state: str | Path | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        settings: GuardSettings | None = None,
+        files: LogFiles = SYSTEM_FILES,
+        random: Random = SYSTEM_RANDOM,
+    ) -> "CentralRiskGuard":
+        """Open a guard, with what it knew when it ended, however it ended.
+
+        Args:
+            policies: A policy set, or where to load one.
+            audit: Where decisions are recorded; None only with `settings.without_audit`.
+            state: Directory of its state, for it alone; None only with `settings.in_memory`.
+            clock: Tells the time.
+            settings: How it works.
+            files, random: The file system, and what names decisions.
+
+        Raises:
+            PolicyError: the policies have faults.
+            InputError: something that it needs is missing.
+            StateError: the state cannot be read, belongs to another guard, or does not fit the policies.
+            AuditError: reservations of an earlier process were found, and cannot be recorded.
+        """
+        loaded = policies if isinstance(policies, PolicySet) else PolicySet.load(policies)
+        where = None if state is None else Path(state)
+        return cls(loaded.linked, audit, where, clock, settings or GuardSettings(), files, random)
+
+    def evaluate_order(self, order_request: Any, market_data: Any = None) -> GuardDecision:
+        """Decide an order, and reserve what is approved. Never raises an `Exception`.
+
+        Args:
+            order_request: An `OrderRequest`; a subclass of it, or anything else, is rejected.
+            market_data: `MarketData` of its symbol, or None to decide on what `on_mark` told last. Data
+                older than that is left out; with the same time but other numbers the order is rejected.
+
+        Returns:
+            The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
+            a REJECT.
+        """
+        try:
+            question = _Question(
+                order_request, market_data, read_order(order_request), read_market(market_data)
+            )
+        except Exception:
+            broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
+            question = _Question(None, None, broken, None)
+        try:
+            return self._answer(question)
+        except Exception as error:
+            return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
+
+    def _answer(self, question: _Question) -> GuardDecision:
+        with self._lock:
+            answer, sequence, undo = self._decide(question)
+        if answer.decision is RiskDecision.REJECT:
+            return answer
+        try:
+            self._audit.wait(sequence)
+        except Exception:
+            with self._lock:
+                if undo is not None:
+                    self._undo(*undo)
+            return self._plain(answer.id, _NO_AUDIT, answer.decided_ns)
+        return answer
+
+    def _decide(self, question: _Question) -> tuple[GuardDecision, int, tuple[str, str] | None]:
+        """The answer, its record's number, and what to undo where that is never durable."""
+        now = self._books.advance(self._clock.now_ns())
+        self._count += 1
+        name = f"{self._run}-{self._count}"
+        asked, market = question.asked, question.market
+        if self._closed:
+            return self._plain(name, _CLOSED, now), 0, None
+        if not self._is_kept(now):
+            return self._refuse(name, now, question, _NO_STATE)
+        if isinstance(asked, Refusal):
+            return self._refuse(name, now, question, asked)
+        if isinstance(market, Refusal):
+            return self._refuse(name, now, question, market)
+        route = self.evaluator.route(asked)
+        if isinstance(route, Refusal):
+            return self._refuse(name, now, question, route)
+        lots = self.evaluator.lots(route, asked)
+        if isinstance(lots, Refusal):
+            return self._refuse(name, now, question, lots)
+        content = (
+            *asked[:4],
+            asked.side_name,
+            asked.type,
+            lots,
+            asked.price if asked.exact_price is not None else None,
+            asked.reduce_only,
+        )
+        if asked.client_order_id:
+            earlier = self._books.answer_for(asked.client_order_id)
+            if earlier is not None and earlier.content == content:
+                return self._repeat(earlier, asked)
+            if earlier is not None:
+                told = Refusal(
+                    "DUPLICATE_ORDER",
+                    f"client_order_id={asked.client_order_id} stands for another order decision={earlier.decision_id}",
+                )
+                return self._refuse(name, now, question, told)
+            if len(self._books.answers) >= self.settings.most_client_orders:
+                told = Refusal(
+                    "TOO_MANY_CLIENT_ORDERS", f"limit={self.settings.most_client_orders}"
+                )
+                return self._refuse(name, now, question, told)
+        taken = self._taken(route, asked.symbol, market, now) if market is not None else None
+        if isinstance(taken, Refusal):
+            return self._refuse(name, now, question, taken)
+        if taken is not None:
+            self._books.take_market(taken)
+        found = self.evaluator.ask(route, asked, lots, now)
+        if isinstance(found, Refusal):
+            self._note_market(taken, now)
+            return self._refuse(name, now, question, found)
+        return self._settle(name, question, asked, content, taken, found)
+
+    def _taken(
+        self, route: Route, symbol: str, market: Market, now: int
+    ) -> list[Any] | Refusal | None:
+        """Market data that is newer than what is there; None where it is not."""
+        timestamp, numbers = market
+        if timestamp > now + self.settings.max_skew_ns:
+            return Refusal(
+                "MARKET_DATA_AHEAD", f"market_data={timestamp} clock={now} of `{symbol}`"
+            )
+        books = self._books.ledger.arrays.books
+        known = int(books.sym_ts[route.symbol])
+        if timestamp > known:
+            return [symbol, timestamp, *numbers]
+        row = books.sym[route.symbol].tolist()
+        if timestamp == known and repr([row[at] for at in _QUOTE]) != repr(list(numbers)):
+            return Refusal(
+                "MARKET_DATA_CONTRADICTORY", f"two sets of data of `{symbol}` at {timestamp}"
+            )
+        return None
+
+    def _settle(
+        self,
+        name: str,
+        question: _Question,
+        asked: Asked,
+        content: tuple[Any, ...],
+        taken: list[Any] | None,
+        found: Found,
+    ) -> tuple[GuardDecision, int, tuple[str, str] | None]:
+        """Reserve, keep and record what was found."""
+        now, linked, client = found.now_ns, self.evaluator.linked, asked.client_order_id
+        reason, code = "", ""
+        # As it was when the order was judged.
+        shown = self._shown(found.route)
+        if found.decision:
+            words = self.evaluator.in_words(found)
+            reason, code = words.reason, words.code
+            if found.decision == _REJECT and found.route.halting:
+                self._trip(found)
+        expires = now + self.settings.approval_ns
+        answer = Remembered(
+            content, name, found.decision, found.lots, reason, code, now, expires, linked.sha256
+        )
+        if not found.lots and not client:
+            self._note_market(taken, now)
+        else:
+            self._books.book_answer(client, answer)
+            try:
+                self._keep(["order", now, client, taken, *answer.fields])
+            except Exception:
+                self._undo(name, client)
+                return self._refuse(name, now, question, _NO_STATE)
+        undo = (name, client)
+        try:
+            decision = self._decision(answer, asked, found)
+            if not self._records:
+                return decision, 0, undo
+            body = _head(decision)
+            body["inputs"] = inputs_as_read(asked, question.market_given)
+            body["gates"] = gates_of(found)
+            body["evidence"] = shown
+            return decision, self._audit.append("decision", body), undo
+        except Exception as error:
+            self._undo(*undo)
+            told = _NO_AUDIT
+            if not isinstance(error, AuditError):
+                told = Refusal("INTERNAL_ERROR", _named(error))
+            return self._plain(name, told, now), 0, None
+
+    def _shown(self, route: Route) -> dict[str, Any]:
+        if not self._records:
+            return {}
+        return self.evaluator.evidence.of(route.books, route.symbol, route.venue)
+
+    def _decision(
+        self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
+    ) -> GuardDecision:
+        size, approval = ZERO, None
+        if answer.lots:
+            size = answer.lots * self._books.ledger.arrays.lot_step(asked.symbol)
+            if self.settings.signer is not None:
+                approval = self.settings.signer.sign(
+                    approval_id=answer.decision_id,
+                    account=asked.account,
+                    strategy=asked.strategy,
+                    venue=asked.venue,
+                    symbol=asked.symbol,
+                    side=asked.side_name,
+                    type=asked.type,
+                    size=size,
+                    price=asked.exact_price,
+                    reduce_only=asked.reduce_only,
+                    client_order_id=asked.client_order_id,
+                    policy_set=answer.policy_set,
+                    issued_ns=answer.at_ns,
+                    expires_ns=answer.expires_ns,
+                )
+        tell = None
+        if found is not None:
+            evaluator, here = self.evaluator, found
+
+            def tell() -> Any:
+                return evaluator.in_words(here).gates
+
+        return GuardDecision(
+            answer.decision_id,
+            _DECISIONS[answer.decision],
+            answer.reason,
+            size,
+            answer.code,
+            answer.policy_set,
+            approval,
+            answer.at_ns,
+            tell,
+            repeated=repeated,
+        )
+
+    def _repeat(self, earlier: Remembered, asked: Asked) -> tuple[GuardDecision, int, None]:
+        """The answer of then, once more; nothing is reserved."""
+        decision = self._decision(earlier, asked, None, repeated=True)
+        try:
+            return (
+                decision,
+                self._audit.append("decision", {**_head(decision), "repeated": True}),
+                None,
+            )
+        except Exception:
+            return self._plain(decision.id, _NO_AUDIT, self._books.now_ns), 0, None
+
+    def _refuse(
+        self, name: str, now: int, question: _Question, refusal: Refusal
+    ) -> tuple[GuardDecision, int, None]:
+        """A REJECT that no gate was asked for, recorded where that is possible."""
+        decision = self._plain(name, refusal, now)
+        body = {**_head(decision), "inputs": inputs_of(question.given, question.market_given)}
+        try:
+            return decision, self._audit.append("decision", body), None
+        except Exception:
+            return self._plain(name, _NO_AUDIT, now), 0, None
+
+    def _plain(self, name: str, refusal: Refusal, now: int) -> GuardDecision:
+        return GuardDecision(
+            name,
+            RiskDecision.REJECT,
+            f"{refusal.code} {refusal.message}",
+            ZERO,
+            refusal.code,
+            self.evaluator.linked.sha256,
+            None,
+            now,
+        )
+
+    def _note_market(self, taken: list[Any] | None, now: int) -> None:
+        """Keep market data that came with an order of which nothing else is kept."""
+        if taken is not None:
+            try:
+                self._store.append(["mark", now, *taken])
+            except OSError:
+                self._behind = True
+
+    def _undo(self, name: str, client: str) -> None:
+        """Release what was reserved for an answer that is not given."""
+        event = ["undo", self._books.now_ns, name or NO_ORDER, client]
+        self._books.apply(event)
+        try:
+            self._store.append(event)
+        except OSError:
+            self._behind = True
+
+    def _trip(self, found: Found) -> None:
+        """Halt the books whose gates say so, until a person resets them."""
+        linked: LinkedSet = self.evaluator.linked
+        results = self.evaluator.in_words(found).gates
+        account, strategy = found.route.key[:2]
+        for bound in halted_by(found):
+            gate = bound.gate
+            target = {
+                "firm": "firm",
+                "account": f"account/{account}",
+                "strategy": f"strategy/{strategy}",
+            }[gate.level]
+            if self._books.switches.state(target) == "halted":
+                continue
+            cause = next(
+                each for each in results if (each.gate, each.level) == (gate.name, gate.level)
+            )
+            fields = [
+                target,
+                "halted",
+                f"rule:{gate.name}",
+                denial(gate.rule.code, cause, linked.currency),
+            ]
+            try:
+                self._happen("switch", *fields, audit={"switch": fields})
+            except (RingfenceError, OSError):
+                # It holds in memory; that the state or the log cannot be written rejects what follows.
+                continue
+
+
+def _named(error: BaseException) -> str:
+    """An error in a reason: its kind, for its text may hold anything."""
+    return f"error={type(error).__name__}"
+
+
+def _head(decision: GuardDecision) -> dict[str, Any]:
+    return {
+        "id": decision.id,
+        "decision": decision.decision.value,
+        "code": decision.code,
+        "reason": decision.reason,
+        "size": str(decision.size),
+        "policy_set": decision.policy_set,
+        "decided_ns": decision.decided_ns,
+    }

@@ -1,0 +1,205 @@
+"""What a guard knows and must still know after a restart; moved by events and by nothing else.
+
+An event is a list for JSON: its kind, the time (ns since 1970, UTC), and what the kind needs. The same
+function applies it when it happens and when it is read again, so that both end in the same state.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ringfence.backends.numba_kernel.rings import Needs
+from ringfence.language.linking import LinkedSet
+from ringfence.runtime.kill_switches import KillSwitches, Switch
+from ringfence.runtime.known_orders import KnownOrder
+from ringfence.runtime.ledger import Ledger
+from ringfence.runtime.ledger_state import dump_ledger, load_ledger
+
+__all__ = ["NO_ORDER", "GuardBooks", "Remembered"]
+
+#: In the place of an order's id, where a decision approved nothing.
+NO_ORDER = ""
+Event = list[Any]
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What was answered for a client order id.
+
+    Attributes:
+        content: The order's fields: account, strategy, venue, symbol, side, type, lots, price, reduce-only.
+        decision_id: Of the decision; the order's id where it was approved.
+        decision: 0 APPROVE, 1 REDUCE_SIZE, 2 REJECT.
+        lots: What may be sent.
+        at_ns, expires_ns: When it was decided, and until when the approval holds.
+    """
+
+    content: tuple[Any, ...]
+    decision_id: str
+    decision: int
+    lots: int
+    reason: str
+    code: str
+    at_ns: int
+    expires_ns: int
+    policy_set: str
+
+    @property
+    def fields(self) -> list[Any]:
+        """All of them, in order, as data for JSON."""
+        return [getattr(self, name) for name in self.__slots__]
+
+
+class GuardBooks:
+    """The ledger, the kill switches, and the answers that were given for client order ids.
+
+    Args:
+        linked: The policy set.
+        needs: What its gates look at.
+        names: Further accounts, strategies and venues, beside those that the set declares.
+        window_ns: How long an answer is remembered.
+        state: What `dump` gave, to go on from there.
+    """
+
+    def __init__(
+        self,
+        linked: LinkedSet,
+        needs: Needs,
+        names: tuple[Iterable[str], Iterable[str], Iterable[str]],
+        window_ns: int,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.ledger = Ledger.of(linked) if state is None else load_ledger(linked, state["ledger"])
+        self._needs, self._window_ns = needs, window_ns
+        self.now_ns = 0
+        self.answers: OrderedDict[str, Remembered] = OrderedDict()
+        arrays = self.ledger.arrays
+        accounts, strategies, venues = names
+        for account in accounts:
+            arrays.account(account)
+        for strategy in strategies:
+            arrays.strategy(strategy)
+        arrays.no_strategy()
+        arrays.fit((*linked.desk.venues, *venues), needs)
+        self.switches = KillSwitches(arrays)
+        if state is not None:
+            self._load(state)
+        self._apply: dict[str, Callable[..., Any]] = {
+            "mark": self._mark,
+            "order": self._order,
+            "end": self._end,
+            "undo": self._undo,
+            "fill": self._fill,
+            "direct": self._direct,
+            "money": self._money,
+            "switch": self._switch,
+            "reconcile": self._reconcile,
+        }
+
+    def apply(self, event: Event) -> Any:
+        """Let something have happened.
+
+        Raises:
+            LedgerError: it cannot have; nothing has moved.
+        """
+        kind, now, *rest = event
+        self.advance(now)
+        return self._apply[kind](*rest)
+
+    def advance(self, now_ns: int) -> int:
+        """Let time pass; a clock that goes back stands still. Returns the time that holds."""
+        if now_ns > self.now_ns:
+            self.now_ns = now_ns
+            self.ledger.advance(now_ns)
+        return self.now_ns
+
+    def dump(self) -> dict[str, Any]:
+        """Everything, as data for JSON."""
+        return {
+            "ledger": dump_ledger(self.ledger),
+            "now": self.now_ns,
+            "answers": [[name, *each.fields] for name, each in self.answers.items()],
+            "switches": [asdict(each) for each in self.switches.switches.values()],
+            "unreconciled": sorted(self.switches.unreconciled),
+        }
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.now_ns = state["now"]
+        for name, content, *rest in state["answers"]:
+            self.answers[name] = Remembered(tuple(content), *rest)
+        for each in state["switches"]:
+            self.switches.switches[each["target"]] = Switch(**each)
+        self.switches.unreconciled = set(state["unreconciled"])
+        self.switches.show_all()
+
+    def answer_for(self, client_order_id: str) -> Remembered | None:
+        """What was answered for a client order id within the window; older answers are forgotten."""
+        answers, oldest = self.answers, self.now_ns - self._window_ns
+        while answers and next(iter(answers.values())).at_ns < oldest:
+            answers.popitem(last=False)
+        return answers.get(client_order_id)
+
+    def take_market(self, market: list[Any]) -> None:
+        """Take over market data: symbol, time, bid, ask, last, depths, volume."""
+        self._mark(*market)
+
+    # What an event does
+
+    def _mark(self, symbol: str, ts: int, *prices: float) -> None:
+        bid, ask, last, bid_depth, ask_depth, volume = prices
+        self.ledger.mark(
+            symbol, ts, bid, ask, last, bid_depth=bid_depth, ask_depth=ask_depth, volume=volume
+        )
+        if self._needs.quotes_ns:
+            self.ledger.arrays.make_room(self.now_ns)
+            self.ledger.note_quote(symbol, self.now_ns)
+
+    def _order(self, client_order_id: str, market: list[Any] | None, *answer: Any) -> None:
+        content, *rest = answer
+        if market is not None:
+            self.take_market(market)
+        self.book_answer(client_order_id, Remembered(tuple(content), *rest))
+
+    def book_answer(self, client_order_id: str, answer: Remembered) -> None:
+        """Reserve what was approved, and remember the answer where its order has a client's id."""
+        if answer.lots:
+            account, strategy, _, symbol, side, _, asked, price, _ = answer.content
+            order = KnownOrder(answer.decision_id, account, strategy, symbol, side, answer.lots)
+            self.ledger.take(order)
+            if self._needs.left_ns:
+                self.ledger.arrays.make_room(self.now_ns)
+                asked_as = KnownOrder("", account, strategy, symbol, side, asked)
+                self.ledger.leave(asked_as, float("nan") if price is None else price, self.now_ns)
+        if client_order_id:
+            self.answers[client_order_id] = answer
+
+    def _end(self, order_id: str) -> bool:
+        return self.ledger.cancel(order_id)
+
+    def _undo(self, order_id: str, client_order_id: str) -> None:
+        """Nothing was promised: release the order, and let its client's id be used again."""
+        if order_id != NO_ORDER and order_id in self.ledger.orders.working:
+            self.ledger.cancel(order_id)
+        self.answers.pop(client_order_id, None)
+
+    def _fill(self, order_id: str, size: str, price: float, fee: float) -> Any:
+        return self.ledger.fill(order_id, size, price, fee)
+
+    def _direct(self, *fill: Any) -> None:
+        self.ledger.fill_direct(*fill)
+
+    def _money(self, book: str, kind: str, amount: str) -> None:
+        act = {
+            "opening": self.ledger.open,
+            "deposit": self.ledger.deposit,
+            "withdrawal": self.ledger.withdraw,
+        }[kind]
+        act(book, amount)
+        self.switches.show_all()
+
+    def _switch(self, target: str, state: str, by: str, reason: str) -> None:
+        self.switches.set(Switch(target, state, by, reason, self.now_ns))
+
+    def _reconcile(self, account: str, waits: bool) -> None:
+        self.switches.mark_unreconciled(account, waits)

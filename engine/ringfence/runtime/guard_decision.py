@@ -1,0 +1,91 @@
+"""What a guard answers for one order."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from ringfence.language.decision import GateResult, RiskDecision
+
+__all__ = ["ZERO", "GuardDecision"]
+
+ZERO = Decimal(0)
+
+
+class GuardDecision:
+    """The answer for one order; unpacks as `decision, reason, adjusted_size = ...`.
+
+    Attributes:
+        id: Names the decision, and the order that it approved: tell fills and cancels by it.
+        decision: APPROVE, REDUCE_SIZE or REJECT.
+        reason: A stable code and named values; empty for APPROVE.
+        size: The size that may be sent: as asked, reduced, or zero.
+        code: The reason's code such as `TOTAL_EXPOSURE`; empty for APPROVE.
+        policy_set: SHA-256 of the policy set that decided.
+        approval: What the gateway takes; None for REJECT, and where the guard signs nothing.
+        decided_ns: When, ns since 1970, UTC.
+        repeated: The same order was asked before, and this is the answer of then.
+    """
+
+    __slots__ = (
+        "_gates",
+        "_tell",
+        "approval",
+        "code",
+        "decided_ns",
+        "decision",
+        "id",
+        "policy_set",
+        "reason",
+        "repeated",
+        "size",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        decision: RiskDecision,
+        reason: str,
+        size: Decimal,
+        code: str,
+        policy_set: str,
+        approval: Any,
+        decided_ns: int,
+        tell: Callable[[], tuple[GateResult, ...]] | None = None,
+        *,
+        repeated: bool = False,
+    ) -> None:
+        self.id, self.decision, self.reason, self.size = id, decision, reason, size
+        self.code, self.policy_set, self.approval = code, policy_set, approval
+        self.decided_ns, self.repeated = decided_ns, repeated
+        self._tell = tell
+        self._gates: tuple[GateResult, ...] | None = None if tell is not None else ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.decision, self.reason, self.size))
+
+    def __repr__(self) -> str:
+        return f"GuardDecision({self.id!r}, {self.decision.value}, {self.reason!r}, {self.size})"
+
+    @property
+    def gates(self) -> tuple[GateResult, ...]:
+        """Every gate that binds the order: measure, limit, margin and outcome at the size asked.
+
+        Empty where the order could not be judged, and where an earlier answer was repeated.
+        """
+        if self._gates is None and self._tell is not None:
+            self._gates = self._tell()
+            # It holds the arrays of a policy set.
+            self._tell = None
+        return self._gates or ()
+
+    @property
+    def headroom(self) -> Decimal:
+        """The largest size that would have passed, at most what was asked."""
+        return self.size
+
+    def gate(self, name: str) -> GateResult:
+        """The result of the gate called `name`; raises KeyError where there is none."""
+        for result in self.gates:
+            if result.gate == name:
+                return result
+        raise KeyError(name)

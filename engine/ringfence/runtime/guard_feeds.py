@@ -1,0 +1,196 @@
+"""What a guard is told: fills, ends of orders, marks, money, switches, and the venue's own view."""
+
+from decimal import Decimal
+from typing import Any
+
+from ringfence.errors import InputError
+from ringfence.language.orders import KILL_STATES, to_decimal
+from ringfence.runtime.asked import MarketData, read_market
+from ringfence.runtime.guard_core import GuardCore
+from ringfence.runtime.kill_switches import Switch
+from ringfence.runtime.reconciliation import Difference, VenueSnapshot, differences
+from ringfence.runtime.told_values import (
+    read_account,
+    read_amount,
+    read_number,
+    read_side,
+    read_size,
+)
+
+__all__ = ["GuardFeeds"]
+
+_MONEY = ("opening", "deposit", "withdrawal")
+
+
+class GuardFeeds(GuardCore):
+    """The events of `CentralRiskGuard`.
+
+    Each raises what `_happen` raises: `LedgerError` where nothing moved, `StateError` or `AuditError`
+    where it was booked but could not be kept or recorded.
+    """
+
+    def on_fill(self, order_id: str, cumulative_size: Any, price: Any, fee: Any = 0) -> Decimal:
+        """Book a fill of an approved order, once for each (order, size filled until then).
+
+        Args:
+            order_id: `GuardDecision.id`.
+            cumulative_size: Filled in all by now, in units of the base.
+            price, fee: Of what is new, in the quote currency; the fee below zero for a rebate.
+
+        Returns:
+            What is new; 0 for a report that was counted before.
+        """
+        fill = [order_id, str(read_size(cumulative_size)), read_number(price), read_number(fee)]
+        found: Decimal = self._happen("fill", *fill, audit={"fill": fill})
+        return found
+
+    def on_direct_fill(
+        self,
+        account: str,
+        strategy: str,
+        symbol: str,
+        side: str,
+        size: Any,
+        price: Any,
+        fee: Any = 0,
+    ) -> None:
+        """Book a fill of no order of this guard: an opening position, a trade made elsewhere.
+
+        Told twice it counts twice.
+        """
+        numbers = [str(read_size(size)), read_number(price), read_number(fee)]
+        fill = [read_account(account), strategy, symbol, read_side(side), *numbers]
+        self._happen("direct", *fill, audit={"fill": fill})
+
+    def on_cancel(self, order_id: str) -> bool:
+        """Release what an order still reserves; False where it had ended before."""
+        return bool(self._happen("end", order_id, audit={"order": order_id, "end": "cancel"}))
+
+    def on_expire(self, order_id: str) -> bool:
+        """As `on_cancel`: the order ended by itself."""
+        return bool(self._happen("end", order_id, audit={"order": order_id, "end": "expire"}))
+
+    def on_mark(self, symbol: str, market_data: MarketData) -> None:
+        """Take over market data, and value every book that holds the symbol.
+
+        Data older than what is there is left out.
+
+        Raises:
+            InputError: the symbol is unknown, or the data is no market data or ahead of the clock.
+        """
+        read = read_market(market_data)
+        if not isinstance(read, tuple):
+            raise InputError("no market data" if read is None else read.message)
+        with self._lock:
+            if symbol not in self._books.ledger.arrays.symbols:
+                raise InputError("the symbol is unknown", fix="declare its instrument")
+            if read[0] > self._clock.now_ns() + self.settings.max_skew_ns:
+                raise InputError("the market data is ahead of the guard's clock")
+            self._happen("mark", symbol, read[0], *read[1])
+
+    def on_balance(self, book: str, kind: str, amount: Any) -> None:
+        """Give a book its first money, or move money in or out; no gain, no loss.
+
+        Args:
+            book: `account/NAME`, `strategy/NAME` or `firm`.
+            kind: `opening`, `deposit` or `withdrawal`.
+            amount: In the policy set's currency.
+        """
+        if kind not in _MONEY:
+            raise InputError(f"`{kind}` is no move of money", fix=f"one of {_MONEY}")
+        read_amount(amount)
+        money = [book, kind, str(to_decimal(amount))]
+        self._happen("money", *money, audit={"money": money})
+
+    # Kill switches
+
+    def kill_switch(self, target: str) -> str:
+        """`active`, `reducing` or `halted`: the state of `firm`, `account/NAME`, `strategy/NAME`,
+        `venue/NAME` or `symbol/NAME`."""
+        with self._lock:
+            return self._books.switches.state(target)
+
+    @property
+    def kill_switches(self) -> tuple[Switch, ...]:
+        """Every switch that was ever set, with who set it last, when and why."""
+        with self._lock:
+            return tuple(self._books.switches.switches.values())
+
+    def set_kill_switch(self, target: str, state: str, *, by: str, reason: str) -> None:
+        """Set a switch. It stays so, restarts included, until a person sets it anew.
+
+        A stricter state holds at once, even where it cannot be kept or recorded, which is then raised; a
+        looser one only once it is recorded.
+
+        Args:
+            target: As in `kill_switch`.
+            state: `active`, `reducing` (only orders that reduce risk) or `halted` (none).
+            by: Who.
+            reason: Why.
+
+        Raises:
+            InputError: there is no such target or state, or nobody or no reason is named.
+        """
+        with self._lock:
+            self._books.switches.check(target, state, by, reason)
+            fields = [target, state, by, reason]
+            before = self._books.switches.state(target)
+            body = {"switch": fields, "before": before}
+            if KILL_STATES.index(state) < KILL_STATES.index(before):
+                self._record("switch", body)
+                self._happen("switch", *fields)
+            else:
+                self._happen("switch", *fields, audit=body)
+
+    # The venue's view
+
+    def reconcile(self, snapshot: VenueSnapshot) -> tuple[Difference, ...]:
+        """Compare an account with what its venue says, and report every difference.
+
+        While there is one, the account takes only orders that reduce risk: until the books were corrected
+        (`on_fill`, `on_cancel`, `on_direct_fill`, `on_balance`) and a later call finds none, or a person
+        accepts it.
+
+        Raises:
+            LedgerError: there is no such account.
+            InputError: the snapshot holds something that is no number.
+        """
+        with self._lock:
+            found = differences(self.book(f"account/{snapshot.account}"), snapshot)
+            waits = bool(found)
+            body = {
+                "account": snapshot.account,
+                "differences": [
+                    [each.kind, each.subject, _text(each.ours), _text(each.theirs)]
+                    for each in found
+                ],
+            }
+            if waits or snapshot.account in self._books.switches.unreconciled:
+                self._happen("reconcile", snapshot.account, waits, audit=body)
+            else:
+                self._record("reconcile", body)
+            return found
+
+    @property
+    def unreconciled(self) -> frozenset[str]:
+        """Accounts that take only orders that reduce risk, for they differ from their venue."""
+        with self._lock:
+            return frozenset(self._books.switches.unreconciled)
+
+    def accept_differences(self, account: str, *, by: str, reason: str) -> None:
+        """Let an account trade again although it differs from its venue; its books stay as they are.
+
+        Raises:
+            InputError: nobody or no reason is named, or the account does not wait for it.
+        """
+        with self._lock:
+            target = f"account/{account}"
+            self._books.switches.check(target, self.kill_switch(target), by, reason)
+            if account not in self._books.switches.unreconciled:
+                raise InputError(f"`{account}` does not wait for a reconciliation")
+            self._record("reconcile", {"account": account, "accepted": [by, reason]})
+            self._happen("reconcile", account, False)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)

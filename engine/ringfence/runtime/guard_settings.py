@@ -1,0 +1,105 @@
+"""What a guard is told when it is opened, and what it needs from others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ringfence.runtime.state_directory import Durability
+
+__all__ = ["Audit", "GuardSettings", "NoAudit", "NoState", "Signs", "Store"]
+
+
+class Audit(Protocol):
+    """Takes records; `AuditError` where it cannot."""
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+        """Take a record; its number, from 1 without gaps."""
+        ...
+
+    def wait(self, sequence: int) -> None:
+        """Return once the record is as durable as asked of the log."""
+        ...
+
+
+class Signs(Protocol):
+    """Signs approvals."""
+
+    def sign(self, **fields: Any) -> Any:
+        """The approval with these fields, and its signature."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps events; `OSError` where it cannot."""
+
+    written_bytes: int
+
+    def append(self, record: list[Any]) -> None:
+        """Keep an event."""
+        ...
+
+    def renew(self, snapshot: dict[str, Any]) -> None:
+        """Keep everything anew."""
+        ...
+
+    def close(self) -> None:
+        """Give the files back."""
+        ...
+
+
+class NoAudit:
+    """For a guard that was told to keep no records."""
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+        del kind, body
+        return 0
+
+    def wait(self, sequence: int) -> None:
+        del sequence
+
+
+class NoState:
+    """For a guard that was told to forget everything when it ends."""
+
+    written_bytes = 0
+
+    def append(self, record: list[Any]) -> None:
+        del record
+
+    def renew(self, snapshot: dict[str, Any]) -> None:
+        del snapshot
+
+    def close(self) -> None:
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """How a guard works.
+
+    Attributes:
+        in_memory: Allow a guard without a directory for its state: it forgets everything when it ends.
+        without_audit: Allow a guard without an audit log.
+        signer: Signs approvals; without one decisions carry none, and no gateway will send them.
+        durability: Of the state: `process` outlives a `kill -9`, `disk` a loss of power.
+        approval_ns: How long an approval holds.
+        client_order_window_ns: How long the answer for a client order id is given again.
+        most_client_orders: So many client order ids are remembered; beyond, orders with a new one are
+            rejected until the oldest has left the window.
+        max_skew_ns: How far ahead of the guard's clock market data may be.
+        journal_bytes: A journal longer than this is put into a new snapshot.
+        accounts, strategies, venues: Names beside those that the policy set declares.
+    """
+
+    in_memory: bool = False
+    without_audit: bool = False
+    signer: Signs | None = None
+    durability: Durability = "process"
+    approval_ns: int = 5_000_000_000
+    client_order_window_ns: int = 86_400_000_000_000
+    most_client_orders: int = 1_000_000
+    max_skew_ns: int = 1_000_000_000
+    journal_bytes: int = 256_000_000
+    accounts: tuple[str, ...] = ()
+    strategies: tuple[str, ...] = ()
+    venues: tuple[str, ...] = ()

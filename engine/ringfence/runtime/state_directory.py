@@ -1,0 +1,159 @@
+"""A guard's state on disk: a snapshot, and a journal of what happened since.
+
+`snapshot-N` is whole or not there; `journal-N` follows it. A record is one line: the CRC-32 of its text
+in hex, a blank, and the text, JSON. It is with the system before `append` returns, so that it outlives the
+process. A record that was torn by the end of a process stands last, and was never answered for.
+"""
+
+import json
+import re
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from ringfence.errors import StateError
+from ringfence.runtime.ports import AppendFile, LogFiles
+
+__all__ = ["Durability", "StateDirectory"]
+
+Durability = Literal["process", "disk"]
+_FORMAT = 1
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_NAME = re.compile(r"(snapshot|journal)-(\d{12})")
+_CRC = 9
+
+
+class StateDirectory:
+    """The files of one guard; one process at a time holds them.
+
+    Args:
+        directory: Made where it is not there.
+        files: The file system.
+        durability: `process` outlives a `kill -9`, `disk` a loss of power.
+
+    Raises:
+        StateError: another guard holds the directory, or it cannot be used.
+    """
+
+    def __init__(self, directory: Path, files: LogFiles, durability: Durability) -> None:
+        self._directory, self._files, self._durability = directory, files, durability
+        self._journal: AppendFile | None = None
+        self.written_bytes = 0
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = files.lock(directory / "lock")
+        except BlockingIOError:
+            raise StateError(
+                f"another guard holds `{directory}`", fix="give each guard a directory of its own"
+            ) from None
+        except OSError as error:
+            raise StateError(f"`{directory}` cannot be used: {_words(error)}") from None
+        self._number = max(self._numbers("snapshot"), default=0)
+
+    def read(self) -> tuple[dict[str, Any] | None, list[list[Any]]]:
+        """The latest snapshot, and every whole record after it.
+
+        Raises:
+            StateError: a file cannot be read, or was changed.
+        """
+        snapshot, path = None, self._path("snapshot")
+        try:
+            if self._files.exists(path):
+                snapshot = _read_snapshot(path, self._files.read_bytes(path))
+            path = self._path("journal")
+            if snapshot is None and (self._numbers("journal") - {self._number}):
+                raise StateError(f"the snapshot before `{path.parent}`'s journal is missing")
+            events = []
+            if self._files.exists(path):
+                events = _read_journal(path, self._files.read_bytes(path))
+        except OSError as error:
+            raise StateError(f"`{path}` cannot be read: {_words(error)}") from None
+        return snapshot, events
+
+    def append(self, record: list[Any]) -> None:
+        """Add a record; as durable as asked when this returns.
+
+        Raises:
+            OSError: it could not be written. Call `renew` before the next one.
+        """
+        if self._journal is None:
+            raise OSError("the journal is not open")
+        text = _ENCODE(record).encode("ascii")
+        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        try:
+            self._journal.write(line)
+            if self._durability == "disk":
+                self._journal.sync()
+        except BaseException:
+            # What may be torn must stay last.
+            self._close_journal()
+            raise
+        self.written_bytes += len(line)
+
+    def renew(self, snapshot: dict[str, Any]) -> None:
+        """Put everything into a new snapshot, and start an empty journal after it.
+
+        Raises:
+            OSError: it could not be written; the old files are as they were.
+        """
+        number = self._number + 1
+        text = _ENCODE(snapshot).encode("ascii")
+        head = b"ringfence-state %d %08x\n" % (_FORMAT, zlib.crc32(text))
+        self._files.write_atomic(self._path("snapshot", number), head + text)
+        # INVARIANT: from here on a restart reads the new snapshot, and the journal of its number.
+        self._number = number
+        self._close_journal()
+        self._journal = self._files.append_to(self._path("journal"), new=True)
+        self.written_bytes = 0
+        for kind in ("snapshot", "journal"):
+            for old in self._numbers(kind):
+                if old < number:
+                    with suppress(FileNotFoundError):
+                        self._files.remove(self._path(kind, old))
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._close_journal()
+        self._lock.close()
+
+    def _close_journal(self) -> None:
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
+
+    def _path(self, kind: str, number: int | None = None) -> Path:
+        return self._directory / f"{kind}-{self._number if number is None else number:012d}"
+
+    def _numbers(self, kind: str) -> set[int]:
+        found = (_NAME.fullmatch(path.name) for path in self._files.list(self._directory))
+        return {int(each[2]) for each in found if each and each[1] == kind}
+
+
+def _read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
+    head, _, text = content.partition(b"\n")
+    words = head.split()
+    if len(words) != 3 or words[0] != b"ringfence-state":
+        raise StateError(f"`{path}` is no state of a guard")
+    if words[1] != b"%d" % _FORMAT:
+        raise StateError(f"`{path}` has the format {words[1].decode('ascii', 'replace')}")
+    if words[2] != b"%08x" % zlib.crc32(text):
+        raise StateError(f"`{path}` was changed: its checksum is another")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _read_journal(path: Path, content: bytes) -> list[list[Any]]:
+    events = []
+    lines = content.split(b"\n")
+    for number, line in enumerate(lines):
+        text = line[_CRC:]
+        if line[:_CRC] == b"%08x " % zlib.crc32(text) and number + 1 < len(lines):
+            events.append(json.loads(text))
+        elif any(lines[number + 1 :]):
+            raise StateError(f"`{path}` was changed: record {number + 1} has another checksum")
+    return events
+
+
+def _words(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

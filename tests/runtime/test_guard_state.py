@@ -1,0 +1,370 @@
+"""What a guard has promised, it still knows after it was killed; a state it cannot read it refuses."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringfence import PolicySet, RiskDecision
+from ringfence.errors import AuditError, StateError
+from ringfence.runtime.asked import MarketData
+from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.ports import AppendFile, FixedClock, Lock, SystemFiles
+from runtime.desk import NOON, SECOND, Records, mark, opened, order, policies
+
+pytestmark = pytest.mark.unit
+
+KEPT = GuardSettings(without_audit=True)
+TRADER = Path(__file__).with_name("killed_trader.py")
+RUNS = 12
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> PolicySet:
+    return policies(tmp_path_factory.mktemp("desk") / "policies")
+
+
+def again(
+    desk: PolicySet, state: Path, *, audit: Records | None = None, now: int = NOON
+) -> CentralRiskGuard:
+    settings = KEPT if audit is None else GuardSettings()
+    return CentralRiskGuard.open(
+        desk, state=state, clock=FixedClock(now), settings=settings, audit=audit
+    )
+
+
+def abandon(guard: CentralRiskGuard) -> None:
+    """As the end of its process leaves it: nothing is written, the lock is gone."""
+    guard._store.close()
+
+
+def views(guard: CentralRiskGuard) -> str:
+    return repr([guard.book(name) for name in guard.books])
+
+
+def test_everything_is_there_after_a_restart(desk: PolicySet, tmp_path: Path) -> None:
+    clock = FixedClock(NOON)
+    guard = opened(desk, state=tmp_path, settings=KEPT, clock=clock)
+    first = guard.evaluate_order(order("4", client_order_id="a", strategy="trend"))
+    refused = guard.evaluate_order(
+        order("1", client_order_id="b", price="0.001", side="sell", type="stop", reduce_only=True)
+    )
+    guard.on_fill(first.id, "1", 1_001, 2)
+    guard.on_direct_fill("other", "", "ETH/USD", "sell", "3", 10)
+    guard.on_balance("account/other", "deposit", "5.5")
+    clock.advance(SECOND)
+    mark(guard, clock.now_ns(), 990.0)
+    guard.set_kill_switch("symbol/ETH/USD", "reducing", by="ann", reason="drill")
+    guard.set_kill_switch("venue/paper", "halted", by="ann", reason="drill")
+    before = views(guard), guard.kill_switches
+    abandon(guard)
+
+    records = Records()
+    reopened = again(desk, tmp_path, audit=records, now=clock.now_ns())
+
+    assert (views(reopened), reopened.kill_switches) == before
+    assert [each.order_id for each in reopened.orphans] == [first.id]
+    assert records.of("orphaned_reservations")[0]["orders"] == [[first.id, "3.0"]]
+    assert reopened.evaluate_order(order("1", venue="paper")).code == "KILL_SWITCH"
+    assert reopened.evaluate_order(order("1", symbol="ETH/USD", price="10")).code == "KILL_SWITCH"
+    same = reopened.evaluate_order(order("4", client_order_id="a", strategy="trend"))
+    assert (same.id, tuple(same), same.repeated) == (first.id, tuple(first), True)
+    no = reopened.evaluate_order(
+        order("1", client_order_id="b", price="0.001", side="sell", type="stop", reduce_only=True)
+    )
+    assert (no.id, tuple(no)) == (refused.id, tuple(refused))
+    assert reopened.evaluate_order(order("5", client_order_id="a")).code == "DUPLICATE_ORDER"
+    assert reopened.on_fill(first.id, "1", 1_001, 2) == 0
+    assert reopened.on_cancel(first.id)
+
+
+def test_it_goes_on_the_same_way_as_one_that_never_ended(desk: PolicySet, tmp_path: Path) -> None:
+    """The same events with restarts (from the journal, from a snapshot) and without give the same books."""
+    source = random.Random(7)
+    clock = FixedClock(NOON)
+    kept = opened(desk, state=tmp_path, settings=KEPT, clock=clock)
+    other = opened(desk, clock=FixedClock(NOON))
+    ids: list[tuple[str, str]] = []
+    for step in range(300):
+        if step % 37 == 36:
+            if step % 2:
+                kept.close()
+            else:
+                abandon(kept)
+            kept = CentralRiskGuard.open(desk, state=tmp_path, settings=KEPT, clock=clock)
+        clock.advance(SECOND // 10)
+        other._clock.advance(SECOND // 10)  # type: ignore[attr-defined]
+        side, size = source.choice(("buy", "sell")), Decimal(source.randint(1, 60)) / 10
+        price = source.uniform(900, 1_100)
+        data = MarketData(price, price + 0.5, price, clock.now_ns())
+        answers = [each.evaluate_order(order(size, side=side), data) for each in (kept, other)]
+        assert tuple(answers[0]) == tuple(answers[1])
+        if answers[0].size:
+            ids.append((answers[0].id, answers[1].id))
+        if ids and source.random() < 0.7:
+            pair = ids.pop(source.randrange(len(ids)))
+            for each, name in zip((kept, other), pair, strict=True):
+                if step % 3:
+                    each.on_fill(name, "0.1", price, 0.01)
+                each.on_cancel(name)
+
+    def shown(guard: CentralRiskGuard) -> str:
+        found = views(guard)
+        for k, pair in enumerate(ids):
+            for name in pair:
+                found = found.replace(name, f"order-{k}")
+        return found
+
+    assert shown(kept) == shown(other)
+
+
+def test_one_guard_holds_a_directory(desk: PolicySet, tmp_path: Path) -> None:
+    guard = again(desk, tmp_path)
+    with pytest.raises(StateError, match="another guard"):
+        again(desk, tmp_path)
+    guard.close()
+    again(desk, tmp_path).close()
+
+
+def test_a_torn_record_is_dropped_and_a_changed_one_refused(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    guard = opened(desk, state=tmp_path, settings=KEPT)
+    first = guard.evaluate_order(order("4"))
+    guard.evaluate_order(order("2"))
+    abandon(guard)
+    journal = max(tmp_path.glob("journal-*"))
+    content = journal.read_bytes()
+
+    for cut in (1, 20):
+        journal.write_bytes(content[:-cut])
+        reopened = again(desk, tmp_path)
+        assert [each.order_id for each in reopened.orphans] == [first.id]
+        abandon(reopened)
+        for path in tmp_path.glob("*-*"):
+            path.unlink()
+        (tmp_path / journal.name).write_bytes(content)
+        snapshot_of(desk, tmp_path, journal)
+
+    journal.write_bytes(content.replace(b"order", b"ordel", 1))
+    with pytest.raises(StateError, match="was changed"):
+        again(desk, tmp_path)
+
+
+def snapshot_of(desk: PolicySet, folder: Path, journal: Path) -> None:
+    """The empty snapshot that stands before the first journal."""
+    aside = folder / "aside"
+    guard = again(desk, aside)
+    abandon(guard)
+    made = next(aside.glob("snapshot-*"))
+    made.rename(folder / journal.name.replace("journal", "snapshot"))
+    for path in aside.iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"ringfence-state 9 00000000\n{}", b"ringfence-state 1 00000000\n{}"]
+)
+def test_a_snapshot_that_cannot_be_read_is_refused(
+    desk: PolicySet, tmp_path: Path, content: bytes
+) -> None:
+    again(desk, tmp_path).close()
+    max(tmp_path.glob("snapshot-*")).write_bytes(content)
+    with pytest.raises(StateError):
+        again(desk, tmp_path)
+
+
+def test_a_journal_without_its_snapshot_is_refused(desk: PolicySet, tmp_path: Path) -> None:
+    again(desk, tmp_path).close()
+    max(tmp_path.glob("snapshot-*")).unlink()
+    with pytest.raises(StateError, match="snapshot"):
+        again(desk, tmp_path)
+
+
+def test_a_state_that_does_not_fit_the_policies_is_refused(desk: PolicySet, tmp_path: Path) -> None:
+    guard = opened(desk, state=tmp_path / "state", settings=KEPT)
+    guard.evaluate_order(order("1"))
+    guard.close()
+    folder = tmp_path / "policies"
+    policies(folder)
+    instruments = folder / "instruments.yaml"
+    instruments.write_text(instruments.read_text().replace('lot_step: "0.1"', 'lot_step: "0.01"'))
+
+    with pytest.raises(StateError, match="held under other rules"):
+        again(PolicySet.load(folder), tmp_path / "state")
+
+
+class Failing(AppendFile):
+    def __init__(self, files: "BadDisk", file: AppendFile) -> None:
+        self._files, self._file = files, file
+
+    def write(self, content: bytes) -> None:
+        if self._files.full:
+            self._file.write(content[: len(content) // 2])
+            raise OSError(28, "No space left on device")
+        self._file.write(content)
+
+    def sync(self) -> None:
+        self._file.sync()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class BadDisk:
+    """A file system that can be full; what is appended then is torn."""
+
+    def __init__(self) -> None:
+        self.full, self._files = False, SystemFiles()
+
+    def read_bytes(self, path: Path) -> bytes:
+        return self._files.read_bytes(path)
+
+    def write_atomic(self, path: Path, content: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self._files.write_atomic(path, content)
+
+    def append_to(self, path: Path, *, new: bool = False) -> AppendFile:
+        return Failing(self, self._files.append_to(path, new=new))
+
+    def lock(self, path: Path) -> Lock:
+        return self._files.lock(path)
+
+    def remove(self, path: Path) -> None:
+        self._files.remove(path)
+
+    def exists(self, path: Path) -> bool:
+        return self._files.exists(path)
+
+    def list(self, folder: Path) -> tuple[Path, ...]:
+        return self._files.list(folder)
+
+
+def test_a_full_disk_rejects_and_mends_by_itself(desk: PolicySet, tmp_path: Path) -> None:
+    disk, clock = BadDisk(), FixedClock(NOON)
+    settings = GuardSettings(without_audit=True, durability="disk")
+    guard = opened(desk, state=tmp_path, settings=settings, files=disk, clock=clock)
+    first = guard.evaluate_order(order("4"))
+    disk.full = True
+
+    codes = [guard.evaluate_order(order("1", client_order_id="a")).code for _ in range(3)]
+    with pytest.raises(StateError, match="booked"):
+        guard.on_fill(first.id, "1", 1_000)
+    with pytest.raises(StateError):
+        guard.checkpoint()
+    disk.full = False
+    clock.advance(2 * SECOND)
+    mended = guard.evaluate_order(order("1", client_order_id="a"))
+    before = views(guard)
+    abandon(guard)
+
+    assert codes == ["STATE_UNAVAILABLE"] * 3
+    assert mended.decision is RiskDecision.APPROVE
+    assert views(again(desk, tmp_path, now=clock.now_ns())) == before
+
+
+def test_a_long_journal_becomes_a_snapshot(desk: PolicySet, tmp_path: Path) -> None:
+    settings = GuardSettings(without_audit=True, journal_bytes=2_000)
+    guard = opened(desk, state=tmp_path, settings=settings)
+    for _ in range(50):
+        guard.on_cancel(guard.evaluate_order(order("1")).id)
+
+    assert sum(path.stat().st_size for path in tmp_path.glob("journal-*")) < 4_000
+    assert len(list(tmp_path.glob("snapshot-*"))) == 1
+
+
+def test_orphans_that_cannot_be_reported_stop_the_start(desk: PolicySet, tmp_path: Path) -> None:
+    guard = opened(desk, state=tmp_path, settings=KEPT)
+    guard.evaluate_order(order("4"))
+    abandon(guard)
+    records = Records()
+    records.fail_append = True
+
+    with pytest.raises(AuditError):
+        again(desk, tmp_path, audit=records)
+
+    assert len(again(desk, tmp_path).orphans) == 1
+
+
+# Real processes, really killed
+
+
+def told_by(state: Path, folder: Path, seed: int, after: int) -> Iterator[dict[str, Any]]:
+    """Run a trader and kill it once it has said `after` things; everything it said, whole lines only."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen(
+        [sys.executable, str(TRADER), str(state), str(folder), str(seed)],
+        stdout=subprocess.PIPE,
+        env=environment,
+    ) as trader:
+        assert trader.stdout is not None
+        for number, line in enumerate(trader.stdout):
+            if not line.endswith(b"\n"):
+                break
+            yield json.loads(line)
+            if number == after:
+                trader.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.integration
+def test_nothing_that_was_promised_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
+    """A trader is killed at random moments, again and again; what it was told is held against the books."""
+    folder, state = tmp_path / "policies", tmp_path / "state"
+    desk, source = policies(folder), random.Random(20260105)
+    promised: dict[str, dict[str, Any]] = {}
+    ended: set[str] = set()
+    filled: set[str] = set()
+    may_be_filled: set[str] = set()
+    switch = may_be_switched = "active"
+    opened(desk, state=state, settings=KEPT).close()
+
+    for run in range(RUNS):
+        for told in told_by(state, folder, run, source.randrange(1, 120)):
+            if told["kind"] == "answer":
+                before = promised.setdefault(told["client"], told)
+                assert before == told
+            elif told["kind"] == "end":
+                ended.add(told["id"])
+            elif told["kind"] == "fill":
+                filled.add(told["id"])
+            elif told["kind"] == "will fill":
+                may_be_filled.add(told["id"])
+            elif told["kind"] == "switch":
+                switch = told["state"]
+            else:
+                may_be_switched = told["state"]
+        guard = CentralRiskGuard.open(desk, state=state, settings=KEPT)
+        working = {each.order_id: each for each in guard.book("firm").open_orders}
+        for told in promised.values():
+            size = Decimal(told["size"])
+            if told["id"] in ended or not size:
+                assert told["id"] not in working
+            elif told["id"] in working:
+                part = Decimal("0.1") if told["id"] in may_be_filled else 0
+                assert working[told["id"]].size in (size, size - part)
+            else:
+                # Its end was booked, and the trader killed before it could say so.
+                assert guard.on_cancel(told["id"]) is False
+            again = guard.evaluate_order(order(**told["order"], client_order_id=told["client"]))
+            assert (again.id, str(again.size)) == (told["id"], told["size"])
+        position = guard.book("account/main").positions.get("BTC/USD")
+        if position is not None:
+            assert position.buys == sum(each.size for each in working.values())
+            assert position.size + position.buys <= 10
+            assert len(filled) <= position.size * 10 <= len(may_be_filled)
+        assert guard.kill_switch("strategy/trend") in (switch, may_be_switched)
+        switch = guard.kill_switch("strategy/trend")
+        abandon(guard)
+
+    assert len(promised) > RUNS
+    assert filled
