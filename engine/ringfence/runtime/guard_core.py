@@ -9,6 +9,7 @@ from typing import Any
 
 from ringfence.errors import InputError, RingfenceError, StateError
 from ringfence.language.linking import LinkedSet
+from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
 from ringfence.runtime.evaluator import Evaluator, gate_needs
 from ringfence.runtime.guard_books import GuardBooks
@@ -84,6 +85,9 @@ class GuardCore:
             self._renew()
             self.orphans: tuple[OpenOrder, ...] = self.book("firm").open_orders
             """Orders that worked when the guard was opened; they count until they end."""
+            # What its decisions are read with, long after the policies have changed.
+            if self._records:
+                self._record("policy-set", policy_set_body(linked))
             if self.orphans:
                 self._record(
                     "orphaned_reservations",
