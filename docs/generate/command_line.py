@@ -12,6 +12,8 @@ __all__ = ["ENVIRONMENT", "cli_page"]
 ENVIRONMENT = {
     "RINGFENCE_CACHE_PATH": "directory of compiled code, instead of `ringfence` below the user's cache "
     "directory; not used where others may write to it",
+    "RINGFENCE_ENVIRONMENT": "how strictly secrets are checked: `production` (where not set) refuses what is missing or "
+    "unsound, `development` warns, `testing` makes its own and reads none",
     "RINGFENCE_RULES_PATH": "directory of the rule library, instead of the one that is installed",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "

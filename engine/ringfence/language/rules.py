@@ -80,13 +80,7 @@ class Rule:
     @property
     def can_halt(self) -> bool:
         """Whether every measure looks at a book as it is, and not at the order."""
-        fields = {
-            node.name
-            for check in self.checks
-            for node in walk(check.measure)
-            if isinstance(node, ir.Field)
-        }
-        return all(name.startswith("book.") and "_after" not in name for name in fields)
+        return not any(map(_of_the_order, self.checks))
 
     def __post_init__(self) -> None:
         # Once for each rule, for every gate asks.
@@ -145,6 +139,12 @@ def read_rule(document: Document) -> tuple[Rule | None, list[Diagnostic]]:
             _cannot_reduce(document, index, check)
             for index, check in enumerate(checks)
             if not check.can_reduce
+        )
+    if on_breach == "halt":
+        findings.extend(
+            _cannot_halt(document, index, looked_at[0])
+            for index, check in enumerate(checks)
+            if (looked_at := _of_the_order(check))
         )
     parameter_set = ParameterSet(parameters, spec.get("default_limits") or {})
     if spec.get("default_limits"):
@@ -336,6 +336,22 @@ def _read_check(
         compare=given.get("compare", "<="),
         measure_text=str(given["measure"]).strip(),
         limit_text=str(given["limit"]).strip(),
+    )
+
+
+def _of_the_order(check: Check) -> list[str]:
+    """Fields that a measure looks at beside a book as it is."""
+    fields = (node.name for node in walk(check.measure) if isinstance(node, ir.Field))
+    return [name for name in fields if not name.startswith("book.") or "_after" in name]
+
+
+def _cannot_halt(document: Document, index: int, looked_at: str) -> Diagnostic:
+    return Diagnostic(
+        "E208",
+        f"`on_breach: halt` needs a measure of the book as it is (`{looked_at}` depends on the order)",
+        document.span("spec", "checks", index, "measure"),
+        why="one order that is too large would halt the book for all others",
+        fix="use `on_breach: reject`",
     )
 
 
