@@ -3,31 +3,14 @@
 import pytest
 
 from ringfence.language.rules import read_rule
-from strategies import document_of
+from strategies import own_rule
 
 pytestmark = pytest.mark.unit
 
 
 def read(measure: str):
     return read_rule(
-        document_of(
-            {
-                "apiVersion": "ringfence/v1",
-                "kind": "Rule",
-                "metadata": {
-                    "name": "own",
-                    "version": "1.0.0",
-                    "title": "own",
-                    "description": "A rule of the desk.",
-                    "source": ["own"],
-                },
-                "spec": {
-                    "on_breach": "halt",
-                    "checks": [{"measure": measure, "limit": "0.5"}],
-                },
-            },
-            "own.yaml",
-        )
+        own_rule({"on_breach": "halt", "checks": [{"measure": measure, "limit": "0.5"}]})
     )
 
 

@@ -11,7 +11,7 @@ from ringfence.language.orders import Market
 from ringfence.language.parameters import TYPES
 from ringfence.language.rules import Rule, read_rule
 from ringfence.language.schema import check
-from strategies import document_of
+from strategies import own_rule
 
 pytestmark = pytest.mark.unit
 
@@ -26,23 +26,11 @@ def rule(field: str, **changed: dict[str, Any]) -> tuple[Rule | None, list[Diagn
     measure = (
         f"(1 if {field} else 0)" if FIELDS[field].unit.kind == "boolean" else f"{field} / {field}"
     )
-    document = document_of(
+    document = own_rule(
         {
-            "apiVersion": "ringfence/v1",
-            "kind": "Rule",
-            "metadata": {
-                "name": "own",
-                "version": "1.0.0",
-                "title": "own",
-                "description": "A rule of the desk.",
-                "source": ["own"],
-            },
-            "spec": {
-                "parameters": {name: changed.get(name, FINE[name]) for name in names},
-                "checks": [{"measure": measure, "limit": "1"}],
-            },
-        },
-        "own.yaml",
+            "parameters": {name: changed.get(name, FINE[name]) for name in names},
+            "checks": [{"measure": measure, "limit": "1"}],
+        }
     )
     assert check(document, "Rule") == []
     return read_rule(document)

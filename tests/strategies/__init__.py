@@ -8,7 +8,7 @@ from strategies.cases import cases
 from strategies.choosing import Chooser, Drawn, Seeded
 from strategies.expressions import Expression, expressions
 from strategies.policies import policy_sets
-from strategies.rules import document_of, read_pool, rule_pools
+from strategies.rules import document_of, own_rule, read_pool, rule_pools
 
 __all__ = [
     "Chooser",
@@ -18,6 +18,7 @@ __all__ = [
     "cases",
     "document_of",
     "expressions",
+    "own_rule",
     "policy_sets",
     "read_pool",
     "rule_pools",

@@ -10,7 +10,7 @@ from ringfence.language.source import Document, load
 from strategies.choosing import Chooser, Seeded
 from strategies.expressions import DECLARED, KINDS, Builder, used_parameters
 
-__all__ = ["document_of", "read_pool", "rule_pools"]
+__all__ = ["document_of", "own_rule", "read_pool", "rule_pools"]
 
 _LIMITS = {
     "money": "max_money",
@@ -25,6 +25,19 @@ _LIMITS = {
 def document_of(data: Mapping[str, Any], path: str) -> Document:
     """A document as if it had been read from `path`: JSON is YAML."""
     return load(json.dumps(data), path)
+
+
+def own_rule(spec: Mapping[str, Any]) -> Document:
+    """A desk's own rule, called `own`."""
+    metadata = {
+        "name": "own",
+        "version": "1.0.0",
+        "title": "own",
+        "description": "A rule of the desk.",
+        "source": ["own"],
+    }
+    data = {"apiVersion": "ringfence/v1", "kind": "Rule", "metadata": metadata, "spec": spec}
+    return document_of(data, "own.yaml")
 
 
 def rule_pools(seed: int, count: int) -> list[Document]:

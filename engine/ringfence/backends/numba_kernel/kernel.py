@@ -14,7 +14,7 @@ from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.module_text import module_text
 from ringfence.backends.numba_kernel.slots import Slot
-from ringfence.backends.numba_kernel.straight_text import Course, straight_text
+from ringfence.backends.numba_kernel.straight_text import Course, is_straight, straight_text
 
 __all__ = ["Kernel", "kernel_for", "kernel_of", "put_past_order", "put_position"]
 
@@ -131,9 +131,10 @@ def kernel_for(limits: Limits, course: Course | None, orders: int) -> Kernel:
         course: How the replay goes; None where the straight way cannot go along.
         orders: How many orders it will decide.
     """
-    if course is None:
+    ways = limits.ways[:MOST_WAYS]
+    if course is None or not any(is_straight(limits.slots, way, course) for way in ways):
         return kernel_of(limits.slots)
-    text = straight_text(limits.slots, limits.ways[:MOST_WAYS], course)
+    text = straight_text(limits.slots, ways, course)
     if orders < STRAIGHT_FROM and not is_kept(text):
         return kernel_of(limits.slots)
     decide = _compiled(module_text(limits.slots)).decide_order.address
