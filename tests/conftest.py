@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,11 @@ settings.load_profile(os.environ.get("RINGFENCE_HYPOTHESIS_PROFILE", "ci"))
 
 
 def _has(name: str) -> bool:
+    if name == "initdb":
+        # Debian keeps PostgreSQL's programs out of the PATH.
+        return shutil.which(name) is not None or any(
+            Path("/usr/lib/postgresql").glob("*/bin/initdb")
+        )
     if ".so." not in name:
         return shutil.which(name) is not None
     try:
