@@ -35,10 +35,12 @@ class BookArrays:
         accounts, strategies: Codes of names, for `Books.account_book` and `Books.strategy_book`.
         symbols, venues: Codes of symbols and venues; the venue of an order without one is 0.
         instruments: Instruments that are known, each with its FX rate into the ledger's currency.
+        version: Another number once names or instruments changed, or the arrays are new ones.
     """
 
     def __init__(self, currency: str, fx: Mapping[tuple[str, str], float]) -> None:
         self.currency = currency
+        self.version = 0
         self._fx = dict(fx)
         self.books = empty_books(8, 16)
         self.pack = pack(self.books)
@@ -67,6 +69,7 @@ class BookArrays:
                 fix="close the position, or start a new ledger",
             )
         self.instruments[instrument.symbol] = declared
+        self.version += 1
         set_instrument(self.books, s, instrument, rate)
 
     def fit(self, venues: Iterable[str], needs: Needs) -> None:
@@ -103,6 +106,7 @@ class BookArrays:
         if code == self.books.sym.shape[0]:
             self._grow(self.books.book.shape[0], 2 * code)
         self.symbols[name] = code
+        self.version += 1
         self.books.sym[code, layout.LOT_MONEY] = float("nan")
         return code
 
@@ -150,6 +154,7 @@ class BookArrays:
             books.strategy_book[len(self.strategies)] = code
             self.strategies[own] = len(self.strategies)
         self.book_codes[f"{kind}/{own}"] = code
+        self.version += 1
         return code
 
     def resume(
@@ -180,3 +185,4 @@ class BookArrays:
     def _take(self, books: Books) -> None:
         self.books = books
         self.pack = pack(books)
+        self.version += 1
