@@ -48,7 +48,17 @@ class Remembered:
     @property
     def fields(self) -> list[Any]:
         """All of them, in order, as data for JSON."""
-        return [getattr(self, name) for name in self.__slots__]
+        return [
+            self.content,
+            self.decision_id,
+            self.decision,
+            self.lots,
+            self.reason,
+            self.code,
+            self.at_ns,
+            self.expires_ns,
+            self.policy_set,
+        ]
 
 
 class GuardBooks:
@@ -102,9 +112,8 @@ class GuardBooks:
         Raises:
             LedgerError: it cannot have; nothing has moved.
         """
-        kind, now, *rest = event
-        self.advance(now)
-        return self._apply[kind](*rest)
+        self.advance(event[1])
+        return self._apply[event[0]](*event[2:])
 
     def advance(self, now_ns: int) -> int:
         """Let time pass; a clock that goes back stands still. Returns the time that holds."""
@@ -196,11 +205,12 @@ class GuardBooks:
             self.ledger.arrays.make_room(self.now_ns)
             self.ledger.note_quote(symbol, self.now_ns)
 
-    def _order(self, client_order_id: str, market: list[Any] | None, *answer: Any) -> None:
-        content, *rest = answer
+    def _order(
+        self, client_order_id: str, market: list[Any] | None, content: Iterable[Any], *answer: Any
+    ) -> None:
         if market is not None:
             self.take_market(market)
-        self.book_answer(client_order_id, Remembered(tuple(content), *rest))
+        self.book_answer(client_order_id, Remembered(tuple(content), *answer))
 
     def book_answer(self, client_order_id: str, answer: Remembered) -> None:
         """Reserve what was approved, and remember the answer where its order has a client's id."""
