@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from ringfence.backends.numba_kernel.live_entry import (
     LiveEntry,
     gates_part,
 )
+from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision
 from ringfence.language.linking import Bound, LinkedSet
@@ -24,7 +24,6 @@ from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
-from ringfence.runtime.evidence_text import EvidenceText
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
@@ -103,7 +102,7 @@ class Evaluator:
         arrays = self._arrays
         self._version = arrays.version
         symbols = list(arrays.symbols)
-        self._evidence = EvidenceText(arrays.books, symbols)
+        self._evidence = LiveEvidence(arrays.books, symbols)
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
