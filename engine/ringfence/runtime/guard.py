@@ -335,7 +335,12 @@ class CentralRiskGuard(GuardMetrics):
     ) -> GuardDecision:
         size, approval = ZERO, None
         if answer.lots:
-            size = answer.lots * self._books.ledger.arrays.lot_step(asked.symbol)
+            step = (
+                self._books.ledger.arrays.lot_step(asked.symbol)
+                if found is None
+                else found.route.instrument.lot_step
+            )
+            size = answer.lots * step
             if self.settings.signer is not None:
                 approval = self.settings.signer.sign(
                     approval_id=answer.decision_id,

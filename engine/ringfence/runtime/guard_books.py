@@ -83,6 +83,7 @@ class GuardBooks:
         self._own = self._more = self._needs = NO_NEEDS
         self.now_ns = 0
         self.answers: OrderedDict[str, Remembered] = OrderedDict()
+        self._forget_ns = 0
         self.placed: dict[str, tuple[str, str]] = {}
         """Client order id and venue of each working order, by its id."""
         self.repeated: set[str] = set()
@@ -185,10 +186,16 @@ class GuardBooks:
 
     def answer_for(self, client_order_id: str) -> Remembered | None:
         """What was answered for a client order id within the window; older answers are forgotten."""
+        if self.now_ns > self._forget_ns:
+            self._forget()
+        return self.answers.get(client_order_id)
+
+    def _forget(self) -> None:
         answers, oldest = self.answers, self.now_ns - self._window_ns
-        while answers and next(iter(answers.values())).at_ns < oldest:
+        while answers and (first := next(iter(answers.values())).at_ns) < oldest:
             self.repeated.discard(answers.popitem(last=False)[0])
-        return answers.get(client_order_id)
+        # The oldest answer is forgotten first; without any, what comes is remembered from now on.
+        self._forget_ns = (first if answers else self.now_ns) + self._window_ns
 
     def take_market(self, market: list[Any]) -> None:
         """Take over market data: symbol, time, bid, ask, last, depths, volume."""
