@@ -14,6 +14,7 @@ from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
 from ringfence.runtime.guard_books import NO_ORDER, Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 from ringfence.runtime.guard_feeds import GuardFeeds
+from ringfence.runtime.guard_orders import GuardOrders
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -52,7 +53,7 @@ class _Question(NamedTuple):
     market: Market | Refusal | None
 
 
-class CentralRiskGuard(GuardFeeds):
+class CentralRiskGuard(GuardFeeds, GuardOrders):
     """Decides orders on the books of one process, and keeps count of what it approved.
 
     Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
