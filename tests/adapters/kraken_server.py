@@ -121,7 +121,9 @@ class KrakenServer:
             if Decimal(order["vol_exec"]) == Decimal(order["vol"]):
                 order["status"] = "closed"
             pair = PAIRS[self.trades[name]["pair"]]
-            cost, sign = Decimal(size) * Decimal(price), 1 if order["descr"]["type"] == "buy" else -1
+            cost, sign = Decimal(size) * Decimal(price), (
+                1 if order["descr"]["type"] == "buy" else -1
+            )
             self.move(pair["base"], sign * Decimal(size))
             self.move(pair["quote"], -sign * cost - Decimal(fee))
             traded = {"exec_id": name, "last_qty": float(size), "last_price": float(price)}

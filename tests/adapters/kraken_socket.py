@@ -30,11 +30,19 @@ class KrakenSocket:
         self.connections: set[web.WebSocketResponse] = set()
         self._subscribed: set[web.WebSocketResponse] = set()
         self._sequence = 0
+        self._asked = threading.Condition()
         server.listeners.append(self.tell)
 
     def tell(self, report: dict[str, Any]) -> None:
         """Send a report to who has subscribed."""
-        self.loop.call_soon_threadsafe(lambda: self.loop.create_task(self._send([report], "update")))
+        self.loop.call_soon_threadsafe(
+            lambda: self.loop.create_task(self._send([report], "update"))
+        )
+
+    def wait_for_subscriptions(self, count: int) -> None:
+        """Return once so many have been asked for, granted or not."""
+        with self._asked:
+            assert self._asked.wait_for(lambda: len(self.subscriptions) >= count, 60)
 
     def drop(self) -> None:
         """Break every connection, and return once that is done."""
@@ -94,7 +102,9 @@ class KrakenSocket:
 
     async def _subscribe(self, socket: web.WebSocketResponse, told: dict[str, Any]) -> None:
         asked = told["params"]
-        self.subscriptions.append({k: v for k, v in asked.items() if k != "token"})
+        with self._asked:
+            self.subscriptions.append({k: v for k, v in asked.items() if k != "token"})
+            self._asked.notify_all()
         answer: dict[str, Any] = {"method": "subscribe", "req_id": told.get("req_id")}
         token = asked.get("token")
         if self.refuses or token not in self.server.tokens or token in self.used_tokens:

@@ -92,7 +92,7 @@ def test_states_of_orders_are_told_as_they_happen(following: Following) -> None:
 def test_a_filled_order_is_told_with_its_size(following: Following) -> None:
     ack = following.exchange.submit(asked())
     following.server.fill(ack.exchange_order_id, "0.4", "50000")
-    following.told.wait(lambda told: OrderState.FILLED in following.told.states())
+    following.told.wait(lambda _: OrderState.FILLED in following.told.states())
 
     filled = following.told.answers[-1]
     assert filled is not None
@@ -124,9 +124,7 @@ def test_it_tries_until_kraken_takes_the_subscription(following: Following) -> N
     following.socket.refuses = True
     following.told.answers.clear()
     following.socket.drop()
-    before = len(following.socket.subscriptions)
-    while len(following.socket.subscriptions) < before + 3:
-        threading.Event().wait(0.01)
+    following.socket.wait_for_subscriptions(4)
     assert not following.stream.is_up
     following.socket.refuses = False
     following.told.wait(lambda told: told.count(None) >= 2)
@@ -150,7 +148,13 @@ def test_what_says_too_little_asks_for_a_look_at_everything(following: Following
     for report in (
         {"order_id": "OX", "exec_type": "amended", "order_status": "new", "cl_ord_id": "c-9"},
         {"order_id": "OY", "exec_type": "canceled", "order_status": "canceled", "cum_qty": 0},
-        {"order_id": "OZ", "exec_type": "odd", "order_status": "odd", "cl_ord_id": "c-8", "cum_qty": 1},
+        {
+            "order_id": "OZ",
+            "exec_type": "odd",
+            "order_status": "odd",
+            "cl_ord_id": "c-8",
+            "cum_qty": 1,
+        },
     ):
         following.socket.send({"channel": "executions", "type": "update", "data": [report]})
     following.told.wait(lambda told: len(told) == 3)

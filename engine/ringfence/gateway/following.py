@@ -19,7 +19,7 @@ from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import LATE_NS, Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import ExchangeFill, OrderAck, OrderState, Watch
-from ringfence.runtime.guard_orders import SentOrder
+from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -118,7 +118,7 @@ class Follower:
             OSError, InputError: the cursor cannot be kept or read.
         """
         with self._one_pass:
-            return self._pass([None])
+            return self._pass([*self._take_news(), None])
 
     def metrics(self) -> Iterable[Metric]:
         """What it counted; see `runtime.metrics.Source`."""
@@ -165,15 +165,14 @@ class Follower:
 
     def _look(self) -> float:
         now_s = self._monotonic()
-        with self._lock:
-            news, self._news = self._news, []
+        news = self._take_news()
         if now_s >= self._full_look_s:
             news.append(None)
         try:
             with self._one_pass:
                 self._pass(news)
         except Exception as error:
-                # whatever it was, what was told is looked at again
+            # whatever it was, what was told is looked at again
             self._failed(error)
             self._failures += 1
             with self._lock:
@@ -189,6 +188,11 @@ class Follower:
         if None in news:
             self._full_look_s = self._monotonic() + poll_s
         return max(0.0, min(poll_s, self._full_look_s - self._monotonic()))
+
+    def _take_news(self) -> list[OrderAck | None]:
+        with self._lock:
+            news, self._news = self._news, []
+        return news
 
     def _failed(self, error: Exception) -> None:
         self._count("follow_failures", getattr(error, "code", None) or type(error).__name__)
@@ -222,13 +226,17 @@ class Follower:
             raise failure
         return new
 
-    def _orders(self) -> dict[str, SentOrder]:
-        found = self.guard.sent_orders(self.gateway.venue, self.account)
-        return {order.client_order_id: order for order in found if order.client_order_id}
+    def _orders(self) -> dict[str, WorkingOrder]:
+        here = self.gateway.venue, self.account
+        return {
+            order.client_order_id: order
+            for order in self.guard.working_orders()
+            if order.client_order_id and (order.venue, order.account) == here
+        }
 
     # Fills
 
-    def _book_fills(self, orders: dict[str, SentOrder]) -> int:
+    def _book_fills(self, orders: dict[str, WorkingOrder]) -> int:
         new = 0
         if self._cursor is None:
             self._cursor = self._kept.load()
@@ -246,10 +254,10 @@ class Follower:
                 self._is_saved = True
         return new
 
-    def _book(self, fill: ExchangeFill, orders: dict[str, SentOrder]) -> bool:
+    def _book(self, fill: ExchangeFill, orders: dict[str, WorkingOrder]) -> bool:
         order = orders.get(fill.client_order_id)
         order_id = order.order_id if order is not None else ""
-        order_id = order_id or self.guard.order_id(fill.client_order_id)
+        order_id = order_id or self.guard.order_of(fill.client_order_id)
         if not order_id:
             self._note("foreign", "foreign-fill", fill)
             return False
@@ -280,7 +288,7 @@ class Follower:
 
     # Ends
 
-    def _settle_never_sent(self, orders: dict[str, SentOrder]) -> None:
+    def _settle_never_sent(self, orders: dict[str, WorkingOrder]) -> None:
         with self._lock:
             never_sent = dict(self._never_sent)
         by_id = {order.order_id: order for order in orders.values()}
@@ -291,7 +299,7 @@ class Follower:
             with self._lock:
                 del self._never_sent[order_id]
 
-    def _ask_for(self, orders: dict[str, SentOrder]) -> ExchangeError | None:
+    def _ask_for(self, orders: dict[str, WorkingOrder]) -> ExchangeError | None:
         """Ask for every order that the exchange does not name among those that work."""
         working = {each.client_order_id for each in self.gateway.open_orders(self.account)}
         self._seen |= working & orders.keys()
@@ -313,13 +321,13 @@ class Follower:
                 self._over[name] = answer
         return failure
 
-    def _settle_over(self, orders: dict[str, SentOrder]) -> None:
+    def _settle_over(self, orders: dict[str, WorkingOrder]) -> None:
         for name, answer in list(self._over.items()):
             order = orders.get(name)
             if order is None or self._end(order, answer):
                 del self._over[name]
 
-    def _end(self, order: SentOrder, answer: OrderAck) -> bool:
+    def _end(self, order: WorkingOrder, answer: OrderAck) -> bool:
         if not settle(self.guard, order, answer):
             return False
         self._count("ends", answer.state.value)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from ringfence.errors import LedgerError
 from ringfence.runtime.book_view import BookView
 from ringfence.runtime.exchanges import OrderAck, OrderState
-from ringfence.runtime.guard_orders import SentOrder
+from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.kill_switches import Switch
 from ringfence.runtime.reconciliation import Difference, VenueSnapshot
 
@@ -35,11 +35,11 @@ class Guard(Protocol):
         """Every switch that was ever set."""
         ...
 
-    def sent_orders(self, venue: str = "", account: str = "") -> tuple[SentOrder, ...]:
+    def working_orders(self) -> tuple[WorkingOrder, ...]:
         """Orders that were approved and have not ended."""
         ...
 
-    def order_id(self, client_order_id: str) -> str:
+    def order_of(self, client_order_id: str) -> str:
         """The order that was approved under a client order id; empty where there is none."""
         ...
 
@@ -64,7 +64,7 @@ class Guard(Protocol):
         ...
 
 
-def is_over(order: SentOrder, answer: OrderAck, now_ns: int) -> bool:
+def is_over(order: WorkingOrder, answer: OrderAck, now_ns: int) -> bool:
     """Whether an answer says that the order has ended and can never come to life again.
 
     An order that the exchange has never seen may still be on its way, from any process that has its approval.
@@ -74,7 +74,7 @@ def is_over(order: SentOrder, answer: OrderAck, now_ns: int) -> bool:
     return answer.state in _ENDED
 
 
-def settle(guard: Guard, order: SentOrder, answer: OrderAck) -> bool:
+def settle(guard: Guard, order: WorkingOrder, answer: OrderAck) -> bool:
     """Tell the guard of an order's end, once it knows all of the order's fills; False until then.
 
     Args:

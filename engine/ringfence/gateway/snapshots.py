@@ -20,7 +20,7 @@ from ringfence.gateway.following import Follower
 from ringfence.gateway.guarded import LATE_NS
 from ringfence.language.instruments import Instrument
 from ringfence.runtime.exchanges import OpenOrder
-from ringfence.runtime.guard_orders import SentOrder
+from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.reconciliation import Difference, VenueSnapshot, differences
 
@@ -62,10 +62,12 @@ def take_snapshot(
     book = guard.book(f"account/{account}")
     held = {symbol: each.size for symbol, each in book.positions.items()}
     positions, not_compared = _positions(balances, held, instruments)
+    here = gateway.venue, account
+    ours = [each for each in guard.working_orders() if (each.venue, each.account) == here]
     snapshot = VenueSnapshot(
         account,
         positions,
-        _orders(opened, guard.sent_orders(account=account), gateway.venue, clock.now_ns()),
+        _orders(opened, ours, clock.now_ns()),
         balances.get(currency, Decimal(0)) if currency else None,
         cash_tolerance,
     )
@@ -149,9 +151,9 @@ def _currencies(symbol: str, instrument: Instrument) -> tuple[str, str]:
 
 
 def _orders(
-    opened: Iterable[OpenOrder], ours: Iterable[SentOrder], venue: str, now_ns: int
+    opened: Iterable[OpenOrder], ours: Iterable[WorkingOrder], now_ns: int
 ) -> dict[str, Decimal]:
-    known = {order.client_order_id: order for order in ours if order.venue == venue}
+    known = {order.client_order_id: order for order in ours}
     there: dict[str, Decimal] = {}
     for each in opened:
         order = known.pop(each.client_order_id, None)
@@ -159,7 +161,7 @@ def _orders(
         there[name or each.exchange_order_id] = each.size - each.filled
     for order in known.values():
         if now_ns < order.expires_ns + LATE_NS:
-            there[order.order_id] = order.rest
+            there[order.order_id] = order.size
     return there
 
 

@@ -19,7 +19,7 @@ from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import OrderAck, OrderState
-from ringfence.runtime.guard_orders import SentOrder
+from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -102,10 +102,9 @@ class SwitchCancels:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def heard(self, kind: str, event: list[Any]) -> None:
+    def heard(self, event: list[Any]) -> None:
         """Something has happened at the guard; a switch is looked at at once."""
-        del event
-        if kind == "switch":
+        if event[0] == "switch":
             self._looking.wake()
 
     def look(self) -> float:
@@ -174,7 +173,7 @@ class SwitchCancels:
 
     # What is wanted
 
-    def _wanted(self) -> dict[str, tuple[SentOrder, tuple[str, ...]]]:
+    def _wanted(self) -> dict[str, tuple[WorkingOrder, tuple[str, ...]]]:
         """Orders that have to end, and the switches that say so."""
         settings = self._settings
         halted, reducing = set(), set()
@@ -185,10 +184,10 @@ class SwitchCancels:
                 reducing.add(switch.target)
         if not halted and not reducing:
             return {}
-        found: dict[str, tuple[SentOrder, tuple[str, ...]]] = {}
+        found: dict[str, tuple[WorkingOrder, tuple[str, ...]]] = {}
         room: dict[tuple[str, str], Decimal] = {}
-        for order in self._guard.sent_orders(self._gateway.venue):
-            if order.account not in self._gateway.accounts:
+        for order in self._guard.working_orders():
+            if order.venue != self._gateway.venue or order.account not in self._gateway.accounts:
                 continue
             targets = _targets(order)
             causes = [target for target in targets if target in halted]
@@ -197,14 +196,14 @@ class SwitchCancels:
                 found[order.order_id] = order, tuple(causes or softer)
         return found
 
-    def _adds_risk(self, order: SentOrder, room: dict[tuple[str, str], Decimal]) -> bool:
+    def _adds_risk(self, order: WorkingOrder, room: dict[tuple[str, str], Decimal]) -> bool:
         """Whether an order, filled after the older ones that stay, could leave its account with more risk."""
         key = order.account, order.symbol
         if key not in room:
             held = self._guard.book(f"account/{order.account}").positions.get(order.symbol)
             room[key] = held.size if held is not None else Decimal(0)
         held_size = room[key]
-        rest = order.rest if order.side == "buy" else -order.rest
+        rest = order.size if order.side == "buy" else -order.size
         if held_size * rest < 0 and abs(rest) <= abs(held_size):
             room[key] = held_size + rest
             return False
@@ -212,7 +211,7 @@ class SwitchCancels:
 
     # Ending an order
 
-    def _withdraw(self, order: SentOrder, attempt: _Attempt) -> None:
+    def _withdraw(self, order: WorkingOrder, attempt: _Attempt) -> None:
         if not attempt.is_withdrawn:
             try:
                 attempt.is_withdrawn = self._gateway.withdraw(order.order_id, order.expires_ns)
@@ -225,7 +224,7 @@ class SwitchCancels:
             settle(self._guard, order, never)
             self._done(order, attempt, "withdrawn", never)
 
-    def _end(self, order: SentOrder, attempt: _Attempt) -> None:
+    def _end(self, order: WorkingOrder, attempt: _Attempt) -> None:
         """Cancel an order, or ask again where it stands."""
         if attempt.is_withdrawn:
             return
@@ -246,13 +245,13 @@ class SwitchCancels:
         if attempt.over is not None and settle(self._guard, order, attempt.over):
             self._done(order, attempt, attempt.over.state.value, attempt.over)
 
-    def _done(self, order: SentOrder, attempt: _Attempt, result: str, answer: OrderAck) -> None:
+    def _done(self, order: WorkingOrder, attempt: _Attempt, result: str, answer: OrderAck) -> None:
         with self._lock:
             self._counts[result] += 1
             self._attempts.pop(order.order_id, None)
         self._record("switch-cancel", order, attempt, result=result, filled=str(answer.filled))
 
-    def _note_failure(self, order: SentOrder, attempt: _Attempt, code: str, reason: str) -> None:
+    def _note_failure(self, order: WorkingOrder, attempt: _Attempt, code: str, reason: str) -> None:
         settings = self._settings
         attempt.failures += 1
         wait_s = settings.first_retry_s * 2.0 ** min(attempt.failures - 1, 30)
@@ -265,7 +264,7 @@ class SwitchCancels:
             attempt.is_told = True
             self._record("cancel-failed", order, attempt, code=code, reason=reason)
 
-    def _record(self, kind: str, order: SentOrder, attempt: _Attempt, **more: str) -> None:
+    def _record(self, kind: str, order: WorkingOrder, attempt: _Attempt, **more: str) -> None:
         if self._audit is None:
             return
         body = {
@@ -293,7 +292,7 @@ def _matches(target: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatchcase(target, glob) for glob in globs)
 
 
-def _targets(order: SentOrder) -> tuple[str, ...]:
+def _targets(order: WorkingOrder) -> tuple[str, ...]:
     return (
         "firm",
         f"account/{order.account}",

@@ -304,5 +304,6 @@ class PaperExchange:
         )
         self._fills.append((sent.account, fill))
         signed = 1 if sent.side == "buy" else -1
-        self._move(sent.account, order.instrument.base or sent.symbol, signed * size)
-        self._move(sent.account, order.instrument.quote, -signed * worth - fill.fee)
+        base, _, quote = sent.symbol.partition("/")
+        self._move(sent.account, order.instrument.base or base, signed * size)
+        self._move(sent.account, order.instrument.quote or quote, -signed * worth - fill.fee)
