@@ -112,6 +112,8 @@ class Follower:
     def catch_up(self) -> int:
         """Tell the guard everything that has happened until now; the number of fills that were new to it.
 
+        An order that the exchange gives no clear answer about counts on, and is asked for again.
+
         Raises:
             ExchangeError: the exchange cannot be asked; what it told before that is booked.
             StateError, AuditError: the guard cannot keep or record what it is told; it is told again.
@@ -220,10 +222,11 @@ class Follower:
         for name, answer in told.items():
             if name in orders and is_over(orders[name], answer, self._clock.now_ns()):
                 self._over[name] = answer
-        failure = self._ask_for(orders) if None in news else None
-        self._settle_over(orders)
-        if failure is not None:
-            raise failure
+        try:
+            if None in news:
+                self._ask_for(orders)
+        finally:
+            self._settle_over(orders)
         return new
 
     def _orders(self) -> dict[str, WorkingOrder]:
@@ -299,11 +302,10 @@ class Follower:
             with self._lock:
                 del self._never_sent[order_id]
 
-    def _ask_for(self, orders: dict[str, WorkingOrder]) -> ExchangeError | None:
+    def _ask_for(self, orders: dict[str, WorkingOrder]) -> None:
         """Ask for every order that the exchange does not name among those that work."""
         working = {each.client_order_id for each in self.gateway.open_orders(self.account)}
         self._seen |= working & orders.keys()
-        failure = None
         for name, order in orders.items():
             now_ns = self._clock.now_ns()
             if name in working or name in self._over:
@@ -314,12 +316,13 @@ class Follower:
             try:
                 answer = self.gateway.find(self.account, name)
             except ExchangeError as error:
-                # One order that cannot be found out about holds up no other.
-                failure = failure or error
+                if error.code == "UNREACHABLE":
+                    raise
+                # One order that cannot be found out about holds up no other, and is asked for again.
+                self._failed(error)
                 continue
             if is_over(order, answer, now_ns):
                 self._over[name] = answer
-        return failure
 
     def _settle_over(self, orders: dict[str, WorkingOrder]) -> None:
         for name, answer in list(self._over.items()):

@@ -128,13 +128,12 @@ class SwitchCancels:
                     attempt = self._attempts.setdefault(order.order_id, _Attempt(causes))
                 if not attempt.was_sent:
                     self._withdraw(order, attempt)
-            for order, _ in wanted.values():
-                if self._monotonic() < self._pause_until_s:
-                    # The venue cannot be reached: what is left would only wait for it as well.
-                    break
-                left = self._attempts.get(order.order_id)
-                if left is not None and left.due_s <= self._monotonic():
-                    self._end(order, left)
+            # Who waited longest is first: an order that fails again and again holds up no other.
+            for order_id in sorted(self._attempts, key=lambda each: self._attempts[each].due_s):
+                attempt, now_s = self._attempts[order_id], self._monotonic()
+                # While the venue cannot be reached, what is left would only wait for it as well.
+                if max(attempt.due_s, self._pause_until_s) <= now_s:
+                    self._end(wanted[order_id][0], attempt)
             return self._next_s()
 
     def metrics(self) -> Iterable[Metric]:
