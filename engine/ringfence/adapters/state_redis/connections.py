@@ -46,7 +46,7 @@ class Connections:
         self._counts = counts
         self._idle: list[Connection] = []
         self._process = os.getpid()
-        self._lost = self._closed = False
+        self._lost = False
         self._options: dict[str, Any] = {
             "host": address[0],
             "port": address[1],
@@ -87,15 +87,11 @@ class Connections:
             if isinstance(error, RedisError) and error.status_code is not None:
                 raise unconnected(self.where, error) from None
             raise unanswered(self.where, error) from None
-        if self._closed:
-            connection.disconnect()
-        else:
-            self._idle.append(connection)
+        self._idle.append(connection)
         return answers
 
     def close(self) -> None:
-        """Close what is not in use, and the rest when it comes back."""
-        self._closed = True
+        """Close the connections that are not in use; another request opens one."""
         while self._idle:
             self._idle.pop().disconnect()
 

@@ -1,6 +1,6 @@
 """The shared log in Redis: each operation is one script, and one round trip."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ringfence.adapters.state_redis.coding import (
@@ -12,12 +12,8 @@ from ringfence.adapters.state_redis.coding import (
     require_origin,
     snapshot_text,
 )
-from ringfence.adapters.state_redis.counts import Counts
 from ringfence.adapters.state_redis.scripts import AFTER, APPEND, FOUND, KEEP_SNAPSHOT, START
-from ringfence.adapters.state_redis.servers import Servers
-from ringfence.adapters.state_redis.settings import RedisSettings
-from ringfence.adapters.state_redis.setup_check import setup_warnings
-from ringfence.runtime.metrics import Metric
+from ringfence.adapters.state_redis.store import RedisStore
 from ringfence.runtime.shared_log import Appended, Entry, Head, Start, StateLostError
 
 __all__ = ["RedisSharedLog"]
@@ -28,25 +24,21 @@ _GONE = "the shared log does not go on from where this guard stands"
 
 
 class RedisSharedLog:
-    """`SharedLog` in Redis 7.0 or newer, alone or as a cluster. Safe to use from several threads.
-
-    It connects when it is first asked, and again by itself after a failure.
+    """`SharedLog` in Redis. Safe to use from several threads.
 
     Args:
-        settings: Where the server is; `settings.namespace` names the set of books.
+        store: Where the server is; its `namespace` names the set of books.
         origin: Names this guard among those that share the books, and after a restart, too.
 
     Raises:
         InputError: the origin is no name.
     """
 
-    def __init__(self, settings: RedisSettings, origin: str) -> None:
+    def __init__(self, store: RedisStore, origin: str) -> None:
         self.origin = require_origin(origin)
-        self._settings = settings
-        self._counts = Counts()
-        self._quick = Servers(settings, settings.timeout_ms, self._counts)
-        self._patient = Servers(settings, settings.snapshot_timeout_ms, self._counts)
-        self._keys = tuple(settings.key(name) for name in ("log", "entries", "snapshot"))
+        self._store = store
+        self._quick, self._patient = store.quick, store.patient
+        self._keys = tuple(store.settings.key(name) for name in ("log", "entries", "snapshot"))
 
     def start(self) -> Start | None:
         """As `SharedLog.start`."""
@@ -86,7 +78,7 @@ class RedisSharedLog:
             # The server need not send back what it was sent.
             answer[1] = entry_text(answer[1], number, name, text)
         if answer[0] == _REFUSED:
-            self._counts.conflict()
+            self._store.counts.conflict()
         return Appended(answer[0] != _REFUSED, _entries(known, answer))
 
     def last_number(self) -> int:
@@ -106,27 +98,14 @@ class RedisSharedLog:
     def keep_snapshot(self, start: Start) -> None:
         """As `SharedLog.keep_snapshot`."""
         head = start.head
-        values = (head.count, head.digest, snapshot_text(start), self._settings.kept_entries)
+        values = (head.count, head.digest, snapshot_text(start), self._store.settings.kept_entries)
         answer = self._patient.run("keep_snapshot", KEEP_SNAPSHOT, self._keys, values)
         if answer[0] == _LOST:
             raise StateLostError(_GONE)
 
-    def warnings(self) -> tuple[str, ...]:
-        """What of the server's settings may lose books, and how to mend it; asks the server.
-
-        Raises:
-            StateUnavailableError: it cannot be asked.
-        """
-        return setup_warnings(self._patient, self._settings)
-
-    def metrics(self) -> Iterable[Metric]:
-        """As `runtime.metrics.Source.metrics`."""
-        return self._counts.metrics()
-
     def close(self) -> None:
-        """Close the connections."""
-        self._quick.close()
-        self._patient.close()
+        """Give the connections back; the store stays usable."""
+        self._store.close()
 
 
 def _entries(known: Head, answer: list[Any]) -> tuple[Entry, ...]:

@@ -13,15 +13,18 @@ __all__ = ["AFTER", "APPEND", "FOUND", "KEEP_SNAPSHOT", "START", "Script"]
 
 
 class Script:
-    """A script and its name, which is the SHA-1 of its text."""
+    """A script and its name, which is the SHA-1 of its text.
 
-    __slots__ = ("digest", "text", "writes")
+    `replicated`: what it writes must reach the replicas that the settings ask for before it counts.
+    """
 
-    def __init__(self, *parts: str, writes: bool = True) -> None:
+    __slots__ = ("digest", "replicated", "text")
+
+    def __init__(self, *parts: str, writes: bool = True, replicated: bool = True) -> None:
         first = "#!lua" if writes else "#!lua flags=no-writes"
         self.text = "\n".join((first, *(part.strip() for part in parts), ""))
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
-        self.writes = writes
+        self.replicated = writes and replicated
 
 
 # Where the log stands. `whole` is false where a part of it is gone: never begun, emptied, or evicted.

@@ -49,7 +49,7 @@ class Servers:
             StateUnavailableError: the server cannot be asked in time, refuses, or has too few replicas.
         """
         operands = (len(keys), *keys, *values)
-        wait = self._settings.wait_replicas if script.writes else 0
+        wait = self._settings.wait_replicas if script.replicated else 0
         # Whatever was written waits on this connection, so the answer to `WAIT` covers it.
         waits: tuple[Command, ...] = (
             (("WAIT", wait, max(1, self._timeout_ms // 2)),) if wait else ()
@@ -100,7 +100,7 @@ class Servers:
         return answers[0]
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; another request opens one."""
         for node in list(self._nodes.values()):
             node.close()
 
@@ -125,15 +125,16 @@ class Servers:
                 address, asking = untried.pop(), False
                 continue
             first = answers[0]
-            asking = isinstance(first, AskError) and not isinstance(first, MovedError)
-            if isinstance(first, AskError):
-                # A node that does not know how it is reached leaves its host out.
-                address = (first.host or address[0], first.port)
-                self._learned = self._learned and asking
-                continue
-            self._at = address
-            self._learn(node)
-            return answers
+            if not isinstance(first, AskError):
+                if not asking:
+                    self._at = address
+                    self._learn(node)
+                return answers
+            # `MOVED` is for good; `ASK` for this once, while the slot is being moved.
+            asking = not isinstance(first, MovedError)
+            self._learned = self._learned and asking
+            # A node that does not know how it is reached leaves its host out.
+            address = (first.host or address[0], first.port)
         raise RequestError(
             "cluster", "the nodes of the cluster do not agree who holds the books", sent=False
         )

@@ -71,7 +71,9 @@ class RedisSettings:
                 "the namespace of the shared books is not fit for a key",
                 "use up to 100 letters, digits, `_`, `.`, `:` and `-`",
             )
-        if self.cluster and self.database:
+        # Read once here, so that nothing is wrong with them later.
+        database, _ = self.database, self.nodes
+        if self.cluster and database:
             raise InputError(
                 "a Redis Cluster has the database 0 alone", "leave the number out of `url`"
             )
