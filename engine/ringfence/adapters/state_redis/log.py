@@ -13,6 +13,7 @@ from ringfence.adapters.state_redis.coding import (
     snapshot_text,
 )
 from ringfence.adapters.state_redis.scripts import AFTER, APPEND, FOUND, KEEP_SNAPSHOT, START
+from ringfence.adapters.state_redis.settings import RedisSettings
 from ringfence.adapters.state_redis.store import RedisStore
 from ringfence.runtime.shared_log import Appended, Entry, Head, Start, StateLostError
 
@@ -27,16 +28,19 @@ class RedisSharedLog:
     """`SharedLog` in Redis. Safe to use from several threads.
 
     Args:
-        store: Where the server is; its `namespace` names the set of books.
+        store: Where the server is, as settings or as a store that others use, too; its `namespace` names the
+            set of books.
         origin: Names this guard among those that share the books, and after a restart, too.
 
     Raises:
         InputError: the origin is no name.
     """
 
-    def __init__(self, store: RedisStore, origin: str) -> None:
+    def __init__(self, store: RedisStore | RedisSettings, origin: str) -> None:
         self.origin = require_origin(origin)
-        self._store = store
+        if isinstance(store, RedisSettings):
+            store = RedisStore(store)
+        self.store = store
         self._quick, self._patient = store.quick, store.patient
         self._keys = tuple(store.settings.key(name) for name in ("log", "entries", "snapshot"))
 
@@ -78,7 +82,7 @@ class RedisSharedLog:
             # The server need not send back what it was sent.
             answer[1] = entry_text(answer[1], number, name, text)
         if answer[0] == _REFUSED:
-            self._store.counts.conflict()
+            self.store.counts.conflict()
         return Appended(answer[0] != _REFUSED, _entries(known, answer))
 
     def last_number(self) -> int:
@@ -98,14 +102,14 @@ class RedisSharedLog:
     def keep_snapshot(self, start: Start) -> None:
         """As `SharedLog.keep_snapshot`."""
         head = start.head
-        values = (head.count, head.digest, snapshot_text(start), self._store.settings.kept_entries)
+        values = (head.count, head.digest, snapshot_text(start), self.store.settings.kept_entries)
         answer = self._patient.run("keep_snapshot", KEEP_SNAPSHOT, self._keys, values)
         if answer[0] == _LOST:
             raise StateLostError(_GONE)
 
     def close(self) -> None:
         """Give the connections back; the store stays usable."""
-        self._store.close()
+        self.store.close()
 
 
 def _entries(known: Head, answer: list[Any]) -> tuple[Entry, ...]:
