@@ -224,7 +224,10 @@ class CentralRiskGuard(GuardMetrics):
             return None
         if now - int(arrays.books.sym_ts[code]) <= self.settings.market_refresh_ns:
             return None
-        found = read_market(cache.get(symbol))
+        try:
+            found = read_market(cache.get(symbol))
+        except StateError:
+            return None
         return None if isinstance(found, Refusal) else found
 
     def _taken(

@@ -102,10 +102,10 @@ class GuardCore:
         try:
             self._start(is_shared)
         except OSError as error:
-            self._keeper.close()
+            self._keeper.release()
             raise StateError(f"the state in `{state}` cannot be written: {error}") from error
         except BaseException:
-            self._keeper.close()
+            self._keeper.release()
             raise
 
     def _open_books(self, state: Path | SharedLog | None, files: LogFiles) -> BooksKeeper:
@@ -134,8 +134,9 @@ class GuardCore:
     def _start(self, is_shared: bool) -> None:
         self._keeper.ready(self._clock.now_ns())
         self.evaluator = Evaluator(self._linked, self._books.ledger.arrays)
-        with _no_collection():
-            self._keeper.renew()
+        if not is_shared:
+            with _no_collection():
+                self._keeper.renew()
         own = f"{self.settings.name}-" if is_shared else ""
         found = self.book("firm").open_orders
         self.orphans: tuple[OpenOrder, ...] = tuple(
@@ -283,7 +284,11 @@ class GuardCore:
                 self._bind_anew()
 
     def close(self) -> None:
-        """Keep everything and give the files back; a guard that is closed rejects every order."""
+        """Keep everything and give the files back; a guard that is closed rejects every order.
+
+        Raises:
+            StateError: not everything could be kept; it is closed all the same.
+        """
         self._ending.set()
         if self._follower is not None and self._follower is not threading.current_thread():
             self._follower.join()
@@ -291,10 +296,7 @@ class GuardCore:
             if self._closed:
                 return
             self._closed = True
-            try:
-                self.checkpoint()
-            finally:
-                self._keeper.close()
+            self._keeper.close()
 
     def __enter__(self) -> Any:
         return self

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ringfence.runtime.asked import MarketData
+from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.state_directory import Durability
 
-__all__ = ["Audit", "GuardSettings", "MarketCache", "NoAudit", "NoState", "Signs", "Store"]
+__all__ = ["Audit", "GuardSettings", "NoAudit", "NoState", "Signs", "Store"]
 
 
 class Audit(Protocol):
@@ -19,18 +19,6 @@ class Audit(Protocol):
 
     def wait(self, sequence: int) -> None:
         """Return once the record is as durable as asked of the log."""
-        ...
-
-
-class MarketCache(Protocol):
-    """Market data that guards share."""
-
-    def get(self, symbol: str) -> MarketData | None:
-        """The latest of a symbol; None where there is none, or it cannot be asked."""
-        ...
-
-    def put(self, symbol: str, market_data: MarketData) -> None:
-        """Share it; what cannot be shared is left out."""
         ...
 
 
