@@ -91,7 +91,7 @@ def test_a_server_that_is_not_there_is_unavailable_until_it_is(
 def test_a_restart_without_persistence_loses_the_log_and_the_guard_is_told(
     server: RedisServer, opened: Callable[..., RedisSharedLog]
 ) -> None:
-    log = opened(server.settings())
+    log = opened(server.settings(settle_ms=0))
     known = log.found({"a": 1}).head
     head = log.append(known, 1, ["one"], only_there=True).entries[-1].head
     server.kill()
@@ -120,7 +120,42 @@ def test_a_restart_with_an_append_only_file_loses_nothing(
 
     assert log.after(head) == ()
     assert log.last_number() == 20
-    assert log.append(head, 21, ["more"], only_there=True).accepted
+    assert log.append(head, 21, ["more"], only_there=False).accepted
+
+
+def test_after_a_restart_no_order_is_taken_until_guards_have_given_back_what_was_lost(
+    durable: RedisServer, opened: Callable[..., RedisSharedLog]
+) -> None:
+    log = opened(durable.settings(settle_ms=3_600_000))
+    head = log.found({}).head
+    head = log.append(head, 1, [1], only_there=True).entries[-1].head
+    durable.kill()
+    durable.start()
+
+    for _ in range(2):
+        with pytest.raises(StateUnavailableError, match="taken over a moment ago") as raised:
+            log.append(head, 2, ["order"], only_there=True)
+        assert not raised.value.sent
+    # What is in the log already is, and what happened is taken.
+    assert log.append(head, 1, [1], only_there=True).accepted
+    head = log.append(head, 2, ["lost"], only_there=False).entries[-1].head
+    assert errors(log) == {"settles": 2}
+
+    durable.ask("HSET", log._keys[0], "settles", 1)
+    for number in (3, 4):
+        head = log.append(head, number, ["order"], only_there=True).entries[-1].head
+    assert durable.ask("HGET", log._keys[0], "settles") == "0"
+
+
+def test_a_log_that_was_lost_and_begun_anew_takes_no_order_at_once(
+    server: RedisServer, opened: Callable[..., RedisSharedLog]
+) -> None:
+    log = opened(server.settings(settle_ms=3_600_000))
+    known = log.found({}, {"one": 3}).head
+
+    with pytest.raises(StateUnavailableError, match="taken over a moment ago"):
+        log.append(known, 4, ["order"], only_there=True)
+    assert log.append(known, 4, ["lost"], only_there=False).accepted
 
 
 def test_an_answer_that_was_lost_is_never_booked_twice(
@@ -219,13 +254,13 @@ def test_a_user_with_too_few_rights_is_told(
     log = opened(server.settings(username="guard", password=Secret("secret-of-guard")))
     refused(log, Head(0, ""), sent=False, words="does not let this user")
 
-    server.ask(
-        "ACL", "SETUSER", "guard", "+@all", "-@admin", "-@dangerous", "resetkeys", "~{ringfence:*"
-    )
-    assert log.found({}).head.count == 0
-    (told,) = log.store.warnings()
-    assert "does not show its settings" in told
+    rights = ("resetkeys", "~{ringfence:*", "+@all", "-@admin", "-@dangerous")
+    server.ask("ACL", "SETUSER", "guard", *rights)
+    with pytest.raises(StateUnavailableError, match=r"does not let this user.*info") as raised:
+        log.found({})
+    assert not raised.value.sent
     server.ask("ACL", "SETUSER", "guard", "+info")
+    assert log.found({}).head.count == 0
     assert "appendonly no" in log.store.warnings()[0]
 
 
@@ -296,7 +331,9 @@ def test_a_failover_that_loses_events_is_noticed(
         proxy.cut()
 
         wait_until(lambda: other.after(kept) == (), "the new primary")
-        ahead = other.append(kept, 1, ["other"], only_there=True).entries[-1].head
+        with pytest.raises(StateUnavailableError, match="taken over a moment ago"):
+            other.append(kept, 1, ["other"], only_there=True)
+        ahead = other.append(kept, 1, ["other"], only_there=False).entries[-1].head
         # The same count, another event.
         assert (ahead.count, lost.count) == (2, 2)
         with pytest.raises(StateLostError):

@@ -15,12 +15,19 @@ from ringfence.adapters.state_redis.coding import (
 from ringfence.adapters.state_redis.scripts import AFTER, APPEND, FOUND, KEEP_SNAPSHOT, START
 from ringfence.adapters.state_redis.settings import RedisSettings
 from ringfence.adapters.state_redis.store import RedisStore
-from ringfence.runtime.shared_log import Appended, Entry, Head, Start, StateLostError
+from ringfence.runtime.shared_log import (
+    Appended,
+    Entry,
+    Head,
+    Start,
+    StateLostError,
+    StateUnavailableError,
+)
 
 __all__ = ["RedisSharedLog"]
 
 # What scripts answer first.
-_LOST, _REFUSED, _ALONE = -1, 0, 2
+_SETTLES, _LOST, _REFUSED, _ALONE = -2, -1, 0, 2
 _GONE = "the shared log does not go on from where this guard stands"
 
 
@@ -53,7 +60,7 @@ class RedisSharedLog:
         """As `SharedLog.found`."""
         given = dict(numbers or {})
         start = Start(state, Head(0, first_digest(state, given)), given)
-        values = [start.head.digest, snapshot_text(start)]
+        values = [start.head.digest, snapshot_text(start), self.store.settings.settle_ms]
         for origin, number in given.items():
             values += [require_origin(origin), str(number)]
         text = self._patient.run("found", FOUND, self._keys, values)
@@ -76,11 +83,18 @@ class RedisSharedLog:
         """As `SharedLog.append`."""
         name = self.origin if origin is None else require_origin(origin)
         text = event_text(event)
-        values = (known.count, known.digest, name, number, text, int(only_there))
+        settle_ms = self.store.settings.settle_ms
+        values = (known.count, known.digest, name, number, text, int(only_there), settle_ms)
         answer = self._quick.run("append", APPEND, self._keys, values)
         if answer[0] == _ALONE:
             # The server need not send back what it was sent.
             answer[1] = entry_text(answer[1], number, name, text)
+        if answer[0] == _SETTLES:
+            self.store.counts.error("settles")
+            raise StateUnavailableError(
+                "the store was restarted or taken over a moment ago; "
+                "until every guard has given back what it may have lost, no order is taken"
+            )
         if answer[0] == _REFUSED:
             self.store.counts.conflict()
         return Appended(answer[0] != _REFUSED, _entries(known, answer))
