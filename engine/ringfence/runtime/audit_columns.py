@@ -1,6 +1,6 @@
 """Records of the audit log as columns: what exports, queries and databases hold."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import pyarrow as pa
@@ -8,8 +8,9 @@ import pyarrow as pa
 from ringfence.runtime.audit_codec import plain_text
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record
+from ringfence.runtime.audit_stored import Stored
 
-__all__ = ["SCHEMA", "TABLES", "batches"]
+__all__ = ["SCHEMA", "STORED_SCHEMA", "TABLES", "batches", "stored_table"]
 
 #: The columns of an exported record; `body` is JSON.
 SCHEMA = pa.schema(
@@ -22,11 +23,13 @@ SCHEMA = pa.schema(
         ("hash", pa.string()),
     ]
 )
+#: The columns of a record in a database, as `TABLES` has them.
+STORED_SCHEMA = pa.schema([*SCHEMA, ("original", pa.string()), ("masked", pa.bool_())])
 _BATCH = 10_000
 #: The table of records, and views that take decisions and their gates out of it, for DuckDB. A measure that is not known is null there, since
 #: a database takes NaN for larger than any number.
 TABLES = """
-CREATE TABLE IF NOT EXISTS records (seq BIGINT PRIMARY KEY, ts TIMESTAMPTZ, kind VARCHAR, body JSON, prev VARCHAR, hash VARCHAR);
+CREATE TABLE IF NOT EXISTS records (seq BIGINT PRIMARY KEY, ts TIMESTAMPTZ, kind VARCHAR, body JSON, prev VARCHAR, hash VARCHAR, original VARCHAR, masked BOOLEAN);
 CREATE OR REPLACE VIEW decisions AS
   SELECT seq, ts, body->>'$.id' AS id, o->>'$.account' AS account, o->>'$.strategy' AS strategy,
     o->>'$.venue' AS venue, o->>'$.symbol' AS symbol, o->>'$.side' AS side, o->>'$.type' AS type,
@@ -64,3 +67,15 @@ def batches(records: Iterable[Record], mask: Mask) -> Iterator[pa.RecordBatch]:
             ],
             schema=SCHEMA,
         )
+
+
+def stored_table(rows: Sequence[Stored]) -> pa.Table:
+    """The rows as columns of `STORED_SCHEMA`."""
+    sequence, ts_ns, kind, body, original, masked, prev, digest, _ = (
+        zip(*rows, strict=True) if rows else [()] * len(Stored._fields)
+    )
+    columns = (sequence, ts_ns, kind, body, prev, digest, original, masked)
+    return pa.table(
+        [pa.array(each, field.type) for each, field in zip(columns, STORED_SCHEMA, strict=True)],
+        schema=STORED_SCHEMA,
+    )
