@@ -16,6 +16,7 @@ from ringfence.backends.reference import decide
 from ringfence.errors import InputError, LedgerError, PolicyError
 from ringfence.language.orders import Case, Market
 from ringfence.runtime.asked import MarketData
+from ringfence.runtime.audit_decision import gates_in
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
@@ -372,7 +373,8 @@ def test_every_decision_is_recorded_with_its_inputs(desk: PolicySet) -> None:
     )
     assert first["inputs"]["order"]["size"] == "4"
     assert first["inputs"]["market"]["bid"] == 1_000
-    assert ["position-size", "pass", 4_000.0, 10_000.0] in first["gates"]
+    (size,) = [each for each in gates_in(first, {}) if each["gate"] == "position-size"]
+    assert (size["outcome"], size["measure"], size["limit"]) == ("pass", 4_000.0, 10_000.0)
     # The books before the order was reserved.
     assert [book[0] for book in first["evidence"]["books"]] == ["firm", "account"]
     assert first["evidence"]["books"][1][3] == []

@@ -12,7 +12,15 @@ from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.orders import OrderRequest
 from ringfence.language.tickets import Refusal
 
-__all__ = ["Asked", "MarketData", "inputs_as_read", "inputs_of", "read_market", "read_order"]
+__all__ = [
+    "LONGEST_NUMBER",
+    "Asked",
+    "MarketData",
+    "inputs_as_read",
+    "inputs_of",
+    "read_market",
+    "read_order",
+]
 
 NAN = float("nan")
 LONGEST_NAME = 200

@@ -15,15 +15,22 @@
                       "margin", "unit", "headroom", "reason", "file", "line"}, ...], every declared gate
     }
 
-The short form is for a guard that has no time to lose: `order` may stand below `inputs`, and a gate may be
-the list `[gate, outcome, measure, limit]`. What such a gate is called in words comes from a record of kind
-`policy-set` (`policy_set_body`), which is appended once for each set before it decides.
+The short form is for a guard that has no time to lose: `order` may stand below `inputs`, and `gates` may be
+
+    {"names": [...], "columns": [...], "found": "<base64>"}
+
+where `found` holds the columns of all gates: their measures, then their limits (little-endian float64), then
+their outcomes (one byte each, a place in `OUTCOMES`); `columns` says which one belongs to each of `names`. Or a
+gate may be the list `[gate, outcome, measure, limit]`. What such a gate is called in words comes from a record
+of kind `policy-set` (`policy_set_body`), which is appended once for each set before it decides.
 
 Measures, limits and margins are floats, NaN where unknown or exempt, in the gate's `unit` (`money`, `ratio`,
 `count`, `duration` in seconds, `quantity`, `state`). Sizes are text, so that no digit is lost. More keys may
 stand beside these; a reader leaves alone what it does not know.
 """
 
+import base64
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from decimal import Decimal
@@ -33,12 +40,22 @@ from ringfence.language.decision import Decision, GateResult
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Market, OrderRequest
 
-__all__ = ["DECISION", "POLICY_SET", "decision_body", "gates_in", "order_in", "policy_set_body"]
+__all__ = [
+    "DECISION",
+    "OUTCOMES",
+    "POLICY_SET",
+    "decision_body",
+    "gates_in",
+    "order_in",
+    "policy_set_body",
+]
 
 #: The kind of records that hold a decision.
 DECISION = "decision"
 #: The kind of records that describe the gates of a policy set.
 POLICY_SET = "policy-set"
+#: Outcomes by the kernel's codes; 0 is a gate that was not asked.
+OUTCOMES = ("unknown", "pass", "reduce", "breach", "exempt", "unknown")
 _SHORT = ("gate", "outcome", "measure", "limit")
 
 
@@ -119,7 +136,8 @@ def gates_in(body: Mapping[str, Any], about: Mapping[str, Any]) -> list[dict[str
         known = described.setdefault(name, each)
         described[name] = {key: value for key, value in each.items() if known.get(key) == value}
     found = []
-    for gate in _listed(body.get("gates")):
+    given = body.get("gates")
+    for gate in _unpacked(given) if isinstance(given, dict) else _listed(given):
         if isinstance(gate, dict):
             found.append(gate)
         elif isinstance(gate, list) and len(gate) == len(_SHORT):
@@ -129,6 +147,27 @@ def gates_in(body: Mapping[str, Any], about: Mapping[str, Any]) -> list[dict[str
                 short["margin"] = limit - measure
             found.append({**described.get(str(gate[0]), {}), **short})
     return found
+
+
+def _unpacked(gates: Mapping[str, Any]) -> list[Any]:
+    """The lists that stand for gates in the packed form; empty where its parts do not fit together."""
+    names, columns = _listed(gates.get("names")), _listed(gates.get("columns"))
+    try:
+        content = base64.b64decode(str(gates.get("found")), validate=True)
+    except ValueError:
+        return []
+    count, left = divmod(len(content), 17)
+    fit = all(type(at) is int and 0 <= at < count for at in columns)
+    if left or not fit or len(names) != len(columns):
+        return []
+    numbers = struct.unpack_from(f"<{2 * count}d", content)
+    outcomes = [
+        OUTCOMES[code] if code < len(OUTCOMES) else "unknown" for code in content[16 * count :]
+    ]
+    return [
+        [name, outcomes[at], numbers[at], numbers[count + at]]
+        for name, at in zip(names, columns, strict=True)
+    ]
 
 
 def _gate(result: GateResult) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import encode
-from ringfence.runtime.audit_files import Pending, Recovery, SegmentFiles, open_files, reason
+from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files, reason
 from ringfence.runtime.audit_hold import lowest
 from ringfence.runtime.audit_segments import KIND, framed, header_bytes, payload_of, segments
 from ringfence.runtime.ports import (
@@ -41,6 +41,15 @@ BODY_BYTES = 16 << 20
 # What nobody waits for is written after so long, or once so much of it is pending.
 _IDLE_SECONDS = 0.05
 _PENDING_BYTES = 4 << 20
+# How often this process is a fork of another: asking the system for its number at each record takes longer.
+_forks = [0]
+
+
+def _count_fork() -> None:
+    _forks[0] += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
 
 
 class AuditLog:
@@ -70,7 +79,7 @@ class AuditLog:
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._keep_bytes = keep_bytes
-        self._process = os.getpid()
+        self._forks = _forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
         self._state = threading.Lock()
         self._last = written.last
@@ -79,8 +88,10 @@ class AuditLog:
         self._fill = written.fill  # of the last file
         self._fill_has_records = written.holds_records
         self._size = written.total_bytes
-        self._pending: list[Pending] = []
+        self._pending: list[bytes] = []
+        self._begins: list[Begin] = []
         self._pending_bytes = 0
+        self._kinds: set[str] = set()  # that are known to be kinds
         self._refusal: AuditError | None = None
         # Guards the files; whoever holds it writes for all. Taken before `_state`, never after it.
         self._commit = threading.Lock()
@@ -157,12 +168,12 @@ class AuditLog:
         """Size of the log, what is pending included."""
         return self._size
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
         """Add a record; it is durable once `wait` has returned.
 
         Args:
             kind: A lower-case letter, then such letters, digits, `-`, `_` and `.`; at most 64 in all.
-            body: What `audit_codec.encode` takes.
+            body: What `audit_codec.encode` takes, or a body that is such JSON already.
 
         Returns:
             Its sequence number: one more than that of the record before.
@@ -171,11 +182,13 @@ class AuditLog:
             AuditError: the log is full, closed or has failed, or the body cannot be written. The log is
                 then as it was before.
         """
-        if not KIND.fullmatch(kind):
-            raise AuditError(
-                f"`{kind}` is no kind of record", "use lower-case letters, as `decision`"
-            )
-        content = encode(body)
+        if kind not in self._kinds:
+            if not KIND.fullmatch(kind):
+                raise AuditError(
+                    f"`{kind}` is no kind of record", "use lower-case letters, as `decision`"
+                )
+            self._kinds.add(kind)
+        content = body if isinstance(body, bytes) else encode(body)
         if len(content) > BODY_BYTES:
             raise AuditError(
                 f"this body has {len(content):,} bytes, a record holds {BODY_BYTES:,}",
@@ -199,7 +212,6 @@ class AuditLog:
             with self._commit:
                 if self._durable < sequence:
                     self._write_pending()
-        self._check()
 
     def drop_before(self, sequence: int) -> int:
         """Remove the oldest files, those that hold only records before `sequence`.
@@ -274,9 +286,12 @@ class AuditLog:
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
                 )
-            self._pending.append(Pending(frame, sequence, header))
+            if header:
+                self._begins.append(Begin(len(self._pending), sequence, header))
+                self._fill = 0
+            self._pending.append(frame)
             self._pending_bytes += size
-            self._fill = size if header else self._fill + size
+            self._fill += size
             self._fill_has_records = True
             self._size += size
             self._hash = sha256(payload).hexdigest()
@@ -286,7 +301,7 @@ class AuditLog:
     def _check(self) -> None:
         if self._refusal is not None:
             raise AuditError(self._refusal.message, self._refusal.fix)
-        if os.getpid() != self._process:
+        if self._forks != _forks[0]:
             raise AuditError(
                 "this audit log was opened before the process forked", "open one in each process"
             )
@@ -294,11 +309,13 @@ class AuditLog:
     def _write_pending(self) -> None:
         """Write all that is pending, in its order; the caller holds `_commit`."""
         self._check()
-        records: list[Pending] = []
         try:
             with self._state:
-                records, self._pending, self._pending_bytes = self._pending, [], 0
-            self._written.write(records, sync=self._sync)
+                frames, self._pending, self._pending_bytes = self._pending, [], 0
+                begins, last = self._begins, self._last
+                if begins:
+                    self._begins = []
+            self._written.write(frames, begins, sync=self._sync)
         except BaseException as error:
             why = reason(error) if isinstance(error, OSError) else type(error).__name__
             self._refusal = AuditError(
@@ -308,8 +325,7 @@ class AuditLog:
             if isinstance(error, OSError):
                 raise AuditError(self._refusal.message, self._refusal.fix) from error
             raise
-        if records:
-            self._durable = records[-1].sequence
+        self._durable = last
 
     def _write_what_nobody_waits_for(self) -> None:
         while not self._stopping.wait(_IDLE_SECONDS):

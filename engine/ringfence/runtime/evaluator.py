@@ -1,7 +1,7 @@
 """Asks the compiled kernel about one order on a ledger's arrays."""
 
-import math
-from dataclasses import dataclass
+import binascii
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -9,26 +9,29 @@ import numpy as np
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.decide import answer_of, columns_of, new_detail, new_results
-from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.kernel import kernel_of
 from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.live_entry import (
+    NO_PRICE,
+    Answer,
+    LiveEntry,
+    gates_part,
+)
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
-from ringfence.runtime.asked import Asked
+from ringfence.runtime.asked import LONGEST_NUMBER, Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.evidence import Evidence
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
-_STOP = 2
 _ON_HALT = "halt"
-_NOTHING = [0.0] * 5
-# By the code of `Results.outcome`.
-_OUTCOMES = ("unknown", "pass", "reduce", "breach", "exempt", "unknown")
 _BREACH = 3
+# Sizes in lots that are remembered for each route: most traders send the same ones again and again.
+_KNOWN_SIZES = 1024
 _REFUSED = {
     layout.REFUSALS.index(code): Refusal(code, message)
     for code, message in (
@@ -54,26 +57,26 @@ class Route:
     names: tuple[str, ...]
     halting: tuple[int, ...]
     most: Decimal
+    known_lots: dict[Decimal, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Found:
-    """What the kernel found for one order, taken out of its arrays."""
+    """What the kernel found for one order; `content` are the bytes of `Answer`, for `columns` gates."""
 
     route: Route
     asked: Asked
     asked_lots: int
-    value: float
     now_ns: int
     decision: int
     lots: int
-    code: int
-    gate: int
-    stage: int
-    outcomes: bytes
-    numbers: list[float]
-    checks: list[int]
-    again: list[float]
+    content: bytes
+    columns: int
+
+    @property
+    def answer(self) -> Answer:
+        """All of it, decoded."""
+        return Answer(self.content, self.columns)
 
 
 def gate_needs(linked: LinkedSet) -> Needs:
@@ -84,19 +87,18 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `evidence` shows what the gates look at.
+    `evidence` shows what the gates look at; `arrays` are those it was made for.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
         self.linked = linked
-        self._arrays = arrays
+        self._arrays = self.arrays = arrays
         self._bind()
 
     def _bind(self) -> None:
         """Bind names anew: new ones came, or the arrays have grown."""
         arrays = self._arrays
-        self._pack = arrays.pack
-        self._names = self._count()
+        self._version = arrays.version
         symbols = list(arrays.symbols)
         self.evidence = Evidence(arrays.books, symbols)
         self._limits = limits = Limits(
@@ -106,38 +108,13 @@ class Evaluator:
             list(arrays.venues),
             symbols,
         )
-        gates = len(limits.columns)
-        self._gates = gates
-        # Measures, limits and headrooms in one row, so that they are read in one go.
-        self._numbers = np.full(3 * gates, math.nan)
-        parts = [self._numbers[k * gates : (k + 1) * gates] for k in range(3)]
-        self._results = new_results(gates, 1)._replace(
-            measure=parts[0].reshape(gates, 1), limit=parts[1].reshape(gates, 1)
-        )
-        self._detail = new_detail(gates)._replace(headroom=parts[2])
-        self._packs = [pack(each) for each in (limits.bindings, self._results, self._detail)]
-        self._addresses = tuple(each.address for each in self._packs)
-        self._evaluate = kernel_of(limits.slots).evaluate_at
-        self._decision = self._results.decision.data
-        self._size = self._results.size.data
-        self._code = self._results.code.data
-        self._cause = self._results.gate.data
-        self._stage = self._detail.stage.data
-        self._sym = arrays.books.sym.data
+        self._columns = len(limits.columns)
+        self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
-
-    def _count(self) -> tuple[int, int, int, int]:
-        arrays = self._arrays
-        return (
-            len(arrays.accounts),
-            len(arrays.strategies),
-            len(arrays.venues),
-            len(arrays.symbols),
-        )
 
     def route(self, asked: Asked) -> Route | Refusal:
         """Codes and gates for the names of an order, or why there are none."""
-        if self._arrays.pack is not self._pack or self._count() != self._names:
+        if self._arrays.version != self._version:
             self._bind()
         key = asked[:4]
         found = self._routes.get(key)
@@ -188,6 +165,10 @@ class Evaluator:
 
     def lots(self, route: Route, asked: Asked) -> int | Refusal:
         """The order's size in whole lots, or why it has none."""
+        known_lots = route.known_lots
+        known = known_lots.get(asked.size)
+        if known is not None:
+            return known
         instrument = route.instrument
         step, size, lots = instrument.lot_step, asked.size, 0
         # As `whole_lots`, with its bound worked out beforehand.
@@ -202,20 +183,16 @@ class Evaluator:
                 "NO_FX_RATE",
                 f"no FX rate between {instrument.quote} and {self.linked.currency}",
             )
+        # Digits are bounded for text, and not for a Decimal.
+        if len(str(size)) <= LONGEST_NUMBER:
+            if len(known_lots) >= _KNOWN_SIZES:
+                known_lots.clear()
+            known_lots[size] = lots
         return lots
 
     def ask(self, route: Route, asked: Asked, lots: int, now_ns: int) -> Found | Refusal:
         """Ask every gate about an order; books stay as they are."""
-        value = self._value(route.symbol, asked)
-        if not 0.0 < value < math.inf:
-            return Refusal("NO_PRICE", "there is no price to value the order at")
-        self._stage[0] = 0
-        bindings, results, detail = self._addresses
-        self._evaluate(
-            self._pack.address,
-            bindings,
-            results,
-            detail,
+        decision = self._entry.ask(
             now_ns,
             route.account,
             route.strategy,
@@ -223,61 +200,36 @@ class Evaluator:
             route.symbol,
             asked.side,
             asked.kind,
-            float(lots),
-            0,
-            asked.price,
-            value,
-            1 if asked.reduce_only else 0,
-        )
-        return Found(
-            route,
-            asked,
+            asked.reduce_only,
             lots,
-            value,
-            now_ns,
-            self._decision[0],
-            int(self._size[0]),
-            self._code[0],
-            self._cause[0],
-            self._stage[0],
-            self._results.outcome.tobytes(),
-            self._numbers.tolist(),
-            self._detail.check.tolist(),
-            self._detail.again.tolist() if self._stage[0] == 3 else _NOTHING,
+            asked.price,
         )
-
-    def _value(self, symbol: int, asked: Asked) -> float:
-        """Buys max(limit, ask), sells max(limit, bid); without bid and ask the mark; a stop's trigger."""
-        price, sym = asked.price, self._sym
-        good = 0.0 < price < math.inf
-        if asked.kind >= _STOP and good:
-            return price
-        quote = sym[symbol, layout.ASK if asked.side > 0 else layout.BID]
-        if not 0.0 < quote < math.inf:
-            quote = sym[symbol, layout.SYM_MARK]
-        if not 0.0 < quote < math.inf:
-            return price if good else math.nan
-        return max(price, quote) if good else quote
+        if decision == NO_PRICE:
+            return Refusal("NO_PRICE", "there is no price to value the order at")
+        content, columns = self._entry.answer(), self._columns
+        if decision == 0:
+            return Found(route, asked, lots, now_ns, 0, lots, content, columns)
+        allowed = int(Answer(content, columns).lots)
+        return Found(route, asked, lots, now_ns, decision, allowed, content, columns)
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""
-        gates = len(found.checks)
+        answer, gates = found.answer, found.columns
         results, detail = new_results(gates, 1), new_detail(gates)
         results.decision[0], results.size[0] = found.decision, found.lots
-        results.code[0], results.gate[0] = found.code, found.gate
-        results.outcome[:, 0] = np.frombuffer(found.outcomes, np.uint8)
-        results.measure[:, 0] = found.numbers[:gates]
-        results.limit[:, 0] = found.numbers[gates : 2 * gates]
-        detail.headroom[:] = found.numbers[2 * gates :]
-        detail.check[:] = found.checks
-        detail.again[:], detail.stage[0] = found.again, found.stage
+        results.code[0], results.gate[0] = answer.code, answer.gate
+        results.outcome[:, 0] = answer.outcomes
+        results.measure[:, 0] = answer.measures
+        results.limit[:, 0] = answer.limits
+        detail.headroom[:], detail.check[:] = answer.headrooms, answer.checks
+        detail.again[:], detail.stage[0] = answer.again, answer.stage
         route, asked = found.route, found.asked
         ticket = Ticket(
             asked.side,
             found.asked_lots,
             asked.type,
             asked.price,
-            found.value,
+            answer.value,
             asked.reduce_only,
             route.instrument,
             Market(),
@@ -287,7 +239,7 @@ class Evaluator:
             route.bounds,
             route.columns,
             ticket,
-            _REFUSED.get(found.code) if found.decision == 2 else None,
+            _REFUSED.get(answer.code) if found.decision == 2 else None,
             found.now_ns,
             results,
             detail,
@@ -296,14 +248,26 @@ class Evaluator:
 
 def halted_by(found: Found) -> list[Bound]:
     """Gates whose breach halts the book that they measure."""
-    columns, bounds = found.route.columns, found.route.bounds
-    return [bounds[k] for k in found.route.halting if found.outcomes[columns[k]] == _BREACH]
+    columns, bounds, outcomes = found.route.columns, found.route.bounds, found.answer.outcomes
+    return [bounds[k] for k in found.route.halting if outcomes[columns[k]] == _BREACH]
 
 
-def gates_of(found: Found) -> list[list[Any]]:
-    """Name, outcome, measure and limit of each gate, for an audit record."""
-    numbers, outcomes, gates = found.numbers, found.outcomes, len(found.checks)
-    return [
-        [name, _OUTCOMES[outcomes[g]], numbers[g], numbers[gates + g]]
-        for name, g in zip(found.route.names, found.route.columns, strict=True)
-    ]
+def gates_of(found: Found) -> dict[str, Any]:
+    """What each gate found, for an audit record: in the packed form of `audit_decision`."""
+    route = found.route
+    part, columns = gates_part(found.content, found.columns), route.columns
+    if found.columns > 4 * len(columns):
+        part, columns = _picked(part, found.columns, columns), tuple(range(len(columns)))
+    return {
+        "names": route.names,
+        "columns": columns,
+        "found": binascii.b2a_base64(part, newline=False).decode("ascii"),
+    }
+
+
+def _picked(part: bytes, gates: int, columns: tuple[int, ...]) -> bytes:
+    """The same of these columns alone: a policy set may have a great many."""
+    numbers = np.frombuffer(part, np.float64, 2 * gates).reshape(2, gates)
+    outcomes = np.frombuffer(part, np.uint8, gates, 16 * gates)
+    at = list(columns)
+    return numbers[:, at].tobytes() + outcomes[at].tobytes()

@@ -253,9 +253,11 @@ class _OpenFile:
     handle: int
 
     def write(self, content: bytes) -> None:
-        left = memoryview(content)
-        while left:
-            left = left[os.write(self.handle, left) :]
+        written = os.write(self.handle, content)
+        if written < len(content):
+            left = memoryview(content)[written:]
+            while left:
+                left = left[os.write(self.handle, left) :]
 
     def sync(self) -> None:
         os.fdatasync(self.handle)
