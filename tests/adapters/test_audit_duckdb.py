@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from adapters.sink_logs import follow, in_log, killed_writers, until, waits_for
+from adapters.sink_logs import follow, in_log, killed_writers, log_of_gates, until, waits_for
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
@@ -99,6 +99,14 @@ def test_it_is_written_while_the_log_grows_and_secrets_are_hidden(
     assert original["order"] == half["order"]
     (noted,) = holds(tmp_path / "log")
     assert (noted.sink, noted.sequence, noted.error) == ("duckdb", 2, "")
+
+
+def test_gates_are_told_as_python_tells_them(tmp_path: Path, path: Path) -> None:
+    wanted = log_of_gates(tmp_path / "log")
+    catch_up(tmp_path / "log", path)
+
+    found = rows(path, 'SELECT seq, gate, file, line, outcome, measure, "limit" FROM gates')
+    assert sorted(found, key=repr) == wanted
 
 
 def test_a_file_that_is_taken_loses_nothing_and_shows_as_lag(log: Path, path: Path) -> None:

@@ -15,7 +15,14 @@ import psycopg
 import pytest
 
 from adapters.postgres_server import OWNER_PASSWORD, PostgresServer, running
-from adapters.sink_logs import follow, in_log, killed_writers, until, waits_for
+from adapters.sink_logs import (
+    follow,
+    in_log,
+    killed_writers,
+    log_of_gates,
+    until,
+    waits_for,
+)
 from ringfence.adapters.audit_postgres import PostgresSink, Server, ask, migrate
 from ringfence.adapters.audit_postgres import migrations_run as steps
 from ringfence.cli.main import main
@@ -309,6 +316,18 @@ def test_a_hash_can_be_checked_in_the_database_and_secrets_are_hidden(
         ("a", "pass", None, 2.0, None, None),
         ("b", None, 1.5, 2.0, 0.5, 3),
     ]
+
+
+def test_gates_are_told_as_python_tells_them(database: Database, tmp_path: Path) -> None:
+    wanted = log_of_gates(tmp_path / "log")
+    catch_up(tmp_path / "log", database)
+
+    found = database.owner(
+        'SELECT seq, gate, file, line, outcome, measure, "limit" FROM ringfence.gates'
+    )
+    assert (
+        sorted([(*row[:3], row[3] and int(row[3]), *row[4:]) for row in found], key=repr) == wanted
+    )
 
 
 def test_migrations_run_once_also_when_several_start_together(server: PostgresServer) -> None:

@@ -57,6 +57,8 @@ class DuckdbSink:
         if not self._path.exists():
             return Position()
         with self._opened() as database:
+            # Also those of a file that an older version made.
+            database.execute(TABLES)
             return _last(database)
 
     def write(self, chain: str, after: Position, records: Sequence[Stored]) -> None:
@@ -64,6 +66,8 @@ class DuckdbSink:
         del chain
         table = stored_table(records)
         with self._opened() as database:
+            if not after.sequence:
+                database.execute(TABLES)
             database.execute("BEGIN")
             if (found := _last(database)) != after:
                 raise AuditSinkError(
@@ -89,7 +93,6 @@ class DuckdbSink:
         try:
             with duckdb.connect(str(self._path)) as database:
                 self._open = database
-                database.execute(TABLES)
                 yield database
         except duckdb.Error as error:
             raise self._failure(error) from None

@@ -68,12 +68,59 @@ DO $$ BEGIN
 EXCEPTION WHEN feature_not_supported OR invalid_parameter_value THEN NULL;
 END $$;
 
--- Gates in the long form and in the short one, as `ringfence audit query` has them. What is unknown is null.
-CREATE VIEW ringfence.gates AS
-  SELECT chain, seq, ts, gate, rule, policy, level, mode, outcome, "check",
-    measure, "limit", "limit" - measure AS margin, unit, reason, file, line
+-- What the log says of each policy set, once, before it decides.
+CREATE INDEX records_policy_sets ON ringfence.records (chain, seq) WHERE kind = 'policy-set';
+
+-- The little-endian float64 that begins at a byte; null where it is none, not a number or infinite. Every step is exact.
+CREATE FUNCTION ringfence.float8_at(content bytea, at integer) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN exponent = 2047 THEN NULL
+    WHEN exponent = 0 THEN sign * mantissa * power(2::double precision, -1074)
+    ELSE sign * (1 + mantissa / 4503599627370496) * power(2::double precision, exponent - 1023)
+  END
   FROM (
-    SELECT chain, seq, ts,
+    SELECT
+      CASE WHEN b7 >= 128 THEN -1::double precision ELSE 1 END AS sign,
+      (b7 & 127) * 16 + b6 / 16 AS exponent,
+      ((b6 & 15) * 281474976710656 + low)::double precision AS mantissa
+    FROM (
+      SELECT get_byte(content, at + 7) AS b7, get_byte(content, at + 6) AS b6,
+        get_byte(content, at)::bigint + get_byte(content, at + 1) * 256::bigint
+        + get_byte(content, at + 2) * 65536::bigint + get_byte(content, at + 3) * 16777216::bigint
+        + get_byte(content, at + 4) * 4294967296 + get_byte(content, at + 5) * 1099511627776 AS low
+      WHERE at >= 0 AND at + 8 <= octet_length(content)
+    ) AS bytes
+  ) AS parts
+$$;
+
+-- Gates in each of the forms that a decision may have them in (`audit_decision` in the Python package). What is unknown is
+-- null; what a short form leaves out comes from the record of the policy set. Two policies may use one name: then
+-- only what they agree on is known.
+CREATE VIEW ringfence.gates AS
+  WITH described AS (
+    SELECT chain, policy_set, gate,
+      CASE WHEN min(rule) = max(rule) THEN min(rule) END AS rule,
+      CASE WHEN min(policy) = max(policy) THEN min(policy) END AS policy,
+      CASE WHEN min(level) = max(level) THEN min(level) END AS level,
+      CASE WHEN min(mode) = max(mode) THEN min(mode) END AS mode,
+      CASE WHEN min(unit) = max(unit) THEN min(unit) END AS unit,
+      CASE WHEN min(file) = max(file) THEN min(file) END AS file,
+      CASE WHEN min(line) = max(line) THEN min(line) END AS line
+    FROM (
+      SELECT chain, body ->> 'policy_set' AS policy_set, g ->> 'gate' AS gate, g ->> 'rule' AS rule,
+        g ->> 'policy' AS policy, g ->> 'level' AS level, g ->> 'mode' AS mode, g ->> 'unit' AS unit,
+        g ->> 'file' AS file, g ->> 'line' AS line
+      FROM ringfence.records
+      CROSS JOIN LATERAL json_array_elements(
+        CASE json_typeof(body -> 'gates') WHEN 'array' THEN body -> 'gates' ELSE '[]' END
+      ) AS g
+      WHERE kind = 'policy-set'
+    ) AS told
+    GROUP BY chain, policy_set, gate
+  ),
+  found AS (
+    SELECT chain, seq, ts, body ->> 'policy_set' AS policy_set,
       coalesce(g ->> 'gate', g ->> 0) AS gate, g ->> 'rule' AS rule, g ->> 'policy' AS policy,
       g ->> 'level' AS level, g ->> 'mode' AS mode, coalesce(g ->> 'outcome', g ->> 1) AS outcome,
       g ->> 'check' AS "check",
@@ -81,14 +128,42 @@ CREATE VIEW ringfence.gates AS
         THEN coalesce(g ->> 'measure', g ->> 2)::double precision END AS measure,
       CASE json_typeof(coalesce(g -> 'limit', g -> 3)) WHEN 'number'
         THEN coalesce(g ->> 'limit', g ->> 3)::double precision END AS "limit",
-      g ->> 'unit' AS unit, g ->> 'reason' AS reason, g ->> 'file' AS file,
-      CASE json_typeof(g -> 'line') WHEN 'number' THEN (g ->> 'line')::numeric END AS line
+      g ->> 'unit' AS unit, g ->> 'reason' AS reason, g ->> 'file' AS file, g ->> 'line' AS line
     FROM ringfence.records
     CROSS JOIN LATERAL json_array_elements(
       CASE json_typeof(body -> 'gates') WHEN 'array' THEN body -> 'gates' ELSE '[]' END
     ) AS g
     WHERE kind = 'decision'
-  ) AS taken_apart;
+    UNION ALL
+    SELECT chain, seq, ts, body ->> 'policy_set', packed.gate, NULL, NULL, NULL, NULL,
+      CASE WHEN place.at BETWEEN 0 AND count.gates - 1 THEN
+        coalesce(
+          (ARRAY['unknown', 'pass', 'reduce', 'breach', 'exempt', 'unknown'])[
+            1 + get_byte(content.bytes, 16 * count.gates + place.at)],
+          'unknown')
+      END,
+      NULL,
+      ringfence.float8_at(content.bytes, 8 * place.at),
+      ringfence.float8_at(content.bytes, 8 * (count.gates + place.at)),
+      NULL, NULL, NULL, NULL
+    FROM ringfence.records
+    CROSS JOIN LATERAL (SELECT decode(body #>> '{gates,found}', 'base64') AS bytes) AS content
+    CROSS JOIN LATERAL (SELECT octet_length(content.bytes) / 17 AS gates) AS count
+    CROSS JOIN LATERAL ROWS FROM (
+      json_array_elements_text(CASE json_typeof(body #> '{gates,names}') WHEN 'array'
+        THEN body #> '{gates,names}' ELSE '[]' END),
+      json_array_elements_text(CASE json_typeof(body #> '{gates,columns}') WHEN 'array'
+        THEN body #> '{gates,columns}' ELSE '[]' END)
+    ) AS packed(gate, at_text)
+    CROSS JOIN LATERAL (SELECT at_text::integer AS at) AS place
+    WHERE kind = 'decision' AND json_typeof(body -> 'gates') = 'object'
+  )
+  SELECT chain, seq, ts, gate, coalesce(found.rule, described.rule) AS rule,
+    coalesce(found.policy, described.policy) AS policy, coalesce(found.level, described.level) AS level,
+    coalesce(found.mode, described.mode) AS mode, outcome, "check", measure, "limit",
+    "limit" - measure AS margin, coalesce(found.unit, described.unit) AS unit, reason,
+    coalesce(found.file, described.file) AS file, coalesce(found.line, described.line)::numeric AS line
+  FROM found LEFT JOIN described USING (chain, policy_set, gate);
 
 -- Where a log stands here. Held until the transaction ends, so that two writers of one log take turns.
 CREATE FUNCTION ringfence.audit_begin(of_chain text, OUT last_seq bigint, OUT last_hash text)
