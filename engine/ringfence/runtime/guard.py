@@ -439,7 +439,7 @@ class CentralRiskGuard(GuardMetrics):
                 target,
                 "halted",
                 f"rule:{gate.name}",
-                denial(gate.rule.code, cause, self._linked.currency),
+                denial(gate.rule, cause, self._linked.currency),
             ]
             try:
                 self._happen("switch", *fields, audit={"switch": fields})

@@ -30,9 +30,10 @@ _MANY = 10_000
 
 
 class WorkingOrder(NamedTuple):
-    """An approved order that has not ended; `size` is what is unfilled, in units of the base.
+    """An approved order that has not ended; sizes are in units of the base, times in ns since 1970, UTC.
 
-    `client_order_id` is empty where it was asked without one.
+    `size` is what is unfilled. `client_order_id` is empty where it was asked without one. `approved_ns` and
+    `expires_ns`, until when it may be sent, are 0 where the answer with its approval is forgotten.
     """
 
     order_id: str
@@ -43,6 +44,9 @@ class WorkingOrder(NamedTuple):
     symbol: str
     side: str
     size: Decimal
+    filled: Decimal
+    approved_ns: int
+    expires_ns: int
 
 
 @contextmanager
@@ -195,21 +199,36 @@ class GuardCore:
 
     def working_orders(self) -> tuple[WorkingOrder, ...]:
         """Every approved order that has not ended, with the names that its venue knows it by."""
+        found = []
         with self._lock:
             books = self._books
-            step = books.ledger.arrays.lot_step
-            return tuple(
-                WorkingOrder(
-                    each.order_id,
-                    *books.placed.get(each.order_id, ("", "")),
-                    each.account,
-                    each.strategy,
-                    each.symbol,
-                    each.side,
-                    each.rest * step(each.symbol),
+            for each in books.ledger.orders.working.values():
+                step = books.ledger.arrays.lot_step(each.symbol)
+                client, venue = books.placed.get(each.order_id, ("", ""))
+                answer = books.answers.get(client)
+                times = (0, 0) if answer is None else (answer.at_ns, answer.expires_ns)
+                found.append(
+                    WorkingOrder(
+                        each.order_id,
+                        client,
+                        venue,
+                        each.account,
+                        each.strategy,
+                        each.symbol,
+                        each.side,
+                        each.rest * step,
+                        each.filled * step,
+                        *times,
+                    )
                 )
-                for each in books.ledger.orders.working.values()
-            )
+        return tuple(found)
+
+    def order_of(self, client_order_id: str) -> str:
+        """The id of the order that was approved under a client's id, also after its end, for as long as answers
+        are remembered; empty where there is none."""
+        with self._lock:
+            answer = self._books.answers.get(client_order_id)
+            return answer.decision_id if answer is not None and answer.lots else ""
 
     @property
     def policy_set(self) -> str:
