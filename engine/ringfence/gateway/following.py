@@ -308,7 +308,7 @@ class Follower:
         self._seen |= working & orders.keys()
         for name, order in orders.items():
             now_ns = self._clock.now_ns()
-            if name in working or name in self._over:
+            if name in working:
                 continue
             # Until its approval has run out an order may be on its way, or not sent yet.
             if name not in self._seen and now_ns < order.expires_ns + LATE_NS:
@@ -323,6 +323,8 @@ class Follower:
                 continue
             if is_over(order, answer, now_ns):
                 self._over[name] = answer
+            else:
+                self._over.pop(name, None)
 
     def _settle_over(self, orders: dict[str, WorkingOrder]) -> None:
         for name, answer in list(self._over.items()):

@@ -102,6 +102,8 @@ class KrakenStream:
         def up() -> None:
             nonlocal was_up
             was_up = self._is_up = True
+            # The open ones are told again with their names.
+            self._names.clear()
             # What happened while there was no connection has to be asked for.
             self._tell(None)
 
