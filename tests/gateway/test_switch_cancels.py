@@ -452,6 +452,17 @@ def test_a_surprise_does_not_end_the_thread() -> None:
     assert [type(each) for each in failures] == [ZeroDivisionError]
 
 
+def test_orders_of_accounts_that_the_gateway_does_not_serve_are_left_to_others(
+    desk: WholeDesk,
+) -> None:
+    desk.decide("1", "c-1", account="other")
+    desk.send("1", "c-2")
+    halt(desk, "firm")
+    cancels_of(desk).look()
+
+    assert desk.working() == ["c-1"]
+
+
 def test_a_register_that_is_down_lets_the_exchange_be_asked(
     desk: WholeDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

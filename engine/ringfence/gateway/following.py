@@ -92,6 +92,7 @@ class Follower:
     def start(self) -> None:
         """Follow from now on, in a thread."""
         if self._watch is None:
+            self._full_look_s = 0.0
             self._watch = self.gateway.watch(self.account, self._told)
         self._looking.start()
 
