@@ -25,6 +25,8 @@ from ringfence.runtime.state_directory import StateDirectory
 __all__ = ["GuardCore", "Listener", "WorkingOrder"]
 
 Listener = Callable[[Event], None]
+# From so many working orders on, what an opened guard holds is looked through for garbage at once.
+_MANY = 10_000
 
 
 class WorkingOrder(NamedTuple):
@@ -100,9 +102,16 @@ class GuardCore:
         self._untold: deque[Event] = deque()
         self._telling = threading.Lock()
         self._inside = self._listener_errors = 0
-        self._keeper: BooksKeeper = self._open_books(state, files)
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
+        with _no_collection():
+            self._open(state, files, is_shared)
+            if len(self.orphans) > _MANY:
+                # Now, and not while the first orders wait.
+                gc.collect()
+
+    def _open(self, state: Path | SharedLog | None, files: LogFiles, is_shared: bool) -> None:
+        self._keeper: BooksKeeper = self._open_books(state, files)
         try:
             self._start(is_shared)
         except OSError as error:
@@ -120,10 +129,9 @@ class GuardCore:
             return SharedBooks(state, self._build, self._happened, settings.most_tries)
         store = StateDirectory(state, files, settings.durability)
         try:
-            with _no_collection():
-                snapshot, events = store.read()
-                books = self._build(snapshot)
-                _replay(books, events)
+            snapshot, events = store.read()
+            books = self._build(snapshot)
+            _replay(books, events)
         except BaseException:
             store.close()
             raise
@@ -139,8 +147,7 @@ class GuardCore:
         self._keeper.ready(self._clock.now_ns())
         self.evaluator = Evaluator(self._linked, self._books.ledger.arrays)
         if not is_shared:
-            with _no_collection():
-                self._keeper.renew()
+            self._keeper.renew()
         own = f"{self.settings.name}-" if is_shared else ""
         found = self.book("firm").open_orders
         self.orphans: tuple[OpenOrder, ...] = tuple(
