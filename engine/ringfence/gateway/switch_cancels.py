@@ -133,7 +133,7 @@ class SwitchCancels:
                 if self._has_heard:
                     # Another switch was set: its cancels go first.
                     return 0.0
-                if attempt.is_cancelled and self._is_due(attempt):
+                if attempt.is_cancelled and self._is_due(attempt) and self._is_working(attempt):
                     self._try(attempt, self._confirm)
             return self._next_s()
 
@@ -175,8 +175,11 @@ class SwitchCancels:
 
     def _note_wanted(self) -> None:
         """Begin an attempt for each order that has to end, and drop those that are not wanted any more."""
+        halted, reducing = self._switches()
+        if not (halted or reducing or self._attempts):
+            return
         working = self._guard.working_orders()
-        wanted = self._wanted(working)
+        wanted = self._wanted(working, halted, reducing)
         gone = [each for each in self._attempts.values() if each.order.order_id not in wanted]
         still = {order.order_id for order in working}
         for attempt in gone:
@@ -191,10 +194,8 @@ class SwitchCancels:
                 attempt = self._attempts.setdefault(order.order_id, _Attempt(order, causes))
             attempt.order = order
 
-    def _wanted(
-        self, working: Iterable[WorkingOrder]
-    ) -> dict[str, tuple[WorkingOrder, tuple[str, ...]]]:
-        """Orders that have to end, and the switches that say so."""
+    def _switches(self) -> tuple[set[str], set[str]]:
+        """Targets that are halted, and those that are reducing, where that cancels."""
         settings = self._settings
         halted, reducing = set(), set()
         for switch in self._guard.kill_switches:
@@ -202,9 +203,15 @@ class SwitchCancels:
                 halted.add(switch.target)
             elif switch.state == "reducing" and _matches(switch.target, settings.reducing):
                 reducing.add(switch.target)
+        return halted, reducing
+
+    def _wanted(
+        self, working: Iterable[WorkingOrder], halted: set[str], reducing: set[str]
+    ) -> dict[str, tuple[WorkingOrder, tuple[str, ...]]]:
+        """Orders that have to end, and the switches that say so."""
         found: dict[str, tuple[WorkingOrder, tuple[str, ...]]] = {}
         room: dict[tuple[str, str], Decimal] = {}
-        for order in working if halted or reducing else ():
+        for order in working:
             if order.venue != self._gateway.venue or order.account not in self._gateway.accounts:
                 continue
             targets = _targets(order)
@@ -249,6 +256,14 @@ class SwitchCancels:
     def _is_due(self, attempt: _Attempt) -> bool:
         # While the venue cannot be reached, what is left would only wait for it as well.
         return max(attempt.due_s, self._pause_until_s) <= self._monotonic()
+
+    def _is_working(self, attempt: _Attempt) -> bool:
+        """Whether the order still counts at the guard; takes it over as it is now."""
+        for order in self._guard.working_orders():
+            if order.order_id == attempt.order.order_id:
+                attempt.order = order
+                return True
+        return False
 
     def _try(self, attempt: _Attempt, step: Callable[[_Attempt], None]) -> None:
         try:
