@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import ApprovalError, AuditError, ExchangeError, StateError
 from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import OrderAck, OrderState
-from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from ringfence.runtime.guard_core import WorkingOrder
 
 __all__ = ["CancelSettings", "SwitchCancels"]
 
@@ -50,7 +52,7 @@ class CancelSettings:
 class _Attempt:
     """What was tried for an order; `over` is the exchange's word that it has ended."""
 
-    order: WorkingOrder
+    order: "WorkingOrder"
     causes: tuple[str, ...]
     failures: int = 0
     due_s: float = 0.0
@@ -206,8 +208,8 @@ class SwitchCancels:
         return halted, reducing
 
     def _wanted(
-        self, working: Iterable[WorkingOrder], halted: set[str], reducing: set[str]
-    ) -> dict[str, tuple[WorkingOrder, tuple[str, ...]]]:
+        self, working: "Iterable[WorkingOrder]", halted: set[str], reducing: set[str]
+    ) -> dict[str, "tuple[WorkingOrder, tuple[str, ...]]"]:
         """Orders that have to end, and the switches that say so."""
         found: dict[str, tuple[WorkingOrder, tuple[str, ...]]] = {}
         room: dict[tuple[str, str], Decimal] = {}
@@ -221,7 +223,7 @@ class SwitchCancels:
                 found[order.order_id] = order, tuple(causes or softer)
         return found
 
-    def _adds_risk(self, order: WorkingOrder, room: dict[tuple[str, str], Decimal]) -> bool:
+    def _adds_risk(self, order: "WorkingOrder", room: dict[tuple[str, str], Decimal]) -> bool:
         """Whether an order, filled after the older ones that stay, could leave its account with more risk."""
         key = order.account, order.symbol
         if key not in room:
@@ -352,7 +354,7 @@ def _matches(target: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatchcase(target, glob) for glob in globs)
 
 
-def _targets(order: WorkingOrder) -> tuple[str, ...]:
+def _targets(order: "WorkingOrder") -> tuple[str, ...]:
     return (
         "firm",
         f"account/{order.account}",
