@@ -16,9 +16,14 @@ import psycopg
 OWNER_PASSWORD = "owner-pass-4711"
 
 
+def is_installed() -> bool:
+    """Whether PostgreSQL's programs are here; Debian keeps them out of the PATH."""
+    return bool(_program("initdb"))
+
+
 def _program(name: str) -> str:
-    found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
-    return str(found)
+    kept = map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or max(kept, default="")
 
 
 def _as_postgres() -> list[str]:

@@ -89,7 +89,9 @@ class GuardFeeds(GuardCore):
                 raise InputError("the market data is ahead of the guard's clock")
             self._happen("mark", symbol, read[0], *read[1])
         if self.settings.market_cache is not None:
-            self.settings.market_cache.put(symbol, market_data)
+            # What cannot be shared is still booked here.
+            with suppress(StateError):
+                self.settings.market_cache.put(symbol, market_data)
 
     def on_balance(self, book: str, kind: str, amount: Any) -> None:
         """Give a book its first money, or move money in or out; no gain, no loss.

@@ -66,8 +66,10 @@ class Connections:
                 "ssl_keyfile": settings.key_file,
             }
 
-    def ask(self, commands: tuple[Command, ...]) -> list[Any]:
+    def ask(self, commands: tuple[Command, ...], *, to_error: bool = False) -> list[Any]:
         """Send commands in one go and read all answers; an error that the server answers with is one.
+
+        With `to_error` what comes after an error is not waited for.
 
         Raises:
             RequestError: no connection, or no answer in time.
@@ -81,6 +83,9 @@ class Connections:
                     answers.append(connection.read_response())
                 except ResponseError as error:
                     answers.append(error)
+                    if to_error and len(answers) < len(commands):
+                        connection.disconnect()
+                        return answers
         except (RedisError, ValueError) as error:
             self._lost = True
             # A server that loads its data or wants a password says so; the library takes that for a connection lost.
