@@ -19,6 +19,7 @@ from typing import Any, Literal
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files, reason
+from ringfence.runtime.audit_hold import lowest
 from ringfence.runtime.audit_segments import KIND, framed, header_bytes, payload_of, segments
 from ringfence.runtime.ports import (
     SYSTEM_CLOCK,
@@ -127,7 +128,8 @@ class AuditLog:
             random: Gives a new log its name.
             segment_bytes: A file that would grow beyond this is followed by the next.
             limit_bytes: Once the log is as large as this, `append` refuses.
-            keep_bytes: The oldest files are removed while the log is larger than this; None keeps all.
+            keep_bytes: The oldest files are removed while the log is larger than this, but for records that
+                a sink has yet to get (`audit_hold`); None keeps all.
 
         Raises:
             AuditError: another process writes this log, it cannot be read or written, or a record that
@@ -221,13 +223,21 @@ class AuditLog:
             How many files were removed.
 
         Raises:
-            AuditError: as `append` and `wait`, or a file cannot be removed.
+            AuditError: as `append` and `wait`, a file cannot be removed, or a sink has yet to get some of
+                these records.
         """
         paths = segments(self._directory, self._files)
         # A file ends where the next one begins; the last one stays.
         begins = [int(path.stem) for path in paths]
         gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
         if gone:
+            hold = lowest(self._directory, files=self._files)
+            if hold is not None and hold.sequence + 1 < begins[gone]:
+                raise AuditError(
+                    f"records up to {begins[gone] - 1} cannot go: the sink `{hold.sink}` has come to "
+                    f"{hold.sequence}",
+                    f"let its writer catch up, or give the sink up: `ringfence audit release {hold.sink}`",
+                )
             body = encode({"first": begins[gone], "segments": gone})
             self.wait(self._add("retention", body, bounded=False))
             with self._commit:
@@ -336,7 +346,8 @@ class AuditLog:
             left -= self._files.size(path)
             first = int(following.stem)
         try:
-            self.drop_before(first)
+            hold = lowest(self._directory, files=self._files)
+            self.drop_before(first if hold is None else min(first, hold.sequence + 1))
         except AuditError as error:
             # Not again every moment: from here on the limit of the log alone holds.
             self._keep_bytes = None

@@ -1,9 +1,7 @@
 """Asks the compiled kernel about one order on a ledger's arrays."""
 
-import binascii
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from ringfence.backends.numba_kernel.live_entry import (
     LiveEntry,
     gates_part,
 )
+from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision
 from ringfence.language.linking import Bound, LinkedSet
@@ -24,12 +23,14 @@ from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
-from ringfence.runtime.evidence import Evidence
+from ringfence.runtime.decision_record import RouteTexts, route_texts
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
 _ON_HALT = "halt"
 _BREACH = 3
+# So many columns for each gate of an order, and they are recorded as they lie.
+_MOST_UNUSED = 4
 # Sizes in lots that are remembered for each route: most traders send the same ones again and again.
 _KNOWN_SIZES = 1024
 _REFUSED = {
@@ -54,8 +55,9 @@ class Route:
     instrument: Instrument
     bounds: tuple[Bound, ...]
     columns: tuple[int, ...]
-    names: tuple[str, ...]
     halting: tuple[int, ...]
+    texts: RouteTexts
+    picks: tuple[int, ...]
     most: Decimal
     known_lots: dict[Decimal, int] = field(default_factory=dict)
 
@@ -87,7 +89,7 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `evidence` shows what the gates look at; `arrays` are those it was made for.
+    `arrays` are those it was made for.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
@@ -100,7 +102,7 @@ class Evaluator:
         arrays = self._arrays
         self._version = arrays.version
         symbols = list(arrays.symbols)
-        self.evidence = Evidence(arrays.books, symbols)
+        self._evidence = LiveEvidence(arrays.books, symbols)
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
@@ -139,6 +141,11 @@ class Evaluator:
         if code is None:
             return Refusal("UNKNOWN_VENUE", "the venue is not declared")
         bounds = self.linked.bind(account, strategy, venue, symbol)
+        columns = tuple(columns_of(bounds, self._limits.columns))
+        names = tuple(bound.gate.name for bound in bounds)
+        # A policy set may have a great many columns; a record then holds those of its order alone.
+        picks = columns if self._columns > _MOST_UNUSED * len(columns) else ()
+        shown = range(len(columns)) if picks else columns
         books = arrays.books
         return Route(
             key=(account, strategy, venue, symbol),
@@ -153,13 +160,14 @@ class Evaluator:
             ),
             instrument=instrument,
             bounds=bounds,
-            columns=tuple(columns_of(bounds, self._limits.columns)),
-            names=tuple(bound.gate.name for bound in bounds),
+            columns=columns,
             halting=tuple(
                 k
                 for k, bound in enumerate(bounds)
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
+            texts=route_texts((account, strategy, venue, symbol), names, shown),
+            picks=picks,
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
@@ -212,6 +220,10 @@ class Evaluator:
         allowed = int(Answer(content, columns).lots)
         return Found(route, asked, lots, now_ns, decision, allowed, content, columns)
 
+    def evidence(self, route: Route) -> str:
+        """What the gates of a route look at, as JSON for an audit record."""
+        return self._evidence.of(route.books, route.symbol, route.venue)
+
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""
         answer, gates = found.answer, found.columns
@@ -252,22 +264,12 @@ def halted_by(found: Found) -> list[Bound]:
     return [bounds[k] for k in found.route.halting if outcomes[columns[k]] == _BREACH]
 
 
-def gates_of(found: Found) -> dict[str, Any]:
-    """What each gate found, for an audit record: in the packed form of `audit_decision`."""
-    route = found.route
-    part, columns = gates_part(found.content, found.columns), route.columns
-    if found.columns > 4 * len(columns):
-        part, columns = _picked(part, found.columns, columns), tuple(range(len(columns)))
-    return {
-        "names": route.names,
-        "columns": columns,
-        "found": binascii.b2a_base64(part, newline=False).decode("ascii"),
-    }
-
-
-def _picked(part: bytes, gates: int, columns: tuple[int, ...]) -> bytes:
-    """The same of these columns alone: a policy set may have a great many."""
-    numbers = np.frombuffer(part, np.float64, 2 * gates).reshape(2, gates)
-    outcomes = np.frombuffer(part, np.uint8, gates, 16 * gates)
-    at = list(columns)
+def gates_of(found: Found) -> bytes:
+    """What each gate found, for an audit record: as `audit_decision` packs it."""
+    part, picks = gates_part(found.content, found.columns), found.route.picks
+    if not picks:
+        return part
+    numbers = np.frombuffer(part, np.float64, 2 * found.columns).reshape(2, found.columns)
+    outcomes = np.frombuffer(part, np.uint8, found.columns, 16 * found.columns)
+    at = list(picks)
     return numbers[:, at].tobytes() + outcomes[at].tobytes()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from ringfence.language.decision import RiskDecision
 from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.guard_decision import GuardDecision
 from ringfence.runtime.guard_policies import GuardPolicies
@@ -20,14 +21,19 @@ class GuardMetrics(GuardPolicies):
 
     def __init__(self, *parts: Any) -> None:
         self._decided: Counter[tuple[str, str]] = Counter()
-        self._repeats = 0
+        self._approved = self._repeats = 0
         self._seconds = Histogram(_BOUNDS)
         super().__init__(*parts)
 
     def _count_decision(self, answer: GuardDecision, taken_ns: int) -> None:
         with self._lock:
-            self._decided[answer.decision.value, answer.code] += 1
-            self._repeats += answer.repeated
+            if answer.decision is RiskDecision.APPROVE:
+                # The name of an enum's member is looked up slowly.
+                self._approved += 1
+            else:
+                self._decided[answer.decision.value, answer.code] += 1
+            if answer.repeated:
+                self._repeats += 1
             self._seconds.observe(taken_ns * 1e-9)
 
     def metrics(self) -> Iterable[Metric]:
@@ -38,13 +44,16 @@ class GuardMetrics(GuardPolicies):
 
     def _own_metrics(self) -> Iterable[Metric]:
         books = self._books
+        decided = dict(self._decided)
+        if self._approved:
+            decided[RiskDecision.APPROVE.value, ""] = self._approved
         yield Metric(
             "ringfence_decisions",
             "counter",
             "Orders decided, by decision and code.",
             tuple(
                 Sample({"decision": decision, "code": code}, count)
-                for (decision, code), count in self._decided.items()
+                for (decision, code), count in decided.items()
             ),
         )
         yield _one("ringfence_decisions_repeated", "counter", "Answers given again.", self._repeats)

@@ -13,8 +13,8 @@ __all__ = ["Audit", "GuardSettings", "NoAudit", "NoState", "Signs", "Store"]
 class Audit(Protocol):
     """Takes records; `AuditError` where it cannot."""
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
-        """Take a record; its number, from 1 without gaps."""
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
+        """Take a record, its body as data or as the JSON of `audit_codec`; its number, from 1 without gaps."""
         ...
 
     def wait(self, sequence: int) -> None:
@@ -51,7 +51,7 @@ class Store(Protocol):
 class NoAudit:
     """For a guard that was told to keep no records."""
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
         del kind, body
         return 0
 
