@@ -102,7 +102,15 @@ class SharedLog(Protocol):
         """
         ...
 
-    def append(self, known: Head, number: int, event: list[Any], *, only_there: bool) -> Appended:
+    def append(
+        self,
+        known: Head,
+        number: int,
+        event: list[Any],
+        *,
+        only_there: bool,
+        origin: str | None = None,
+    ) -> Appended:
         """Append an event.
 
         Args:
@@ -111,6 +119,7 @@ class SharedLog(Protocol):
                 and answered with `accepted`.
             event: Data for JSON.
             only_there: Append only where the log stands at `known`; otherwise wherever it stands.
+            origin: Another guard's name, for an event of its that the store has lost; `number` is its count.
 
         Raises:
             StateLostError: the log does not go on from `known`; nothing was appended.
