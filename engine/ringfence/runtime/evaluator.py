@@ -19,7 +19,7 @@ from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
-from ringfence.runtime.evidence import Evidence
+from ringfence.runtime.evidence import Evidence, Judged, Looks, looks_of
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
@@ -53,6 +53,7 @@ class Route:
     columns: tuple[int, ...]
     names: tuple[str, ...]
     halting: tuple[int, ...]
+    looks: Looks | None
     most: Decimal
 
 
@@ -98,7 +99,7 @@ class Evaluator:
         self._pack = arrays.pack
         self._names = self._count()
         symbols = list(arrays.symbols)
-        self.evidence = Evidence(arrays.books, symbols)
+        self.evidence = Evidence(arrays.books, arrays.pack, symbols)
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
@@ -106,6 +107,7 @@ class Evaluator:
             list(arrays.venues),
             symbols,
         )
+        self._fields = {slot.rule.key: slot.fields for slot in limits.slots}
         gates = len(limits.columns)
         self._gates = gates
         # Measures, limits and headrooms in one row, so that they are read in one go.
@@ -183,6 +185,7 @@ class Evaluator:
                 for k, bound in enumerate(bounds)
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
+            looks=looks_of(bounds, self._fields),
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
@@ -210,6 +213,10 @@ class Evaluator:
         if not 0.0 < value < math.inf:
             return Refusal("NO_PRICE", "there is no price to value the order at")
         self._stage[0] = 0
+        if route.looks is not None:
+            self.evidence.judged = Judged(
+                route.looks, route.books[1], asked.side, lots, asked.price, now_ns
+            )
         bindings, results, detail = self._addresses
         self._evaluate(
             self._pack.address,
