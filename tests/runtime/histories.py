@@ -96,8 +96,13 @@ def policy_texts(draw: Any) -> dict[str, str]:
     gates = [*MANDATORY, *draw(st.lists(_pick(MORE), unique=True, max_size=6))]
     lines = [f"    - {gate.format(**draw(words))}" for gate in gates]
     level = draw(_pick(("account", "account", "firm")))
+    instruments = INSTRUMENTS
+    if draw(_pick((False, False, True))):
+        # Books may hold it from a set that declared it.
+        before, _, rest = INSTRUMENTS.partition("    SOL/EUR:")
+        instruments = before + "    XRP" + rest.partition("    XRP")[2]
     return {
-        "instruments.yaml": INSTRUMENTS,
+        "instruments.yaml": instruments,
         "desk.yaml": HEAD.format(name="desk", level=level) + "\n".join(lines) + "\n",
     }
 
@@ -186,7 +191,7 @@ def live_through(folder: Path, sets: list[PolicySet], history: Any, **settings: 
         for account in ("main", "other"):
             guard.on_balance(f"account/{account}", "opening", 100_000)
         for symbol, price in (("BTC/USD", 100.0), ("ETH/USD", 10.0), ("SOL/EUR", 10.0)):
-            guard.on_mark(symbol, MarketData(price, price, price, NOON))
+            _try(guard.on_mark, symbol, MarketData(price, price, price, NOON))
         orders: list[str] = []
         for kind, *about in history:
             clock.advance(SECOND // 1_000)

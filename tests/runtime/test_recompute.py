@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, note, settings
+from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
@@ -19,7 +19,7 @@ from runtime.histories import live_through, loaded, policy_texts, steps
 
 pytestmark = pytest.mark.unit
 
-_UNDECLARED = "no second opinion: a book holds `DOGE/USD`, which the policy set does not declare"
+_UNDECLARED = "no second opinion: the policy set does not declare "
 
 
 def derived_again(folder: Path) -> Counter[str]:
@@ -43,14 +43,19 @@ def derived_again(folder: Path) -> Counter[str]:
         if found.how is How.STATE:
             counts[body["code"]] += 1
         else:
-            assert found.note in ("", _UNDECLARED)
+            assert found.note == "" or found.note.startswith(_UNDECLARED)
         counts[found.how] += 1
         counts[str(body["decision"])] += 1
     return counts
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=60,
+    deadline=None,
+    # Making a failing history shorter takes minutes.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 @given(
     texts=st.lists(policy_texts(), min_size=1, max_size=2),

@@ -14,7 +14,7 @@ from ringfence.runtime.recompute_record import Difference, How, Recomputed
 __all__ = ["recomputed_dict", "recomputed_lines", "reproduced_dict", "reproduced_lines", "told"]
 
 _SHOWN = 100
-_VALUE = 120
+_VALUE = 240
 _WHO = {"kernel": "the kernel derives", "reference": "the reference interpreter derives"}
 _HOW = {
     How.DERIVED: "every gate and the decision were derived again",

@@ -50,8 +50,11 @@ def derived_case(
         reducing: Whether a policy lease let only orders pass that reduce risk.
 
     Raises:
-        InputError: a book holds what the policy set does not declare, or what has no size in lots.
+        InputError: the policy set does not declare the symbol, or one that a book holds, or what is held has
+            no size in lots.
     """
+    if asked.symbol not in linked.desk.instruments:
+        raise InputError(f"the policy set does not declare `{asked.symbol}`")
     order = OrderRequest(
         account=asked.account,
         symbol=asked.symbol,
@@ -125,7 +128,7 @@ def _book(book: ShownBook, instruments: Mapping[str, Instrument]) -> Book:
     )
     for symbol, position, orders in zip(book.symbols, book.pos.tolist(), book.orders, strict=True):
         if symbol not in instruments:
-            raise InputError(f"a book holds `{symbol}`, which the policy set does not declare")
+            raise InputError(f"the policy set does not declare `{symbol}`, which a book holds")
         step = instruments[symbol].lot_step
         held, buys, sells = (position[at] for at in (layout.Q, layout.BUYS, layout.SELLS))
         if not all(each.is_integer() and abs(each) <= COUNTABLE for each in (held, buys, sells)):

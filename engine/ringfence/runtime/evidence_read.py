@@ -85,7 +85,7 @@ def read_evidence(shown: Any) -> Shown:
     """
     try:
         return _read(shown)
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError, binascii.Error) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputError(
             f"the evidence cannot be read: {type(error).__name__.lower()} {ascii(str(error))[:80]}"
         ) from None
