@@ -4,11 +4,14 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from adapters.redis_server import RedisServer
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.smoke
@@ -18,6 +21,23 @@ DOCS = ROOT / "docs"
 BLOCK = re.compile(r"```(yaml|csv|console|python) (?:file|exit)=(\S+)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 HOW_TOS = sorted(path.name for path in (DOCS / "how-to").glob("*.md"))
+
+
+@contextmanager
+def served(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The Redis server that a page asks for in `REDIS_URL`."""
+    if "REDIS_URL" not in page.read_text(encoding="utf-8"):
+        yield
+        return
+    if shutil.which("redis-server") is None:
+        pytest.skip("needs `redis-server`: apt-get install redis-server")
+    server = RedisServer(folder / "redis", appendonly="yes", appendfsync="always").start()
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server.port}/0")
+    monkeypatch.setenv("REDIS_PASSWORD", server.password)
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]:
@@ -76,7 +96,8 @@ def test_a_how_to_runs(
     monkeypatch.chdir(tmp_path)
 
     page = DOCS / "how-to" / name
-    codes, printed = follow(page, capsys)
+    with served(page, tmp_path, monkeypatch):
+        codes, printed = follow(page, capsys)
 
     assert codes or name == "check-policies-in-ci.md"
     shown = re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from ringfence.runtime.shared_log import (
@@ -51,12 +52,14 @@ class MemoryLog:
         self._check()
         return copy.deepcopy(self.store.snapshot)
 
-    def found(self, state: dict[str, Any]) -> Start:
+    def found(self, state: dict[str, Any], numbers: Mapping[str, int] | None = None) -> Start:
         self._check()
         with self.store.lock:
             if self.store.snapshot is None:
-                self.store.snapshot = Start(json.loads(json.dumps(state)), Head(0, ""))
-                self.store.numbers = dict(state["numbers"])
+                text = json.dumps([state, numbers])
+                head = Head(0, hashlib.sha1(text.encode()).hexdigest())
+                self.store.snapshot = Start(json.loads(text)[0], head, dict(numbers or {}))
+                self.store.numbers = dict(numbers or {})
             return copy.deepcopy(self.store.snapshot)
 
     def after(self, known: Head) -> tuple[Entry, ...]:
@@ -96,11 +99,16 @@ class MemoryLog:
         self._check()
         return self.store.numbers.get(self.origin, 0)
 
+    def last_numbers(self) -> dict[str, int]:
+        self._check()
+        return dict(self.store.numbers)
+
     def keep_snapshot(self, start: Start) -> None:
         self._check()
         with self.store.lock:
             if self.store.snapshot is None or start.head.count > self.store.snapshot.head.count:
-                self.store.snapshot = Start(json.loads(json.dumps(start.state)), start.head)
+                state = json.loads(json.dumps(start.state))
+                self.store.snapshot = Start(state, start.head, start.numbers)
                 self.store.entries = [
                     each for each in self.store.entries if each.head.count > start.head.count
                 ]

@@ -298,3 +298,18 @@ def test_a_log_of_another_trading_day_is_refused(desk: PolicySet, tmp_path: Path
             state=MemoryLog(shared.store, "b"),
             settings=GuardSettings(name="b", without_audit=True),
         )
+
+
+def test_a_guard_that_ends_says_what_was_never_booked(desk: PolicySet) -> None:
+    shared = Desk(desk)
+    one, two = shared.funded("a", "b")
+    first = one.evaluate_order(order("6"))
+    shared.logs["a"].broken = shared.logs["b"].broken = "down"
+    with pytest.raises(StateError):
+        one.on_fill(first.id, "3", 1_000)
+
+    with pytest.raises(StateError, match="1 events were never booked"):
+        one.close()
+    two.close()
+
+    assert one.evaluate_order(order("1")).code == "GUARD_CLOSED"

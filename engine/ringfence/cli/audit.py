@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.audit_sinks import add_sinks, postgres_argument, server_of
 from ringfence.cli.output import print_json
-from ringfence.errors import AuditError, InputError, PolicyError
+from ringfence.errors import InputError, PolicyError
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
-# How often `tail --follow` and `copy --follow` look for new records.
+# How often `tail --follow` looks for new records.
 _LOOK_SECONDS = 0.2
-_COPY_SECONDS = 1.0
 
 
 def add(commands: Any) -> None:
@@ -64,18 +64,21 @@ def add(commands: Any) -> None:
     each.add_argument("--jsonl", type=Path, metavar="FILE", help="write JSON, one record a line")
     each.add_argument("--parquet", type=Path, metavar="FILE", help="write Parquet")
     each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
-    each = _part(parts, "copy", run_copy, "copy records into a DuckDB file, each once", masked=True)
-    each.add_argument(
-        "--duckdb", type=Path, required=True, metavar="FILE", help="the file; made where missing"
-    )
-    each.add_argument("--follow", action="store_true", help="go on with those that are added")
     each = _part(
-        parts, "query", run_query, "a SELECT over the log, in memory", masked=True, json=True
+        parts,
+        "query",
+        run_query,
+        "a SELECT over the log, or over a database that it was written to",
+        masked=True,
+        json=True,
     )
     each.add_argument(
         "sql", metavar="SQL", help="a SELECT over the tables `records`, `decisions` and `gates`"
     )
     each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
+    each.add_argument("--duckdb", type=Path, metavar="FILE", help="ask this file, not the log")
+    postgres_argument(each)
+    add_sinks(parts, _part)
 
 
 def _part(
@@ -321,32 +324,29 @@ def run_export(given: argparse.Namespace) -> int:
     return 0
 
 
-def run_copy(given: argparse.Namespace) -> int:
-    """Copy what is not there yet; with `--follow` a failure is told, and tried again."""
-    from ringfence.adapters.audit_duckdb import DuckdbCopy
-
-    copy = DuckdbCopy(given.log, given.duckdb, _mask(given))
-    count = copy.catch_up()
-    print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
-    pause = threading.Event()
-    while given.follow:
-        pause.wait(_COPY_SECONDS)
-        try:
-            count = copy.catch_up()
-        except AuditError as error:
-            print(f"ringfence: {error.message}; {copy.lag:,} behind", file=sys.stderr, flush=True)
-            continue
-        if count:
-            print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
-    return 0
-
-
 def run_query(given: argparse.Namespace) -> int:
-    """Answer a SELECT over the log."""
-    from ringfence.cli.audit_query import query, show_rows
+    """Answer a SELECT over the log, or over a database."""
+    from ringfence.cli.audit_query import query, query_file, show_rows
 
-    records = AuditReader(given.log, after=given.after).poll()
-    names, rows = query(given.sql, records, _mask(given))
+    if given.duckdb is None and given.postgres is None:
+        records = AuditReader(given.log, after=given.after).poll_raw()
+        names, rows = query(given.sql, records, _mask(given))
+    elif (
+        given.after
+        or given.mask_key
+        or given.mask_value
+        or None not in (given.duckdb, given.postgres)
+    ):
+        raise InputError(
+            "`--after` and `--mask-...` go with the log, and one database is asked at a time",
+            "say it in the SELECT: `WHERE seq > 100`",
+        )
+    elif given.duckdb is not None:
+        names, rows = query_file(given.sql, given.duckdb)
+    else:
+        from ringfence.adapters.audit_postgres import ask
+
+        names, rows = ask(server_of(given), given.sql)
     if given.json:
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:

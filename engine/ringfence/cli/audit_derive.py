@@ -7,6 +7,7 @@ from typing import Any
 
 from ringfence.replay.wording import clip, visible
 from ringfence.runtime.audit_codec import plain
+from ringfence.runtime.audit_decision import short_gates
 from ringfence.runtime.audit_reader import Record
 from ringfence.runtime.audit_recompute import Recomputation, Wrong
 from ringfence.runtime.recompute_record import Difference, How, Recomputed
@@ -51,7 +52,7 @@ def reproduced_lines(record: Record, found: Recomputed) -> Iterator[str]:
     if found.differences:
         yield from _differences(found.differences)
     elif found.how is How.DERIVED:
-        gates = len(body["gates"])
+        gates = len(short_gates(body))
         yield f"the same in all {gates} gates: outcome, measure and limit, bit for bit"
 
 

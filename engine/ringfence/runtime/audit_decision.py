@@ -15,15 +15,22 @@
                       "margin", "unit", "headroom", "reason", "file", "line"}, ...], every declared gate
     }
 
-The short form is for a guard that has no time to lose: `order` may stand below `inputs`, and a gate may be
-the list `[gate, outcome, measure, limit]`. What such a gate is called in words comes from a record of kind
-`policy-set` (`policy_set_body`), which is appended once for each set before it decides.
+The short form is for a guard that has no time to lose: `order` may stand below `inputs`, and `gates` may be
+
+    {"names": [...], "columns": [...], "found": "<base64>"}
+
+where `found` holds the columns of all gates: their measures, then their limits (little-endian float64), then
+their outcomes (one byte each, a place in `OUTCOMES`); `columns` says which one belongs to each of `names`. Or a
+gate may be the list `[gate, outcome, measure, limit]`. What such a gate is called in words comes from a record
+of kind `policy-set` (`policy_set_body`), which is appended once for each set before it decides.
 
 Measures, limits and margins are floats, NaN where unknown or exempt, in the gate's `unit` (`money`, `ratio`,
 `count`, `duration` in seconds, `quantity`, `state`). Sizes are text, so that no digit is lost. More keys may
 stand beside these; a reader leaves alone what it does not know.
 """
 
+import base64
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from decimal import Decimal
@@ -36,12 +43,23 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Market, OrderRequest
 from ringfence.runtime.policy_files import files_told
 
-__all__ = ["DECISION", "POLICY_SET", "decision_body", "gates_in", "order_in", "policy_set_body"]
+__all__ = [
+    "DECISION",
+    "OUTCOMES",
+    "POLICY_SET",
+    "decision_body",
+    "gates_in",
+    "order_in",
+    "policy_set_body",
+    "short_gates",
+]
 
 #: The kind of records that hold a decision.
 DECISION = "decision"
 #: The kind of records that describe the gates of a policy set.
 POLICY_SET = "policy-set"
+#: Outcomes by the kernel's codes; 0 is a gate that was not asked.
+OUTCOMES = ("unknown", "pass", "reduce", "breach", "exempt", "unknown")
 _SHORT = ("gate", "outcome", "measure", "limit")
 
 
@@ -118,7 +136,8 @@ def gates_in(
         known = described.setdefault(name, each)
         described[name] = {key: value for key, value in each.items() if known.get(key) == value}
     found = []
-    for gate in _listed(body.get("gates")):
+    given = _gates(body)
+    for gate in given:
         if isinstance(gate, dict):
             found.append(gate)
         elif isinstance(gate, list) and len(gate) == len(_SHORT):
@@ -127,14 +146,21 @@ def gates_in(
             if isinstance(measure, int | float) and isinstance(limit, int | float):
                 short["margin"] = limit - measure
             found.append({**described.get(str(gate[0]), {}), **short})
-    told_in_short = not any(map(_is_long, _listed(body.get("gates"))))
+    told_in_short = not any(isinstance(gate, dict) for gate in given)
     if told_in_short and [each["gate"] for each in found] == [each["gate"] for each in bound]:
         return [{**each, **place} for each, place in zip(found, bound, strict=True)]
     return found
 
 
-def _is_long(gate: Any) -> bool:
-    return isinstance(gate, dict)
+def short_gates(body: Mapping[str, Any]) -> list[list[Any]]:
+    """Name, outcome, measure and limit of each gate, where the body tells them in short; else empty."""
+    found = [gate for gate in _gates(body) if isinstance(gate, list)]
+    return found if all(len(gate) == len(_SHORT) for gate in found) else []
+
+
+def _gates(body: Mapping[str, Any]) -> list[Any]:
+    given = body.get("gates")
+    return _unpacked(given) if isinstance(given, dict) else _listed(given)
 
 
 def _bound(body: Mapping[str, Any], linked: LinkedSet) -> list[dict[str, Any]]:
@@ -170,6 +196,27 @@ def _about(gate: Gate, row: LimitRow | None = None) -> dict[str, Any]:
 
 def _place(row: LimitRow) -> dict[str, Any]:
     return {"file": row.span.path, "line": row.span.line}
+
+
+def _unpacked(gates: Mapping[str, Any]) -> list[Any]:
+    """The lists that stand for gates in the packed form; empty where its parts do not fit together."""
+    names, columns = _listed(gates.get("names")), _listed(gates.get("columns"))
+    try:
+        content = base64.b64decode(str(gates.get("found")), validate=True)
+    except ValueError:
+        return []
+    count, left = divmod(len(content), 17)
+    fit = all(type(at) is int and 0 <= at < count for at in columns)
+    if left or not fit or len(names) != len(columns):
+        return []
+    numbers = struct.unpack_from(f"<{2 * count}d", content)
+    outcomes = [
+        OUTCOMES[code] if code < len(OUTCOMES) else "unknown" for code in content[16 * count :]
+    ]
+    return [
+        [name, outcomes[at], numbers[at], numbers[count + at]]
+        for name, at in zip(names, columns, strict=True)
+    ]
 
 
 def _gate(result: GateResult) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import KILL_STATES, OrderRequest
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, read_order
-from ringfence.runtime.audit_decision import order_in
+from ringfence.runtime.audit_decision import OUTCOMES, order_in
 from ringfence.runtime.derived_books import DerivedBooks
 from ringfence.runtime.derived_case import derived_case
-from ringfence.runtime.evaluator import Evaluator, gates_of
+from ringfence.runtime.evaluator import Evaluator, Found
 from ringfence.runtime.evidence_read import Shown, read_evidence
 from ringfence.runtime.guard_decision import ZERO
 from ringfence.runtime.policy_lease import lease_words
@@ -174,7 +174,7 @@ class Deriver:
             words = self._evaluator.in_words(found)
             reason, code = self._leased(given, words.reason, words.code)
         size = found.lots * route.instrument.lot_step if found.lots else ZERO
-        return Derived(DECISIONS[found.decision], code, reason, str(size), gates_of(found))
+        return Derived(DECISIONS[found.decision], code, reason, str(size), _gates(found))
 
     def reference(self, given: Given) -> Derived:
         """The decision by the reference interpreter; after `kernel`.
@@ -202,3 +202,16 @@ class Deriver:
 
 def _not_asked(refusal: Refusal) -> InputError:
     return InputError(f"no gate would have been asked: {refusal.code} {refusal.message}")
+
+
+def _gates(found: Found) -> list[list[Any]]:
+    answer, route = found.answer, found.route
+    return [
+        [
+            bound.gate.name,
+            OUTCOMES[answer.outcomes[at]],
+            float(answer.measures[at]),
+            float(answer.limits[at]),
+        ]
+        for bound, at in zip(route.bounds, route.columns, strict=True)
+    ]

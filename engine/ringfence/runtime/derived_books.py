@@ -21,8 +21,8 @@ from ringfence.language.orders import Instrument
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.book_arrays import BookArrays
 from ringfence.runtime.evaluator import gate_needs
-from ringfence.runtime.evidence import MOST_ENTRIES
 from ringfence.runtime.evidence_read import Shown, ShownBook
+from ringfence.runtime.recent_evidence import MOST_ENTRIES
 
 __all__ = ["DerivedBooks"]
 

@@ -1,5 +1,6 @@
 """The guard: no order leaves without its decision."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -9,7 +10,15 @@ from ringfence.errors import AuditError, RingfenceError, StateError
 from ringfence.language.answers import denial
 from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked, inputs_as_read, inputs_of, read_market, read_order
+from ringfence.runtime.asked import (
+    Asked,
+    inputs_of,
+    market_inputs,
+    read_market,
+    read_order,
+    without_nan,
+)
+from ringfence.runtime.decision_record import decision_record
 from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
@@ -29,6 +38,7 @@ from ringfence.runtime.shared_log import SharedLog
 __all__ = ["CentralRiskGuard"]
 
 _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
+_WORDS = tuple(each.value for each in _DECISIONS)
 _REJECT = 2
 _NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 _NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
@@ -224,7 +234,10 @@ class CentralRiskGuard(GuardMetrics):
             return None
         if now - int(arrays.books.sym_ts[code]) <= self.settings.market_refresh_ns:
             return None
-        found = read_market(cache.get(symbol))
+        try:
+            found = read_market(cache.get(symbol))
+        except StateError:
+            return None
         return None if isinstance(found, Refusal) else found
 
     def _taken(
@@ -239,7 +252,7 @@ class CentralRiskGuard(GuardMetrics):
         books = self._books.ledger.arrays.books
         known = int(books.sym_ts[route.symbol])
         if timestamp > known:
-            return [symbol, timestamp, *numbers]
+            return [symbol, timestamp, *without_nan(numbers)]
         row = books.sym[route.symbol].tolist()
         if timestamp == known and repr([row[at] for at in _QUOTE]) != repr(list(numbers)):
             return Refusal(
@@ -260,7 +273,7 @@ class CentralRiskGuard(GuardMetrics):
         now, linked, client = found.now_ns, self._linked, asked.client_order_id
         reason, code = "", ""
         # As it was when the order was judged.
-        shown = self._shown(found.route)
+        shown = self.evaluator.evidence(found.route) if self._records else ""
         beside = self._beside(found)
         if found.decision:
             reason, code = self._words(found)
@@ -287,12 +300,7 @@ class CentralRiskGuard(GuardMetrics):
             decision = self._decision(answer, asked, found)
             if not self._records:
                 return decision, 0, undo
-            body = _head(decision)
-            body["inputs"] = inputs_as_read(asked, question.market_given)
-            body["gates"] = gates_of(found)
-            body["evidence"] = shown
-            body.update(beside)
-            return decision, self._audit.append("decision", body), undo
+            return decision, self._append(answer, decision, question, found, shown, beside), undo
         except Exception as error:
             self._keeper.undo(*undo)
             told = _NO_AUDIT
@@ -300,17 +308,46 @@ class CentralRiskGuard(GuardMetrics):
                 told = Refusal("INTERNAL_ERROR", _named(error))
             return self._plain(name, told, now), 0, None
 
-    def _shown(self, route: Route) -> dict[str, Any]:
-        if not self._records:
-            return {}
-        return self.evaluator.evidence.of(route.books, route.symbol, route.venue)
+    def _append(
+        self,
+        answer: Remembered,
+        decision: GuardDecision,
+        question: _Question,
+        found: Found,
+        shown: str,
+        beside: Mapping[str, Any],
+    ) -> int:
+        given = question.market_given
+        body = decision_record(
+            (
+                answer.decision_id,
+                _WORDS[answer.decision],
+                answer.code,
+                answer.reason,
+                str(decision.size),
+                answer.policy_set,
+                answer.at_ns,
+            ),
+            found.asked,
+            found.route.texts,
+            gates_of(found),
+            shown,
+            None if given is None else market_inputs(given),
+            beside,
+        )
+        return self._audit.append("decision", body)
 
     def _decision(
         self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
     ) -> GuardDecision:
         size, approval = ZERO, None
         if answer.lots:
-            size = answer.lots * self._books.ledger.arrays.lot_step(asked.symbol)
+            step = (
+                self._books.ledger.arrays.lot_step(asked.symbol)
+                if found is None
+                else found.route.instrument.lot_step
+            )
+            size = answer.lots * step
             if self.settings.signer is not None:
                 approval = self.settings.signer.sign(
                     approval_id=answer.decision_id,
@@ -409,7 +446,7 @@ class CentralRiskGuard(GuardMetrics):
                 target,
                 "halted",
                 f"rule:{gate.name}",
-                denial(gate.rule.code, cause, self._linked.currency),
+                denial(gate.rule, cause, self._linked.currency),
             ]
             try:
                 self._happen("switch", *fields, audit={"switch": fields})

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from ringfence.errors import InputError
+from ringfence.runtime.audit_decision import short_gates
 from ringfence.runtime.derive import Derived, Deriver, Given, given_in
 from ringfence.runtime.derived_refusal import OF_STATE, derived_refusal
 
@@ -153,9 +154,8 @@ def _compared(body: dict[str, Any], derived: Derived, by: str) -> Iterator[Diffe
         value = getattr(derived, name)
         if not _same(body.get(name), value):
             yield Difference(by, "", name, body.get(name), value)
-    told = body.get("gates")
-    gates = told if isinstance(told, list) else []
-    names = [each[0] if isinstance(each, list) and each else None for each in gates]
+    gates = short_gates(body)
+    names = [each[0] for each in gates]
     if names != [each[0] for each in derived.gates]:
         yield Difference(by, "", "gates", names, [each[0] for each in derived.gates])
         return
@@ -163,12 +163,9 @@ def _compared(body: dict[str, Any], derived: Derived, by: str) -> Iterator[Diffe
         # Most are equal as they stand; zeros and NaN are looked at one by one.
         if recorded == gate and recorded[2] and recorded[3]:
             continue
-        values = (*recorded[1:], None, None, None)
-        for name, value, wanted in zip(_NUMBERS, values, gate[1:], strict=False):
+        for name, value, wanted in zip(_NUMBERS, recorded[1:], gate[1:], strict=True):
             if not _same(value, wanted):
                 yield Difference(by, str(gate[0]), name, value, wanted)
-        if len(recorded) != len(gate):
-            yield Difference(by, str(gate[0]), "gate", recorded, gate)
 
 
 def _same(told: Any, derived: Any) -> bool:

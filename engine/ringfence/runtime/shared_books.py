@@ -147,7 +147,9 @@ class SharedBooks:
         """Keep a snapshot; none of books that are known in part only."""
         self._snapshot_is_due = False
         if not self._is_partial:
-            self._ask(self._log.keep_snapshot, Start(self._state(), self._head))
+            self._ask(
+                self._log.keep_snapshot, Start(self._state(), self._head, dict(self._numbers))
+            )
 
     def adopt(self, linked: LinkedSet) -> None:
         if trading_day_of(linked) != self.books.trading_day:
@@ -160,6 +162,20 @@ class SharedBooks:
         self._is_lost = self._is_lost or self._is_partial
 
     def close(self) -> None:
+        try:
+            if self._is_lost:
+                self._begin()
+            self._flush()
+        except StateUnavailableError as error:
+            if self._waiting:
+                raise StateError(
+                    f"{len(self._waiting)} events were never booked: {error.message}",
+                    fix="reconcile every account with its venue",
+                ) from error
+        finally:
+            self.release()
+
+    def release(self) -> None:
         self._log.close()
 
     def metrics(self) -> Iterable[Metric]:
@@ -279,7 +295,9 @@ class SharedBooks:
     def _begin(self) -> None:
         """Take the store's books, and give back to it what it has lost."""
         self._is_lost = True
-        start = self._ask(self._log.start) or self._ask(self._log.found, self._state())
+        start = self._ask(self._log.start)
+        if start is None:
+            start = self._ask(self._log.found, self._state(), self._numbers)
         if start.state["day"] != list(self.books.trading_day):
             raise StateError(
                 f"the shared books have the trading day {start.state['day']}",
@@ -289,7 +307,7 @@ class SharedBooks:
         self._lost += self._recent
         self._recent.clear()
         self.books = self._build(start.state["books"])
-        self._numbers, self._head = dict(start.state["numbers"]), start.head
+        self._numbers, self._head = dict(start.numbers), start.head
         self._is_partial = False
         self._follow(self._ask(self._log.after, self._head))
         for entry in self._lost:
@@ -316,8 +334,4 @@ class SharedBooks:
             self._follow(found.entries)
 
     def _state(self) -> dict[str, Any]:
-        return {
-            "books": self.books.dump(),
-            "numbers": dict(self._numbers),
-            "day": list(self.books.trading_day),
-        }
+        return {"books": self.books.dump(), "day": list(self.books.trading_day)}
