@@ -11,13 +11,13 @@ from ringfence.runtime.asked import Asked
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.evaluator import Evaluator, Found, Route
 from ringfence.runtime.guard_feeds import GuardFeeds
+from ringfence.runtime.policy_lease import lease_words
 from ringfence.runtime.policy_set import PolicySet
 
 __all__ = ["GuardPolicies"]
 
 _DECISIONS = ("APPROVE", "REDUCE_SIZE", "REJECT")
 _REDUCING = KILL_STATES.index("reducing")
-_SECOND_NS = 1e9
 _KILL_SWITCH = "KILL_SWITCH"
 
 
@@ -150,13 +150,7 @@ class GuardPolicies(GuardFeeds):
             or self._books.switches.state("firm") != "active"
         ):
             return words.reason, words.code
-        age = (found.now_ns - self._confirmed_ns) / _SECOND_NS
-        code = "POLICY_LEASE_EXPIRED"
-        return (
-            f"{code} age={age:.3f}s lease={lease / _SECOND_NS:g}s"
-            " only orders that reduce risk pass until the policy set is confirmed",
-            code,
-        )
+        return lease_words(found.now_ns - self._confirmed_ns, lease)
 
     def _beside(self, found: Found) -> dict[str, Any]:
         """What a record says of a lease that is over, and of the set in the shadow."""

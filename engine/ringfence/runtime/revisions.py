@@ -156,7 +156,8 @@ def _blobs(git: "_Git", commit: str, revision: str, inside: str) -> list[tuple[s
             f"`{inside or '.'}` holds more than {MAX_FILES:,} YAML files in `{revision}`",
             "name the directory with the policies: git:REF:PATH",
         )
-    return sorted(found)
+    # As a directory's files are sorted, for the order of policies is part of their meaning.
+    return sorted(found, key=lambda each: PurePosixPath(each[0]))
 
 
 def _too_large(shown: str) -> Diagnostic:
