@@ -207,7 +207,8 @@ class AuditLog:
         """
         if sequence > self._last:
             raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
-        self._check()
+        if self._refusal is not None or self._forks != _forks[0]:
+            self._check()
         while self._durable < sequence:
             with self._commit:
                 if self._durable < sequence:
@@ -274,7 +275,8 @@ class AuditLog:
 
     def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
         with self._state:
-            self._check()
+            if self._refusal is not None or self._forks != _forks[0]:
+                self._check()
             sequence, moment = self._last + 1, self._clock.now_ns()
             payload = payload_of(content, kind, self._hash, sequence, moment)
             frame, header = framed(payload), b""
