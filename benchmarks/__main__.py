@@ -24,6 +24,7 @@ BENCHMARKS = {
     "guard-growth": "guard_growth:guard_growth",
     "guard-log": "guard_log:guard_log",
     "guard-restart": "guard_log:guard_restart",
+    "audit": "audit:audit",
 }
 
 

@@ -4,15 +4,27 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from adapters.sink_logs import follow, in_log, killed_writers, log_of_gates, until, waits_for
+from adapters.sink_logs import (
+    follow,
+    in_log,
+    killed_writers,
+    line_with,
+    log_of_gates,
+    until,
+    waits_for,
+)
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
@@ -20,7 +32,7 @@ from ringfence.runtime import audit_feed
 from ringfence.runtime.audit_hold import holds
 from ringfence.runtime.audit_segments import framed
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
-from ringfence.runtime.ports import SeededRandom
+from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
 from runtime.audit_logs import files_of, frames, opened, write
 
 pytestmark = pytest.mark.integration
@@ -201,7 +213,7 @@ def test_kill_nine_neither_loses_nor_doubles_a_record(tmp_path: Path, path: Path
         assert found == in_log(log)[: len(found)]
 
     words = ["--duckdb", str(path)]
-    killed_writers(log, words, random.Random(11), times=5, check=lambda: path.exists() and check())
+    killed_writers(log, words, random.Random(11), times=4, check=lambda: path.exists() and check())
 
     catch_up(log, path)
     assert rows(path) == in_log(log)
@@ -249,13 +261,115 @@ def test_the_command_writes_and_says_how_far(
     assert main([*words[:4], str(tmp_path / "none"), *words[5:]]) == 2
 
 
+def stopped_once(condition: Callable[[], bool], seen: list[str], port: int) -> threading.Thread:
+    """Send this process a SIGTERM once the condition holds; what is served on the port is kept."""
+
+    def stop() -> None:
+        try:
+            until(condition)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                seen.append(answer.read().decode())
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A free port; a signal that comes too early does no harm."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found = probe.getsockname()[1]
+    yield found
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_command_writes_until_it_is_told_to_stop_and_serves_metrics(
+    log: Path, path: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[str] = []
+    words = ["audit", "write", "--log", str(log), "--duckdb", str(path), "--metrics", str(port)]
+    thread = stopped_once(lambda: [each.sequence for each in holds(log)] == [30], served, port)
+
+    assert main(words) == 0
+    thread.join()
+    assert "duckdb: stopped at record 30, 0 behind" in capsys.readouterr().out
+    assert 'ringfence_audit_sink_records_total{sink="duckdb"} 30.0' in served[0]
+    assert 'ringfence_audit_sink_lag_records{sink="duckdb"} 0.0' in served[0]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert main([*words[:-1], str(taken.getsockname()[1])]) == 2
+    assert "cannot be served" in capsys.readouterr().err
+
+
+def test_the_command_says_what_fails_and_goes_on(
+    log: Path, path: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("no database, but a long enough text to be none\n" * 300)
+    said: list[str] = []
+
+    def told() -> bool:
+        said.append(capsys.readouterr().err)
+        return "duckdb: up to record 0, 30 behind: " in "".join(said)
+
+    words = ["audit", "write", "--log", str(log), "--duckdb", str(path), "--metrics", str(port)]
+    thread = stopped_once(told, [], port)
+
+    assert main(words) == 0
+    thread.join()
+    assert main(["audit", "lag", "--log", str(log)]) == 0
+    assert "duckdb: at record 0, 30 behind; `" in capsys.readouterr().out
+
+
+class Unsynced:
+    """Files of a disk that cannot be synced."""
+
+    def sync(self, path: Path) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(SYSTEM_FILES, name)
+
+
+def test_nothing_is_written_that_a_loss_of_power_could_take_from_the_log(
+    log: Path, path: Path
+) -> None:
+    writer = AuditWriter(log, [DuckdbSink(path)], files=Unsynced())
+
+    with pytest.raises(AuditError, match="cannot be synced: input/output error"):
+        writer.catch_up()
+    assert not path.exists()
+    assert catch_up(log, path) == 30
+
+
+def test_a_log_that_has_yet_to_go_on_behind_what_was_dropped_is_followed(
+    tmp_path: Path, path: Path
+) -> None:
+    log = tmp_path / "log"
+    write(log, 1)
+    while len(files_of(log)) < 2:
+        catch_up(log, path)
+        write(log, 1, segment_bytes=1_000)
+    old, new = files_of(log)
+    old.unlink()
+    whole = new.read_bytes()
+    new.write_bytes(whole[:-20])
+
+    assert catch_up(log, path) == 0
+    new.write_bytes(whole)
+    assert catch_up(log, path) == 1
+
+
 def test_reading_works_while_a_log_is_written_and_a_writer_runs(
     log: Path, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     child = follow(log, ["--duckdb", str(path), "--metrics", "0"])
-    assert child.stdout is not None
     try:
-        assert any("up to record 30, 0 behind" in line for line in child.stdout)
+        line_with(child.stdout, "up to record 30, 0 behind")
         with opened(log) as writer:
             for _ in range(5):
                 writer.wait(writer.append("decision", {"id": f"d-{writer.last + 1}"}))

@@ -136,10 +136,10 @@ def run_migrate(given: argparse.Namespace) -> int:
 
 def run_lag(given: argparse.Namespace) -> int:
     """Print how far each sink had come when its writer last noted it."""
-    from ringfence.runtime.audit_head import newest
+    from ringfence.runtime.audit_head import chain_of, newest
     from ringfence.runtime.audit_hold import holds
 
-    head = newest(given.log)
+    head, header = newest(given.log), chain_of(given.log)
     last = head.sequence if head is not None else 0
     found = [
         {
@@ -149,7 +149,7 @@ def run_lag(given: argparse.Namespace) -> int:
             "noted_ns": each.ts_ns,
             "error": each.error,
         }
-        for each in holds(given.log)
+        for each in holds(given.log, header.chain if header is not None else "")
     ]
     if given.json:
         print_json({"last": last, "sinks": found})

@@ -43,8 +43,9 @@ class Feed:
         self.position: Position | None = None
         #: Time of the oldest record that was read and that the sink has not got; None where there is none.
         self.waiting_ns: int | None = None
+        #: Name of the log; empty before it was read.
+        self.chain = ""
         self._log, self._mask, self._files, self._skip_gap = log, mask, files, skip_gap
-        self._chain = ""
         self._reader: AuditReader | None = None
         self._coming: Iterator[RawRecord] = iter(())
 
@@ -67,7 +68,7 @@ class Feed:
                 return 0
             self.waiting_ns = records[0].ts_ns
             self._sync(records[-1].segment)
-            self.sink.write(self._chain, self.position, stored(records, self._mask))
+            self.sink.write(self.chain, self.position, stored(records, self._mask))
         except BaseException:
             self._reader, self._coming = None, iter(())
             raise
@@ -79,7 +80,7 @@ class Feed:
         header = chain_of(self._log, files=self._files)
         if header is None:
             return
-        self._chain = header.chain
+        self.chain = header.chain
         self.position = last = self.sink.last(header.chain)
         if self._skip_gap and header.first > last.sequence + 1:
             self._start(header.first - 1)

@@ -232,7 +232,7 @@ class AuditLog:
         begins = [int(path.stem) for path in paths]
         gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
         if gone:
-            hold = lowest(self._directory, files=self._files)
+            hold = lowest(self._directory, self._chain, files=self._files)
             if hold is not None and hold.sequence + 1 < begins[gone]:
                 raise AuditError(
                     f"records up to {begins[gone] - 1} cannot go: the sink `{hold.sink}` has come to "
@@ -348,7 +348,7 @@ class AuditLog:
             left -= self._files.size(path)
             first = int(following.stem)
         try:
-            hold = lowest(self._directory, files=self._files)
+            hold = lowest(self._directory, self._chain, files=self._files)
             self.drop_before(first if hold is None else min(first, hold.sequence + 1))
         except AuditError as error:
             # Not again every moment: from here on the limit of the log alone holds.

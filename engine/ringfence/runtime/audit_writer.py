@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime.audit_feed import Feed
-from ringfence.runtime.audit_head import newest
+from ringfence.runtime.audit_head import chain_of, newest
 from ringfence.runtime.audit_hold import Hold, Noted
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader
@@ -141,7 +141,7 @@ class AuditWriter:
         Raises:
             AuditError: there is no log, or a sink failed; what was written before stays.
         """
-        if newest(self._log, files=self._files) is None:
+        if chain_of(self._log, files=self._files) is None:
             raise AuditError(
                 f"`{self._log}` holds no audit log",
                 "name the directory that the guard writes its audit log to",
@@ -310,7 +310,13 @@ class _Line:
         self._noted_at = now
         try:
             self.hold.note(
-                Noted(old.sink, self._sequence, self._writer._clock.now_ns(), self.error)
+                Noted(
+                    old.sink,
+                    self._sequence,
+                    self.feed.chain or old.chain,
+                    self._writer._clock.now_ns(),
+                    self.error,
+                )
             )
         except AuditError as error:
             # The older note holds more of the log than it must, and is written again later.
