@@ -221,7 +221,8 @@ class AuditLog:
         """
         if sequence > self._last:
             raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
-        self._check()
+        if self._refusal is not None or self._forks != _forks[0]:
+            self._check()
         while self._durable < sequence:
             with self._commit:
                 if self._durable < sequence:
@@ -289,7 +290,8 @@ class AuditLog:
     def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
         """Add a record, behind the definitions of what it names where this file lacks them."""
         with self._state:
-            self._check()
+            if self._refusal is not None or self._forks != _forks[0]:
+                self._check()
             moment = self._clock.now_ns()
             payload = self._payload(kind, content, moment)
             size = FRAME_BYTES + len(payload)
