@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_sinks", "postgres_argument", "server_of"]
 
-# How often `write` looks whether there is something to say.
-_SAY_SECONDS = 0.5
+# How often `write` looks whether there is news, and how often it says that records went well.
+_LOOK_SECONDS = 0.25
+_SAY_SECONDS = 10.0
 
 
 def add_sinks(parts: Any, part: Callable[..., argparse.ArgumentParser]) -> None:
@@ -190,14 +192,17 @@ def _sinks(given: argparse.Namespace) -> "list[AuditSink]":
 
 
 def _say_until(stopping: threading.Event, writer: "AuditWriter") -> None:
-    """Tell what changes: how far each sink is, and what fails."""
-    said: dict[str, tuple[int, str]] = {}
-    while not stopping.wait(_SAY_SECONDS):
+    """Tell what fails, who has caught up, and from time to time how far each sink is."""
+    said: dict[str, tuple[str, bool]] = {}
+    moments: dict[str, tuple[int, float]] = {}
+    while not stopping.wait(_LOOK_SECONDS):
         for each in writer.status():
-            before = said.get(each.sink, (-1, ""))
-            now = (each.sequence, each.error)
-            if now != before:
-                said[each.sink] = now
+            now = time.monotonic()
+            news = (each.error, each.lag_records == 0)
+            sequence, moment = moments.get(each.sink, (-1, now))
+            due = sequence != each.sequence and now - moment > _SAY_SECONDS
+            if said.get(each.sink) != news or due:
+                said[each.sink], moments[each.sink] = news, (each.sequence, now)
                 _say(each)
 
 

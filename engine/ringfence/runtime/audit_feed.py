@@ -43,6 +43,8 @@ class Feed:
         self.position: Position | None = None
         #: Time of the oldest record that was read and that the sink has not got; None where there is none.
         self.waiting_ns: int | None = None
+        #: The last batch was full, so that more may be there already.
+        self.more = False
         #: Name of the log; empty before it was read.
         self.chain = ""
         self._log, self._mask, self._files, self._skip_gap = log, mask, files, skip_gap
@@ -124,11 +126,14 @@ class Feed:
         found: list[RawRecord] = []
         size = 0
         # Bodies differ a thousandfold in size; what is taken at once stays within what memory has room for.
-        while size < _BATCH_BYTES and (
-            more := list(islice(coming, min(_FIRST, BATCH - len(found))))
-        ):
-            found += more
-            size += sum(len(record.body) for record in more)
+        while len(found) < BATCH and size < _BATCH_BYTES:
+            some = list(islice(coming, min(_FIRST, BATCH - len(found))))
+            if not some:
+                self.more = False
+                return found
+            found += some
+            size += sum(len(record.body) for record in some)
+        self.more = True
         return found
 
     def _sync(self, segment: str) -> None:
