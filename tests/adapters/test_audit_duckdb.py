@@ -34,7 +34,7 @@ from ringfence.runtime.audit_hold import holds
 from ringfence.runtime.audit_segments import framed
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
 from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
-from runtime.audit_logs import files_of, frames, opened, write
+from runtime.audit_logs import files_of, frames, opened, rewrite, write
 
 pytestmark = pytest.mark.integration
 
@@ -161,6 +161,17 @@ def test_a_file_of_another_log_is_refused_with_words(log: Path, path: Path, tmp_
             catch_up(tmp_path / f"other{count}", path)
         assert caught.value.kind == "conflict"
     assert rows(path) == in_log(log)
+
+
+def test_a_record_that_was_changed_in_the_log_is_not_written(log: Path, path: Path) -> None:
+    rewrite(
+        files_of(log)[2],
+        lambda payloads: [payloads[0], payloads[1].replace(b'"n":', b'"n":7'), *payloads[2:]],
+    )
+    with pytest.raises(AuditError, match="was changed") as caught:
+        catch_up(log, path)
+    assert "audit verify" in caught.value.fix
+    assert not path.exists()
 
 
 def test_records_that_are_gone_unwritten_are_told_of_and_skipped_only_when_asked(

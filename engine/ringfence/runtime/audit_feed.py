@@ -69,6 +69,7 @@ class Feed:
                 self.waiting_ns = None
                 return 0
             self.waiting_ns = records[0].ts_ns
+            self._follow(records)
             self._sync(records[-1].segment)
             self.sink.write(self.chain, self.position, stored(records, self._mask))
         except BaseException:
@@ -135,6 +136,19 @@ class Feed:
             size += sum(len(record.body) for record in some)
         self.more = True
         return found
+
+    def _follow(self, records: list[RawRecord]) -> None:
+        """Refuse a record that does not name the hash of the one before it."""
+        before, digest = (
+            (0, "") if self.position is None else (self.position.sequence, self.position.hash)
+        )
+        for record in records:
+            if record.sequence == before + 1 and before and record.prev != digest:
+                raise AuditError(
+                    f"record {before} of `{self._log}` was changed: record {record.sequence} names another hash",
+                    f"`ringfence audit verify --log {self._log}` finds all that is wrong with it",
+                )
+            before, digest = record.sequence, record.hash
 
     def _sync(self, segment: str) -> None:
         path = self._log / segment
