@@ -21,6 +21,9 @@ BENCHMARKS = {
     "by-policies": "flat_cost:by_policies",
     "validate": "validate:validate",
     "guard": "guard:guard",
+    "guard-growth": "guard_growth:guard_growth",
+    "guard-log": "guard_log:guard_log",
+    "guard-restart": "guard_log:guard_restart",
     "audit": "audit:audit",
 }
 

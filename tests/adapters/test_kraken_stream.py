@@ -168,6 +168,21 @@ def test_what_says_too_little_asks_for_a_look_at_everything(following: Following
     assert following.told.states("c-9") == [OrderState.CANCELLED]
 
 
+def test_what_cannot_be_read_breaks_nothing(following: Following) -> None:
+    following.told.answers.clear()
+    base = {"order_id": "OX", "order_status": "new", "cl_ord_id": "c-1"}
+    reports = [None, "?", {**base, "cum_qty": "many"}, {**base, "cum_qty": None}, {}]
+    following.socket.send({"channel": "executions", "type": "update", "data": reports})
+    following.socket.send({"channel": "executions"})
+    following.socket.send({"channel": "executions", "data": [{**base, "cum_qty": 0.25}]})
+    following.told.wait(lambda told: len(told) == 6)
+
+    assert following.told.answers[:5] == [None] * 5
+    last = following.told.answers[5]
+    assert last is not None
+    assert (last.filled, last.size) == (Decimal("0.25"), Decimal("0.25"))
+
+
 def test_it_closes_at_any_moment(following: Following) -> None:
     for _ in range(5):
         following.connect().close()

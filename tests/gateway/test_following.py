@@ -345,6 +345,17 @@ def test_in_a_thread_it_asks_again_after_a_failure(tmp_path: Path) -> None:
         assert counted(desk.follower, "follow_failures") == {"UNREACHABLE": 3}
 
 
+def test_it_may_stop_and_start_again(tmp_path: Path) -> None:
+    with whole_desk(tmp_path, follow=QUIET) as desk:
+        events = Events(desk.guard)
+        with desk.follower:
+            _, ack = desk.send("2", "c-1")
+        desk.server.fill(ack.exchange_order_id, "2", "1000")
+        desk.follower.stop()
+        with desk.follower:
+            events.wait(lambda: desk.held() == 2)
+
+
 def test_on_paper_a_fill_at_once_needs_no_waiting(tmp_path: Path) -> None:
     clock, signer = FixedClock(NOON), None
     desk = policies(tmp_path / "policies")

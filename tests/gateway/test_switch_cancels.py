@@ -1,5 +1,6 @@
 """A kill switch ends the orders in its scope: once, all of them, and until the exchange says so."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from gateway.approved_orders import RefusalList
 from gateway.test_following import LONG, counted
 from gateway.whole_desk import CREDENTIALS, Events, WholeDesk, whole_desk
-from ringfence.errors import ApprovalError, AuditError, StateError
+from ringfence.errors import ApprovalError, AuditError, ExchangeError, StateError
 from ringfence.gateway import CancelSettings, SwitchCancels, connect_paper, signer_of
+from ringfence.gateway.looping import Looking
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
@@ -367,6 +369,100 @@ def test_after_a_restart_a_switch_that_was_set_before_cancels(desk: WholeDesk) -
         later.stop()
 
 
+def test_every_cancel_goes_out_before_anything_is_asked(desk: WholeDesk) -> None:
+    for number in range(4):
+        desk.send("1", f"c-{number}")
+    halt(desk)
+    desk.server.requests.clear()
+    cancels_of(desk).look()
+
+    assert [name for name, _ in desk.server.requests][:4] == ["CancelOrder"] * 4
+    assert desk.working() == []
+
+
+def test_cancels_of_a_second_switch_do_not_wait_for_the_questions_of_the_first(
+    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send("1", "c-1")
+    desk.send("1", "c-2")
+    desk.send("1", "c-3", symbol="ETH/USD", price="10")
+    cancels = cancels_of(desk)
+    desk.guard.listen(cancels.heard)
+    find = desk.gateway.find
+
+    def meanwhile(account: str, name: str) -> Any:
+        halt(desk, "symbol/ETH/USD")
+        return find(account, name)
+
+    halt(desk, "symbol/BTC/USD")
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.gateway, "find", meanwhile)
+        again_s = cancels.look()
+    asked = [name for name, _ in desk.server.requests].count("QueryOrders")
+    cancels.look()
+
+    assert (again_s, asked) == (0.0, 1)
+    assert desk.working() == opened_there(desk) == []
+
+
+def test_an_end_that_a_follower_tells_first_is_recorded_as_well(
+    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.send("1", "c-1")
+    halt(desk)
+    cancels = cancels_of(desk)
+
+    def slow(*_: str) -> Any:
+        raise ExchangeError("UNREACHABLE", "no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.gateway, "find", slow)
+        cancels.look()
+    desk.follower.catch_up()
+    cancels.look()
+
+    (record,) = desk.records("switch-cancel")
+    assert (record["client_order_id"], record["result"]) == ("c-1", "ended")
+
+
+def test_a_surprise_does_not_end_the_thread() -> None:
+    looked: list[int] = []
+    failures: list[Exception] = []
+    failed, done = threading.Event(), threading.Event()
+
+    def look() -> float:
+        looked.append(1)
+        if len(looked) == 1:
+            raise ZeroDivisionError
+        done.set()
+        return 3_600
+
+    def fail(error: Exception) -> None:
+        failures.append(error)
+        failed.set()
+
+    looking = Looking("test", look, fail)
+    looking.start()
+    assert failed.wait(60)
+    looking.wake()
+    assert done.wait(60)
+    looking.stop()
+    looking.stop()
+
+    assert [type(each) for each in failures] == [ZeroDivisionError]
+
+
+def test_orders_of_accounts_that_the_gateway_does_not_serve_are_left_to_others(
+    desk: WholeDesk,
+) -> None:
+    desk.decide("1", "c-1", account="other")
+    desk.send("1", "c-2")
+    halt(desk, "firm")
+    cancels_of(desk).look()
+
+    assert desk.working() == ["c-1"]
+
+
 def test_a_register_that_is_down_lets_the_exchange_be_asked(
     desk: WholeDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,12 +493,14 @@ def test_an_end_that_cannot_be_kept_is_told_again(
     with monkeypatch.context() as patch:
         patch.setattr(desk.guard, "on_cancel", fail)
         for _ in range(2):
-            with pytest.raises(StateError):
-                cancels.look()
-    now[0] += cancels.look()
+            now[0] += cancels.look()
+            # What the guard cannot keep holds up no cancel.
+            assert opened_there(desk) == []
+    assert desk.working() == ["c-1", "c-2"]
     cancels.look()
 
-    assert desk.working() == opened_there(desk) == []
+    assert desk.working() == []
+    assert numbers(cancels) == {"error-StateError": 4, "withdrawn": 1, "cancelled": 1}
 
 
 def test_a_log_that_is_full_keeps_no_order_alive(desk: WholeDesk) -> None:

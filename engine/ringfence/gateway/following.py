@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import ExchangeError, LedgerError
 from ringfence.gateway.cursors import Cursor
@@ -19,9 +19,11 @@ from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import LATE_NS, Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import ExchangeFill, OrderAck, OrderState, Watch
-from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from ringfence.runtime.guard_core import WorkingOrder
 
 __all__ = ["FollowSettings", "Follower"]
 
@@ -92,6 +94,7 @@ class Follower:
     def start(self) -> None:
         """Follow from now on, in a thread."""
         if self._watch is None:
+            self._full_look_s = 0.0
             self._watch = self.gateway.watch(self.account, self._told)
         self._looking.start()
 
@@ -229,7 +232,7 @@ class Follower:
             self._settle_over(orders)
         return new
 
-    def _orders(self) -> dict[str, WorkingOrder]:
+    def _orders(self) -> "dict[str, WorkingOrder]":
         here = self.gateway.venue, self.account
         return {
             order.client_order_id: order
@@ -239,7 +242,7 @@ class Follower:
 
     # Fills
 
-    def _book_fills(self, orders: dict[str, WorkingOrder]) -> int:
+    def _book_fills(self, orders: "dict[str, WorkingOrder]") -> int:
         new = 0
         if self._cursor is None:
             self._cursor = self._kept.load()
@@ -257,7 +260,7 @@ class Follower:
                 self._is_saved = True
         return new
 
-    def _book(self, fill: ExchangeFill, orders: dict[str, WorkingOrder]) -> bool:
+    def _book(self, fill: ExchangeFill, orders: "dict[str, WorkingOrder]") -> bool:
         order = orders.get(fill.client_order_id)
         order_id = order.order_id if order is not None else ""
         order_id = order_id or self.guard.order_of(fill.client_order_id)
@@ -291,7 +294,7 @@ class Follower:
 
     # Ends
 
-    def _settle_never_sent(self, orders: dict[str, WorkingOrder]) -> None:
+    def _settle_never_sent(self, orders: "dict[str, WorkingOrder]") -> None:
         with self._lock:
             never_sent = dict(self._never_sent)
         by_id = {order.order_id: order for order in orders.values()}
@@ -302,13 +305,13 @@ class Follower:
             with self._lock:
                 del self._never_sent[order_id]
 
-    def _ask_for(self, orders: dict[str, WorkingOrder]) -> None:
+    def _ask_for(self, orders: "dict[str, WorkingOrder]") -> None:
         """Ask for every order that the exchange does not name among those that work."""
         working = {each.client_order_id for each in self.gateway.open_orders(self.account)}
         self._seen |= working & orders.keys()
         for name, order in orders.items():
             now_ns = self._clock.now_ns()
-            if name in working or name in self._over:
+            if name in working:
                 continue
             # Until its approval has run out an order may be on its way, or not sent yet.
             if name not in self._seen and now_ns < order.expires_ns + LATE_NS:
@@ -323,14 +326,16 @@ class Follower:
                 continue
             if is_over(order, answer, now_ns):
                 self._over[name] = answer
+            else:
+                self._over.pop(name, None)
 
-    def _settle_over(self, orders: dict[str, WorkingOrder]) -> None:
+    def _settle_over(self, orders: "dict[str, WorkingOrder]") -> None:
         for name, answer in list(self._over.items()):
             order = orders.get(name)
             if order is None or self._end(order, answer):
                 del self._over[name]
 
-    def _end(self, order: WorkingOrder, answer: OrderAck) -> bool:
+    def _end(self, order: "WorkingOrder", answer: OrderAck) -> bool:
         if not settle(self.guard, order, answer):
             return False
         self._count("ends", answer.state.value)

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ringfence.errors import LedgerError
-from ringfence.runtime.book_view import BookView
 from ringfence.runtime.exchanges import OrderAck, OrderState
-from ringfence.runtime.guard_core import WorkingOrder
-from ringfence.runtime.kill_switches import Switch
 from ringfence.runtime.reconciliation import Difference, VenueSnapshot
+
+if TYPE_CHECKING:
+    from ringfence.runtime.book_view import BookView
+    from ringfence.runtime.guard_core import WorkingOrder
+    from ringfence.runtime.kill_switches import Switch
 
 __all__ = ["LATE_NS", "Guard", "Records", "is_over", "settle"]
 
@@ -31,11 +33,11 @@ class Guard(Protocol):
     """The part of `CentralRiskGuard` that is needed here."""
 
     @property
-    def kill_switches(self) -> tuple[Switch, ...]:
+    def kill_switches(self) -> "tuple[Switch, ...]":
         """Every switch that was ever set."""
         ...
 
-    def working_orders(self) -> tuple[WorkingOrder, ...]:
+    def working_orders(self) -> "tuple[WorkingOrder, ...]":
         """Orders that were approved and have not ended."""
         ...
 
@@ -43,7 +45,7 @@ class Guard(Protocol):
         """The order that was approved under a client order id; empty where there is none."""
         ...
 
-    def book(self, name: str) -> BookView:
+    def book(self, name: str) -> "BookView":
         """A book as it is now."""
         ...
 
@@ -64,7 +66,7 @@ class Guard(Protocol):
         ...
 
 
-def is_over(order: WorkingOrder, answer: OrderAck, now_ns: int) -> bool:
+def is_over(order: "WorkingOrder", answer: OrderAck, now_ns: int) -> bool:
     """Whether an answer says that the order has ended and can never come to life again.
 
     An order that the exchange has never seen may still be on its way, from any process that has its approval.
@@ -74,7 +76,7 @@ def is_over(order: WorkingOrder, answer: OrderAck, now_ns: int) -> bool:
     return answer.state in _ENDED
 
 
-def settle(guard: Guard, order: WorkingOrder, answer: OrderAck) -> bool:
+def settle(guard: Guard, order: "WorkingOrder", answer: OrderAck) -> bool:
     """Tell the guard of an order's end, once it knows all of the order's fills; False until then.
 
     Args:

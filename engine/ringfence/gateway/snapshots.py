@@ -14,15 +14,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringfence.gateway.following import Follower
 from ringfence.gateway.guarded import LATE_NS
 from ringfence.language.instruments import Instrument
 from ringfence.runtime.exchanges import OpenOrder
-from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.reconciliation import Difference, VenueSnapshot, differences
+
+if TYPE_CHECKING:
+    from ringfence.runtime.guard_core import WorkingOrder
 
 __all__ = ["VenueView", "reconcile", "take_snapshot"]
 
@@ -151,7 +153,7 @@ def _currencies(symbol: str, instrument: Instrument) -> tuple[str, str]:
 
 
 def _orders(
-    opened: Iterable[OpenOrder], ours: Iterable[WorkingOrder], now_ns: int
+    opened: Iterable[OpenOrder], ours: "Iterable[WorkingOrder]", now_ns: int
 ) -> dict[str, Decimal]:
     known = {order.client_order_id: order for order in ours}
     there: dict[str, Decimal] = {}

@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ringfence.errors import ApprovalError, AuditError, ExchangeError
+from ringfence.errors import ApprovalError, AuditError, ExchangeError, StateError
 from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import OrderAck, OrderState
-from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+
+if TYPE_CHECKING:
+    from ringfence.runtime.guard_core import WorkingOrder
 
 __all__ = ["CancelSettings", "SwitchCancels"]
 
@@ -50,11 +52,13 @@ class CancelSettings:
 class _Attempt:
     """What was tried for an order; `over` is the exchange's word that it has ended."""
 
+    order: "WorkingOrder"
     causes: tuple[str, ...]
     failures: int = 0
     due_s: float = 0.0
     was_sent: bool = False
     is_withdrawn: bool = False
+    is_cancelled: bool = False
     is_told: bool = False
     over: OrderAck | None = None
 
@@ -85,6 +89,7 @@ class SwitchCancels:
         self._attempts: dict[str, _Attempt] = {}
         self._counts: Counter[str] = Counter()
         self._pause_until_s = 0.0
+        self._has_heard = False
         self._looking = Looking(f"cancel-{gateway.venue}", self.look, self._failed)
 
     def start(self) -> None:
@@ -105,6 +110,7 @@ class SwitchCancels:
     def heard(self, event: list[Any]) -> None:
         """Something has happened at the guard; a switch is looked at at once."""
         if event[0] == "switch":
+            self._has_heard = True
             self._looking.wake()
 
     def look(self) -> float:
@@ -112,28 +118,25 @@ class SwitchCancels:
 
         Returns:
             Seconds until the next look is due at the latest.
-
-        Raises:
-            StateError, AuditError: the guard cannot keep or record an order's end.
         """
         with self._one_look:
-            wanted = self._wanted()
-            with self._lock:
-                gone = self._attempts.keys() - wanted.keys()
-                for order_id in gone:
-                    del self._attempts[order_id]
-            # First what needs no exchange: approvals that could still be sent.
-            for order, causes in wanted.values():
-                with self._lock:
-                    attempt = self._attempts.setdefault(order.order_id, _Attempt(causes))
+            self._has_heard = False
+            self._note_wanted()
+            for attempt in list(self._attempts.values()):
+                # First what needs no exchange: approvals that could still be sent.
                 if not attempt.was_sent:
-                    self._withdraw(order, attempt)
-            # Who waited longest is first: an order that fails again and again holds up no other.
-            for order_id in sorted(self._attempts, key=lambda each: self._attempts[each].due_s):
-                attempt, now_s = self._attempts[order_id], self._monotonic()
-                # While the venue cannot be reached, what is left would only wait for it as well.
-                if max(attempt.due_s, self._pause_until_s) <= now_s:
-                    self._end(wanted[order_id][0], attempt)
+                    self._withdraw(attempt)
+            # Every cancel before any question: questions are paced, and cancels are not.
+            for attempt in self._due():
+                is_sent = not attempt.is_withdrawn and not attempt.is_cancelled
+                if is_sent and self._is_due(attempt):
+                    self._try(attempt, self._cancel)
+            for attempt in self._due():
+                if self._has_heard:
+                    # Another switch was set: its cancels go first.
+                    return 0.0
+                if attempt.is_cancelled and self._is_due(attempt) and self._is_working(attempt):
+                    self._try(attempt, self._confirm)
             return self._next_s()
 
     def metrics(self) -> Iterable[Metric]:
@@ -172,8 +175,29 @@ class SwitchCancels:
 
     # What is wanted
 
-    def _wanted(self) -> dict[str, tuple[WorkingOrder, tuple[str, ...]]]:
-        """Orders that have to end, and the switches that say so."""
+    def _note_wanted(self) -> None:
+        """Begin an attempt for each order that has to end, and drop those that are not wanted any more."""
+        halted, reducing = self._switches()
+        if not (halted or reducing or self._attempts):
+            return
+        working = self._guard.working_orders()
+        wanted = self._wanted(working, halted, reducing)
+        gone = [each for each in self._attempts.values() if each.order.order_id not in wanted]
+        still = {order.order_id for order in working}
+        for attempt in gone:
+            order_id = attempt.order.order_id
+            if attempt.is_cancelled and order_id not in still:
+                # Whoever follows the account was quicker to tell the guard.
+                self._done(attempt, "ended")
+            with self._lock:
+                self._attempts.pop(order_id, None)
+        for order, causes in wanted.values():
+            with self._lock:
+                attempt = self._attempts.setdefault(order.order_id, _Attempt(order, causes))
+            attempt.order = order
+
+    def _switches(self) -> tuple[set[str], set[str]]:
+        """Targets that are halted, and those that are reducing, where that cancels."""
         settings = self._settings
         halted, reducing = set(), set()
         for switch in self._guard.kill_switches:
@@ -181,11 +205,15 @@ class SwitchCancels:
                 halted.add(switch.target)
             elif switch.state == "reducing" and _matches(switch.target, settings.reducing):
                 reducing.add(switch.target)
-        if not halted and not reducing:
-            return {}
+        return halted, reducing
+
+    def _wanted(
+        self, working: "Iterable[WorkingOrder]", halted: set[str], reducing: set[str]
+    ) -> dict[str, "tuple[WorkingOrder, tuple[str, ...]]"]:
+        """Orders that have to end, and the switches that say so."""
         found: dict[str, tuple[WorkingOrder, tuple[str, ...]]] = {}
         room: dict[tuple[str, str], Decimal] = {}
-        for order in self._guard.working_orders():
+        for order in working:
             if order.venue != self._gateway.venue or order.account not in self._gateway.accounts:
                 continue
             targets = _targets(order)
@@ -195,7 +223,7 @@ class SwitchCancels:
                 found[order.order_id] = order, tuple(causes or softer)
         return found
 
-    def _adds_risk(self, order: WorkingOrder, room: dict[tuple[str, str], Decimal]) -> bool:
+    def _adds_risk(self, order: "WorkingOrder", room: dict[tuple[str, str], Decimal]) -> bool:
         """Whether an order, filled after the older ones that stay, could leave its account with more risk."""
         key = order.account, order.symbol
         if key not in room:
@@ -210,7 +238,8 @@ class SwitchCancels:
 
     # Ending an order
 
-    def _withdraw(self, order: WorkingOrder, attempt: _Attempt) -> None:
+    def _withdraw(self, attempt: _Attempt) -> None:
+        order = attempt.order
         if not attempt.is_withdrawn:
             try:
                 attempt.is_withdrawn = self._gateway.withdraw(order.order_id, order.expires_ns)
@@ -220,37 +249,70 @@ class SwitchCancels:
                 return
         if attempt.is_withdrawn:
             never = OrderAck(order.client_order_id, "", OrderState.CANCELLED, Decimal(0))
-            settle(self._guard, order, never)
-            self._done(order, attempt, "withdrawn", never)
+            self._settle(attempt, never, "withdrawn")
 
-    def _end(self, order: WorkingOrder, attempt: _Attempt) -> None:
-        """Cancel an order, or ask again where it stands."""
-        if attempt.is_withdrawn:
-            return
-        if not order.client_order_id:
-            self._note_failure(order, attempt, "NAME", "it has no client order id")
-            return
+    def _due(self) -> list[_Attempt]:
+        """Who waited longest is first: an order that fails again and again holds up no other."""
+        return sorted(self._attempts.values(), key=lambda each: each.due_s)
+
+    def _is_due(self, attempt: _Attempt) -> bool:
+        # While the venue cannot be reached, what is left would only wait for it as well.
+        return max(attempt.due_s, self._pause_until_s) <= self._monotonic()
+
+    def _is_working(self, attempt: _Attempt) -> bool:
+        """Whether the order still counts at the guard; takes it over as it is now."""
+        for order in self._guard.working_orders():
+            if order.order_id == attempt.order.order_id:
+                attempt.order = order
+                return True
+        return False
+
+    def _try(self, attempt: _Attempt, step: Callable[[_Attempt], None]) -> None:
         try:
-            if attempt.over is None:
-                self._gateway.cancel(order.account, order.client_order_id)
-                answer = self._gateway.find(order.account, order.client_order_id)
-                if is_over(order, answer, self._clock.now_ns()):
-                    attempt.over = answer
+            step(attempt)
         except ExchangeError as error:
-            self._note_failure(order, attempt, error.code, error.message)
-            return
+            self._note_failure(attempt, error.code, error.message)
+
+    def _cancel(self, attempt: _Attempt) -> None:
+        order = attempt.order
+        if not order.client_order_id:
+            raise ExchangeError("NAME", "it has no client order id")
+        self._gateway.cancel(order.account, order.client_order_id)
+        attempt.is_cancelled = True
+
+    def _confirm(self, attempt: _Attempt) -> None:
+        """Ask where an order stands, and tell the guard of its end."""
+        order = attempt.order
+        if attempt.over is None:
+            answer = self._gateway.find(order.account, order.client_order_id)
+            if is_over(order, answer, self._clock.now_ns()):
+                attempt.over = answer
+            else:
+                # It works on, or may still arrive: it is cancelled again.
+                attempt.is_cancelled = False
         attempt.failures = 0
         attempt.due_s = self._monotonic() + self._settings.look_s
-        if attempt.over is not None and settle(self._guard, order, attempt.over):
-            self._done(order, attempt, attempt.over.state.value, attempt.over)
+        if attempt.over is not None:
+            self._settle(attempt, attempt.over, attempt.over.state.value)
 
-    def _done(self, order: WorkingOrder, attempt: _Attempt, result: str, answer: OrderAck) -> None:
+    def _settle(self, attempt: _Attempt, answer: OrderAck, result: str) -> None:
+        try:
+            is_settled = settle(self._guard, attempt.order, answer)
+        except (StateError, AuditError) as error:
+            # Told again at the next look; other orders must not wait for the guard's disk.
+            attempt.due_s = self._monotonic() + self._settings.look_s
+            self._failed(error)
+            return
+        if is_settled:
+            self._done(attempt, result)
+
+    def _done(self, attempt: _Attempt, result: str) -> None:
         with self._lock:
             self._counts[result] += 1
-            self._attempts.pop(order.order_id, None)
-        self._record("switch-cancel", order, attempt, result=result, filled=str(answer.filled))
+            self._attempts.pop(attempt.order.order_id, None)
+        self._record("switch-cancel", attempt, result=result)
 
-    def _note_failure(self, order: WorkingOrder, attempt: _Attempt, code: str, reason: str) -> None:
+    def _note_failure(self, attempt: _Attempt, code: str, reason: str) -> None:
         settings = self._settings
         attempt.failures += 1
         wait_s = settings.first_retry_s * 2.0 ** min(attempt.failures - 1, 30)
@@ -261,11 +323,12 @@ class SwitchCancels:
             self._counts["failed"] += 1
         if attempt.failures >= settings.told_after and not attempt.is_told:
             attempt.is_told = True
-            self._record("cancel-failed", order, attempt, code=code, reason=reason)
+            self._record("cancel-failed", attempt, code=code, reason=reason)
 
-    def _record(self, kind: str, order: WorkingOrder, attempt: _Attempt, **more: str) -> None:
+    def _record(self, kind: str, attempt: _Attempt, **more: str) -> None:
         if self._audit is None:
             return
+        order = attempt.order
         body = {
             "order": order.order_id,
             "client_order_id": order.client_order_id,
@@ -291,7 +354,7 @@ def _matches(target: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatchcase(target, glob) for glob in globs)
 
 
-def _targets(order: WorkingOrder) -> tuple[str, ...]:
+def _targets(order: "WorkingOrder") -> tuple[str, ...]:
     return (
         "firm",
         f"account/{order.account}",

@@ -4,7 +4,7 @@ An object of another type runs code of its own when it is compared or formatted,
 the next time it is looked at. None is looked at twice, and none but the types named here is looked into.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ __all__ = [
     "market_inputs",
     "read_market",
     "read_order",
+    "without_nan",
 ]
 
 NAN = float("nan")
@@ -200,6 +201,11 @@ def read_market(given: Any) -> tuple[int, tuple[float, ...]] | Refusal | None:
         else:
             return Refusal("INVALID_MARKET_DATA", f"`{name}` is no number")
     return timestamp, tuple(read)
+
+
+def without_nan(numbers: Iterable[float]) -> list[float | None]:
+    """Numbers of market data for an event: None where one is missing, which JSON has a word for."""
+    return [number if number == number else None for number in numbers]
 
 
 def _decimal(value: Any) -> Decimal | None:

@@ -7,6 +7,7 @@ route have in common is written out once.
 import binascii
 from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii as _quoted
+from math import isfinite
 from typing import Any, NamedTuple
 
 from ringfence.runtime.asked import Asked
@@ -75,13 +76,13 @@ def decision_record(
         route: Of the order.
         found: Measures, limits and outcomes, as `audit_decision` packs them.
         evidence: As JSON.
-        market: Market data that was passed in, as data; None where there was none.
+        market: Market data that was passed in, as `asked.market_inputs` tells it; None where there was none.
         beside: More that the record says; no key of it stands here already.
     """
     name, decision, code, reason, size, policy_set, decided_ns = head
     early = late = ""
     priced = "null" if asked.exact_price is None else f'"{asked.exact_price!s}"'
-    given = "null" if market is None else _json(market)
+    given = "null" if market is None else _market(market)
     for key in sorted(beside):
         text = f"{_quoted(key)}:{_json(beside[key])},"
         if key < _LATER:
@@ -99,6 +100,22 @@ def decision_record(
         f',"type":"{asked.type}","venue":{route.venue}}}}},{early}"policy_set":"{policy_set}"'
         f',"reason":{_quoted(reason)},{late}"size":"{size}"}}'
     ).encode("ascii")
+
+
+def _market(market: Any) -> str:
+    """As `_json`, quickly where it holds finite floats, whole numbers and None alone."""
+    if not isinstance(market, dict):
+        return _json(market)
+    parts = []
+    for name in sorted(market):
+        value = market[name]
+        if value is None:
+            parts.append(f'"{name}":null')
+        elif type(value) is int or (type(value) is float and isfinite(value)):
+            parts.append(f'"{name}":{value!r}')
+        else:
+            return _json(market)
+    return f"{{{','.join(parts)}}}"
 
 
 def _json(value: Any) -> str:

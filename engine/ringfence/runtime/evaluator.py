@@ -1,7 +1,9 @@
 """Asks the compiled kernel about one order on a ledger's arrays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,11 +46,13 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What orders of one account, strategy, venue and symbol (its `key`) have in common."""
+    """What orders of one account, strategy, venue and symbol (its `key`) have in common.
+
+    `codes` are those of the same four.
+    """
 
     key: tuple[str, str, str, str]
-    account: int
-    strategy: int
+    codes: tuple[int, int, int, int]
     venue: int
     symbol: int
     books: tuple[int, int, int]
@@ -62,8 +66,7 @@ class Route:
     known_lots: dict[Decimal, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Found:
+class Found(NamedTuple):
     """What the kernel found for one order; `content` are the bytes of `Answer`, for `columns` gates."""
 
     route: Route
@@ -79,6 +82,10 @@ class Found:
     def answer(self) -> Answer:
         """All of it, decoded."""
         return Answer(self.content, self.columns)
+
+
+# Quicker than the call of the class, which binds each argument to its name.
+_new: Callable[[type[Found], tuple[Any, ...]], Found] = tuple.__new__
 
 
 def gate_needs(linked: LinkedSet) -> Needs:
@@ -149,8 +156,7 @@ class Evaluator:
         books = arrays.books
         return Route(
             key=(account, strategy, venue, symbol),
-            account=codes[0],
-            strategy=codes[1],
+            codes=(codes[0], codes[1], code, arrays.symbols[symbol]),
             venue=code,
             symbol=arrays.symbols[symbol],
             books=(
@@ -200,25 +206,15 @@ class Evaluator:
 
     def ask(self, route: Route, asked: Asked, lots: int, now_ns: int) -> Found | Refusal:
         """Ask every gate about an order; books stay as they are."""
-        decision = self._entry.ask(
-            now_ns,
-            route.account,
-            route.strategy,
-            route.venue,
-            route.symbol,
-            asked.side,
-            asked.kind,
-            asked.reduce_only,
-            lots,
-            asked.price,
+        entry = self._entry
+        decision = entry.ask(
+            now_ns, route.codes, asked.side, asked.kind, asked.reduce_only, lots, asked.price
         )
         if decision == NO_PRICE:
             return Refusal("NO_PRICE", "there is no price to value the order at")
-        content, columns = self._entry.answer(), self._columns
-        if decision == 0:
-            return Found(route, asked, lots, now_ns, 0, lots, content, columns)
-        allowed = int(Answer(content, columns).lots)
-        return Found(route, asked, lots, now_ns, decision, allowed, content, columns)
+        content, columns = entry.answer(), self._columns
+        allowed = lots if decision == 0 else int(Answer(content, columns).lots)
+        return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
 
     def evidence(self, route: Route) -> str:
         """What the gates of a route look at, as JSON for an audit record."""

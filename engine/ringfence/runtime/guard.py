@@ -10,7 +10,14 @@ from ringfence.errors import AuditError, RingfenceError, StateError
 from ringfence.language.answers import denial
 from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked, inputs_of, market_inputs, read_market, read_order
+from ringfence.runtime.asked import (
+    Asked,
+    inputs_of,
+    market_inputs,
+    read_market,
+    read_order,
+    without_nan,
+)
 from ringfence.runtime.decision_record import decision_record
 from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
 from ringfence.runtime.guard_books import Remembered
@@ -245,7 +252,7 @@ class CentralRiskGuard(GuardMetrics):
         books = self._books.ledger.arrays.books
         known = int(books.sym_ts[route.symbol])
         if timestamp > known:
-            return [symbol, timestamp, *numbers]
+            return [symbol, timestamp, *without_nan(numbers)]
         row = books.sym[route.symbol].tolist()
         if timestamp == known and repr([row[at] for at in _QUOTE]) != repr(list(numbers)):
             return Refusal(

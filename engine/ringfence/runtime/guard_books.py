@@ -203,7 +203,7 @@ class GuardBooks:
 
     # What an event does
 
-    def _mark(self, symbol: str, ts: int, *prices: float) -> None:
+    def _mark(self, symbol: str, ts: int, *prices: float | None) -> None:
         bid, ask, last, bid_depth, ask_depth, volume = prices
         self.ledger.mark(
             symbol, ts, bid, ask, last, bid_depth=bid_depth, ask_depth=ask_depth, volume=volume

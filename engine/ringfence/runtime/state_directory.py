@@ -156,8 +156,11 @@ def _encoded(record: list[Any]) -> bytes:
 
 
 def _nones(values: list[Any] | tuple[Any, ...]) -> int:
-    nested = [_nones(each) for each in values if isinstance(each, list | tuple)]
-    return sum(nested, values.count(None))
+    count = values.count(None)
+    for each in values:
+        if type(each) is list or type(each) is tuple:
+            count += _nones(each)
+    return count
 
 
 def _decoded(text: bytes) -> list[Any]:

@@ -8,10 +8,10 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from decimal import Decimal
 from typing import Any
 
 from ringfence.adapters.exchange_kraken.orders import STATES
+from ringfence.language.orders import to_decimal
 from ringfence.runtime.exchanges import OrderAck, OrderState
 
 __all__ = ["KrakenStream"]
@@ -102,6 +102,8 @@ class KrakenStream:
         def up() -> None:
             nonlocal was_up
             was_up = self._is_up = True
+            # The open ones are told again with their names.
+            self._names.clear()
             # What happened while there was no connection has to be asked for.
             self._tell(None)
 
@@ -120,31 +122,30 @@ class KrakenStream:
         # In a thread: the signed requests of one key go out one after another, with growing nonces.
         return await asyncio.get_running_loop().run_in_executor(None, self._token)
 
-    def _take(self, report: dict[str, Any]) -> None:
-        state = _STREAM_STATES.get(str(report.get("order_status")))
-        txid = str(report.get("order_id", ""))
-        name = report.get("cl_ord_id") or self._names.get(txid)
-        if state is None or not name or "cum_qty" not in report:
-            if name:
-                self._names[txid] = name
+    def _take(self, report: Any) -> None:
+        told = report if isinstance(report, dict) else {}
+        txid = str(told.get("order_id", ""))
+        name = told.get("cl_ord_id") or self._names.get(txid)
+        state = _STREAM_STATES.get(str(told.get("order_status")))
+        filled = to_decimal(told.get("cum_qty"))
+        if name and state in (None, OrderState.WORKING):
+            self._names[txid] = str(name)
+        elif name:
+            self._names.pop(txid, None)
+        if state is None or not name or filled is None:
             # It says too little of the order: what it is about has to be asked for.
             self._tell(None)
             return
-        if state is OrderState.WORKING:
-            self._names[txid] = name
-        else:
-            self._names.pop(txid, None)
-        size, filled = report.get("order_qty", report["cum_qty"]), report["cum_qty"]
-        reason = str(report.get("reason") or "")
-        ours = self._our_name(name)
-        self._tell(OrderAck(ours, txid, state, Decimal(str(size)), Decimal(str(filled)), reason))
+        size = to_decimal(told.get("order_qty")) or filled
+        reason = str(told.get("reason") or "")
+        self._tell(OrderAck(self._our_name(name), txid, state, size, filled, reason))
 
 
 def _socket(
     url: str,
     ping_ms: int,
     token: Callable[[], Coroutine[Any, Any, str]],
-    take: Callable[[dict[str, Any]], None],
+    take: Callable[[Any], None],
     up: Callable[[], None],
 ) -> Any:
     # Half a second to load: only who is told of orders this way needs it.
@@ -153,8 +154,8 @@ def _socket(
     class Socket(ccxt.pro.kraken):  # type: ignore[misc]  # ccxt has no types
         """ccxt's websocket, with tokens from outside, and every report handed on as it comes.
 
-        ccxt itself hands on what was collected when its caller asks again, and takes every report of a
-        message for what the first one is.
+        ccxt would collect reports until its caller asks again, and take every report of a message for what
+        the first one is.
         """
 
         ended: asyncio.Future[None]
@@ -171,20 +172,18 @@ def _socket(
             return await token()
 
         def handle_message(self, client: Any, message: Any) -> None:
-            if isinstance(message, dict):
-                self.hand_on(message)
-            super().handle_message(client, message)
-
-        def hand_on(self, message: dict[str, Any]) -> None:
-            if message.get("channel") == "executions":
-                for report in message.get("data") or ():
+            told = message if isinstance(message, dict) else {}
+            if told.get("channel") == "executions":
+                for report in told.get("data") or ():
                     take(report)
-            elif message.get("method") == "subscribe":
-                if message.get("success"):
+                return
+            if told.get("method") == "subscribe":
+                if told.get("success"):
                     self.is_subscribed = True
                     up()
                 else:
                     self.give_up()
+            super().handle_message(client, message)
 
         def give_up(self) -> None:
             if not self.ended.done():
@@ -194,7 +193,8 @@ def _socket(
             """Stay connected; returns once that has ended."""
             loop = asyncio.get_running_loop()
             self.ended = loop.create_future()
-            watching = asyncio.ensure_future(self.keep_watching())
+            # It subscribes, and ends once the connection breaks: no report gets as far as ccxt.
+            watching = asyncio.ensure_future(self.watch_orders())
             no_answer = loop.call_later(
                 _LONGEST_WAIT_S, lambda: None if self.is_subscribed else self.give_up()
             )
@@ -205,14 +205,6 @@ def _socket(
                 watching.cancel()
                 self.ended.cancel()
                 await asyncio.gather(watching, self.ended, return_exceptions=True)
-
-        async def keep_watching(self) -> None:
-            # Subscribes; ends once the connection breaks.
-            await self.watch_orders()
-            client = self.clients.get(url)
-            # A client that is gone would be made anew, and not subscribe.
-            while client is not None and self.clients.get(url) is client:
-                await self.watch(url, "orders", None, "executions")
 
     socket = Socket({"streaming": {"keepAlive": ping_ms}, "enableRateLimit": False})
     socket.urls["api"]["ws"]["privateV2"] = url

@@ -126,10 +126,7 @@ class LiveEntry:
     def ask(
         self,
         now_ns: int,
-        account: int,
-        strategy: int,
-        venue: int,
-        symbol: int,
+        names: tuple[int, int, int, int],
         side: int,
         kind: int,
         reduce_only: bool,
@@ -138,17 +135,14 @@ class LiveEntry:
     ) -> int:
         """Decide one order on books as they are: 0 APPROVE, 1 REDUCE_SIZE, 2 REJECT, or `NO_PRICE`.
 
-        `answer` gives the bytes of all that was found, for `Answer`. Other arguments as those of
-        `Kernel.evaluate_one`.
+        `answer` gives the bytes of all that was found, for `Answer`. `names` are the codes of account,
+        strategy, venue and symbol, other arguments as those of `Kernel.evaluate_one`.
         """
         self._pack(
             self._block,
             _ADDRESSES.size,
             now_ns,
-            account,
-            strategy,
-            venue,
-            symbol,
+            *names,
             side,
             kind,
             reduce_only,
