@@ -29,11 +29,12 @@ from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime import audit_feed
+from ringfence.runtime.audit_head import newest
 from ringfence.runtime.audit_hold import holds
 from ringfence.runtime.audit_segments import framed
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
 from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
-from runtime.audit_logs import files_of, frames, opened, write
+from runtime.audit_logs import files_of, frames, opened, rewrite, write
 
 pytestmark = pytest.mark.integration
 
@@ -160,6 +161,17 @@ def test_a_file_of_another_log_is_refused_with_words(log: Path, path: Path, tmp_
             catch_up(tmp_path / f"other{count}", path)
         assert caught.value.kind == "conflict"
     assert rows(path) == in_log(log)
+
+
+def test_a_record_that_was_changed_in_the_log_is_not_written(log: Path, path: Path) -> None:
+    rewrite(
+        files_of(log)[2],
+        lambda payloads: [payloads[0], payloads[1].replace(b'"n":', b'"n":7'), *payloads[2:]],
+    )
+    with pytest.raises(AuditError, match="was changed") as caught:
+        catch_up(log, path)
+    assert "audit verify" in caught.value.fix
+    assert not path.exists()
 
 
 def test_records_that_are_gone_unwritten_are_told_of_and_skipped_only_when_asked(
@@ -398,6 +410,55 @@ def test_reading_works_while_a_log_is_written_and_a_writer_runs(
     assert (found["last"], found["sinks"][0]["sink"]) == (35, "duckdb")
     assert main(["audit", "release", "duckdb", "--log", str(log)]) == 0
     assert holds(log) == []
+
+
+def test_everything_can_be_asked_while_a_guard_and_its_writer_run_in_another_process(
+    tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(*words: str) -> Any:
+        assert main(["audit", *words]) == 0
+        return capsys.readouterr().out
+
+    trader = subprocess.Popen(
+        [sys.executable, "-m", "adapters.guarded_trader", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert trader.stdin is not None
+    log = ["--log", str(tmp_path / "log")]
+    sql = "SELECT d.id, d.asked, d.decision, g.gate, g.measure, g.line > 0 AS placed FROM decisions d JOIN gates g USING (seq)"
+    try:
+        for size in ("1", "2", "1000"):
+            trader.stdin.write(f"{size}\n")
+            trader.stdin.flush()
+            name = line_with(trader.stdout, "-").strip()
+            assert name in asked("show", name, *log)
+            assert name in asked("tail", "--json", *log)
+            rows_of_log = json.loads(asked("query", f"{sql} WHERE d.id = '{name}'", "--json", *log))
+            assert [row["asked"] for row in rows_of_log] == [float(size)] * 8
+            assert all(row["placed"] for row in rows_of_log)
+        until(
+            lambda: [each.sequence for each in holds(tmp_path / "log")]
+            == [last_of(tmp_path / "log")]
+        )
+        found = json.loads(asked("query", sql, "--duckdb", str(path), "--json"))
+        assert len(found) == 24
+        assert {row["decision"] for row in found if row["asked"] == 1000} <= {
+            "REJECT",
+            "REDUCE_SIZE",
+        }
+    finally:
+        trader.communicate(timeout=60)
+    assert trader.returncode == 0
+    catch_up(tmp_path / "log", path)
+    assert rows(path) == in_log(tmp_path / "log")
+
+
+def last_of(log: Path) -> int:
+    found = newest(log)
+    return found.sequence if found is not None else 0
 
 
 def test_a_file_is_asked_with_care(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

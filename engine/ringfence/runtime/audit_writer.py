@@ -30,7 +30,7 @@ class WriterSettings:
     """How a writer paces itself, in seconds.
 
     Attributes:
-        look: How long it waits where the log holds nothing new.
+        look: How long it waits once it has come to the log's end.
         first_pause, longest_pause: After a failure; each one after it waits twice as long as the one before.
         note: How often at most a hold is written while records flow.
         skip_gap: Go on behind records that are gone from the log before a sink had them, rather than refuse.
@@ -276,7 +276,8 @@ class _Line:
                 continue
             pause, self.error = 0.0, ""
             self._note(due=not count)
-            if not count:
+            # Records that come one by one are gathered: each batch costs a sync, a commit, an open file.
+            if not self.feed.more:
                 stopping.wait(settings.look)
 
     def _failed(self, error: Exception) -> None:
