@@ -29,9 +29,11 @@ from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
+from ringfence import __version__
 from ringfence.language.decision import Decision, GateResult
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Market, OrderRequest
+from ringfence.runtime.policy_files import files_told
 
 __all__ = ["DECISION", "POLICY_SET", "decision_body", "gates_in", "order_in", "policy_set_body"]
 
@@ -77,10 +79,13 @@ def policy_set_body(linked: LinkedSet) -> dict[str, Any]:
     """Return the body of the record that describes a policy set.
 
     Its `gates` hold name, rule, policy, level, mode, unit, file and line of each. The unit is empty where a
-    gate has limits in several.
+    gate has limits in several. With its files (`policy_files.files_told`) the log alone is enough to link the
+    set again; `ringfence` is the version that wrote them down.
     """
     return {
         "policy_set": linked.sha256,
+        "ringfence": __version__,
+        **files_told(linked.files),
         "currency": linked.currency,
         "gates": [
             {

@@ -18,8 +18,16 @@ from typing import Any, Literal
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import encode
+from ringfence.runtime.audit_definitions import Definitions
 from ringfence.runtime.audit_files import Pending, Recovery, SegmentFiles, open_files, reason
-from ringfence.runtime.audit_segments import KIND, framed, header_bytes, payload_of, segments
+from ringfence.runtime.audit_segments import (
+    FRAME_BYTES,
+    KIND,
+    framed,
+    header_bytes,
+    payload_of,
+    segments,
+)
 from ringfence.runtime.ports import (
     SYSTEM_CLOCK,
     SYSTEM_FILES,
@@ -60,6 +68,7 @@ class AuditLog:
         segment_bytes: int,
         limit_bytes: int,
         keep_bytes: int | None,
+        definitions: tuple[str, str],
     ) -> None:
         self.recovered: Recovery | None = written.recovery
         self._directory = directory
@@ -69,6 +78,7 @@ class AuditLog:
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._keep_bytes = keep_bytes
+        self._definitions = Definitions(*definitions)
         self._process = os.getpid()
         # Guards the numbers, the chain and what is pending; held for microseconds.
         self._state = threading.Lock()
@@ -103,6 +113,7 @@ class AuditLog:
         segment_bytes: int = SEGMENT_BYTES,
         limit_bytes: int = LIMIT_BYTES,
         keep_bytes: int | None = None,
+        definitions: tuple[str, str] = ("policy-set", "policy_set"),
     ) -> "AuditLog":
         """Open the log of a directory, or begin one there.
 
@@ -117,6 +128,8 @@ class AuditLog:
             segment_bytes: A file that would grow beyond this is followed by the next.
             limit_bytes: Once the log is as large as this, `append` refuses.
             keep_bytes: The oldest files are removed while the log is larger than this; None keeps all.
+            definitions: A kind of records, and the key of bodies with what such a record defines. A file
+                that holds a record which names it begins, or goes on, with that definition once more.
 
         Raises:
             AuditError: another process writes this log, it cannot be read or written, or a record that
@@ -134,6 +147,7 @@ class AuditLog:
             segment_bytes=segment_bytes,
             limit_bytes=limit_bytes,
             keep_bytes=keep_bytes,
+            definitions=definitions,
         )
         if (cut := log.recovered) is not None:
             about = {"segment": cut.segment, "offset": cut.offset, "bytes": cut.size}
@@ -179,7 +193,8 @@ class AuditLog:
                 f"this body has {len(content):,} bytes, a record holds {BODY_BYTES:,}",
                 "put large things beside the log, and their hash into the record",
             )
-        sequence = self._add(kind, content, bounded=True)
+        name = self._definitions.name_in(body)
+        sequence = self._add(kind, content, bounded=True, name=name)
         if self._pending_bytes > _PENDING_BYTES:
             self.wait(sequence)
         return sequence
@@ -250,28 +265,56 @@ class AuditLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
+    def _add(self, kind: str, content: bytes, *, bounded: bool, name: str | None = None) -> int:
+        """Add a record, behind the definition of what it names where this file lacks that."""
         with self._state:
             self._check()
-            sequence, moment = self._last + 1, self._clock.now_ns()
-            payload = payload_of(content, kind, self._hash, sequence, moment)
-            frame, header = framed(payload), b""
-            if self._fill_has_records and self._fill + len(frame) > self._segment_bytes:
-                header = header_bytes(self._chain, sequence, self._hash, moment)
-            size = len(header) + len(frame)
-            if bounded and self._size + size > self._limit_bytes:
+            known, moment = self._definitions, self._clock.now_ns()
+            payload, before = self._payload(kind, content, moment), None
+            size = FRAME_BYTES + len(payload)
+            new_file = self._outgrows(size)
+            if name is not None and kind != known.kind:
+                before = known.missing(name, new_file=new_file)
+            if before is not None:
+                first = self._payload(known.kind, before, moment)
+                size += FRAME_BYTES + len(first)
+                new_file = new_file or self._outgrows(size)
+            header = b""
+            if new_file:
+                header = header_bytes(self._chain, self._last + 1, self._hash, moment)
+            if bounded and self._size + len(header) + size > self._limit_bytes:
                 raise AuditError(
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
                 )
-            self._pending.append(Pending(frame, sequence, header))
-            self._pending_bytes += size
-            self._fill = size if header else self._fill + size
-            self._fill_has_records = True
-            self._size += size
-            self._hash = sha256(payload).hexdigest()
-            self._last = sequence
-            return sequence
+            if new_file:
+                known.file_begins()
+            if before is not None and name is not None:
+                self._put(first, header)
+                known.defined(name, before)
+                payload, header = self._payload(kind, content, moment), b""
+            self._put(payload, header)
+            if name is not None and kind == known.kind:
+                known.defined(name, content)
+            return self._last
+
+    def _payload(self, kind: str, content: bytes, moment: int) -> bytes:
+        return payload_of(content, kind, self._hash, self._last + 1, moment)
+
+    def _outgrows(self, size: int) -> bool:
+        return self._fill_has_records and self._fill + size > self._segment_bytes
+
+    def _put(self, payload: bytes, header: bytes) -> None:
+        """Take the next record into what is pending; with a header it begins a new file."""
+        frame = framed(payload)
+        size = len(header) + len(frame)
+        self._last += 1
+        self._pending.append(Pending(frame, self._last, header))
+        self._pending_bytes += size
+        self._fill = size if header else self._fill + size
+        self._fill_has_records = True
+        self._size += size
+        self._hash = sha256(payload).hexdigest()
 
     def _check(self) -> None:
         if self._refusal is not None:

@@ -184,4 +184,5 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
             f"`{inside or '.'}` holds more than {MAX_FILES:,} YAML files in `{revision}`",
             "name the directory with the policies: git:REF:PATH",
         )
-    return sorted(found)
+    # As a directory's files are sorted, for the order of policies is part of their meaning.
+    return sorted(found, key=lambda each: PurePosixPath(each.name))
