@@ -75,19 +75,24 @@ def documents_of(files: Mapping[str, bytes]) -> tuple[list[Document], list[Diagn
     return documents, findings
 
 
-def linked_of(files: Mapping[str, bytes]) -> LinkedSet:
+def linked_of(files: Mapping[str, bytes], *, bundled: bool = True) -> LinkedSet:
     """The policy set of the files.
+
+    Args:
+        files: As a snapshot has them.
+        bundled: Whether rules that are not among them come from the library.
 
     Raises:
         CandidateError: with every finding of every file.
     """
     try:
-        linked = link(*documents_of(files))
+        linked = link(*documents_of(files), bundled=bundled)
     except PolicyError as error:
         raise refused(error) from None
     if not linked.policies:
         raise CandidateError(
-            "there is no policy among the files", fix="put the policies back: nothing would be allowed"
+            "there is no policy among the files",
+            fix="put the policies back: nothing would be allowed",
         )
     return linked
 

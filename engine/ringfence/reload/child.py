@@ -35,9 +35,14 @@ class Child:
         self._stopped = False
 
     def prove(
-        self, files: Mapping[str, bytes], golden: Mapping[str, bytes], *, tests: bool = True
+        self, files: Mapping[str, bytes], golden: Mapping[str, bytes], *, new: bool = True
     ) -> tuple[str, int]:
-        """Compile a candidate, and test it unless `tests` says not to.
+        """Compile a candidate, and test it.
+
+        Args:
+            files: Its files, in their order.
+            golden: Policy tests kept apart from it.
+            new: Whether it comes from a source; a set from the store was tested before, and holds all its rules.
 
         Returns:
             The SHA-256 of its policy set, and how many cases passed.
@@ -45,7 +50,7 @@ class Child:
         Raises:
             CandidateError: it failed, or the child did.
         """
-        job = {"files": _encoded(files), "golden": _encoded(golden), "tests": tests}
+        job = {"files": _encoded(files), "golden": _encoded(golden), "new": new}
         try:
             done = self._run(json.dumps(job).encode())
         except OSError as error:
@@ -94,7 +99,11 @@ class Child:
                 self._process = None
         if process.returncode != 0:
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
-            how = f"signal {-process.returncode}" if process.returncode < 0 else f"exit code {process.returncode}"
+            how = (
+                f"signal {-process.returncode}"
+                if process.returncode < 0
+                else f"exit code {process.returncode}"
+            )
             raise _died(f"died: {how}{f': {last}' if last else ''}")
         return out
 

@@ -1,12 +1,12 @@
 """The directory beside a policy store through which people and a running reloader talk.
 
-    lock            held by the reloader while it runs
-    status.json     how things stand
-    history.json    what happened last, the oldest first
-    pin.json        there while a person holds the set
-    shadow/         sets that were asked to run in the shadow
-    requests/       what the command asks for, one file each
-    answers/        what came of it, under the same name
+lock            held by the reloader while it runs
+status.json     how things stand
+history.json    what happened last, the oldest first
+pin.json        there while a person holds the set
+shadow/         sets that were asked to run in the shadow
+requests/       what the command asks for, one file each
+answers/        what came of it, under the same name
 """
 
 import json

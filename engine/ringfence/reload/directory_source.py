@@ -91,7 +91,8 @@ class DirectorySource:
                     )
         if not found:
             raise SourceError(
-                f"`{self.place}` holds no YAML files", fix="put the policies back, or name where they are"
+                f"`{self.place}` holds no YAML files",
+                fix="put the policies back, or name where they are",
             )
         return found
 
@@ -113,7 +114,9 @@ def _content(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise SourceError(f"`{path}` is not a file", fix="remove it, or name a YAML file so")
+                raise SourceError(
+                    f"`{path}` is not a file", fix="remove it, or name a YAML file so"
+                )
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SourceError(

@@ -96,14 +96,20 @@ class GitSource:
         """The repository's refs; a repository that cannot be asked has none."""
         try:
             with quiet_git(self._repository) as git:
-                said = git.run("rev-parse", "--git-common-dir", otherwise=InputError("no repository"))
+                said = git.run(
+                    "rev-parse", "--git-common-dir", otherwise=InputError("no repository")
+                )
         except InputError:
             return ()
         common = Path(os.path.normpath(self._repository / said.rstrip("\n")))
         names = frozenset(("packed-refs", "refs", "reftable"))
         return (
             Target(common, names=names),
-            *(Target(common / each, True) for each in ("refs", "reftable") if (common / each).is_dir()),
+            *(
+                Target(common / each, True)
+                for each in ("refs", "reftable")
+                if (common / each).is_dir()
+            ),
         )
 
     def _snapshot(self, git: Git, commit: str) -> Snapshot:
@@ -161,13 +167,17 @@ def _signer(git: Git, commit: str, signers: Signers) -> str:
     settings = {
         "gpg.ssh.program": ssh or nothing,
         "gpg.ssh.allowedSignersFile": str(_absolute(signers.allowed)),
-        "gpg.ssh.revocationFile": "" if signers.revoked is None else str(_absolute(signers.revoked)),
+        "gpg.ssh.revocationFile": (
+            "" if signers.revoked is None else str(_absolute(signers.revoked))
+        ),
         "gpg.program": gpg or nothing,
         "gpg.openpgp.program": gpg or nothing,
         "gpg.x509.program": nothing,
         "gpg.minTrustLevel": "fully",
     }
-    given = [word for name, value in settings.items() if value for word in ("-c", f"{name}={value}")]
+    given = [
+        word for name, value in settings.items() if value for word in ("-c", f"{name}={value}")
+    ]
     home = signers.gnupg_home
     environment = {} if home is None else {"GNUPGHOME": str(_absolute(home))}
     answer = git.answer(*given, "verify-commit", "--raw", commit, environment=environment)

@@ -9,6 +9,7 @@ __all__ = ["Health", "Outcome", "Result"]
 Result = Literal[
     "accepted",
     "current",
+    "noticed",
     "pinned",
     "failed",
     "rolled-back",
@@ -24,14 +25,15 @@ class Outcome:
 
     Attributes:
         result: `accepted` (a set from the source is in force), `current` (the source holds what is in force),
+            `noticed` (something new, which may still change),
             `pinned` (it does not, and a person wants it so), `failed` (the last good set stays),
             `rolled-back`, `unpinned`, `shadow`, or `refused` (a request that cannot be done).
-        policy_set: SHA-256 of the set in force after it; of a shadow, that of the shadow, empty where it ends.
+        policy_set: SHA-256 of the set in force after it.
         before: SHA-256 of the set in force before it.
         at_ns: When it was over, ns since 1970, UTC.
         seconds: How long it took, without the debounce.
         by, reason: Who wanted it, and why.
-        about: Where the set comes from.
+        about: Where the set comes from; of a shadow, which it is.
         message, fix: Why it failed, and what to do.
         findings: The same, complete, as plain data.
         compiled: Whether a process was started to compile.

@@ -39,6 +39,8 @@ class Prover:
         self._child = child
         self._golden = None if golden is None else DirectorySource(golden)
         self._switch_seconds = switch_ns / 1e9
+        self.compiles = 0
+        """How many children were started."""
 
     def golden(self) -> Mapping[str, bytes]:
         """The golden cases.
@@ -49,7 +51,9 @@ class Prover:
         try:
             return {} if self._golden is None else self._golden.read().files
         except SourceError as error:
-            raise CandidateError(f"golden cases: {error.message}", error.fix, lasting=False) from None
+            raise CandidateError(
+                f"golden cases: {error.message}", error.fix, lasting=False
+            ) from None
 
     def files(self, files: Mapping[str, bytes], golden: Mapping[str, bytes]) -> Proof:
         """Link the files of a source, and test the set.
@@ -59,7 +63,7 @@ class Prover:
         """
         with self._yielding():
             linked = linked_of(files)
-            return self._proven(linked, files, golden, tests=True)
+            return self._proven(linked, files, golden, new=True)
 
     def stored(self, linked: LinkedSet) -> Proof:
         """Make a set from the store ready, which was tested before.
@@ -68,7 +72,7 @@ class Prover:
             CandidateError: it is not to be used.
         """
         with self._yielding():
-            return self._proven(linked, linked.files, {}, tests=False)
+            return self._proven(linked, linked.files, {}, new=False)
 
     def stop(self) -> None:
         """End what is being compiled."""
@@ -80,12 +84,13 @@ class Prover:
         files: Mapping[str, bytes],
         golden: Mapping[str, bytes],
         *,
-        tests: bool,
+        new: bool,
     ) -> Proof:
         text = structure_of(linked)
         if is_loaded(text):
-            return Proof(linked, prove(linked, golden, tests=tests), False)
-        found, passed = self._child.prove(files, golden, tests=tests)
+            return Proof(linked, prove(linked, golden, tests=new), False)
+        self.compiles += 1
+        found, passed = self._child.prove(files, golden, new=new)
         if found != linked.sha256 or not is_stored(text):
             # The library of rules lies outside what was read.
             raise CandidateError(

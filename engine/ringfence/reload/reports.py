@@ -3,19 +3,20 @@
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from ringfence.errors import InputError, RingfenceError
 from ringfence.reload.control import Control
 from ringfence.reload.needs import Audit
-from ringfence.reload.outcome import Health, Outcome
+from ringfence.reload.outcome import Health, Outcome, Result
 from ringfence.runtime.metrics import Histogram, Metric, Sample
 
 __all__ = ["Reports"]
 
 _MOST = 200
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0)
-_RESULTS = ("accepted", "current", "pinned", "failed", "rolled-back", "unpinned", "shadow", "refused")
+# Not that something was noticed: it is counted when it counts.
+_RESULTS = tuple(each for each in get_args(Result) if each != "noticed")
 
 
 class Reports:
@@ -30,19 +31,17 @@ class Reports:
         self._control, self._audit = control, audit
         self._counts = dict.fromkeys(_RESULTS, 0)
         self._seconds = Histogram(_BOUNDS)
-        self._compiles = 0
         self.trouble = ""
         try:
             self.history: deque[Mapping[str, Any]] = deque(control.history(), _MOST)
         except InputError as error:
             # It is written anew; the audit log has the records.
-            self.history = deque((), _MOST)
+            self.history = deque(maxlen=_MOST)
             self.trouble = error.message
 
     def count(self, outcome: Outcome) -> None:
         """Count an outcome, whether it is told or not."""
         self._counts[outcome.result] += 1
-        self._compiles += outcome.compiled
         if outcome.result in ("accepted", "failed", "rolled-back"):
             self._seconds.observe(outcome.seconds)
 
@@ -71,10 +70,12 @@ class Reports:
         except OSError as error:
             self.trouble = f"the status cannot be written: {error.strerror or error}"
 
-    def metrics(self, health: Health) -> Iterable[Metric]:
-        """What was counted."""
+    def metrics(self, health: Health, compiles: int) -> Iterable[Metric]:
+        """What was counted; `compiles` children were started."""
         results = tuple(Sample({"result": name}, each) for name, each in self._counts.items())
-        yield Metric("ringfence_policy_reloads", "counter", "Looks at the source, by result", results)
+        yield Metric(
+            "ringfence_policy_reloads", "counter", "Looks at the source, by result", results
+        )
         yield Metric(
             "ringfence_policy_reload_seconds",
             "histogram",
@@ -95,7 +96,9 @@ class Reports:
             ("pinned", "1 while a person holds a set", {}, float(bool(health.pinned))),
         ):
             yield Metric(f"ringfence_policy_{name}", "gauge", text, (Sample(labels, value),))
-        compiles = (Sample({}, self._compiles),)
         yield Metric(
-            "ringfence_policy_compiles", "counter", "Processes started to compile a set", compiles
+            "ringfence_policy_compiles",
+            "counter",
+            "Processes started to compile a set",
+            (Sample({}, compiles),),
         )

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from ringfence.errors import InputError, PolicyError, RingfenceError
+from ringfence.errors import InputError, RingfenceError
 from ringfence.reload.candidate import CandidateError
 from ringfence.reload.control import Control, Pin
 from ringfence.reload.needs import Guard, Store
@@ -29,7 +29,7 @@ class Takeover:
         checked_ns: When the source was last found to hold it.
         pin: The set that a person went back to; None where none did.
         failure: What failed last, while it is not mended.
-        pending: Whether the source holds something new that has to be seen once more before it counts.
+        may_pass_later: Whether it failed for a reason outside the files.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class Takeover:
         self.since_ns = self.checked_ns = self.failing_since_ns = 0
         self.pin = control.pin()
         self.failure: Outcome | None = None
-        self.pending = False
-        # Digests of the source's files: those in force, those seen last, those that failed.
+        self.may_pass_later = False
+        # Digests of the source's files.
         self._in_force = self._seen = self._noticed = self._failed = ""
 
     def restore(self) -> Outcome | None:
@@ -61,53 +61,67 @@ class Takeover:
 
     def look(
         self, *, settled: bool, by: str = "", reason: str = "", again: bool = False
-    ) -> Outcome | None:
+    ) -> Outcome:
         """Look at the source, and take over what it holds.
 
         Args:
-            settled: Nothing has changed for a while. Where that is not known, something new only becomes
-                `pending`, and counts once it is seen a second time.
+            settled: Nothing has changed for a while. Where that is not known, something new is `noticed`,
+                and counts once it is seen a second time.
             by, reason: Who wants it and why, where a person does.
             again: Try what failed before.
 
         Returns:
-            What came of it; None where it is pending, or still fails as before.
+            What came of it; `failure` itself where it fails as it did.
         """
-        began = time.perf_counter()
-        self.pending = False
+        wish = _Wish(by, reason, time.perf_counter())
+        about: Mapping[str, Any] = {"place": self._source.place}
+        self.may_pass_later = False
         try:
             snapshot = self._source.read(self.commit)
             golden = self._prover.golden()
-        except (SourceError, CandidateError) as error:
-            return self._unreadable(error, began, by, reason)
+        except Exception as error:
+            known = self.failure
+            if known is not None and known.message == _words(error)[0] and not again:
+                return known
+            return self._fail(error, wish, about)
+        about = snapshot.about
+        author = snapshot.revision.author if snapshot.revision else ""
+        wish = wish._replace(by=by or author or _FILES)
+        try:
+            return self._judge(snapshot, golden, wish, settled=settled, again=again)
+        except Exception as error:
+            self.may_pass_later = not (isinstance(error, CandidateError) and error.lasting)
+            self._failed = self._key(snapshot, golden)
+            return self._fail(error, wish, about)
+
+    def _judge(
+        self,
+        snapshot: Snapshot,
+        golden: Mapping[str, bytes],
+        wish: "_Wish",
+        *,
+        settled: bool,
+        again: bool,
+    ) -> Outcome:
         digest = self._seen = snapshot.digest
-        who = by or (snapshot.revision.author if snapshot.revision else "") or _FILES
         if self.pin is not None and digest == self.pin.source:
             self._confirm()
-            return self._outcome("pinned", began, who, reason, snapshot.about)
+            return self._outcome("pinned", wish, snapshot.about)
         if digest == self._in_force:
             self.commit = snapshot.revision.commit if snapshot.revision else ""
             self._confirm()
-            return self._outcome("current", began, who, reason, snapshot.about)
-        key = digest + Snapshot("", golden).digest
-        if key == self._failed and not again:
-            return None
+            return self._outcome("current", wish, snapshot.about)
+        known = self.failure
+        if known is not None and self._failed == self._key(snapshot, golden) and not again:
+            return known
         if not settled and digest != self._noticed:
-            self._noticed, self.pending = digest, True
-            return None
-        try:
-            proof = self._prover.files(snapshot.files, golden)
-            outcome = self._accept(snapshot, proof, began, who, reason)
-        except Exception as error:
-            lasting = isinstance(error, CandidateError) and error.lasting
-            self._failed = key if lasting else ""
-            return self._fail(error, began, who, reason, snapshot.about)
-        self._failed = ""
-        return outcome
+            self._noticed = digest
+            return self._outcome("noticed", wish, snapshot.about)
+        return self._accept(snapshot, self._prover.files(snapshot.files, golden), wish)
 
     def rollback(self, name: str, by: str, reason: str) -> Outcome:
         """Go back to a set of the store, and stay there until the source holds something else than now."""
-        began = time.perf_counter()
+        wish = _Wish(by, reason, time.perf_counter())
         before, old = self._guard.policy_set, self.pin
         try:
             policy_set = self._store.load(name)
@@ -122,48 +136,45 @@ class Takeover:
             except BaseException:
                 self._put_pin(old)
                 raise
+            self.commit, self._in_force, self.since_ns = "", "", now
+            self._confirm()
         except Exception as error:
-            return self._refuse(error, began, by, reason)
-        self.commit, self._in_force, self.since_ns = "", "", now
-        self._confirm()
-        return self._outcome("rolled-back", began, by, reason, about, before=before)
+            return self._with("refused", error, wish, {"policy_set": name})
+        return self._outcome("rolled-back", wish, about, before=before)
 
     def unpin(self, by: str, reason: str) -> Outcome:
         """Follow the source again; the set in force stays until the next look."""
-        began = time.perf_counter()
-        if self.pin is None:
-            wrong = InputError("no set is pinned", fix="see `ringfence reload status`")
-            return self._refuse(wrong, began, by, reason)
-        about = {"policy_set": self.pin.policy_set}
+        wish = _Wish(by, reason, time.perf_counter())
         try:
+            if self.pin is None:
+                raise InputError("no set is pinned", fix="see `ringfence reload status`")
+            about = {"policy_set": self.pin.policy_set}
             self._put_pin(None)
-        except OSError as error:
-            return self._refuse(error, began, by, reason)
-        return self._outcome("unpinned", began, by, reason, about)
+        except (InputError, OSError) as error:
+            return self._with("refused", error, wish, {})
+        return self._outcome("unpinned", wish, about)
 
     def shadow(self, name: str, by: str, reason: str) -> Outcome:
         """Run a set beside the one in force; none where the name is empty."""
-        began = time.perf_counter()
+        wish = _Wish(by, reason, time.perf_counter())
         try:
             policy_set = self._shadows.load(name) if name else None
             if policy_set is not None:
                 self._prover.stored(policy_set.linked)
             self._guard.shadow(policy_set)
         except Exception as error:
-            return self._refuse(error, began, by, reason)
-        found = self._outcome("shadow", began, by, reason, {"place": "the command line"})
-        return replace(found, policy_set=policy_set.sha256 if policy_set is not None else "")
+            return self._with("refused", error, wish, {"policy_set": name})
+        sha256 = "" if policy_set is None else policy_set.sha256
+        return self._outcome("shadow", wish, {"policy_set": sha256})
 
-    def _accept(
-        self, snapshot: Snapshot, proof: Proof, began: float, by: str, reason: str
-    ) -> Outcome:
+    def _accept(self, snapshot: Snapshot, proof: Proof, wish: "_Wish") -> Outcome:
         policy_set, before = PolicySet(proof.linked), self._guard.policy_set
-        now = self._clock.now_ns()
-        about = snapshot.about
+        now, about = self._clock.now_ns(), snapshot.about
         # Before it decides anything: what decided can be gone back to, and read later.
-        self._store.put(policy_set, {**about, "at_ns": now, "by": by, "reason": reason})
+        stored = {**about, "at_ns": now, "by": wish.by, "reason": wish.reason}
+        self._store.put(policy_set, stored)
         if policy_set.sha256 != before:
-            self._guard.use(policy_set, by=by, source={**about, "reason": reason})
+            self._guard.use(policy_set, by=wish.by, source={**about, "reason": wish.reason})
             self.since_ns = now
         self._in_force = snapshot.digest
         self.commit = snapshot.revision.commit if snapshot.revision else ""
@@ -171,8 +182,11 @@ class Takeover:
             self._put_pin(None)
         self._confirm()
         result: Result = "current" if policy_set.sha256 == before else "accepted"
-        found = self._outcome(result, began, by, reason, about, before=before)
+        found = self._outcome(result, wish, about, before=before)
         return replace(found, compiled=proof.compiled, tests=proof.tests)
+
+    def _key(self, snapshot: Snapshot, golden: Mapping[str, bytes]) -> str:
+        return snapshot.digest + Snapshot("", golden).digest
 
     def _put_pin(self, pin: Pin | None) -> None:
         self._control.set_pin(pin)
@@ -190,55 +204,45 @@ class Takeover:
         """What should be in force is: the lease begins anew, and nothing fails any more."""
         self.checked_ns = self._clock.now_ns()
         self._guard.confirm_policies(self.checked_ns)
-        self.failure, self.failing_since_ns = None, 0
+        self.failure, self.failing_since_ns, self._failed = None, 0, ""
 
     def _outcome(
-        self,
-        result: Result,
-        began: float,
-        by: str,
-        reason: str,
-        about: Mapping[str, Any],
-        *,
-        before: str = "",
+        self, result: Result, wish: "_Wish", about: Mapping[str, Any], *, before: str = ""
     ) -> Outcome:
-        now = self._guard.policy_set
-        seconds = time.perf_counter() - began
+        now, seconds = self._guard.policy_set, time.perf_counter() - wish.began
         at_ns = self._clock.now_ns()
-        return Outcome(result, now, before or now, at_ns, seconds, by, reason, about)
+        return Outcome(result, now, before or now, at_ns, seconds, wish.by, wish.reason, about)
 
-    def _unreadable(
-        self, error: InputError, began: float, by: str, reason: str
-    ) -> Outcome | None:
-        """A source that still cannot be read, for the same reason, is told of once."""
-        known = self.failure
-        if known is not None and known.message == error.message and not by:
-            return None
-        return self._fail(error, began, by or _FILES, reason, {"place": self._source.place})
-
-    def _fail(
-        self, error: Exception, began: float, by: str, reason: str, about: Mapping[str, Any]
+    def _with(
+        self, result: Result, error: Exception, wish: "_Wish", about: Mapping[str, Any]
     ) -> Outcome:
-        found = _with(self._outcome("failed", began, by, reason, about), error)
+        message, fix = _words(error)
+        findings = error.findings if isinstance(error, CandidateError) else ()
+        found = self._outcome(result, wish, about)
+        return replace(found, message=message, fix=fix, findings=findings)
+
+    def _fail(self, error: Exception, wish: "_Wish", about: Mapping[str, Any]) -> Outcome:
+        found = self._with("failed", error, wish, about)
         self.failing_since_ns = self.failing_since_ns or found.at_ns
         self.failure = found
         return found
 
-    def _refuse(self, error: Exception, began: float, by: str, reason: str) -> Outcome:
-        return _with(self._outcome("refused", began, by, reason, {}), error)
+
+class _Wish(NamedTuple):
+    """Who wants something, why, and since when (of `perf_counter`)."""
+
+    by: str
+    reason: str
+    began: float
 
 
-def _with(outcome: Outcome, error: Exception) -> Outcome:
-    """The outcome, with what went wrong in words."""
-    findings = error.findings if isinstance(error, CandidateError) else ()
+def _words(error: Exception) -> tuple[str, str]:
+    """What went wrong, and what to do."""
     match error:
         case InputError(message=message, fix=fix):
-            pass
-        case PolicyError() | RingfenceError():
-            message, fix = str(error), "mend the policies"
+            return message, fix
+        case RingfenceError():
+            return str(error), "mend the policies"
         case OSError():
-            message, fix = (error.strerror or str(error)).lower(), "see to the disk and its rights"
-        case _:
-            message = f"{type(error).__name__}: {error}"
-            fix = "this should not happen: report it"
-    return replace(outcome, message=message, fix=fix, findings=findings)
+            return (error.strerror or str(error)).lower(), "see to the disk and its rights"
+    return f"{type(error).__name__}: {error}", "this should not happen: report it"

@@ -21,7 +21,7 @@ def main() -> int:
     os.nice(_NICENESS)
     job = json.load(sys.stdin.buffer)
     files, golden = (_decoded(job[name]) for name in ("files", "golden"))
-    answer = _answer(files, golden, tests=job["tests"])
+    answer = _answer(files, golden, new=job["new"])
     # What numba or a library prints would not be JSON.
     print(json.dumps(answer), file=sys.__stdout__, flush=True)
     return 0
@@ -31,15 +31,13 @@ def _decoded(files: dict[str, str]) -> dict[str, bytes]:
     return {name: base64.b64decode(content) for name, content in files.items()}
 
 
-def _answer(
-    files: dict[str, bytes], golden: dict[str, bytes], *, tests: bool
-) -> dict[str, Any]:
+def _answer(files: dict[str, bytes], golden: dict[str, bytes], *, new: bool) -> dict[str, Any]:
     from ringfence.backends.numba_kernel.disk_cache import cache_directory, is_stored
     from ringfence.reload.candidate import CandidateError, linked_of, prove, structure_of
 
     try:
-        linked = linked_of(files)
-        passed = prove(linked, golden, tests=tests)
+        linked = linked_of(files, bundled=new)
+        passed = prove(linked, golden, tests=new)
     except CandidateError as error:
         return {"message": error.message, "fix": error.fix, "findings": error.findings}
     text = structure_of(linked)
