@@ -44,7 +44,7 @@ def again(
 
 def abandon(guard: CentralRiskGuard) -> None:
     """As the end of its process leaves it: nothing is written, the lock is gone."""
-    guard._store.close()
+    guard._keeper.close()
 
 
 def views(guard: CentralRiskGuard) -> str:

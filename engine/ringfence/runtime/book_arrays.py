@@ -47,6 +47,7 @@ class BookArrays:
         self.strategies: dict[str, int] = {}
         self.symbols: dict[str, int] = {}
         self.venues: dict[str, int] = {"": 0}
+        self._needs: Needs | None = None
         self.instruments: dict[str, Instrument] = {}
 
     def declare(self, instrument: Instrument) -> None:
@@ -55,24 +56,57 @@ class BookArrays:
         Raises:
             LedgerError: the symbol is held under other rules.
         """
-        rate = convert(self._fx, instrument.quote, self.currency)
-        declared = replace(instrument, fx=float("nan") if rate is None else rate)
-        s = self.symbol(instrument.symbol)
+        if self._is_other(instrument):
+            self._set(instrument)
+
+    def _is_other(self, instrument: Instrument) -> bool:
+        """Whether its rules are not those that are known; an error where they may not be others."""
         before = self.instruments.get(instrument.symbol)
-        if before is not None and repr(before) == repr(declared):
-            return
+        if before is not None and repr(before) == repr(self._with_rate(instrument)):
+            return False
+        s = self.symbol(instrument.symbol)
         if self.books.pos[:, s, layout.COST].any() or self.books.holders_n[s]:
             raise LedgerError(
                 f"`{instrument.symbol}` is held under other rules than those given now",
                 fix="close the position, or start a new ledger",
             )
-        self.instruments[instrument.symbol] = declared
-        set_instrument(self.books, s, instrument, rate)
+        return True
+
+    def _set(self, instrument: Instrument) -> None:
+        rate = convert(self._fx, instrument.quote, self.currency)
+        self.instruments[instrument.symbol] = self._with_rate(instrument)
+        set_instrument(self.books, self.symbol(instrument.symbol), instrument, rate)
+
+    def _with_rate(self, instrument: Instrument) -> Instrument:
+        rate = convert(self._fx, instrument.quote, self.currency)
+        return replace(instrument, fx=float("nan") if rate is None else rate)
+
+    def redeclare(
+        self, instruments: Iterable[Instrument], fx: Mapping[tuple[str, str], float]
+    ) -> None:
+        """Take other rates, and each instrument's rules under them.
+
+        Raises:
+            LedgerError: a symbol is held under other rules; nothing has changed.
+        """
+        before, self._fx = self._fx, dict(fx)
+        try:
+            # All of them are looked at before the first is changed.
+            changed = [each for each in instruments if self._is_other(each)]
+        except LedgerError:
+            self._fx = before
+            raise
+        for each in changed:
+            self._set(each)
 
     def fit(self, venues: Iterable[str], needs: Needs) -> None:
         """Make room for switches of venues, and for the recent orders and quotes that gates look at."""
+        known_venues = len(self.venues)
         for name in ("", *venues):
             self.venues.setdefault(name, len(self.venues))
+        if needs == self._needs and len(self.venues) == known_venues:
+            return
+        self._needs = needs
         switches = np.zeros(len(self.venues), np.int8)
         known = self.books.kill_venue[: len(switches)]
         switches[: len(known)] = known

@@ -84,12 +84,12 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `evidence` shows what the gates look at.
+    `evidence` shows what the gates look at; `arrays` are those it was made for.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
         self.linked = linked
-        self._arrays = arrays
+        self._arrays = self.arrays = arrays
         self._bind()
 
     def _bind(self) -> None:

@@ -1,19 +1,19 @@
 """The guard: no order leaves without its decision."""
 
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any, NamedTuple
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.errors import AuditError, RingfenceError
+from ringfence.errors import AuditError, RingfenceError, StateError
 from ringfence.language.answers import denial
 from ringfence.language.decision import RiskDecision
-from ringfence.language.linking import LinkedSet
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, inputs_as_read, inputs_of, read_market, read_order
 from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
-from ringfence.runtime.guard_books import NO_ORDER, Remembered
+from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
-from ringfence.runtime.guard_feeds import GuardFeeds
+from ringfence.runtime.guard_metrics import GuardMetrics
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -24,6 +24,7 @@ from ringfence.runtime.ports import (
     LogFiles,
     Random,
 )
+from ringfence.runtime.shared_log import SharedLog
 
 __all__ = ["CentralRiskGuard"]
 
@@ -31,6 +32,9 @@ _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJEC
 _REJECT = 2
 _NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 _NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
+_CONTENDED = Refusal(
+    "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
+)
 _CLOSED = Refusal("GUARD_CLOSED", "the guard is closed")
 _QUOTE = (
     layout.BID,
@@ -41,6 +45,8 @@ _QUOTE = (
     layout.VOLUME,
 )
 Market = tuple[int, tuple[float, ...]]
+# A decision, its record's number, and the order and client's id of what was kept for it.
+Answer = tuple[GuardDecision, int, tuple[str, str] | None]
 
 
 class _Question(NamedTuple):
@@ -52,8 +58,8 @@ class _Question(NamedTuple):
     market: Market | Refusal | None
 
 
-class CentralRiskGuard(GuardFeeds):
-    """Decides orders on the books of one process, and keeps count of what it approved.
+class CentralRiskGuard(GuardMetrics):
+    """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
     Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
     once the state is written and the audit log has its record. All methods may be called from any thread.
@@ -65,7 +71,7 @@ class CentralRiskGuard(GuardFeeds):
         policies: PolicySet | str | Path,
         *,
         audit: Audit | None = None,
-        state: str | Path | None = None,
+        state: str | Path | SharedLog | None = None,
         clock: Clock = SYSTEM_CLOCK,
         settings: GuardSettings | None = None,
         files: LogFiles = SYSTEM_FILES,
@@ -76,7 +82,8 @@ class CentralRiskGuard(GuardFeeds):
         Args:
             policies: A policy set, or where to load one.
             audit: Where decisions are recorded; None only with `settings.without_audit`.
-            state: Directory of its state, for it alone; None only with `settings.in_memory`.
+            state: Directory of its state, for it alone; or the log of books that guards share; None only with
+                `settings.in_memory`.
             clock: Tells the time.
             settings: How it works.
             files, random: The file system, and what names decisions.
@@ -84,11 +91,12 @@ class CentralRiskGuard(GuardFeeds):
         Raises:
             PolicyError: the policies have faults.
             InputError: something that it needs is missing.
-            StateError: the state cannot be read, belongs to another guard, or does not fit the policies.
+            StateError: the state cannot be read or reached, belongs to another guard, or does not fit the
+                policies.
             AuditError: reservations of an earlier process were found, and cannot be recorded.
         """
         loaded = policies if isinstance(policies, PolicySet) else PolicySet.load(policies)
-        where = None if state is None else Path(state)
+        where = Path(state) if isinstance(state, str) else state
         return cls(loaded.linked, audit, where, clock, settings or GuardSettings(), files, random)
 
     def evaluate_order(self, order_request: Any, market_data: Any = None) -> GuardDecision:
@@ -103,6 +111,7 @@ class CentralRiskGuard(GuardFeeds):
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
+        started = perf_counter_ns()
         try:
             question = _Question(
                 order_request, market_data, read_order(order_request), read_market(market_data)
@@ -111,9 +120,13 @@ class CentralRiskGuard(GuardFeeds):
             broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
             question = _Question(None, None, broken, None)
         try:
-            return self._answer(question)
+            answer = self._answer(question)
         except Exception as error:
-            return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
+            answer = self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
+        if self._untold:
+            self._tell()
+        self._count_decision(answer, perf_counter_ns() - started)
+        return answer
 
     def _answer(self, question: _Question) -> GuardDecision:
         with self._lock:
@@ -125,30 +138,47 @@ class CentralRiskGuard(GuardFeeds):
         except Exception:
             with self._lock:
                 if undo is not None:
-                    self._undo(*undo)
+                    self._keeper.undo(*undo)
             return self._plain(answer.id, _NO_AUDIT, answer.decided_ns)
         return answer
 
-    def _decide(self, question: _Question) -> tuple[GuardDecision, int, tuple[str, str] | None]:
+    def _decide(self, question: _Question) -> Answer:
         """The answer, its record's number, and what to undo where that is never durable."""
-        now = self._books.advance(self._clock.now_ns())
         self._count += 1
         name = f"{self._run}-{self._count}"
-        asked, market = question.asked, question.market
         if self._closed:
-            return self._plain(name, _CLOSED, now), 0, None
-        if not self._is_kept(now):
-            return self._refuse(name, now, question, _NO_STATE)
+            return self._plain(name, _CLOSED, self._clock.now_ns()), 0, None
+        try:
+            now = self._keeper.ready(self._clock.now_ns())
+        except (OSError, StateError):
+            return self._refuse(name, self._clock.now_ns(), question, _NO_STATE)
+        asked, market = question.asked, question.market
         if isinstance(asked, Refusal):
             return self._refuse(name, now, question, asked)
         if isinstance(market, Refusal):
             return self._refuse(name, now, question, market)
+        if market is None and self.settings.market_cache is not None:
+            market = self._cached(asked.symbol, now)
+        for _ in range(self._keeper.tries):
+            try:
+                answer = self._try(name, now, question, asked, market)
+            except StateError:
+                return self._refuse(name, now, question, _NO_STATE)
+            if answer is not None:
+                return answer
+        return self._refuse(name, now, question, _CONTENDED)
+
+    def _try(
+        self, name: str, now: int, question: _Question, asked: Asked, market: Market | None
+    ) -> Answer | None:
+        """Decide on the books as they are; None where others have moved them meanwhile."""
+        self._bind_anew()
         route = self.evaluator.route(asked)
         if isinstance(route, Refusal):
-            return self._refuse(name, now, question, route)
+            return self._refuse_now(name, now, question, route)
         lots = self.evaluator.lots(route, asked)
         if isinstance(lots, Refusal):
-            return self._refuse(name, now, question, lots)
+            return self._refuse_now(name, now, question, lots)
         content = (
             *asked[:4],
             asked.side_name,
@@ -161,27 +191,41 @@ class CentralRiskGuard(GuardFeeds):
             earlier = self._books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
                 return self._repeat(earlier, asked)
-            if earlier is not None:
-                told = Refusal(
-                    "DUPLICATE_ORDER",
-                    f"client_order_id={asked.client_order_id} stands for another order decision={earlier.decision_id}",
-                )
-                return self._refuse(name, now, question, told)
-            if len(self._books.answers) >= self.settings.most_client_orders:
-                told = Refusal(
-                    "TOO_MANY_CLIENT_ORDERS", f"limit={self.settings.most_client_orders}"
-                )
-                return self._refuse(name, now, question, told)
+            told = self._id_refusal(asked.client_order_id, earlier)
+            if told is not None:
+                return self._refuse_now(name, now, question, told)
         taken = self._taken(route, asked.symbol, market, now) if market is not None else None
         if isinstance(taken, Refusal):
-            return self._refuse(name, now, question, taken)
+            return self._refuse_now(name, now, question, taken)
         if taken is not None:
-            self._books.take_market(taken)
-        found = self.evaluator.ask(route, asked, lots, now)
+            self._keeper.take_market(taken)
+        found = self._ask(route, asked, lots, now)
         if isinstance(found, Refusal):
-            self._note_market(taken, now)
-            return self._refuse(name, now, question, found)
+            if taken is not None:
+                self._keeper.note_market(taken)
+            return self._refuse_now(name, now, question, found)
         return self._settle(name, question, asked, content, taken, found)
+
+    def _id_refusal(self, client_order_id: str, earlier: Remembered | None) -> Refusal | None:
+        if earlier is not None:
+            return Refusal(
+                "DUPLICATE_ORDER",
+                f"client_order_id={client_order_id} stands for another order decision={earlier.decision_id}",
+            )
+        if len(self._books.answers) >= self.settings.most_client_orders:
+            return Refusal("TOO_MANY_CLIENT_ORDERS", f"limit={self.settings.most_client_orders}")
+        return None
+
+    def _cached(self, symbol: str, now: int) -> Market | None:
+        """Market data that guards share, where what is known is old."""
+        arrays, cache = self._books.ledger.arrays, self.settings.market_cache
+        code = arrays.symbols.get(symbol)
+        if code is None or cache is None:
+            return None
+        if now - int(arrays.books.sym_ts[code]) <= self.settings.market_refresh_ns:
+            return None
+        found = read_market(cache.get(symbol))
+        return None if isinstance(found, Refusal) else found
 
     def _taken(
         self, route: Route, symbol: str, market: Market, now: int
@@ -211,30 +255,33 @@ class CentralRiskGuard(GuardFeeds):
         content: tuple[Any, ...],
         taken: list[Any] | None,
         found: Found,
-    ) -> tuple[GuardDecision, int, tuple[str, str] | None]:
+    ) -> Answer | None:
         """Reserve, keep and record what was found."""
-        now, linked, client = found.now_ns, self.evaluator.linked, asked.client_order_id
+        now, linked, client = found.now_ns, self._linked, asked.client_order_id
         reason, code = "", ""
         # As it was when the order was judged.
         shown = self._shown(found.route)
+        beside = self._beside(found)
         if found.decision:
-            words = self.evaluator.in_words(found)
-            reason, code = words.reason, words.code
-            if found.decision == _REJECT and found.route.halting:
-                self._trip(found)
+            reason, code = self._words(found)
         expires = now + self.settings.approval_ns
         answer = Remembered(
             content, name, found.decision, found.lots, reason, code, now, expires, linked.sha256
         )
-        if not found.lots and not client:
-            self._note_market(taken, now)
-        else:
-            self._books.book_answer(client, answer)
+        if found.lots or client:
             try:
-                self._keep(["order", now, client, taken, *answer.fields])
-            except Exception:
-                self._undo(name, client)
+                if not self._keeper.keep_answer(client, taken, answer):
+                    return None
+            except OSError:
                 return self._refuse(name, now, question, _NO_STATE)
+        else:
+            if taken is not None:
+                self._keeper.note_market(taken)
+            if not self._keeper.current():
+                return None
+        self._count_shadow(found, beside)
+        if found.decision == _REJECT and found.route.halting:
+            self._trip(found)
         undo = (name, client)
         try:
             decision = self._decision(answer, asked, found)
@@ -244,9 +291,10 @@ class CentralRiskGuard(GuardFeeds):
             body["inputs"] = inputs_as_read(asked, question.market_given)
             body["gates"] = gates_of(found)
             body["evidence"] = shown
+            body.update(beside)
             return decision, self._audit.append("decision", body), undo
         except Exception as error:
-            self._undo(*undo)
+            self._keeper.undo(*undo)
             told = _NO_AUDIT
             if not isinstance(error, AuditError):
                 told = Refusal("INTERNAL_ERROR", _named(error))
@@ -300,8 +348,10 @@ class CentralRiskGuard(GuardFeeds):
             repeated=repeated,
         )
 
-    def _repeat(self, earlier: Remembered, asked: Asked) -> tuple[GuardDecision, int, None]:
+    def _repeat(self, earlier: Remembered, asked: Asked) -> Answer | None:
         """The answer of then, once more; nothing is reserved."""
+        if earlier.lots and not self._keeper.keep_repeat(asked.client_order_id):
+            return None
         decision = self._decision(earlier, asked, None, repeated=True)
         try:
             return (
@@ -312,9 +362,13 @@ class CentralRiskGuard(GuardFeeds):
         except Exception:
             return self._plain(decision.id, _NO_AUDIT, self._books.now_ns), 0, None
 
-    def _refuse(
+    def _refuse_now(
         self, name: str, now: int, question: _Question, refusal: Refusal
-    ) -> tuple[GuardDecision, int, None]:
+    ) -> Answer | None:
+        """As `_refuse`, where the books are still those that it was found with."""
+        return self._refuse(name, now, question, refusal) if self._keeper.current() else None
+
+    def _refuse(self, name: str, now: int, question: _Question, refusal: Refusal) -> Answer:
         """A REJECT that no gate was asked for, recorded where that is possible."""
         decision = self._plain(name, refusal, now)
         body = {**_head(decision), "inputs": inputs_of(question.given, question.market_given)}
@@ -330,31 +384,13 @@ class CentralRiskGuard(GuardFeeds):
             f"{refusal.code} {refusal.message}",
             ZERO,
             refusal.code,
-            self.evaluator.linked.sha256,
+            self._linked.sha256,
             None,
             now,
         )
 
-    def _note_market(self, taken: list[Any] | None, now: int) -> None:
-        """Keep market data that came with an order of which nothing else is kept."""
-        if taken is not None:
-            try:
-                self._store.append(["mark", now, *taken])
-            except OSError:
-                self._behind = True
-
-    def _undo(self, name: str, client: str) -> None:
-        """Release what was reserved for an answer that is not given."""
-        event = ["undo", self._books.now_ns, name or NO_ORDER, client]
-        self._books.apply(event)
-        try:
-            self._store.append(event)
-        except OSError:
-            self._behind = True
-
     def _trip(self, found: Found) -> None:
         """Halt the books whose gates say so, until a person resets them."""
-        linked: LinkedSet = self.evaluator.linked
         results = self.evaluator.in_words(found).gates
         account, strategy = found.route.key[:2]
         for bound in halted_by(found):
@@ -373,7 +409,7 @@ class CentralRiskGuard(GuardFeeds):
                 target,
                 "halted",
                 f"rule:{gate.name}",
-                denial(gate.rule.code, cause, linked.currency),
+                denial(gate.rule.code, cause, self._linked.currency),
             ]
             try:
                 self._happen("switch", *fields, audit={"switch": fields})

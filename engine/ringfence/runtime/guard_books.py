@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ringfence.backends.numba_kernel.rings import Needs
+from ringfence.backends.numba_kernel.rings import NO_NEEDS
+from ringfence.errors import LedgerError, StateError
 from ringfence.language.linking import LinkedSet
+from ringfence.runtime.evaluator import gate_needs
 from ringfence.runtime.kill_switches import KillSwitches, Switch
 from ringfence.runtime.known_orders import KnownOrder
-from ringfence.runtime.ledger import Ledger
+from ringfence.runtime.ledger import Ledger, trading_day_of
 from ringfence.runtime.ledger_state import dump_ledger, load_ledger
 
-__all__ = ["NO_ORDER", "GuardBooks", "Remembered"]
+__all__ = ["Event", "GuardBooks", "Remembered"]
 
-#: In the place of an order's id, where a decision approved nothing.
-NO_ORDER = ""
 Event = list[Any]
 
 
@@ -56,7 +56,6 @@ class GuardBooks:
 
     Args:
         linked: The policy set.
-        needs: What its gates look at.
         names: Further accounts, strategies and venues, beside those that the set declares.
         window_ns: How long an answer is remembered.
         state: What `dump` gave, to go on from there.
@@ -65,24 +64,22 @@ class GuardBooks:
     def __init__(
         self,
         linked: LinkedSet,
-        needs: Needs,
         names: tuple[Iterable[str], Iterable[str], Iterable[str]],
         window_ns: int,
         state: dict[str, Any] | None = None,
     ) -> None:
         self.ledger = Ledger.of(linked) if state is None else load_ledger(linked, state["ledger"])
-        self._needs, self._window_ns = needs, window_ns
+        self._names, self._window_ns = names, window_ns
+        self._own = self._more = self._needs = NO_NEEDS
         self.now_ns = 0
         self.answers: OrderedDict[str, Remembered] = OrderedDict()
-        arrays = self.ledger.arrays
-        accounts, strategies, venues = names
-        for account in accounts:
-            arrays.account(account)
-        for strategy in strategies:
-            arrays.strategy(strategy)
-        arrays.no_strategy()
-        arrays.fit((*linked.desk.venues, *venues), needs)
-        self.switches = KillSwitches(arrays)
+        self.placed: dict[str, tuple[str, str]] = {}
+        """Client order id and venue of each working order, by its id."""
+        self.repeated: set[str] = set()
+        """Client order ids whose approval another guard has given once more."""
+        self._fit(linked)
+        self.ledger.arrays.no_strategy()
+        self.switches = KillSwitches(self.ledger.arrays)
         if state is not None:
             self._load(state)
         self._apply: dict[str, Callable[..., Any]] = {
@@ -95,6 +92,8 @@ class GuardBooks:
             "money": self._money,
             "switch": self._switch,
             "reconcile": self._reconcile,
+            "repeat": self._repeat,
+            "time": _nothing,
         }
 
     def apply(self, event: Event) -> Any:
@@ -114,12 +113,52 @@ class GuardBooks:
             self.ledger.advance(now_ns)
         return self.now_ns
 
+    def adopt(self, linked: LinkedSet) -> None:
+        """Let these be the books of another policy set, with its instruments, rates, names and trading day.
+
+        Raises:
+            StateError: the books do not fit it, and stay as they were.
+        """
+        arrays = self.ledger.arrays
+        if linked.currency != arrays.currency:
+            raise StateError(
+                f"the books count in {arrays.currency}, the policies in {linked.currency}",
+                fix="start a new guard with a state of its own",
+            )
+        try:
+            self.ledger.adopt(linked, self.now_ns)
+        except LedgerError as error:
+            raise StateError(error.message, error.fix) from None
+        self._fit(linked)
+        self.switches.show_all()
+
+    def fit_too(self, linked: LinkedSet | None) -> None:
+        """Keep what the gates of a further policy set look at as well."""
+        self._more = NO_NEEDS if linked is None else gate_needs(linked)
+        self._fit_needs(())
+
+    def _fit(self, linked: LinkedSet) -> None:
+        arrays = self.ledger.arrays
+        self._own, self.trading_day = gate_needs(linked), trading_day_of(linked)
+        accounts, strategies, venues = self._names
+        for account in (*linked.desk.accounts, *accounts):
+            arrays.account(account)
+        for strategy in (*linked.desk.strategies, *strategies):
+            arrays.strategy(strategy)
+        self._fit_needs((*linked.desk.venues, *venues))
+
+    def _fit_needs(self, venues: Iterable[str]) -> None:
+        self._needs = self._own.joined(self._more)
+        self.ledger.arrays.fit(venues, self._needs)
+
     def dump(self) -> dict[str, Any]:
         """Everything, as data for JSON."""
         return {
             "ledger": dump_ledger(self.ledger),
             "now": self.now_ns,
             "answers": [[name, *each.fields] for name, each in self.answers.items()],
+            "repeated": sorted(self.repeated),
+            "placed": [[name, *where] for name, where in self.placed.items()],
             "switches": [asdict(each) for each in self.switches.switches.values()],
             "unreconciled": sorted(self.switches.unreconciled),
         }
@@ -128,6 +167,8 @@ class GuardBooks:
         self.now_ns = state["now"]
         for name, content, *rest in state["answers"]:
             self.answers[name] = Remembered(tuple(content), *rest)
+        self.placed = {name: (client, venue) for name, client, venue in state["placed"]}
+        self.repeated = set(state["repeated"])
         for each in state["switches"]:
             self.switches.switches[each["target"]] = Switch(**each)
         self.switches.unreconciled = set(state["unreconciled"])
@@ -137,7 +178,7 @@ class GuardBooks:
         """What was answered for a client order id within the window; older answers are forgotten."""
         answers, oldest = self.answers, self.now_ns - self._window_ns
         while answers and next(iter(answers.values())).at_ns < oldest:
-            answers.popitem(last=False)
+            self.repeated.discard(answers.popitem(last=False)[0])
         return answers.get(client_order_id)
 
     def take_market(self, market: list[Any]) -> None:
@@ -164,7 +205,8 @@ class GuardBooks:
     def book_answer(self, client_order_id: str, answer: Remembered) -> None:
         """Reserve what was approved, and remember the answer where its order has a client's id."""
         if answer.lots:
-            account, strategy, _, symbol, side, _, asked, price, _ = answer.content
+            account, strategy, venue, symbol, side, _, asked, price, _ = answer.content
+            self.placed[answer.decision_id] = client_order_id, venue
             order = KnownOrder(answer.decision_id, account, strategy, symbol, side, answer.lots)
             self.ledger.take(order)
             if self._needs.left_ns:
@@ -174,17 +216,31 @@ class GuardBooks:
         if client_order_id:
             self.answers[client_order_id] = answer
 
+    def _repeat(self, client_order_id: str) -> None:
+        self.repeated.add(client_order_id)
+
     def _end(self, order_id: str) -> bool:
-        return self.ledger.cancel(order_id)
+        ended = self.ledger.cancel(order_id)
+        self.placed.pop(order_id, None)
+        return ended
 
     def _undo(self, order_id: str, client_order_id: str) -> None:
         """Nothing was promised: release the order, and let its client's id be used again."""
-        if order_id != NO_ORDER and order_id in self.ledger.orders.working:
-            self.ledger.cancel(order_id)
-        self.answers.pop(client_order_id, None)
+        if client_order_id in self.repeated:
+            # Another guard has promised it since; it counts until it ends.
+            return
+        if order_id in self.ledger.orders.working:
+            self._end(order_id)
+        answer = self.answers.get(client_order_id)
+        # Another guard may have answered for that id meanwhile.
+        if answer is not None and answer.decision_id == order_id:
+            del self.answers[client_order_id]
 
     def _fill(self, order_id: str, size: str, price: float, fee: float) -> Any:
-        return self.ledger.fill(order_id, size, price, fee)
+        new = self.ledger.fill(order_id, size, price, fee)
+        if order_id not in self.ledger.orders.working:
+            self.placed.pop(order_id, None)
+        return new
 
     def _direct(self, *fill: Any) -> None:
         self.ledger.fill_direct(*fill)
@@ -203,3 +259,7 @@ class GuardBooks:
 
     def _reconcile(self, account: str, waits: bool) -> None:
         self.switches.mark_unreconciled(account, waits)
+
+
+def _nothing() -> None:
+    """Only time has passed."""

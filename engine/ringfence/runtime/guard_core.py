@@ -2,24 +2,45 @@
 
 import gc
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringfence.errors import InputError, RingfenceError, StateError
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
-from ringfence.runtime.evaluator import Evaluator, gate_needs
-from ringfence.runtime.guard_books import GuardBooks
-from ringfence.runtime.guard_settings import Audit, GuardSettings, NoAudit, NoState, Store
+from ringfence.runtime.books_keeper import BooksKeeper, OwnBooks
+from ringfence.runtime.evaluator import Evaluator
+from ringfence.runtime.guard_books import Event, GuardBooks
+from ringfence.runtime.guard_settings import Audit, GuardSettings, NoAudit, NoState
 from ringfence.runtime.ports import Clock, LogFiles, Random
+from ringfence.runtime.shared_books import SharedBooks
+from ringfence.runtime.shared_log import SharedLog
 from ringfence.runtime.state_directory import StateDirectory
 
-__all__ = ["GuardCore"]
+__all__ = ["GuardCore", "Listener", "WorkingOrder"]
 
-_RETRY_NS = 1_000_000_000
+Listener = Callable[[Event], None]
+
+
+class WorkingOrder(NamedTuple):
+    """An approved order that has not ended; `size` is what is unfilled, in units of the base.
+
+    `client_order_id` is empty where it was asked without one.
+    """
+
+    order_id: str
+    client_order_id: str
+    venue: str
+    account: str
+    strategy: str
+    symbol: str
+    side: str
+    size: Decimal
 
 
 @contextmanager
@@ -41,7 +62,7 @@ class GuardCore:
         self,
         linked: LinkedSet,
         audit: Audit | None,
-        state: Path | None,
+        state: Path | SharedLog | None,
         clock: Clock,
         settings: GuardSettings,
         files: LogFiles,
@@ -55,61 +76,99 @@ class GuardCore:
             raise InputError(
                 "a guard needs a directory for its state", fix="give one, or set `in_memory=True`"
             )
+        is_shared = not (state is None or isinstance(state, Path))
+        if is_shared and not settings.name:
+            raise InputError(
+                "guards that share books need names",
+                fix="give each a name of its own: `GuardSettings(name=...)`",
+            )
         self.settings = settings
+        self._linked = linked
         self._clock = clock
         self._audit: Audit = audit if audit is not None else NoAudit()
         self._records = audit is not None
         self._lock = threading.RLock()
         self._run, self._count = random.token(8), 0
+        if settings.name:
+            self._run = f"{settings.name}-{self._run}"
         self._closed = False
-        self._store: Store = NoState()
-        snapshot: dict[str, Any] | None = None
-        events: list[list[Any]] = []
-        if state is not None:
-            store = StateDirectory(state, files, settings.durability)
-            self._store = store
+        self._listeners: list[Listener] = []
+        self._untold: deque[Event] = deque()
+        self._telling = threading.Lock()
+        self._inside = self._listener_errors = 0
+        self._keeper: BooksKeeper = self._open_books(state, files)
+        self._ending = threading.Event()
+        self._follower: threading.Thread | None = None
         try:
-            if state is not None:
-                with _no_collection():
-                    snapshot, events = store.read()
-            names = (settings.accounts, settings.strategies, settings.venues)
-            with _no_collection():
-                self._books = GuardBooks(
-                    linked, gate_needs(linked), names, settings.client_order_window_ns, snapshot
-                )
-                self._replay(events)
-            self._books.advance(clock.now_ns())
-            self.evaluator = Evaluator(linked, self._books.ledger.arrays)
-            self._retry_ns = 0
-            self._behind = False
-            self._renew()
-            self.orphans: tuple[OpenOrder, ...] = self.book("firm").open_orders
-            """Orders that worked when the guard was opened; they count until they end."""
-            # What its decisions are read with, long after the policies have changed.
-            if self._records:
-                self._record("policy-set", policy_set_body(linked))
-            if self.orphans:
-                self._record(
-                    "orphaned_reservations",
-                    {"orders": [[each.order_id, str(each.size)] for each in self.orphans]},
-                )
+            self._start(is_shared)
         except OSError as error:
-            self._store.close()
+            self._keeper.close()
             raise StateError(f"the state in `{state}` cannot be written: {error}") from error
         except BaseException:
-            self._store.close()
+            self._keeper.close()
             raise
 
-    def _replay(self, events: list[list[Any]]) -> None:
-        for number, event in enumerate(events, 1):
-            try:
-                self._books.apply(event)
-            except (RingfenceError, LookupError, TypeError, ValueError) as error:
-                raise StateError(
-                    f"record {number} of the journal cannot be read: {error}"
-                ) from None
+    def _open_books(self, state: Path | SharedLog | None, files: LogFiles) -> BooksKeeper:
+        settings = self.settings
+        if state is None:
+            return OwnBooks(self._build(None), NoState(), settings.journal_bytes, self._happened)
+        if not isinstance(state, Path):
+            return SharedBooks(state, self._build, self._happened, settings.most_tries)
+        store = StateDirectory(state, files, settings.durability)
+        try:
+            with _no_collection():
+                snapshot, events = store.read()
+                books = self._build(snapshot)
+                _replay(books, events)
+        except BaseException:
+            store.close()
+            raise
+        return OwnBooks(books, store, settings.journal_bytes, self._happened)
+
+    def _build(self, state: dict[str, Any] | None) -> GuardBooks:
+        settings = self.settings
+        names = (settings.accounts, settings.strategies, settings.venues)
+        with _no_collection():
+            return GuardBooks(self._linked, names, settings.client_order_window_ns, state)
+
+    def _start(self, is_shared: bool) -> None:
+        self._keeper.ready(self._clock.now_ns())
+        self.evaluator = Evaluator(self._linked, self._books.ledger.arrays)
+        with _no_collection():
+            self._keeper.renew()
+        own = f"{self.settings.name}-" if is_shared else ""
+        found = self.book("firm").open_orders
+        self.orphans: tuple[OpenOrder, ...] = tuple(
+            each for each in found if each.order_id.startswith(own)
+        )
+        """Orders that worked when the guard was opened; they count until they end."""
+        # What its decisions are read with, long after the policies have changed.
+        if self._records:
+            self._record("policy-set", policy_set_body(self._linked))
+        if self.orphans:
+            self._record(
+                "orphaned_reservations",
+                {"orders": [[each.order_id, str(each.size)] for each in self.orphans]},
+            )
+
+        if is_shared and self.settings.poll_seconds > 0:
+            self._follower = threading.Thread(
+                target=self._follow, name="ringfence-books", daemon=True
+            )
+            self._follower.start()
+
+    def _follow(self) -> None:
+        """Hear of what other guards did while there is nothing to decide."""
+        while not self._ending.wait(self.settings.poll_seconds):
+            # Where the store cannot be asked, orders are rejected, and this tries again.
+            with suppress(StateError, OSError):
+                self.catch_up()
 
     # Reading
+
+    @property
+    def _books(self) -> GuardBooks:
+        return self._keeper.books
 
     @property
     def books(self) -> tuple[str, ...]:
@@ -126,10 +185,75 @@ class GuardCore:
         with self._lock:
             return self._books.ledger.book(name)
 
+    def working_orders(self) -> tuple[WorkingOrder, ...]:
+        """Every approved order that has not ended, with the names that its venue knows it by."""
+        with self._lock:
+            books = self._books
+            step = books.ledger.arrays.lot_step
+            return tuple(
+                WorkingOrder(
+                    each.order_id,
+                    *books.placed.get(each.order_id, ("", "")),
+                    each.account,
+                    each.strategy,
+                    each.symbol,
+                    each.side,
+                    each.rest * step(each.symbol),
+                )
+                for each in books.ledger.orders.working.values()
+            )
+
     @property
     def policy_set(self) -> str:
         """SHA-256 of the policy set that decides."""
-        return self.evaluator.linked.sha256
+        return self._linked.sha256
+
+    # Telling
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with each event from now on, after it was applied and kept, in order.
+
+        An event is its kind, its time (ns) and what the kind holds (`guard_books`). With books that are
+        shared, the events of all guards come. The listener is called from the thread that let the event
+        happen, outside the guard's lock; what it raises is dropped.
+        """
+        with self._lock:
+            self._listeners.append(listener)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock; whoever leaves it last tells the listeners what happened meanwhile."""
+        with self._lock:
+            self._inside += 1
+            try:
+                yield
+            finally:
+                self._inside -= 1
+        if not self._inside:
+            self._tell()
+
+    def _happened(self, event: Event) -> None:
+        if self._listeners:
+            self._untold.append(event)
+
+    def _tell(self) -> None:
+        """Call the listeners; never under the lock, and one thread at a time, so that the order stays."""
+        while self._untold:
+            if not self._telling.acquire(blocking=False):
+                return
+            try:
+                while self._untold:
+                    event = self._untold.popleft()
+                    for listener in tuple(self._listeners):
+                        self._call(listener, event)
+            finally:
+                self._telling.release()
+
+    def _call(self, listener: Listener, event: Event) -> None:
+        try:
+            listener(event)
+        except Exception:
+            self._listener_errors += 1
 
     # Keeping
 
@@ -141,12 +265,28 @@ class GuardCore:
         """
         with self._lock:
             try:
-                self._renew()
+                with _no_collection():
+                    self._keeper.renew()
             except OSError as error:
                 raise StateError(f"the state cannot be written: {error}") from error
 
+    def catch_up(self) -> None:
+        """Take over what other guards did, for one that shares its books; it also happens by itself.
+
+        Raises:
+            StateError: the store cannot be asked.
+        """
+        with self._alone():
+            if not self._closed:
+                self._keeper.ready(self._clock.now_ns())
+                self._keeper.current()
+                self._bind_anew()
+
     def close(self) -> None:
         """Keep everything and give the files back; a guard that is closed rejects every order."""
+        self._ending.set()
+        if self._follower is not None and self._follower is not threading.current_thread():
+            self._follower.join()
         with self._lock:
             if self._closed:
                 return
@@ -154,7 +294,7 @@ class GuardCore:
             try:
                 self.checkpoint()
             finally:
-                self._store.close()
+                self._keeper.close()
 
     def __enter__(self) -> Any:
         return self
@@ -162,31 +302,10 @@ class GuardCore:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _renew(self) -> None:
-        self._behind = True
-        with _no_collection():
-            self._store.renew(self._books.dump())
-        self._behind = False
-
-    def _is_kept(self, now_ns: int) -> bool:
-        """Whether the state on disk is that in memory; where it is not, all of it is written anew."""
-        if not self._behind and self._store.written_bytes <= self.settings.journal_bytes:
-            return True
-        if now_ns < self._retry_ns:
-            return False
-        try:
-            self._renew()
-        except OSError:
-            self._retry_ns = now_ns + _RETRY_NS
-        return not self._behind
-
-    def _keep(self, event: list[Any]) -> None:
-        """Write an event that was applied; `OSError` where it could not be."""
-        try:
-            self._store.append(event)
-        except BaseException:
-            self._behind = True
-            raise
+    def _bind_anew(self) -> None:
+        """Where the books were read anew, the evaluator looks at those."""
+        if self.evaluator.arrays is not self._books.ledger.arrays:
+            self.evaluator = Evaluator(self._linked, self._books.ledger.arrays)
 
     def _record(self, kind: str, body: Mapping[str, Any]) -> None:
         self._audit.wait(self._audit.append(kind, body))
@@ -196,23 +315,32 @@ class GuardCore:
 
         Raises:
             LedgerError: it cannot have happened; nothing has moved.
-            StateError: it is booked, but not kept. Tell it again, or let the guard write its state.
+            StateError: it happened, but is not kept or not booked yet; the guard makes that good by itself.
             AuditError: it is booked and kept, but not recorded.
         """
-        with self._lock:
+        with self._alone():
             if self._closed:
                 raise StateError("the guard is closed")
-            event = [kind, self._books.advance(self._clock.now_ns()), *rest]
-            found = self._books.apply(event)
-            sequence, failed = 0, None
+            now = self._clock.now_ns()
+            if not self._keeper.is_shared:
+                now = self._books.advance(now)
+            sequence, failed, found = 0, None, None
             try:
-                self._keep(event)
-            except OSError as error:
+                found = self._keeper.keep([kind, now, *rest])
+            except StateError as error:
                 failed = error
             if audit is not None:
                 sequence = self._audit.append(kind, audit)
         if failed is not None:
-            raise StateError(f"booked, but the state cannot be written: {failed}") from failed
+            raise failed
         if audit is not None:
             self._audit.wait(sequence)
         return found
+
+
+def _replay(books: GuardBooks, events: list[Event]) -> None:
+    for number, event in enumerate(events, 1):
+        try:
+            books.apply(event)
+        except (RingfenceError, LookupError, TypeError, ValueError) as error:
+            raise StateError(f"record {number} of the journal cannot be read: {error}") from None

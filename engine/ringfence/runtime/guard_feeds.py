@@ -1,9 +1,10 @@
 """What a guard is told: fills, ends of orders, marks, money, switches, and the venue's own view."""
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, StateError
 from ringfence.language.orders import KILL_STATES, to_decimal
 from ringfence.runtime.asked import MarketData, read_market
 from ringfence.runtime.guard_core import GuardCore
@@ -81,12 +82,14 @@ class GuardFeeds(GuardCore):
         read = read_market(market_data)
         if not isinstance(read, tuple):
             raise InputError("no market data" if read is None else read.message)
-        with self._lock:
+        with self._alone():
             if symbol not in self._books.ledger.arrays.symbols:
                 raise InputError("the symbol is unknown", fix="declare its instrument")
             if read[0] > self._clock.now_ns() + self.settings.max_skew_ns:
                 raise InputError("the market data is ahead of the guard's clock")
             self._happen("mark", symbol, read[0], *read[1])
+        if self.settings.market_cache is not None:
+            self.settings.market_cache.put(symbol, market_data)
 
     def on_balance(self, book: str, kind: str, amount: Any) -> None:
         """Give a book its first money, or move money in or out; no gain, no loss.
@@ -131,7 +134,8 @@ class GuardFeeds(GuardCore):
         Raises:
             InputError: there is no such target or state, or nobody or no reason is named.
         """
-        with self._lock:
+        with self._alone():
+            self._refresh()
             self._books.switches.check(target, state, by, reason)
             fields = [target, state, by, reason]
             before = self._books.switches.state(target)
@@ -141,6 +145,13 @@ class GuardFeeds(GuardCore):
                 self._happen("switch", *fields)
             else:
                 self._happen("switch", *fields, audit=body)
+
+    def _refresh(self) -> None:
+        """Take over what other guards did, as far as the store can be asked."""
+        if self._keeper.is_shared:
+            with suppress(StateError):
+                self._keeper.current()
+            self._bind_anew()
 
     # The venue's view
 
@@ -155,7 +166,8 @@ class GuardFeeds(GuardCore):
             LedgerError: there is no such account.
             InputError: the snapshot holds something that is no number.
         """
-        with self._lock:
+        with self._alone():
+            self._refresh()
             found = differences(self.book(f"account/{snapshot.account}"), snapshot)
             waits = bool(found)
             body = {
@@ -183,7 +195,8 @@ class GuardFeeds(GuardCore):
         Raises:
             InputError: nobody or no reason is named, or the account does not wait for it.
         """
-        with self._lock:
+        with self._alone():
+            self._refresh()
             target = f"account/{account}"
             self._books.switches.check(target, self.kill_switch(target), by, reason)
             if account not in self._books.switches.unreconciled:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ringfence.runtime.asked import MarketData
 from ringfence.runtime.state_directory import Durability
 
-__all__ = ["Audit", "GuardSettings", "NoAudit", "NoState", "Signs", "Store"]
+__all__ = ["Audit", "GuardSettings", "MarketCache", "NoAudit", "NoState", "Signs", "Store"]
 
 
 class Audit(Protocol):
@@ -18,6 +19,18 @@ class Audit(Protocol):
 
     def wait(self, sequence: int) -> None:
         """Return once the record is as durable as asked of the log."""
+        ...
+
+
+class MarketCache(Protocol):
+    """Market data that guards share."""
+
+    def get(self, symbol: str) -> MarketData | None:
+        """The latest of a symbol; None where there is none, or it cannot be asked."""
+        ...
+
+    def put(self, symbol: str, market_data: MarketData) -> None:
+        """Share it; what cannot be shared is left out."""
         ...
 
 
@@ -89,6 +102,14 @@ class GuardSettings:
         max_skew_ns: How far ahead of the guard's clock market data may be.
         journal_bytes: A journal longer than this is put into a new snapshot.
         accounts, strategies, venues: Names beside those that the policy set declares.
+        name: Of this guard, its own among those that share books: its orders are found by it after a restart.
+        most_tries: So often an order is decided anew because other guards moved the books; then it is rejected.
+        poll_seconds: How often a guard that shares books looks for what others did, while it has nothing
+            to decide; 0 for never.
+        policy_lease_ns: Once nobody has confirmed for so long that the policy set is current, only orders that
+            reduce risk pass; None for no lease.
+        market_cache: Market data that guards share, asked where an order comes without any and what is known
+            is older than `market_refresh_ns`.
     """
 
     in_memory: bool = False
@@ -103,3 +124,9 @@ class GuardSettings:
     accounts: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     venues: tuple[str, ...] = ()
+    name: str = ""
+    most_tries: int = 50
+    poll_seconds: float = 0.25
+    policy_lease_ns: int | None = None
+    market_cache: MarketCache | None = None
+    market_refresh_ns: int = 1_000_000_000

@@ -78,12 +78,15 @@ class KillSwitches:
     def set(self, switch: Switch) -> None:
         """Set a switch that was checked."""
         self.switches[switch.target] = switch
-        self._show(switch.target)
+        # A guard that shares the books may know of more than this one.
+        if self._is_known(switch.target):
+            self._show(switch.target)
 
     def mark_unreconciled(self, account: str, waits: bool) -> None:
         """Let an account wait for a reconciliation, or no longer."""
         (self.unreconciled.add if waits else self.unreconciled.discard)(account)
-        self._show(f"account/{account}")
+        if self._is_known(f"account/{account}"):
+            self._show(f"account/{account}")
 
     def show_all(self) -> None:
         """Write every state into the arrays, as after they were made anew."""

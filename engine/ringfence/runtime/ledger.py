@@ -27,7 +27,7 @@ from ringfence.runtime.told_values import (
 )
 from ringfence.runtime.trading_day import TradingDay
 
-__all__ = ["Ledger", "Notice"]
+__all__ = ["Ledger", "Notice", "trading_day_of"]
 
 NAN = float("nan")
 _DAY = ("00:00", "UTC")
@@ -98,7 +98,7 @@ class Ledger:
             desk.instruments,
             linked.currency,
             fx=desk.fx,
-            day=next((policy.day for policy in linked.policies if policy.day), _DAY),
+            day=trading_day_of(linked),
             accounts=desk.accounts,
             strategies=desk.strategies,
         )
@@ -113,6 +113,18 @@ class Ledger:
     @clock_state.setter
     def clock_state(self, state: tuple[int | None, bool]) -> None:
         self._next_day, self._firm_alone = state
+
+    def adopt(self, linked: LinkedSet, now_ns: int) -> None:
+        """Take over the instruments, rates and trading day of a policy set; the present day ends as the new
+        one would.
+
+        Raises:
+            LedgerError: a symbol is held under other rules; nothing has changed.
+        """
+        self.arrays.redeclare(linked.desk.instruments.values(), linked.desk.fx)
+        self._day = TradingDay(*trading_day_of(linked))
+        if self._next_day is not None:
+            self._next_day = self._day.next_start(now_ns)
 
     def declare(self, instrument: Instrument) -> None:
         """Add an instrument, or renew one that no book holds.
@@ -392,6 +404,10 @@ class Ledger:
         numbers = map(read_number, (bid, ask, last, bid_depth, ask_depth, volume))
         self._moves.mark(self.arrays.pack.address, s, ts, *numbers)
 
+    def day_ends_by(self, now_ns: int) -> bool:
+        """Whether `advance` would begin a trading day, or set the clock."""
+        return self._next_day is None or self._next_day <= now_ns
+
     def advance(self, now_ns: int) -> int:
         """Let time pass up to `now_ns` (since 1970, UTC); the first call sets the clock.
 
@@ -447,3 +463,8 @@ class Ledger:
     def _note(self, code: str, subject: str, message: str) -> None:
         self.counts[code] += 1
         self.notices.append(Notice(code, subject, message))
+
+
+def trading_day_of(linked: LinkedSet) -> tuple[str, str]:
+    """Time and zone at which a policy set's trading day starts."""
+    return next((policy.day for policy in linked.policies if policy.day), _DAY)

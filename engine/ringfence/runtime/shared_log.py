@@ -8,7 +8,8 @@ Every event is named by who appended it and that guard's own count, so that an a
 never booked twice, and events that a store lost are found and appended again.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ringfence.errors import StateError
@@ -63,10 +64,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The latest snapshot, and the place that it was made at."""
+    """The latest snapshot, and the place that it was made at; `numbers` holds each guard's last number until
+    then, as far as the one who made the snapshot knew it."""
 
     state: dict[str, Any]
     head: Head
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,13 @@ class SharedLog(Protocol):
         """The latest snapshot; None where the store holds nothing."""
         ...
 
-    def found(self, state: dict[str, Any]) -> Start:
-        """Begin a log with this snapshot, where there is none; what is there then, whoever began it."""
+    def found(self, state: dict[str, Any], numbers: Mapping[str, int] | None = None) -> Start:
+        """Begin a log with this snapshot, where there is none; what is there then, whoever began it.
+
+        Args:
+            state: The snapshot.
+            numbers: Each guard's last number that is in it; none of them is appended again.
+        """
         ...
 
     def after(self, known: Head) -> tuple[Entry, ...]:
@@ -102,7 +110,15 @@ class SharedLog(Protocol):
         """
         ...
 
-    def append(self, known: Head, number: int, event: list[Any], *, only_there: bool) -> Appended:
+    def append(
+        self,
+        known: Head,
+        number: int,
+        event: list[Any],
+        *,
+        only_there: bool,
+        origin: str | None = None,
+    ) -> Appended:
         """Append an event.
 
         Args:
@@ -111,6 +127,7 @@ class SharedLog(Protocol):
                 and answered with `accepted`.
             event: Data for JSON.
             only_there: Append only where the log stands at `known`; otherwise wherever it stands.
+            origin: Whose event it is, where it is not this guard's own: one that the store had lost.
 
         Raises:
             StateLostError: the log does not go on from `known`; nothing was appended.
@@ -121,8 +138,16 @@ class SharedLog(Protocol):
         """The count of this guard's last event that the log has; 0 where there is none."""
         ...
 
+    def last_numbers(self) -> Mapping[str, int]:
+        """The same for every guard of which the log has events."""
+        ...
+
     def keep_snapshot(self, start: Start) -> None:
-        """Keep a newer snapshot; events before it may be dropped. An older one changes nothing."""
+        """Keep a newer snapshot; events before it may be dropped. An older one changes nothing.
+
+        Raises:
+            StateLostError: it was not made at a place of this log; nothing was kept.
+        """
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """What gates look at beside the books: recent orders and quotes, in rings that grow."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.new_books import NEVER
 from ringfence.language.linking import LinkedSet
 
-__all__ = ["Needs", "fitted", "grow_left", "grow_quotes", "needs_of"]
+__all__ = ["NO_NEEDS", "Needs", "fitted", "grow_left", "grow_quotes", "needs_of"]
 
 _LONGEST = 2.0**62
 _LEFT, _QUOTES, _CHAINS = 1 << 10, 1 << 12, 1 << 16
@@ -33,10 +33,17 @@ class Needs:
     left_ns: int
     quotes_ns: int
 
+    def joined(self, other: "Needs") -> "Needs":
+        """What either needs: a ring that is longer than a gate asks for changes no answer."""
+        return Needs(*map(max, astuple(self), astuple(other)))
+
     @property
     def looks_back(self) -> bool:
         """Whether a gate looks at earlier orders or quotes."""
         return self.rates or self.left_ns > 0 or self.quotes_ns > 0
+
+
+NO_NEEDS = Needs(firm=False, strategy=False, rates=False, left_ns=0, quotes_ns=0)
 
 
 def needs_of(linked: LinkedSet, limits: Limits) -> Needs:

@@ -1,0 +1,198 @@
+"""Who keeps a guard's books: what a guard asks of them, and books of one process in a directory."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from ringfence.errors import StateError
+from ringfence.language.linking import LinkedSet
+from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
+from ringfence.runtime.guard_settings import Store
+from ringfence.runtime.metrics import Metric
+
+__all__ = ["BooksKeeper", "OwnBooks"]
+
+_RETRY_NS = 1_000_000_000
+Told = Callable[[Event], None]
+
+
+class BooksKeeper(Protocol):
+    """Moves a guard's books and keeps every move; one caller at a time.
+
+    Attributes:
+        books: As they are now; another object after `ready` or `current` where they had to be read anew.
+        tries: How often an order may be decided anew because others moved the books.
+        is_shared: Whether other guards move them too.
+    """
+
+    books: GuardBooks
+    tries: int
+    is_shared: bool
+
+    def ready(self, now_ns: int) -> int:
+        """Let time pass, and return the time that holds.
+
+        Raises:
+            OSError, StateError: the books are not what is kept, so nothing can be decided on them.
+        """
+        ...
+
+    def current(self) -> bool:
+        """Whether nobody moved the books since; they are brought up to date.
+
+        Raises:
+            StateError: that cannot be told.
+        """
+        ...
+
+    def take_market(self, market: list[Any]) -> None:
+        """Take over market data that came with an order; raises StateError where it cannot be kept."""
+        ...
+
+    def note_market(self, market: list[Any]) -> None:
+        """Nothing else is kept of the order that this market data came with."""
+        ...
+
+    def keep_answer(self, client: str, market: list[Any] | None, answer: Remembered) -> bool:
+        """Reserve and remember an answer; False where others moved the books, and nothing was.
+
+        Raises:
+            OSError, StateError: it could not be kept, and is taken back.
+        """
+        ...
+
+    def keep_repeat(self, client: str) -> bool:
+        """An approval is about to be given once more; False where others moved the books.
+
+        Raises:
+            OSError, StateError: it cannot be.
+        """
+        ...
+
+    def undo(self, order_id: str, client: str) -> None:
+        """Take an answer back that was kept."""
+        ...
+
+    def keep(self, event: Event) -> Any:
+        """Apply an event and keep it.
+
+        Raises:
+            LedgerError: it cannot have happened; nothing has moved.
+            StateError: it happened, but is not kept or not booked yet; that will be made good.
+        """
+        ...
+
+    def renew(self) -> None:
+        """Keep everything in a new snapshot; raises OSError or StateError."""
+        ...
+
+    def adopt(self, linked: LinkedSet) -> None:
+        """Let the books be those of another policy set; raises StateError, and leaves them."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is held."""
+        ...
+
+    def metrics(self) -> Iterable[Metric]:
+        """What was counted."""
+        ...
+
+
+class OwnBooks:
+    """Books of one process; each move is written to a directory, or forgotten with the process.
+
+    Args:
+        books: As they are now.
+        store: Where moves are kept.
+        journal_bytes: A journal longer than this is put into a new snapshot.
+        told: Is called with each event that was kept.
+    """
+
+    tries = 1
+    is_shared = False
+
+    def __init__(self, books: GuardBooks, store: Store, journal_bytes: int, told: Told) -> None:
+        self.books = books
+        self._store, self._journal_bytes, self._told = store, journal_bytes, told
+        self._behind, self._retry_ns = False, 0
+
+    def ready(self, now_ns: int) -> int:
+        now = self.books.advance(now_ns)
+        if self._behind or self._store.written_bytes > self._journal_bytes:
+            self._write_anew(now)
+        return now
+
+    def _write_anew(self, now: int) -> None:
+        if now >= self._retry_ns:
+            try:
+                self.renew()
+            except OSError:
+                self._retry_ns = now + _RETRY_NS
+        if self._behind:
+            raise OSError("the state on disk is not that in memory")
+
+    def current(self) -> bool:
+        return True
+
+    def take_market(self, market: list[Any]) -> None:
+        self.books.take_market(market)
+
+    def note_market(self, market: list[Any]) -> None:
+        self._append(["mark", self.books.now_ns, *market])
+
+    def keep_answer(self, client: str, market: list[Any] | None, answer: Remembered) -> bool:
+        self.books.book_answer(client, answer)
+        event = ["order", answer.at_ns, client, market, *answer.fields]
+        try:
+            self._store.append(event)
+        except BaseException:
+            self._behind = True
+            self.undo(answer.decision_id, client)
+            raise
+        self._told(event)
+        return True
+
+    def keep_repeat(self, client: str) -> bool:
+        del client
+        return True
+
+    def undo(self, order_id: str, client: str) -> None:
+        event = ["undo", self.books.now_ns, order_id, client]
+        self.books.apply(event)
+        self._append(event)
+
+    def keep(self, event: Event) -> Any:
+        found = self.books.apply(event)
+        try:
+            self._store.append(event)
+        except OSError as error:
+            self._behind = True
+            raise StateError(f"booked, but the state cannot be written: {error}") from error
+        except BaseException:
+            self._behind = True
+            raise
+        self._told(event)
+        return found
+
+    def renew(self) -> None:
+        self._behind = True
+        self._store.renew(self.books.dump())
+        self._behind = False
+
+    def adopt(self, linked: LinkedSet) -> None:
+        self.books.adopt(linked)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def metrics(self) -> Iterable[Metric]:
+        return ()
+
+    def _append(self, event: Event) -> None:
+        """Keep what was applied; where that fails, all of it is written anew before the next decision."""
+        try:
+            self._store.append(event)
+        except OSError:
+            self._behind = True
+        else:
+            self._told(event)

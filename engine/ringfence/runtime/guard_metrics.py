@@ -1,0 +1,119 @@
+"""What a guard counts: decisions, how long they took, its switches, its policy set, its shadow."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from ringfence.language.orders import KILL_STATES
+from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.runtime.guard_policies import GuardPolicies
+from ringfence.runtime.metrics import Histogram, Metric, Sample
+
+__all__ = ["GuardMetrics"]
+
+# Seconds: from what a decision takes at best to a slow disk's sync.
+_BOUNDS = (5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e-2, 0.25, 1.0)
+
+
+class GuardMetrics(GuardPolicies):
+    """The metrics of `CentralRiskGuard`."""
+
+    def __init__(self, *parts: Any) -> None:
+        self._decided: Counter[tuple[str, str]] = Counter()
+        self._repeats = 0
+        self._seconds = Histogram(_BOUNDS)
+        super().__init__(*parts)
+
+    def _count_decision(self, answer: GuardDecision, taken_ns: int) -> None:
+        with self._lock:
+            self._decided[answer.decision.value, answer.code] += 1
+            self._repeats += answer.repeated
+            self._seconds.observe(taken_ns * 1e-9)
+
+    def metrics(self) -> Iterable[Metric]:
+        """The guard's metrics as they are now, those of its books' store among them."""
+        with self._lock:
+            yield from self._own_metrics()
+            yield from self._keeper.metrics()
+
+    def _own_metrics(self) -> Iterable[Metric]:
+        books = self._books
+        yield Metric(
+            "ringfence_decisions",
+            "counter",
+            "Orders decided, by decision and code.",
+            tuple(
+                Sample({"decision": decision, "code": code}, count)
+                for (decision, code), count in self._decided.items()
+            ),
+        )
+        yield _one("ringfence_decisions_repeated", "counter", "Answers given again.", self._repeats)
+        yield Metric(
+            "ringfence_decision_seconds",
+            "histogram",
+            "Time from an order to its decision, recording included.",
+            (Sample({}, self._seconds.value()),),
+        )
+        yield _one(
+            "ringfence_working_orders",
+            "gauge",
+            "Approved orders that have not ended.",
+            len(books.ledger.orders.working),
+        )
+        yield _one(
+            "ringfence_orphaned_orders",
+            "gauge",
+            "Orders of an earlier process that still work.",
+            sum(each.order_id in books.ledger.orders.working for each in self.orphans),
+        )
+        yield _one(
+            "ringfence_unreconciled_accounts",
+            "gauge",
+            "Accounts that differ from their venue.",
+            len(books.switches.unreconciled),
+        )
+        yield Metric(
+            "ringfence_kill_switch",
+            "gauge",
+            "0 active, 1 reducing, 2 halted.",
+            tuple(
+                Sample({"target": each.target}, KILL_STATES.index(each.state))
+                for each in books.switches.switches.values()
+            ),
+        )
+        yield Metric(
+            "ringfence_ledger_notices",
+            "counter",
+            "Events that were booked, or left out, but should not have happened.",
+            tuple(Sample({"code": code}, n) for code, n in books.ledger.counts.items()),
+        )
+        yield Metric(
+            "ringfence_policy_info",
+            "gauge",
+            "The policy set that decides.",
+            (Sample({"policy_set": self.policy_set}, 1),),
+        )
+        yield _one(
+            "ringfence_policy_loaded_timestamp_seconds",
+            "gauge",
+            "When the policy set came into force.",
+            self._swapped_ns * 1e-9,
+        )
+        left = self.policy_lease_ns
+        if left is not None:
+            yield _one(
+                "ringfence_policy_lease_seconds", "gauge", "What is left of the lease.", left * 1e-9
+            )
+        yield Metric(
+            "ringfence_shadow_decisions",
+            "counter",
+            "Decisions beside a shadow set, by how the shadow differed.",
+            tuple(Sample({"difference": what}, n) for what, n in self._shadow_counts.items()),
+        )
+        yield _one(
+            "ringfence_listener_errors", "counter", "Errors of listeners.", self._listener_errors
+        )
+
+
+def _one(name: str, kind: Any, help: str, value: float) -> Metric:
+    return Metric(name, kind, help, (Sample({}, value),))
