@@ -12,6 +12,7 @@ answers/        what came of it, under the same name
 import json
 import os
 import stat
+import threading
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,6 +23,7 @@ from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
 __all__ = ["Control", "Pin", "Request"]
 
+_TRIES, _PAUSE_SECONDS = 5, 0.02
 ACTIONS = ("reload", "rollback", "unpin", "shadow")
 
 
@@ -88,7 +90,7 @@ class Control:
             for each in (self.directory, self.requests, self._answers):
                 self._files.make_folder(each)
                 _check_owner(each, {os.geteuid()})
-            return self._files.lock(self.directory / "lock")
+            return self._locked()
         except BlockingIOError:
             raise InputError(
                 f"another reloader holds `{self.directory}`",
@@ -99,6 +101,15 @@ class Control:
                 f"`{self.directory}` cannot be used: {(error.strerror or str(error)).lower()}",
                 fix="name a directory that can be written",
             ) from None
+
+    def _locked(self) -> Lock:
+        # Who asks whether a reloader runs holds it for a moment.
+        for _ in range(_TRIES):
+            try:
+                return self._files.lock(self.directory / "lock")
+            except BlockingIOError:
+                threading.Event().wait(_PAUSE_SECONDS)
+        return self._files.lock(self.directory / "lock")
 
     @property
     def is_held(self) -> bool:

@@ -126,12 +126,13 @@ def _content(path: Path) -> bytes:
 
 
 def _way(path: Path) -> Iterator[tuple[Path, str]]:
-    """Directory and name of `path` itself, and of every link on the way to what it names."""
+    """Directory and name of `path` itself, of every link on the way to what it names, and of that."""
     place = Path(os.path.abspath(path))
     yield Path(os.path.realpath(place.parent)), place.name
     for _ in range(_MOST_LINKS):
         links = [each for each in (place, *place.parents) if each.is_symlink()]
         if not links:
+            yield place.parent, place.name
             return
         # The one nearest the root: what stands above it is real.
         link = links[-1]

@@ -24,8 +24,8 @@ class Guard(Protocol):
         """Ask this set, too, and count where it differs; None ends that."""
         ...
 
-    def confirm_policies(self, at_ns: int) -> None:
-        """The set was current at this time (ns since 1970, UTC)."""
+    def confirm_policies(self) -> None:
+        """The set is current, as of now."""
         ...
 
 

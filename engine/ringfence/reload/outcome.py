@@ -71,6 +71,7 @@ class Health:
 
     Attributes:
         ok: Whether what the source holds is in force, or a person wants another set.
+        source: Where sets come from.
         running: Whether its thread runs.
         policy_set, commit: What is in force; no commit where it does not come from one.
         since_ns: Since when (ns since 1970, UTC); 0 where it was so from the start.
@@ -83,6 +84,7 @@ class Health:
     """
 
     ok: bool
+    source: str
     running: bool
     policy_set: str
     commit: str

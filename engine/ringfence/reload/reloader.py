@@ -156,6 +156,7 @@ class Reloader:
         running = self._thread.is_alive() and not self._closed
         return Health(
             ok=running and failure is None,
+            source=self._source.place,
             running=running,
             policy_set=self._guard.policy_set,
             commit=known.commit,

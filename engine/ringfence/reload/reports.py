@@ -74,31 +74,30 @@ class Reports:
         """What was counted; `compiles` children were started."""
         results = tuple(Sample({"result": name}, each) for name, each in self._counts.items())
         yield Metric(
-            "ringfence_policy_reloads", "counter", "Looks at the source, by result", results
+            "ringfence_policy_reloads", "counter", "Looks at the source, by result.", results
         )
         yield Metric(
             "ringfence_policy_reload_seconds",
             "histogram",
-            "Time of reloads that were accepted or failed, without the debounce",
+            "Time of reloads that were accepted or failed, without the debounce.",
             (Sample({}, self._seconds.value()),),
         )
         about = {"sha": health.policy_set, "commit": health.commit}
         for name, text, labels, value in (
-            ("loaded_timestamp_seconds", "When the set came into force", {}, health.since_ns / 1e9),
             (
                 "checked_timestamp_seconds",
-                "When the source was last found to hold what is in force",
+                "When the source was last found to hold what is in force.",
                 {},
                 health.checked_ns / 1e9,
             ),
-            ("info", "The set in force", about, 1.0),
-            ("source_ok", "1 while the source can be followed", {}, float(health.ok)),
-            ("pinned", "1 while a person holds a set", {}, float(bool(health.pinned))),
+            ("commit_info", "The set in force, and the commit it comes from.", about, 1.0),
+            ("source_ok", "1 while the source can be followed.", {}, float(health.ok)),
+            ("pinned", "1 while a person holds a set.", {}, float(bool(health.pinned))),
         ):
             yield Metric(f"ringfence_policy_{name}", "gauge", text, (Sample(labels, value),))
         yield Metric(
             "ringfence_policy_compiles",
             "counter",
-            "Processes started to compile a set",
+            "Processes started to compile a set.",
             (Sample({}, compiles),),
         )

@@ -203,7 +203,7 @@ class Takeover:
     def _confirm(self) -> None:
         """What should be in force is: the lease begins anew, and nothing fails any more."""
         self.checked_ns = self._clock.now_ns()
-        self._guard.confirm_policies(self.checked_ns)
+        self._guard.confirm_policies()
         self.failure, self.failing_since_ns, self._failed = None, 0, ""
 
     def _outcome(

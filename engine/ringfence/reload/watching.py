@@ -36,11 +36,12 @@ _INSIDE: list[type[FileSystemEvent]] = [
     FileModifiedEvent,
     FileMovedEvent,
 ]
-# Of a directory that holds other things, perhaps a log that grows, only what comes and goes.
+# Of a directory that holds other things, perhaps a log that grows, not each write.
 _BESIDE: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
     FileMovedEvent,
