@@ -32,22 +32,30 @@ def _decoded(files: dict[str, str]) -> dict[str, bytes]:
 
 
 def _answer(files: dict[str, bytes], golden: dict[str, bytes], *, new: bool) -> dict[str, Any]:
-    from ringfence.backends.numba_kernel.disk_cache import cache_directory, is_stored
+    from ringfence.backends.numba_kernel.disk_cache import can_store, is_stored
     from ringfence.reload.candidate import CandidateError, linked_of, prove, structure_of
 
+    if not can_store():
+        # It would be compiled for nothing.
+        return _not_kept()
     try:
         linked = linked_of(files, bundled=new)
         passed = prove(linked, golden, tests=new)
     except CandidateError as error:
         return {"message": error.message, "fix": error.fix, "findings": error.findings}
-    text = structure_of(linked)
-    if not is_stored(text):
-        return {
-            "message": f"the compiled code cannot be kept in `{cache_directory()}`",
-            "fix": "make room there, or name another place with RINGFENCE_CACHE_PATH",
-            "passing": True,
-        }
+    if not is_stored(structure_of(linked)):
+        return _not_kept()
     return {"policy_set": linked.sha256, "tests": passed}
+
+
+def _not_kept() -> dict[str, Any]:
+    from ringfence.backends.numba_kernel.disk_cache import cache_directory
+
+    return {
+        "message": f"the compiled code cannot be kept in `{cache_directory()}`",
+        "fix": "make room there, let nobody else write to it, or name another place with RINGFENCE_CACHE_PATH",
+        "passing": True,
+    }
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from ringfence.backends.numba_kernel.compile_lock import only_one
 
 __all__ = [
     "cache_directory",
+    "can_store",
     "is_kept",
     "is_loaded",
     "is_stored",
@@ -84,6 +85,11 @@ def is_stored(text: str) -> bool:
     """Whether the module of this text lies whole on disk, ready to be loaded."""
     root = cache_directory()
     return _is_ours(root) and _is_whole(root / _name(text))
+
+
+def can_store() -> bool:
+    """Whether what is compiled can be kept: the cache directory is ours, or can be made, and written."""
+    return _make_root(cache_directory())
 
 
 def load_module(text: str, compile_now: _Compile) -> types.ModuleType:
