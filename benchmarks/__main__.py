@@ -21,6 +21,7 @@ BENCHMARKS = {
     "by-policies": "flat_cost:by_policies",
     "validate": "validate:validate",
     "guard": "guard:guard",
+    "reload": "reload:reload",
 }
 
 

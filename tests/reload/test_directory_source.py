@@ -36,7 +36,11 @@ def test_all_files_of_all_directories_are_read(tmp_path: Path) -> None:
 
     snapshot = DirectorySource(first, second).read()
 
-    assert [Path(name).name for name in snapshot.files] == ["desk.yaml", "instruments.yaml", "own.yml"]
+    assert [Path(name).name for name in snapshot.files] == [
+        "desk.yaml",
+        "instruments.yaml",
+        "own.yml",
+    ]
     assert snapshot.files[str(second / "own.yml")] == b"a: 1"
     assert snapshot.revision is None
 
@@ -196,14 +200,18 @@ def test_a_checkout_of_many_files_is_taken_over_as_one(tmp_path: Path) -> None:
     top = tmp_path / "repository"
     folder = desk(top / "policies")
     for each in range(200):
-        (folder / f"note-{each}.yaml").write_text(f"{EMPTY}# first\n".replace("NAME", f"note-{each}"))
+        (folder / f"note-{each}.yaml").write_text(
+            f"{EMPTY}# first\n".replace("NAME", f"note-{each}")
+        )
     git("init", "-q", "-b", "main", at=tmp_path)
     git("init", "-q", "-b", "main", at=top)
     git("add", ".", at=top)
     git("commit", "-q", "-m", "first", at=top)
     git("checkout", "-q", "-b", "next", at=top)
     for each in range(200):
-        (folder / f"note-{each}.yaml").write_text(f"{EMPTY}# second\n".replace("NAME", f"note-{each}"))
+        (folder / f"note-{each}.yaml").write_text(
+            f"{EMPTY}# second\n".replace("NAME", f"note-{each}")
+        )
     desk(folder, position="9_000 USD")
     git("commit", "-q", "-am", "next", at=top)
     wanted = sha256(folder)
@@ -300,7 +308,9 @@ def test_a_directory_that_goes_and_comes_back_is_followed_again(tmp_path: Path) 
         assert found.reloader.health().ok
 
 
-def test_a_policy_that_is_deleted_leaves_the_set_unless_that_makes_it_unsound(tmp_path: Path) -> None:
+def test_a_policy_that_is_deleted_leaves_the_set_unless_that_makes_it_unsound(
+    tmp_path: Path,
+) -> None:
     folder = desk(tmp_path / "policies")
     more = policy("9_000 USD").replace("desk-main", "desk-more")
     (folder / "more.yaml").write_text(more)
@@ -416,7 +426,9 @@ def test_a_change_without_an_event_is_found_by_the_safety_poll(tmp_path: Path) -
 def test_each_look_that_finds_the_set_current_renews_the_lease(tmp_path: Path) -> None:
     folder, guard = desk(tmp_path / "policies"), Recorder()
     settings = ReloadSettings(poll_ns=10_000_000)
-    with running(DirectorySource(folder), tmp_path / "store", settings=settings, guard=guard) as found:
+    with running(
+        DirectorySource(folder), tmp_path / "store", settings=settings, guard=guard
+    ) as found:
         found.next("accepted")
         for _ in range(3):
             found.next("current")

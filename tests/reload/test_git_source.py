@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reload.places import QUICK, desk, git, policy, running
+from reload.places import QUICK, Recorder, desk, git, policy, running
 from ringfence.errors import InputError
 from ringfence.reload.git_source import GitSource, Signers
 from ringfence.reload.settings import ReloadSettings
@@ -73,7 +73,13 @@ def test_a_bare_repository_and_a_full_name_will_do(top: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("branch", "paths"),
-    [("-x", ("policies",)), ("a..b", ("policies",)), ("", ("policies",)), ("main", ("../x",)), ("main", ("/x",))],
+    [
+        ("-x", ("policies",)),
+        ("a..b", ("policies",)),
+        ("", ("policies",)),
+        ("main", ("../x",)),
+        ("main", ("/x",)),
+    ],
 )
 def test_what_cannot_be_a_branch_or_a_path_is_refused(
     branch: str, paths: tuple[str, ...], tmp_path: Path
@@ -301,7 +307,9 @@ def test_the_repository_cannot_name_the_program_that_verifies(
 ) -> None:
     commit(top, "signed", *signing(keys[1]))
     liar = tmp_path / "liar"
-    liar.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\necho 'Good \"git\" signature for risk@example.com with ED25519 key SHA256:x'\n")
+    liar.write_text(
+        f"#!/bin/sh\ntouch {tmp_path}/ran\necho 'Good \"git\" signature for risk@example.com with ED25519 key SHA256:x'\n"
+    )
     liar.chmod(0o755)
     other = tmp_path / "others"
     other.write_text(f"risk@example.com {keys[1].with_suffix('.pub').read_text()}")
@@ -348,7 +356,17 @@ def test_a_gpg_signature_counts_where_its_key_is_in_the_keyring(top: Path) -> No
         home = Path(place)
         home.chmod(0o700)
         environment = {"GNUPGHOME": str(home)}
-        made = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", "Ann <ann@example.com>", "ed25519", "sign"]
+        made = [
+            "gpg",
+            "--batch",
+            "--quiet",
+            "--passphrase",
+            "",
+            "--quick-gen-key",
+            "Ann <ann@example.com>",
+            "ed25519",
+            "sign",
+        ]
         subprocess.run(made, check=True, capture_output=True, env={**os.environ, **environment})
         try:
             unsigned = GitSource(top, "main", signers=Signers(gnupg_home=home))
@@ -368,3 +386,15 @@ def test_a_gpg_signature_counts_where_its_key_is_in_the_keyring(top: Path) -> No
             for each in (home, home / "empty"):
                 stop = ["gpgconf", "--homedir", str(each), "--kill", "all"]
                 subprocess.run(stop, check=False, capture_output=True)
+
+
+def test_a_rewritten_branch_is_noticed_across_a_restart(top: Path, tmp_path: Path) -> None:
+    change(top, "9_000 USD")
+    source = GitSource(top, "main", follow_rewrites=False)
+    with running(source, tmp_path / "store") as found:
+        first = found.next("accepted").policy_set
+    forced(top)
+
+    with running(source, tmp_path / "store", guard=Recorder(first)) as found:
+        assert "does not descend" in found.next("failed").message
+        assert found.guard.policy_set == first

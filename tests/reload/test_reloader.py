@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from reload.places import (
 )
 from ringfence.backends.numba_kernel.kernel import kernel_of
 from ringfence.backends.numba_kernel.slots import slots_of
+from ringfence.cli.main import main
 from ringfence.errors import AuditError, InputError, StateError
-from ringfence.reload import Reloader, candidate
+from ringfence.reload import Reloader, candidate, warm
 from ringfence.reload.candidate import CandidateError
 from ringfence.reload.child import Child
 from ringfence.reload.debounce import Debounce
@@ -35,7 +37,8 @@ from ringfence.reload.settings import ReloadSettings
 from ringfence.reload.start import first_policy_set
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.policy_set import PolicySet
-from runtime.desk import IN_MEMORY, NOON, Records, opened, order
+from ringfence.runtime.ports import FixedClock
+from runtime.desk import NOON, Records, opened, order
 
 pytestmark = pytest.mark.integration
 
@@ -120,9 +123,7 @@ def test_a_set_that_fails_a_golden_case_is_not_used(tmp_path: Path) -> None:
     folder, golden = desk(tmp_path / "policies"), tmp_path / "golden"
     golden.mkdir()
     (golden / "desk.yaml").write_text(TEST)
-    settings = ReloadSettings(
-        golden=golden, debounce_ns=QUICK.debounce_ns, poll_ns=QUICK.poll_ns
-    )
+    settings = ReloadSettings(golden=golden, debounce_ns=QUICK.debounce_ns, poll_ns=QUICK.poll_ns)
     with followed(folder, tmp_path, settings=settings) as found:
         first = found.next("accepted").policy_set
 
@@ -161,7 +162,9 @@ def test_tests_with_a_policy_of_their_own_and_cases_of_rules_run(tmp_path: Path)
         candidate.prove(linked, {})
 
     # The rule's cases bind `order-size`, which this one is no more.
-    assert {each["place"].rpartition("/")[2].partition(":")[0] for each in failed.value.findings} == {
+    assert {
+        each["place"].rpartition("/")[2].partition(":")[0] for each in failed.value.findings
+    } == {
         "own.yaml",
         "test.yaml",
     }
@@ -215,7 +218,9 @@ def test_what_failed_is_not_tried_again_until_it_changes_or_somebody_asks(
         assert results.count("failed") == 2
 
 
-@pytest.mark.parametrize("error", [StateError("another currency"), AuditError("full"), KeyError("?")])
+@pytest.mark.parametrize(
+    "error", [StateError("another currency"), AuditError("full"), KeyError("?")]
+)
 def test_a_guard_that_refuses_keeps_its_set_and_is_asked_again(
     error: Exception, folder: Path, tmp_path: Path
 ) -> None:
@@ -249,7 +254,9 @@ class Hanging(Child):
     """A child that says when it runs, and never ends by itself."""
 
     def __init__(self, told: Path, seconds: float = 3600.0) -> None:
-        text = f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(3600)"
+        text = (
+            f"import os, time; open({str(told)!r}, 'w').write(str(os.getpid())); time.sleep(3600)"
+        )
         os.mkfifo(told)
         super().__init__(seconds, (sys.executable, "-c", text))
         self.told = told
@@ -312,7 +319,7 @@ def test_a_child_that_does_not_answer_proves_nothing(command: tuple[str, ...], s
     assert not failed.value.lasting
 
 
-def test_a_child_finds_what_is_wrong_with_a_set(folder: Path) -> None:
+def test_a_child_finds_what_is_wrong_with_a_set() -> None:
     files = {"desk.yaml": b"kind: Policy"}
 
     with pytest.raises(CandidateError) as failed:
@@ -320,6 +327,13 @@ def test_a_child_finds_what_is_wrong_with_a_set(folder: Path) -> None:
 
     assert failed.value.lasting
     assert {each["code"] for each in failed.value.findings} == {"E152"}
+
+
+def fill(file: Path) -> None:
+    """Write until the disk is full."""
+    with file.open("wb", 0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
 
 
 @pytest.mark.needs("mount", "mount")
@@ -332,9 +346,7 @@ def test_a_full_disk_keeps_the_last_good_set(folder: Path, tmp_path: Path) -> No
     try:
         with running(DirectorySource(folder), disk / "store") as found:
             first = found.next("accepted").policy_set
-            with pytest.raises(OSError, match="No space"), (disk / "filler").open("wb", 0) as filler:
-                while True:
-                    filler.write(bytes(4096))
+            fill(disk / "filler")
             (folder / "desk.yaml").write_text(policy("9_000 USD"))
 
             failed = found.next("failed")
@@ -506,9 +518,101 @@ def test_settings_that_make_no_sense_are_refused(given: dict[str, int]) -> None:
         ReloadSettings(**given)
 
 
-def test_no_clock_of_the_desk_is_asked(folder: Path, tmp_path: Path) -> None:
-    from ringfence.runtime.ports import FixedClock
-
+def test_records_have_the_time_of_the_clock_that_was_given(folder: Path, tmp_path: Path) -> None:
     with followed(folder, tmp_path, clock=FixedClock(NOON)) as found:
         assert found.next("accepted").at_ns == NOON
-        assert IN_MEMORY.in_memory
+        assert found.reloader.health().checked_ns == NOON
+
+
+def test_a_rollback_does_not_wait_for_a_set_that_is_being_compiled(
+    folder: Path, tmp_path: Path
+) -> None:
+    child = Hanging(tmp_path / "pid")
+    with followed(folder, tmp_path, child=child) as found:
+        first = found.next("accepted").policy_set
+        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        found.next("accepted")
+        for ask in (
+            lambda: found.reloader.rollback(first, by="ann", reason="now"),
+            lambda: main(
+                [
+                    "reload",
+                    "--store",
+                    str(tmp_path / "store"),
+                    "--rollback",
+                    first,
+                    "--by",
+                    "b",
+                    "--reason",
+                    "c",
+                ]
+            ),
+        ):
+            own_rule(folder, f"order.size * {len(found.outcomes)}")
+            child.pid()
+
+            ask()
+
+            assert "given up for a rollback" in found.next("failed").message
+            assert found.next("rolled-back").policy_set == found.guard.policy_set == first
+
+
+def test_a_listener_that_fails_is_trouble_and_no_end(folder: Path, tmp_path: Path) -> None:
+    heard = threading.Semaphore(0)
+
+    def fail(_: object) -> None:
+        heard.release()
+        raise ValueError("mine")
+
+    reloader = Reloader(
+        Recorder(), DirectorySource(folder), store=tmp_path / "store", settings=QUICK, listener=fail
+    )
+    with reloader:
+        assert heard.acquire(timeout=PATIENCE_SECONDS)
+        assert reloader.reload(by="ann", reason="why").ok
+        assert "the listener failed: ValueError: mine" in reloader.health().trouble
+
+
+def test_a_source_that_breaks_in_an_unknown_way_ends_nothing(folder: Path, tmp_path: Path) -> None:
+    class Broken(DirectorySource):
+        broken = False
+
+        def targets(self) -> Any:
+            if self.broken:
+                raise RuntimeError("targets")
+            return super().targets()
+
+        def read(self, known: str = "") -> Any:
+            if self.broken:
+                raise RuntimeError("read")
+            return super().read(known)
+
+    source = Broken(folder)
+    with running(source, tmp_path / "store") as found:
+        first = found.next("accepted").policy_set
+        source.broken = True
+        with pytest.raises(RuntimeError, match="targets"):
+            found.reloader.reload(by="ann", reason="why")
+        source.targets = lambda: ()  # type: ignore[method-assign]
+        failed = found.reloader.reload(by="ann", reason="why")
+        assert (failed.message, failed.policy_set) == ("RuntimeError: read", first)
+        source.broken = False
+
+        assert found.reloader.reload(by="ann", reason="why").result == "current"
+
+
+def test_what_the_child_answers(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = dict(DirectorySource(folder).read().files)
+
+    assert warm._answer(files, {}, new=True) == {
+        "policy_set": PolicySet.load(folder).sha256,
+        "tests": 1,
+    }
+    stored = PolicySet.load(folder).files
+    assert warm._answer(stored, {}, new=False)["tests"] == 0
+    assert "E15" in warm._answer({"a": b"kind: Policy"}, {}, new=True)["message"]
+    monkeypatch.setenv("RINGFENCE_CACHE_PATH", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    assert warm._answer(files, {}, new=True)["passing"]

@@ -33,6 +33,7 @@ class Child:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
+        self._given_up = False
 
     def prove(
         self, files: Mapping[str, bytes], golden: Mapping[str, bytes], *, new: bool = True
@@ -75,6 +76,13 @@ class Child:
             if self._process is not None:
                 self._process.kill()
 
+    def give_up(self) -> None:
+        """End the child that runs, where one does: something else comes first."""
+        with self._lock:
+            if self._process is not None:
+                self._given_up = True
+                self._process.kill()
+
     def _run(self, job: bytes) -> bytes:
         with self._lock:
             if self._stopped:
@@ -87,7 +95,7 @@ class Child:
                 stderr=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": _path()},
             )
-            self._process = process
+            self._process, self._given_up = process, False
         try:
             out, said = process.communicate(job, timeout=self._seconds)
         except subprocess.TimeoutExpired:
@@ -97,6 +105,8 @@ class Child:
         finally:
             with self._lock:
                 self._process = None
+        if self._given_up:
+            raise _died("was given up for a rollback")
         if process.returncode != 0:
             last = said.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
             how = (

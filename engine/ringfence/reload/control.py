@@ -90,7 +90,11 @@ class Control:
             for each in (self.directory, self.requests, self._answers):
                 self._files.make_folder(each)
                 _check_owner(each, {os.geteuid()})
-            return self._locked()
+            lock = self._locked()
+            # Whoever waited for them does not any more.
+            for each in self._files.list(self._answers):
+                self._forget(each)
+            return lock
         except BlockingIOError:
             raise InputError(
                 f"another reloader holds `{self.directory}`",
@@ -197,6 +201,15 @@ class Control:
             if request is not None and request.id == path.stem and request.action in ACTIONS:
                 found.append(request)
         return found
+
+    @property
+    def wants_rollback(self) -> bool:
+        """Whether somebody waits to go back; looks at the requests and leaves them."""
+        try:
+            found = [self._read(path) for path in self._files.list(self.requests)]
+        except (InputError, OSError):
+            return False
+        return any(each is not None and each.get("action") == "rollback" for each in found)
 
     def answer(self, request: Request, answer: Mapping[str, Any]) -> None:
         """Tell what came of a request; `OSError` where that cannot be written."""

@@ -98,11 +98,18 @@ class DirectorySource:
 
 
 def _listed(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        if folder.is_dir():
+            return yaml_files(folder)
         reason = "is no directory" if os.path.lexists(folder) else "does not exist"
         raise SourceError(f"`{folder}` {reason}", fix="put the directory back, or name where it is")
-    try:
-        return yaml_files(folder)
+    except OSError as error:
+        raise SourceError(
+            f"`{folder}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            fix="check the permissions on the way to it",
+        ) from None
+    except SourceError:
+        raise
     except InputError as error:
         raise SourceError(error.message, error.fix) from None
 

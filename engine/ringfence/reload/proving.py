@@ -74,6 +74,10 @@ class Prover:
         with self._yielding():
             return self._proven(linked, linked.files, {}, new=False)
 
+    def give_up(self) -> None:
+        """End what is being compiled now, from any thread; it fails, and may be tried again."""
+        self._child.give_up()
+
     def stop(self) -> None:
         """End what is being compiled."""
         self._child.stop()

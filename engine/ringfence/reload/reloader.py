@@ -44,7 +44,7 @@ class Reloader:
         settings: How it works.
         clock: Tells the time that records have.
         files: The file system that the store is on.
-        listener: Called with every outcome, from the reloader's thread; must not raise, or wait for it.
+        listener: Called with every outcome, from the reloader's thread; must not wait for that.
         child: Compiles; the default where not given.
 
     Raises:
@@ -137,6 +137,8 @@ class Reloader:
         Raises:
             InputError: the reloader is not running, or nobody asks.
         """
+        # It does not wait for a set that it would keep out.
+        self._prover.give_up()
         return self._ask(lambda: self._takeover.rollback(policy_set, by, reason), by, reason)
 
     def unpin(self, *, by: str, reason: str) -> Outcome:
@@ -195,7 +197,13 @@ class Reloader:
                     self._changed.wait(left / 1e9)
                 if self._closed:
                     return
-            self._step(time.monotonic_ns())
+            now = time.monotonic_ns()
+            try:
+                self._step(now)
+            except Exception as error:
+                # The thread goes on: the next look may find what this one did not.
+                self._reports.trouble = f"{type(error).__name__}: {error}"
+                self._poll_at = now + self._settings.poll_ns
 
     def _next(self) -> int:
         due = self._debounce.due_ns
@@ -208,7 +216,10 @@ class Reloader:
         """Do what is due."""
         while self._asked:
             act, answer = self._asked.popleft()
-            answer.set_result(self._tell(act()))
+            try:
+                answer.set_result(self._tell(act()))
+            except Exception as error:
+                answer.set_exception(error)
             self._show()
         if self._requested or not self._watched:
             self._requested = False
@@ -230,12 +241,19 @@ class Reloader:
         # Before the files are read: what changes after that is told of.
         targets = [Target(self._control.requests, True)]
         if not self._source.polling:
-            targets += self._source.targets()
+            try:
+                targets += self._source.targets()
+            except OSError:
+                self._watched = False
+                return
         self._watched = self._watching.watch(targets)
 
     def _on_change(self, target: Target) -> None:
+        requested = target.path == self._control.requests
+        if requested and self._control.wants_rollback:
+            self._prover.give_up()
         with self._changed:
-            if target.path == self._control.requests:
+            if requested:
                 self._requested = True
             else:
                 self._debounce.note(time.monotonic_ns())
@@ -326,7 +344,10 @@ class Reloader:
         if outcome.result == "failed":
             self._reports.record("reload-failed", outcome)
         if self._listener is not None:
-            self._listener(outcome)
+            try:
+                self._listener(outcome)
+            except Exception as error:
+                self._reports.trouble = f"the listener failed: {type(error).__name__}: {error}"
         return outcome
 
     def _show(self) -> None:

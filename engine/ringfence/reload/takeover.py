@@ -44,7 +44,7 @@ class Takeover:
         self._guard, self._source, self._clock = guard, source, clock
         self._store, self._shadows = stores
         self._control, self._prover = control, prover
-        self.commit = ""
+        self.commit = _last_commit(control, guard)
         self.since_ns = self.checked_ns = self.failing_since_ns = 0
         self.pin = control.pin()
         self.failure: Outcome | None = None
@@ -226,6 +226,16 @@ class Takeover:
         self.failing_since_ns = self.failing_since_ns or found.at_ns
         self.failure = found
         return found
+
+
+def _last_commit(control: Control, guard: Guard) -> str:
+    """The commit of the set in force, where a reloader before this one told of it."""
+    try:
+        status = control.status() or {}
+    except InputError:
+        return ""
+    commit = status.get("commit") if status.get("policy_set") == guard.policy_set else ""
+    return commit if isinstance(commit, str) else ""
 
 
 class _Wish(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["main"]
 
 # It works in the background: the trading process goes first.
-_NICENESS = 10
+_NICENESS = 5
 
 
 def main() -> int:
