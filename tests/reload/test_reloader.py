@@ -35,6 +35,7 @@ from ringfence.reload.debounce import Debounce
 from ringfence.reload.directory_source import DirectorySource
 from ringfence.reload.settings import ReloadSettings
 from ringfence.reload.start import first_policy_set
+from ringfence.reload.yielding import yielding
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import FixedClock
@@ -410,6 +411,62 @@ def test_a_guard_takes_a_set_over_while_it_decides(tmp_path: Path) -> None:
             restored = found.reloader.rollback(before, by="ann", reason="too loose")
             assert (restored.result, guard.policy_set) == ("rolled-back", before)
             assert log.of("policy-swap")[-1]["by"] == "ann"
+
+
+def test_no_decision_sees_half_a_set(tmp_path: Path) -> None:
+    folder = desk(tmp_path / "policies")
+    sizes, wrong, over = {PolicySet.load(folder).sha256: "10.0"}, [], threading.Event()
+
+    def decide(guard: Any) -> None:
+        while not over.is_set():
+            answer = guard.evaluate_order(order("20"))
+            if str(answer.size) != sizes[answer.policy_set]:
+                wrong.append(answer)
+            guard.on_cancel(answer.id)
+
+    with opened(PolicySet.load(folder)) as guard:
+        thread = threading.Thread(target=decide, args=(guard,))
+        thread.start()
+        try:
+            with followed(folder, tmp_path, guard=guard) as found:
+                found.next("current")
+                for number in range(1, 9):
+                    text = policy(f"{number}_000 USD")
+                    (tmp_path / "next.yaml").write_text(text)
+                    sets = {
+                        "desk.yaml": text.encode(),
+                        "i.yaml": (folder / "instruments.yaml").read_bytes(),
+                    }
+                    sizes[candidate.linked_of(sets).sha256] = f"{number}.0"
+                    (tmp_path / "next.yaml").rename(folder / "desk.yaml")
+                    assert found.next("accepted").policy_set == guard.policy_set
+        finally:
+            over.set()
+            thread.join()
+
+    assert wrong == []
+
+
+def test_rules_may_lie_in_a_directory_of_their_own(tmp_path: Path) -> None:
+    folder, rules = desk(tmp_path / "policies", more=OWN), tmp_path / "rules"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(rule("own-size"))
+    with running(DirectorySource(folder, rules), tmp_path / "store") as found:
+        first = found.next("accepted").policy_set
+
+        text = rule("own-size").replace("version: 1.0.0", "version: 1.0.1")
+        (rules / "own.yaml").write_text(text)
+
+        assert found.next("accepted", "failed").policy_set != first
+
+
+def test_python_gives_way_only_while_a_set_is_prepared() -> None:
+    before = sys.getswitchinterval()
+    with yielding(1e-5):
+        with yielding(1e-4):
+            assert sys.getswitchinterval() == pytest.approx(1e-5)
+        assert sys.getswitchinterval() == pytest.approx(1e-5)
+    assert sys.getswitchinterval() == before
 
 
 # Its life

@@ -184,6 +184,8 @@ def _check_person(given: argparse.Namespace) -> None:
 def _asked(given: argparse.Namespace, action: str, policy_set: str = "") -> int:
     """Put the request where the reloader finds it, and wait for what comes of it."""
     control = Control(given.store)
+    # Says so where this user may not look into the directory.
+    control.status()
     if not control.is_held:
         raise InputError(
             f"no reloader runs on `{given.store}`",

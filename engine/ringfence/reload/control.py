@@ -233,8 +233,13 @@ class Control:
             found = json.loads(self._files.read_bytes(path))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise InputError(f"`{path}` cannot be read: {error}", fix="remove it") from None
+        except OSError as error:
+            raise InputError(
+                f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}",
+                fix="run as the user that the guard runs as",
+            ) from None
+        except ValueError:
+            raise InputError(f"`{path}` is not what was written there", fix="remove it") from None
         if not isinstance(found, dict):
             raise InputError(f"`{path}` is not what was written there", fix="remove it")
         return found

@@ -1,8 +1,6 @@
 """Proving a candidate: beside the trading threads where it needs no compiler, in a child where it does."""
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +12,7 @@ from ringfence.reload.candidate import CandidateError, linked_of, prove, structu
 from ringfence.reload.child import Child
 from ringfence.reload.directory_source import DirectorySource
 from ringfence.reload.snapshot import SourceError
+from ringfence.reload.yielding import yielding
 
 __all__ = ["Proof", "Prover"]
 
@@ -61,7 +60,7 @@ class Prover:
         Raises:
             CandidateError: it is not to be used.
         """
-        with self._yielding():
+        with yielding(self._switch_seconds):
             linked = linked_of(files)
             return self._proven(linked, files, golden, new=True)
 
@@ -71,7 +70,7 @@ class Prover:
         Raises:
             CandidateError: it is not to be used.
         """
-        with self._yielding():
+        with yielding(self._switch_seconds):
             return self._proven(linked, linked.files, {}, new=False)
 
     def give_up(self) -> None:
@@ -105,13 +104,3 @@ class Prover:
         kernel_of(slots_of(linked))
         prove(linked, {}, tests=False)
         return Proof(linked, passed, True)
-
-    @contextmanager
-    def _yielding(self) -> Iterator[None]:
-        """Give way to threads that wait for the interpreter sooner than it does by itself."""
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(min(before, self._switch_seconds))
-        try:
-            yield
-        finally:
-            sys.setswitchinterval(before)

@@ -14,6 +14,7 @@ from ringfence.runtime.metrics import Histogram, Metric, Sample
 __all__ = ["Reports"]
 
 _MOST = 200
+_MOST_FINDINGS = 20
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0)
 # Not that something was noticed: it is counted when it counts.
 _RESULTS = tuple(each for each in get_args(Result) if each != "noticed")
@@ -57,7 +58,8 @@ class Reports:
     def remember(self, outcome: Outcome) -> None:
         """Put an outcome into the history; where that cannot be written, `trouble` says so."""
         self.trouble = ""
-        self.history.append(outcome.told)
+        # The audit log has all findings.
+        self.history.append(outcome.told | {"findings": outcome.findings[:_MOST_FINDINGS]})
         try:
             self._control.put_history(self.history)
         except OSError as error:
