@@ -25,6 +25,7 @@ BENCHMARKS = {
     "guard-log": "guard_log:guard_log",
     "guard-restart": "guard_log:guard_restart",
     "audit": "audit:audit",
+    "reload": "reload:reload",
 }
 
 
