@@ -211,6 +211,9 @@ class CentralRiskGuard(GuardMetrics):
             return self._refuse_now(name, now, question, taken)
         if taken is not None:
             self._keeper.take_market(taken)
+            if self.evaluator.arrays is not self._books.ledger.arrays:
+                # The books were read anew, and names have other codes.
+                return None
         found = self._ask(route, asked, lots, now)
         if isinstance(found, Refusal):
             if taken is not None:
