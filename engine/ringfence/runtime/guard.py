@@ -211,6 +211,9 @@ class CentralRiskGuard(GuardMetrics):
             return self._refuse_now(name, now, question, taken)
         if taken is not None:
             self._keeper.take_market(taken)
+            # The arrays may have grown.
+            again = self.evaluator.route(asked)
+            route = route if isinstance(again, Refusal) else again
         found = self._ask(route, asked, lots, now)
         if isinstance(found, Refusal):
             if taken is not None:
