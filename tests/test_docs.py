@@ -5,12 +5,13 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from adapters import postgres_server
 from adapters.redis_server import RedisServer
 from ringfence.cli.main import main
 
@@ -25,19 +26,22 @@ HOW_TOS = sorted(path.name for path in (DOCS / "how-to").glob("*.md"))
 
 @contextmanager
 def served(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The Redis server that a page asks for in `REDIS_URL`."""
-    if "REDIS_URL" not in page.read_text(encoding="utf-8"):
+    """The servers that a page asks for: Redis in `REDIS_URL`, PostgreSQL in `RINGFENCE_POSTGRES_URL`."""
+    text = page.read_text(encoding="utf-8")
+    with ExitStack() as servers:
+        if "REDIS_URL" in text:
+            if shutil.which("redis-server") is None:
+                pytest.skip("needs `redis-server`: apt-get install redis-server")
+            redis = RedisServer(folder / "redis", appendonly="yes", appendfsync="always").start()
+            servers.callback(redis.stop)
+            monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{redis.port}/0")
+            monkeypatch.setenv("REDIS_PASSWORD", redis.password)
+        if "RINGFENCE_POSTGRES_URL" in text:
+            if not postgres_server.is_installed():
+                pytest.skip("needs `initdb`: apt-get install postgresql")
+            postgres = servers.enter_context(postgres_server.running())
+            monkeypatch.setenv("RINGFENCE_POSTGRES_URL", postgres.url())
         yield
-        return
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs `redis-server`: apt-get install redis-server")
-    server = RedisServer(folder / "redis", appendonly="yes", appendfsync="always").start()
-    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{server.port}/0")
-    monkeypatch.setenv("REDIS_PASSWORD", server.password)
-    try:
-        yield
-    finally:
-        server.stop()
 
 
 def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]:

@@ -16,9 +16,14 @@ import psycopg
 OWNER_PASSWORD = "owner-pass-4711"
 
 
+def is_installed() -> bool:
+    """Whether PostgreSQL's programs are here; Debian keeps them out of the PATH."""
+    return bool(_program("initdb"))
+
+
 def _program(name: str) -> str:
-    found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
-    return str(found)
+    kept = map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return shutil.which(name) or max(kept, default="")
 
 
 def _as_postgres() -> list[str]:
@@ -31,7 +36,7 @@ def _as_postgres() -> list[str]:
 class PostgresServer:
     """A server on a loopback port; `owner` is its superuser, by password."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self.folder = folder
         self.data = folder / "data"
         with socket.socket() as probe:
@@ -48,10 +53,10 @@ class PostgresServer:
             f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync",
         )  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as file:
-            # The machine does not lose power in a test.
+            # Without `fsync`: the machine does not lose power in a test.
             file.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n"
-                f"unix_socket_directories = '{folder}'\nfsync = off\nshared_buffers = 64MB\n"
+                f"unix_socket_directories = '{folder}'\nfsync = {'on' if fsync else 'off'}\nshared_buffers = 64MB\n"
                 "max_wal_size = 2GB\n"
             )
 
@@ -86,11 +91,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running() -> Iterator[PostgresServer]:
+def running(*, fsync: bool = False) -> Iterator[PostgresServer]:
     """A server that runs; its folder is where PostgreSQL's own user can reach it."""
     folder = Path(tempfile.mkdtemp(prefix="ringfence-postgres-", dir="/tmp"))
     try:
-        server = PostgresServer(folder)
+        server = PostgresServer(folder, fsync=fsync)
         server.start()
         try:
             yield server

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ringfence.runtime.audit_decision import OUTCOMES, gates_in
 from ringfence.runtime.audit_writer import AuditWriter
@@ -100,6 +100,14 @@ def follow(log: Path, words: list[str]) -> "subprocess.Popen[str]":
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def line_with(stream: IO[str] | None, words: str) -> str:
+    """The next line that holds these words; those before it are passed over."""
+    assert stream is not None
+    while words not in (line := stream.readline()):
+        assert line, f"`{words}` was never said"
+    return line
 
 
 WRITER = """

@@ -4,24 +4,37 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from adapters.sink_logs import follow, in_log, killed_writers, log_of_gates, until, waits_for
+from adapters.sink_logs import (
+    follow,
+    in_log,
+    killed_writers,
+    line_with,
+    log_of_gates,
+    until,
+    waits_for,
+)
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime import audit_feed
+from ringfence.runtime.audit_head import newest
 from ringfence.runtime.audit_hold import holds
 from ringfence.runtime.audit_segments import framed
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
-from ringfence.runtime.ports import SeededRandom
-from runtime.audit_logs import files_of, frames, opened, write
+from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
+from runtime.audit_logs import files_of, frames, opened, rewrite, write
 
 pytestmark = pytest.mark.integration
 
@@ -150,6 +163,17 @@ def test_a_file_of_another_log_is_refused_with_words(log: Path, path: Path, tmp_
     assert rows(path) == in_log(log)
 
 
+def test_a_record_that_was_changed_in_the_log_is_not_written(log: Path, path: Path) -> None:
+    rewrite(
+        files_of(log)[2],
+        lambda payloads: [payloads[0], payloads[1].replace(b'"n":', b'"n":7'), *payloads[2:]],
+    )
+    with pytest.raises(AuditError, match="was changed") as caught:
+        catch_up(log, path)
+    assert "audit verify" in caught.value.fix
+    assert not path.exists()
+
+
 def test_records_that_are_gone_unwritten_are_told_of_and_skipped_only_when_asked(
     log: Path, path: Path
 ) -> None:
@@ -201,7 +225,7 @@ def test_kill_nine_neither_loses_nor_doubles_a_record(tmp_path: Path, path: Path
         assert found == in_log(log)[: len(found)]
 
     words = ["--duckdb", str(path)]
-    killed_writers(log, words, random.Random(11), times=5, check=lambda: path.exists() and check())
+    killed_writers(log, words, random.Random(11), times=4, check=lambda: path.exists() and check())
 
     catch_up(log, path)
     assert rows(path) == in_log(log)
@@ -249,13 +273,115 @@ def test_the_command_writes_and_says_how_far(
     assert main([*words[:4], str(tmp_path / "none"), *words[5:]]) == 2
 
 
+def stopped_once(condition: Callable[[], bool], seen: list[str], port: int) -> threading.Thread:
+    """Send this process a SIGTERM once the condition holds; what is served on the port is kept."""
+
+    def stop() -> None:
+        try:
+            until(condition)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                seen.append(answer.read().decode())
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A free port; a signal that comes too early does no harm."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found = probe.getsockname()[1]
+    yield found
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_command_writes_until_it_is_told_to_stop_and_serves_metrics(
+    log: Path, path: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served: list[str] = []
+    words = ["audit", "write", "--log", str(log), "--duckdb", str(path), "--metrics", str(port)]
+    thread = stopped_once(lambda: [each.sequence for each in holds(log)] == [30], served, port)
+
+    assert main(words) == 0
+    thread.join()
+    assert "duckdb: stopped at record 30, 0 behind" in capsys.readouterr().out
+    assert 'ringfence_audit_sink_records_total{sink="duckdb"} 30.0' in served[0]
+    assert 'ringfence_audit_sink_lag_records{sink="duckdb"} 0.0' in served[0]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert main([*words[:-1], str(taken.getsockname()[1])]) == 2
+    assert "cannot be served" in capsys.readouterr().err
+
+
+def test_the_command_says_what_fails_and_goes_on(
+    log: Path, path: Path, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.write_text("no database, but a long enough text to be none\n" * 300)
+    said: list[str] = []
+
+    def told() -> bool:
+        said.append(capsys.readouterr().err)
+        return "duckdb: up to record 0, 30 behind: " in "".join(said)
+
+    words = ["audit", "write", "--log", str(log), "--duckdb", str(path), "--metrics", str(port)]
+    thread = stopped_once(told, [], port)
+
+    assert main(words) == 0
+    thread.join()
+    assert main(["audit", "lag", "--log", str(log)]) == 0
+    assert "duckdb: at record 0, 30 behind; `" in capsys.readouterr().out
+
+
+class Unsynced:
+    """Files of a disk that cannot be synced."""
+
+    def sync(self, path: Path) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(SYSTEM_FILES, name)
+
+
+def test_nothing_is_written_that_a_loss_of_power_could_take_from_the_log(
+    log: Path, path: Path
+) -> None:
+    writer = AuditWriter(log, [DuckdbSink(path)], files=Unsynced())
+
+    with pytest.raises(AuditError, match="cannot be synced: input/output error"):
+        writer.catch_up()
+    assert not path.exists()
+    assert catch_up(log, path) == 30
+
+
+def test_a_log_that_has_yet_to_go_on_behind_what_was_dropped_is_followed(
+    tmp_path: Path, path: Path
+) -> None:
+    log = tmp_path / "log"
+    write(log, 1)
+    while len(files_of(log)) < 2:
+        catch_up(log, path)
+        write(log, 1, segment_bytes=1_000)
+    old, new = files_of(log)
+    old.unlink()
+    whole = new.read_bytes()
+    new.write_bytes(whole[:-20])
+
+    assert catch_up(log, path) == 0
+    new.write_bytes(whole)
+    assert catch_up(log, path) == 1
+
+
 def test_reading_works_while_a_log_is_written_and_a_writer_runs(
     log: Path, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     child = follow(log, ["--duckdb", str(path), "--metrics", "0"])
-    assert child.stdout is not None
     try:
-        assert any("up to record 30, 0 behind" in line for line in child.stdout)
+        line_with(child.stdout, "up to record 30, 0 behind")
         with opened(log) as writer:
             for _ in range(5):
                 writer.wait(writer.append("decision", {"id": f"d-{writer.last + 1}"}))
@@ -284,6 +410,55 @@ def test_reading_works_while_a_log_is_written_and_a_writer_runs(
     assert (found["last"], found["sinks"][0]["sink"]) == (35, "duckdb")
     assert main(["audit", "release", "duckdb", "--log", str(log)]) == 0
     assert holds(log) == []
+
+
+def test_everything_can_be_asked_while_a_guard_and_its_writer_run_in_another_process(
+    tmp_path: Path, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(*words: str) -> Any:
+        assert main(["audit", *words]) == 0
+        return capsys.readouterr().out
+
+    trader = subprocess.Popen(
+        [sys.executable, "-m", "adapters.guarded_trader", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert trader.stdin is not None
+    log = ["--log", str(tmp_path / "log")]
+    sql = "SELECT d.id, d.asked, d.decision, g.gate, g.measure, g.line > 0 AS placed FROM decisions d JOIN gates g USING (seq)"
+    try:
+        for size in ("1", "2", "1000"):
+            trader.stdin.write(f"{size}\n")
+            trader.stdin.flush()
+            name = line_with(trader.stdout, "-").strip()
+            assert name in asked("show", name, *log)
+            assert name in asked("tail", "--json", *log)
+            rows_of_log = json.loads(asked("query", f"{sql} WHERE d.id = '{name}'", "--json", *log))
+            assert [row["asked"] for row in rows_of_log] == [float(size)] * 8
+            assert all(row["placed"] for row in rows_of_log)
+        until(
+            lambda: [each.sequence for each in holds(tmp_path / "log")]
+            == [last_of(tmp_path / "log")]
+        )
+        found = json.loads(asked("query", sql, "--duckdb", str(path), "--json"))
+        assert len(found) == 24
+        assert {row["decision"] for row in found if row["asked"] == 1000} <= {
+            "REJECT",
+            "REDUCE_SIZE",
+        }
+    finally:
+        trader.communicate(timeout=60)
+    assert trader.returncode == 0
+    catch_up(tmp_path / "log", path)
+    assert rows(path) == in_log(tmp_path / "log")
+
+
+def last_of(log: Path) -> int:
+    found = newest(log)
+    return found.sequence if found is not None else 0
 
 
 def test_a_file_is_asked_with_care(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

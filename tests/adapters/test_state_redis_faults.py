@@ -345,6 +345,27 @@ def test_a_failover_that_loses_events_is_noticed(
         replica.stop()
 
 
+def test_connections_to_a_primary_that_was_set_down_are_given_up(
+    server: RedisServer, proxy: Proxy, tmp_path: Path, opened: Callable[..., RedisSharedLog]
+) -> None:
+    other = RedisServer(tmp_path / "other", replicaof=("127.0.0.1", str(server.port))).start()
+    try:
+        log = opened(through(proxy, settle_ms=0))
+        known = log.found({}).head
+        head = log.append(known, 1, ["one"], only_there=True).entries[-1].head
+        wait_until(lambda: opened(other.settings()).after(head) == (), "the replica to follow")
+        other.ask("REPLICAOF", "NO", "ONE")
+        server.ask("REPLICAOF", "127.0.0.1", other.port)
+        proxy.target = other.port
+
+        # The old one still answers.
+        refused(log, head, sent=False, words="is a replica and takes no writes")
+        assert log.append(head, 2, ["two"], only_there=True).accepted
+        assert reconnects(log) == 1
+    finally:
+        other.stop()
+
+
 def test_an_event_counts_once_the_replicas_have_it(
     server: RedisServer, tmp_path: Path, opened: Callable[..., RedisSharedLog]
 ) -> None:

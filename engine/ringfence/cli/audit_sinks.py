@@ -1,10 +1,12 @@
 """`ringfence audit write`, `migrate`, `lag`, `release`: the log into databases, and how far they have come."""
 
 import argparse
+import gc
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_sinks", "postgres_argument", "server_of"]
 
-# How often `write` looks whether there is something to say.
-_SAY_SECONDS = 0.5
+# How often `write` looks whether there is news, and how often it says that records went well.
+_LOOK_SECONDS = 0.25
+_SAY_SECONDS = 10.0
 
 
 def add_sinks(parts: Any, part: Callable[..., argparse.ArgumentParser]) -> None:
@@ -101,25 +104,13 @@ def run_write(given: argparse.Namespace) -> int:
         mask=Mask(given.mask_key or (), given.mask_value or ()),
         settings=WriterSettings(skip_gap=given.skip_gap),
     )
-    if given.once:
-        writer.catch_up()
-        for each in writer.status():
-            print(f"{each.sink}: {each.records:,} written, up to record {each.sequence}")
-        return 0
-    stopping = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stopping.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
+    # A batch makes tens of thousands of tuples, and no cycles: looking for those costs a tenth of it all.
+    before = gc.get_threshold()
+    gc.set_threshold(100_000)
     try:
-        with writer, _served(given.metrics, writer):
-            _say_until(stopping, writer)
+        return _write_once(writer) if given.once else _write_until_stopped(writer, given.metrics)
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for each in writer.status():
-        print(f"{each.sink}: stopped at record {each.sequence}, {each.lag_records:,} behind")
-    return 0
+        gc.set_threshold(*before)
 
 
 def run_migrate(given: argparse.Namespace) -> int:
@@ -136,10 +127,10 @@ def run_migrate(given: argparse.Namespace) -> int:
 
 def run_lag(given: argparse.Namespace) -> int:
     """Print how far each sink had come when its writer last noted it."""
-    from ringfence.runtime.audit_head import newest
+    from ringfence.runtime.audit_head import chain_of, newest
     from ringfence.runtime.audit_hold import holds
 
-    head = newest(given.log)
+    head, header = newest(given.log), chain_of(given.log)
     last = head.sequence if head is not None else 0
     found = [
         {
@@ -149,7 +140,7 @@ def run_lag(given: argparse.Namespace) -> int:
             "noted_ns": each.ts_ns,
             "error": each.error,
         }
-        for each in holds(given.log)
+        for each in holds(given.log, header.chain if header is not None else "")
     ]
     if given.json:
         print_json({"last": last, "sinks": found})
@@ -172,6 +163,30 @@ def run_release(given: argparse.Namespace) -> int:
     return 0
 
 
+def _write_once(writer: "AuditWriter") -> int:
+    writer.catch_up()
+    for each in writer.status():
+        print(f"{each.sink}: {each.records:,} written, up to record {each.sequence}")
+    return 0
+
+
+def _write_until_stopped(writer: "AuditWriter", port: int | None) -> int:
+    stopping = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        with writer, _served(port, writer):
+            _say_until(stopping, writer)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for each in writer.status():
+        print(f"{each.sink}: stopped at record {each.sequence}, {each.lag_records:,} behind")
+    return 0
+
+
 def _sinks(given: argparse.Namespace) -> "list[AuditSink]":
     from ringfence.runtime.audit_sink import AuditSink
 
@@ -190,14 +205,17 @@ def _sinks(given: argparse.Namespace) -> "list[AuditSink]":
 
 
 def _say_until(stopping: threading.Event, writer: "AuditWriter") -> None:
-    """Tell what changes: how far each sink is, and what fails."""
-    said: dict[str, tuple[int, str]] = {}
-    while not stopping.wait(_SAY_SECONDS):
+    """Tell what fails, who has caught up, and from time to time how far each sink is."""
+    said: dict[str, tuple[str, bool]] = {}
+    moments: dict[str, tuple[int, float]] = {}
+    while not stopping.wait(_LOOK_SECONDS):
         for each in writer.status():
-            before = said.get(each.sink, (-1, ""))
-            now = (each.sequence, each.error)
-            if now != before:
-                said[each.sink] = now
+            now = time.monotonic()
+            news = (each.error, each.lag_records == 0)
+            sequence, moment = moments.get(each.sink, (-1, now))
+            due = sequence != each.sequence and now - moment > _SAY_SECONDS
+            if said.get(each.sink) != news or due:
+                said[each.sink], moments[each.sink] = news, (each.sequence, now)
                 _say(each)
 
 

@@ -29,7 +29,7 @@ _BATCH = 10_000
 #: The table of records, and views that take decisions and their gates out of it, for DuckDB. A measure that is not
 #: known is null there, since a database takes NaN for larger than any number.
 TABLES = """
-CREATE TABLE IF NOT EXISTS records (seq BIGINT PRIMARY KEY, ts TIMESTAMPTZ, kind VARCHAR, body JSON, prev VARCHAR, hash VARCHAR,
+CREATE TABLE IF NOT EXISTS records (seq BIGINT PRIMARY KEY, ts TIMESTAMPTZ, kind VARCHAR, body JSON USING COMPRESSION zstd, prev VARCHAR, hash VARCHAR,
   original VARCHAR, masked BOOLEAN);
 CREATE OR REPLACE VIEW decisions AS
   SELECT seq, ts, body->>'$.id' AS id, o->>'$.account' AS account, o->>'$.strategy' AS strategy,

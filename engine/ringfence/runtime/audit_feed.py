@@ -43,8 +43,11 @@ class Feed:
         self.position: Position | None = None
         #: Time of the oldest record that was read and that the sink has not got; None where there is none.
         self.waiting_ns: int | None = None
+        #: The last batch was full, so that more may be there already.
+        self.more = False
+        #: Name of the log; empty before it was read.
+        self.chain = ""
         self._log, self._mask, self._files, self._skip_gap = log, mask, files, skip_gap
-        self._chain = ""
         self._reader: AuditReader | None = None
         self._coming: Iterator[RawRecord] = iter(())
 
@@ -66,8 +69,9 @@ class Feed:
                 self.waiting_ns = None
                 return 0
             self.waiting_ns = records[0].ts_ns
+            self._follow(records)
             self._sync(records[-1].segment)
-            self.sink.write(self._chain, self.position, stored(records, self._mask))
+            self.sink.write(self.chain, self.position, stored(records, self._mask))
         except BaseException:
             self._reader, self._coming = None, iter(())
             raise
@@ -79,7 +83,7 @@ class Feed:
         header = chain_of(self._log, files=self._files)
         if header is None:
             return
-        self._chain = header.chain
+        self.chain = header.chain
         self.position = last = self.sink.last(header.chain)
         if self._skip_gap and header.first > last.sequence + 1:
             self._start(header.first - 1)
@@ -123,12 +127,28 @@ class Feed:
         found: list[RawRecord] = []
         size = 0
         # Bodies differ a thousandfold in size; what is taken at once stays within what memory has room for.
-        while size < _BATCH_BYTES and (
-            more := list(islice(coming, min(_FIRST, BATCH - len(found))))
-        ):
-            found += more
-            size += sum(len(record.body) for record in more)
+        while len(found) < BATCH and size < _BATCH_BYTES:
+            some = list(islice(coming, min(_FIRST, BATCH - len(found))))
+            if not some:
+                self.more = False
+                return found
+            found += some
+            size += sum(len(record.body) for record in some)
+        self.more = True
         return found
+
+    def _follow(self, records: list[RawRecord]) -> None:
+        """Refuse a record that does not name the hash of the one before it."""
+        before, digest = (
+            (0, "") if self.position is None else (self.position.sequence, self.position.hash)
+        )
+        for record in records:
+            if record.sequence == before + 1 and before and record.prev != digest:
+                raise AuditError(
+                    f"record {before} of `{self._log}` was changed: record {record.sequence} names another hash",
+                    f"`ringfence audit verify --log {self._log}` finds all that is wrong with it",
+                )
+            before, digest = record.sequence, record.hash
 
     def _sync(self, segment: str) -> None:
         path = self._log / segment

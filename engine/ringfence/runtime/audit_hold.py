@@ -7,7 +7,7 @@ name too little, and never too much. Nobody removes it by itself: a sink that is
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ringfence.errors import AuditError
@@ -27,12 +27,14 @@ class Noted:
     Attributes:
         sink: Its name.
         sequence: The last record that it holds; 0 where there is none, or where the note cannot be read.
+        chain: Name of the log; empty before there was one.
         ts_ns: When that was, nanoseconds since 1970, UTC.
         error: Why it came no further then; empty where all was well.
     """
 
     sink: str
     sequence: int = 0
+    chain: str = ""
     ts_ns: int = 0
     error: str = ""
 
@@ -78,8 +80,12 @@ class Hold:
         self._lock.close()
 
 
-def holds(log: Path, *, files: LogFiles = SYSTEM_FILES) -> list[Noted]:
+def holds(log: Path, chain: str = "", *, files: LogFiles = SYSTEM_FILES) -> list[Noted]:
     """The holds on a log, by name.
+
+    Args:
+        log: Its directory.
+        chain: Its name; what was noted of another log that lay here before holds everything.
 
     Raises:
         AuditError: they cannot be listed.
@@ -91,12 +97,13 @@ def holds(log: Path, *, files: LogFiles = SYSTEM_FILES) -> list[Noted]:
         raise AuditError(
             f"`{folder}` cannot be read: {reason(error)}", "give this user the right to read it"
         ) from None
-    return [_read(path, files) for path in paths if path.suffix == ".json"]
+    found = [_read(path, files) for path in paths if path.suffix == ".json"]
+    return [replace(each, sequence=0) if chain and each.chain != chain else each for each in found]
 
 
-def lowest(log: Path, *, files: LogFiles = SYSTEM_FILES) -> Noted | None:
-    """The hold that lets go of the least; None where there is none. Raises AuditError as `holds`."""
-    return min(holds(log, files=files), key=lambda each: each.sequence, default=None)
+def lowest(log: Path, chain: str, *, files: LogFiles = SYSTEM_FILES) -> Noted | None:
+    """The hold that lets go of the least; None where there is none. Arguments and errors as of `holds`."""
+    return min(holds(log, chain, files=files), key=lambda each: each.sequence, default=None)
 
 
 def release(log: Path, sink: str, *, files: LogFiles = SYSTEM_FILES) -> Noted:
@@ -129,7 +136,13 @@ def _path(log: Path, sink: str) -> Path:
 def _read(path: Path, files: LogFiles) -> Noted:
     try:
         about = json.loads(files.read_bytes(path))
-        return Noted(path.stem, int(about["sequence"]), int(about["ts_ns"]), str(about["error"]))
+        return Noted(
+            path.stem,
+            int(about["sequence"]),
+            str(about["chain"]),
+            int(about["ts_ns"]),
+            str(about["error"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         # What cannot be read holds everything.
         return Noted(path.stem, error="its note cannot be read")

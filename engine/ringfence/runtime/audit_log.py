@@ -221,7 +221,8 @@ class AuditLog:
         """
         if sequence > self._last:
             raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
-        self._check()
+        if self._refusal is not None or self._forks != _forks[0]:
+            self._check()
         while self._durable < sequence:
             with self._commit:
                 if self._durable < sequence:
@@ -245,7 +246,7 @@ class AuditLog:
         begins = [int(path.stem) for path in paths]
         gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
         if gone:
-            hold = lowest(self._directory, files=self._files)
+            hold = lowest(self._directory, self._chain, files=self._files)
             if hold is not None and hold.sequence + 1 < begins[gone]:
                 raise AuditError(
                     f"records up to {begins[gone] - 1} cannot go: the sink `{hold.sink}` has come to "
@@ -289,7 +290,8 @@ class AuditLog:
     def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
         """Add a record, behind the definitions of what it names where this file lacks them."""
         with self._state:
-            self._check()
+            if self._refusal is not None or self._forks != _forks[0]:
+                self._check()
             moment = self._clock.now_ns()
             payload = self._payload(kind, content, moment)
             size = FRAME_BYTES + len(payload)
@@ -390,7 +392,7 @@ class AuditLog:
             left -= self._files.size(path)
             first = int(following.stem)
         try:
-            hold = lowest(self._directory, files=self._files)
+            hold = lowest(self._directory, self._chain, files=self._files)
             self.drop_before(first if hold is None else min(first, hold.sequence + 1))
         except AuditError as error:
             # Not again every moment: from here on the limit of the log alone holds.

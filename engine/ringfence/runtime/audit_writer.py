@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime.audit_feed import Feed
-from ringfence.runtime.audit_head import newest
+from ringfence.runtime.audit_head import chain_of, newest
 from ringfence.runtime.audit_hold import Hold, Noted
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader
@@ -30,7 +30,7 @@ class WriterSettings:
     """How a writer paces itself, in seconds.
 
     Attributes:
-        look: How long it waits where the log holds nothing new.
+        look: How long it waits once it has come to the log's end.
         first_pause, longest_pause: After a failure; each one after it waits twice as long as the one before.
         note: How often at most a hold is written while records flow.
         skip_gap: Go on behind records that are gone from the log before a sink had them, rather than refuse.
@@ -141,7 +141,7 @@ class AuditWriter:
         Raises:
             AuditError: there is no log, or a sink failed; what was written before stays.
         """
-        if newest(self._log, files=self._files) is None:
+        if chain_of(self._log, files=self._files) is None:
             raise AuditError(
                 f"`{self._log}` holds no audit log",
                 "name the directory that the guard writes its audit log to",
@@ -276,7 +276,8 @@ class _Line:
                 continue
             pause, self.error = 0.0, ""
             self._note(due=not count)
-            if not count:
+            # Records that come one by one are gathered: each batch costs a sync, a commit, an open file.
+            if not self.feed.more:
                 stopping.wait(settings.look)
 
     def _failed(self, error: Exception) -> None:
@@ -310,7 +311,13 @@ class _Line:
         self._noted_at = now
         try:
             self.hold.note(
-                Noted(old.sink, self._sequence, self._writer._clock.now_ns(), self.error)
+                Noted(
+                    old.sink,
+                    self._sequence,
+                    self.feed.chain or old.chain,
+                    self._writer._clock.now_ns(),
+                    self.error,
+                )
             )
         except AuditError as error:
             # The older note holds more of the log than it must, and is written again later.

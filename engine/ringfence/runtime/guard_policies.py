@@ -123,6 +123,11 @@ class GuardPolicies(GuardFeeds):
         shadow = self._shadow
         self._books.fit_too(None if shadow is None else shadow.linked)
 
+    @property
+    def _has_more(self) -> bool:
+        """Whether a record may say more than the decision: of a lease, or of a set in the shadow."""
+        return self._shadow is not None or self.settings.policy_lease_ns is not None
+
     def _ask(self, route: Route, asked: Asked, lots: int, now: int) -> Found | Refusal:
         """Ask the gates; once the lease is over, as if the firm took only orders that reduce risk."""
         if not self._is_lease_over(now):

@@ -26,7 +26,8 @@ class RedisSettings:
     """How to reach a server, or a cluster.
 
     Attributes:
-        url: `redis://HOST:PORT/NUMBER`, `rediss://` for TLS; of a cluster, any of its nodes.
+        url: `redis://HOST:PORT/NUMBER`, `rediss://` for TLS: an address that always leads to the primary; of a
+            cluster, any of its nodes.
         namespace: Names the set of books; guards that name the same one share them.
         password: Of the server or the user; never part of `url`.
         username: The ACL user; empty for the default one.
