@@ -4,12 +4,14 @@
 VENV ?= .venv
 WORKERS ?= 2
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
+SOAK_KILLS ?= 200
 ORDERS ?= 10000000
 BIN := $(VENV)/bin
 export PYTHON VENV WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format lint types layers security fuzz nightly bench docs lock clean
+.PHONY: help demo test setup check format lint types layers security fuzz soak nightly bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,11 @@ layers: setup
 
 security: setup
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine
+
+soak: setup ## kills and faults under load, for SOAK_SECONDS (600); figures in build/soak.json
+	rm -f build/soak.json
+	RINGFENCE_SOAK_SECONDS=$(SOAK_SECONDS) RINGFENCE_SOAK_KILLS=$(SOAK_KILLS) \
+	  $(BIN)/python -m pytest -s tests/soak
 
 nightly: setup ## the property tests with 20,000 examples each
 	RINGFENCE_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) -m "unit or security"

@@ -24,6 +24,9 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# Minutes of kills and faults: `make soak` alone.
+collect_ignore = [] if "RINGFENCE_SOAK_SECONDS" in os.environ else ["soak"]
+
 settings.load_profile(os.environ.get("RINGFENCE_HYPOTHESIS_PROFILE", "ci"))
 
 

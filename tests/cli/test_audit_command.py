@@ -1,7 +1,9 @@
 """`ringfence audit`: what each part prints, with which exit code, and that a running guard does not mind."""
 
+import base64
 import json
 import math
+import struct
 import subprocess
 import sys
 from decimal import Decimal
@@ -49,7 +51,7 @@ def gate(name: str, outcome: Outcome, measure: float, limit: float, **more: Any)
 
 DECISION = Decision(
     RiskDecision.REDUCE_SIZE,
-    "TOTAL_EXPOSURE measure=110,000 USD limit=80,000 USD",
+    "TOTAL_EXPOSURE exposure=110,000 USD limit=80,000 USD",
     Decimal("0.4"),
     "TOTAL_EXPOSURE",
     (
@@ -104,7 +106,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_tail_is_one_line_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(["tail", "-n", "2"], capsys).splitlines() == [
         "3 2026-01-01T00:00:00.003000Z decision buy 1 BTC/USD limit at 50000 -> REDUCE_SIZE "
-        "TOTAL_EXPOSURE measure=110,000 USD limit=80,000 USD",
+        "TOTAL_EXPOSURE exposure=110,000 USD limit=80,000 USD",
         '4 2026-01-01T00:00:00.004500Z reload {"api_key": "***", "url": "redis://***@host/0", "who": "me"}',
     ]
     rows = [json.loads(line) for line in said(["tail", "--json"], capsys).splitlines()]
@@ -121,7 +123,7 @@ def test_show_explains_a_decision(name: str, capsys: pytest.CaptureFixture[str])
         "decision d-2: buy 1 BTC/USD limit at 50000",
         "account main, strategy none, venue none",
         "reduced: 0.4 may be sent",
-        "because TOTAL_EXPOSURE measure=110,000 USD limit=80,000 USD",
+        "because TOTAL_EXPOSURE exposure=110,000 USD limit=80,000 USD",
         f"policy set {'0f' * 32}",
         "- total-exposure of account leaves room for less",
         "    measure 110,000 USD, limit 80,000 USD, margin -30,000 USD, largest size that passes 0.4",
@@ -209,6 +211,49 @@ def test_a_decision_in_the_short_form_is_explained_by_the_record_of_its_policy_s
         ("BTC/USD", 2.0, "total-exposure", None, None),
         ("BTC/USD", 2.0, "other", 1.0, 1.0),
     ]
+
+
+def packed(measures: list[float], limits: list[float], outcomes: bytes) -> str:
+    numbers = [*measures, *limits]
+    return base64.b64encode(struct.pack(f"<{len(numbers)}d", *numbers) + outcomes).decode()
+
+
+def test_gates_in_the_packed_form_are_told_like_others() -> None:
+    gates = {
+        "names": ["b", "a"],
+        "columns": [2, 0],
+        "found": packed([1.0, 5.0, math.nan], [2.0, 6.0, 4.0], bytes([1, 3, 5])),
+    }
+    about = {"gates": [{"gate": "a", "level": "firm"}, {"gate": "b", "level": "account"}]}
+
+    b, a = gates_in({"gates": gates}, about)
+
+    assert a == {
+        "gate": "a",
+        "level": "firm",
+        "outcome": "pass",
+        "measure": 1.0,
+        "limit": 2.0,
+        "margin": 1.0,
+    }
+    assert (b["gate"], b["level"], b["outcome"], b["limit"]) == ("b", "account", "unknown", 4.0)
+    assert math.isnan(b["measure"])
+
+
+@pytest.mark.parametrize(
+    "gates",
+    [
+        {},
+        {"names": ["a"], "columns": [0], "found": "?"},
+        {"names": ["a"], "columns": [1], "found": packed([1.0], [2.0], b"\1")},
+        {"names": ["a"], "columns": ["0"], "found": packed([1.0], [2.0], b"\1")},
+        {"names": ["a", "b"], "columns": [0], "found": packed([1.0], [2.0], b"\1")},
+        {"names": ["a"], "columns": [0], "found": packed([1.0], [2.0], b"\1\1")},
+    ],
+    ids=["empty", "no base64", "no column", "text as column", "names", "length"],
+)
+def test_packed_gates_that_do_not_fit_together_are_left_out(gates: dict[str, Any]) -> None:
+    assert gates_in({"gates": gates}, {}) == []
 
 
 def test_of_a_gate_name_that_two_policies_use_only_what_they_share_is_told() -> None:

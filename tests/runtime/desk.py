@@ -8,6 +8,7 @@ from typing import Any
 from ringfence.errors import AuditError
 from ringfence.language.orders import OrderRequest
 from ringfence.runtime.asked import MarketData
+from ringfence.runtime.audit_codec import decode, encode
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.policy_set import PolicySet
@@ -94,11 +95,12 @@ class Records:
         self.fail_append = self.fail_wait = False
         self._lock = threading.Lock()
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
         with self._lock:
             if self.fail_append:
                 raise AuditError("full")
-            self.bodies.append((kind, body))
+            # As a reader of the log gets it.
+            self.bodies.append((kind, decode(body if isinstance(body, bytes) else encode(body))))
             return len(self.bodies)
 
     def wait(self, sequence: int) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hmac
 import pickle
 from decimal import Decimal
 from typing import Any
@@ -161,3 +162,27 @@ def test_the_key_is_never_shown() -> None:
         pickle.dumps(SIGNER)
     with pytest.raises(TypeError, match="never written"):
         copy.copy(SIGNER)
+
+
+@pytest.mark.parametrize("length", [32, 64, 65, 200])
+def test_the_signature_is_hmac_sha256_of_what_stands_in_the_approval(length: int) -> None:
+    key = bytes(range(200))[:length]
+
+    signed = Signer(key).sign(**FIELDS)
+
+    names = ("approval_id", "account", "strategy", "venue", "symbol", "side", "type")
+    names += ("client_order_id", "policy_set")
+    told = [str(FIELDS[name]) for name in names]
+    text = ":".join(
+        [
+            "ringfence-approval/1",
+            str(signed.size),
+            str(signed.price),
+            str(signed.reduce_only),
+            str(signed.issued_ns),
+            str(signed.expires_ns),
+            ",".join(str(len(each)) for each in told),
+            "".join(told),
+        ]
+    )
+    assert signed.signature == hmac.digest(key, text.encode(), "sha256").hex()

@@ -16,6 +16,7 @@ from ringfence.backends.reference import decide
 from ringfence.errors import InputError, LedgerError, PolicyError
 from ringfence.language.orders import Case, Market
 from ringfence.runtime.asked import MarketData
+from ringfence.runtime.audit_decision import gates_in
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
@@ -67,7 +68,7 @@ def test_the_usage_of_a_trading_process(guard: CentralRiskGuard) -> None:
 
     send(guard, small, market)
     send(guard, large, market)
-    with pytest.raises(OrderRejected, match="POSITION_SIZE measure=11,000 USD limit=10,000 USD"):
+    with pytest.raises(OrderRejected, match="POSITION_SIZE position=11,000 USD limit=10,000 USD"):
         send(guard, order("1"), market)
 
     assert (small.size, large.size) == ("4", Decimal("6.0"))
@@ -324,9 +325,7 @@ def test_a_loss_halts_the_account_where_its_gate_says_so(tmp_path: Path) -> None
     mark(guard, clock.now_ns(), 1_000.0)
     after = guard.evaluate_order(order("1", account="main", symbol="ETH/USD", price="10"))
 
-    assert found.reason == (
-        "DAILY_LOSS measure=3.4% limit=3% gate=daily-loss policy=desk-main@2.3.0"
-    )
+    assert found.reason == ("DAILY_LOSS loss=3.4% limit=3% gate=daily-loss policy=desk-main@2.3.0")
     assert guard.kill_switch("account/main") == "halted"
     assert after.code == "KILL_SWITCH"
     assert guard.evaluate_order(order("1", account="other")).decision is RiskDecision.APPROVE
@@ -372,7 +371,8 @@ def test_every_decision_is_recorded_with_its_inputs(desk: PolicySet) -> None:
     )
     assert first["inputs"]["order"]["size"] == "4"
     assert first["inputs"]["market"]["bid"] == 1_000
-    assert ["position-size", "pass", 4_000.0, 10_000.0] in first["gates"]
+    (size,) = [each for each in gates_in(first, {}) if each["gate"] == "position-size"]
+    assert (size["outcome"], size["measure"], size["limit"]) == ("pass", 4_000.0, 10_000.0)
     # The books before the order was reserved.
     assert [book[0] for book in first["evidence"]["books"]] == ["firm", "account"]
     assert first["evidence"]["books"][1][3] == []

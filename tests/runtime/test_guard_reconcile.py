@@ -109,7 +109,7 @@ def test_an_account_that_waits_still_waits_after_a_restart(desk: PolicySet, tmp_
     settings = GuardSettings(without_audit=True)
     guard = opened(desk, state=tmp_path, settings=settings)
     guard.reconcile(VenueSnapshot("main", {"ETH/USD": 5}))
-    guard._keeper.close()
+    guard._keeper.release()
 
     with CentralRiskGuard.open(desk, state=tmp_path, settings=settings) as reopened:
         assert reopened.unreconciled == {"main"}

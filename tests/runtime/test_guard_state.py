@@ -44,7 +44,7 @@ def again(
 
 def abandon(guard: CentralRiskGuard) -> None:
     """As the end of its process leaves it: nothing is written, the lock is gone."""
-    guard._keeper.close()
+    guard._keeper.release()
 
 
 def views(guard: CentralRiskGuard) -> str:

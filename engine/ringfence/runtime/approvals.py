@@ -4,6 +4,7 @@ An approval is bound to one order by an HMAC-SHA256 over all of its fields. The 
 each value its length, so no two approvals share one text, whatever their names contain.
 """
 
+import hashlib
 import hmac
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -17,21 +18,11 @@ __all__ = ["MIN_KEY_BYTES", "Approval", "Signer", "snapshot"]
 # As long as the hash: a shorter key would be what is easiest to guess.
 MIN_KEY_BYTES = 32
 _PURPOSE = "ringfence-approval/1"
-_TEXTS = (
-    "approval_id",
-    "account",
-    "strategy",
-    "venue",
-    "symbol",
-    "side",
-    "type",
-    "client_order_id",
-    "policy_set",
-)
-_texts_of = itemgetter(*_TEXTS)
+_ZERO = Decimal(0)
+_BLOCK_BYTES = 64  # of SHA-256
 
 
-# No slots: an approval is made by filling its dictionary, which takes a tenth of the time.
+# No slots: an approval is made by giving it its dictionary, which takes a tenth of the time.
 @dataclass(frozen=True)
 class Approval:
     """Leave to send one order, once.
@@ -65,12 +56,14 @@ class Approval:
 
 
 _FIELDS = {each.name for each in fields(Approval)}
+_SIGNED = tuple(each.name for each in fields(Approval) if each.name != "signature")
+_signed_values = itemgetter(*_SIGNED)
 
 
 class Signer:
     """Signs approvals and checks them; guard and gateway hold the same key, and nobody else does."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
         """Hold the key.
@@ -83,7 +76,11 @@ class Signer:
                 f"a key of {len(key)} bytes cannot sign approvals",
                 f"give {MIN_KEY_BYTES} random bytes or more",
             )
-        self._key = bytes(key)
+        # HMAC as RFC 2104 has it, with both keyed blocks hashed once: the library's takes three times as long.
+        short = hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else bytes(key)
+        block = short.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def __repr__(self) -> str:
         return "Signer(***)"
@@ -115,28 +112,45 @@ class Signer:
             InputError: a field has another type than `Approval` says, or a number is not finite or not
                 above zero.
         """
-        # One dictionary, and no field set twice: this is on the way of every order.
-        values = {
-            "approval_id": approval_id,
-            "account": account,
-            "strategy": strategy,
-            "venue": venue,
-            "symbol": symbol,
-            "side": side,
-            "type": type,
-            "size": size,
-            "price": price,
-            "reduce_only": reduce_only,
-            "client_order_id": client_order_id,
-            "policy_set": policy_set,
-            "issued_ns": issued_ns,
-            "expires_ns": expires_ns,
-        }
-        wrong = _first_wrong(values)
-        if wrong:
-            raise InputError(f"no approval can be signed: `{wrong}` is not as it must be")
-        values["signature"] = self._signature(values)
-        return _approval(values)
+        # All by place, and no field set twice: this is on the way of every order.
+        try:
+            text = _signed_text(
+                approval_id,
+                account,
+                strategy,
+                venue,
+                symbol,
+                side,
+                type,
+                size,
+                price,
+                reduce_only,
+                client_order_id,
+                policy_set,
+                issued_ns,
+                expires_ns,
+            )
+        except _UnsoundError as error:
+            raise InputError(f"no approval can be signed: `{error}` is not as it must be") from None
+        return _approval(
+            {
+                "approval_id": approval_id,
+                "account": account,
+                "strategy": strategy,
+                "venue": venue,
+                "symbol": symbol,
+                "side": side,
+                "type": type,
+                "size": size,
+                "price": price,
+                "reduce_only": reduce_only,
+                "client_order_id": client_order_id,
+                "policy_set": policy_set,
+                "issued_ns": issued_ns,
+                "expires_ns": expires_ns,
+                "signature": self._signature(text),
+            }
+        )
 
     def check(self, approval: Approval, *, now_ns: int) -> None:
         """Pass where this signer's key signed exactly these fields and `now_ns` is before their end.
@@ -144,16 +158,19 @@ class Signer:
         Raises:
             ApprovalError: `FORGED` (any field is not as it was signed, or another key signed) or `EXPIRED`.
         """
-        values = _read_once(approval)
+        values, text = _read_once(approval)
         # Bytes: for texts beyond ASCII the comparison raises.
         told = values["signature"].encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(told, self._signature(values).encode()):
+        if not hmac.compare_digest(told, self._signature(text).encode()):
             raise ApprovalError("FORGED", "the signature is not that of these fields")
         if now_ns >= values["expires_ns"]:
             raise ApprovalError("EXPIRED", f"it ended {now_ns - values['expires_ns']} ns ago")
 
-    def _signature(self, values: dict[str, Any]) -> str:
-        return hmac.digest(self._key, _signed_text(values), "sha256").hex()
+    def _signature(self, text: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
 
 
 def snapshot(approval: Approval) -> Approval:
@@ -164,60 +181,102 @@ def snapshot(approval: Approval) -> Approval:
     Raises:
         ApprovalError: `FORGED`: it is no plain approval.
     """
-    return _approval(_read_once(approval))
+    return _approval(_read_once(approval)[0])
 
 
-def _read_once(approval: Approval) -> dict[str, Any]:
+def _approval(values: dict[str, Any]) -> Approval:
+    """The approval whose dictionary this is from now on."""
+    made = _new(Approval)
+    _set(made, "__dict__", values)
+    return made
+
+
+def _read_once(approval: Approval) -> tuple[dict[str, Any], bytes]:
+    """Its fields, and the text that is signed of them."""
     # A subclass may answer differently each time it is asked; no guard hands one out.
     if type(approval) is not Approval:
         raise ApprovalError("FORGED", "it is no approval of the guard")
     values = dict(approval.__dict__)
     if values.keys() != _FIELDS:
         raise ApprovalError("FORGED", "its fields are not those of an approval")
-    wrong = _first_wrong(values) or ("signature" if type(values["signature"]) is not str else "")
-    if wrong:
-        raise ApprovalError("FORGED", f"`{wrong}` is not as it must be")
-    return values
+    try:
+        text = _signed_text(*_signed_values(values))
+    except _UnsoundError as error:
+        raise ApprovalError("FORGED", f"`{error}` is not as it must be") from None
+    if type(values["signature"]) is not str:
+        raise ApprovalError("FORGED", "`signature` is not as it must be")
+    return values, text
 
 
-def _approval(values: dict[str, Any]) -> Approval:
-    made = object.__new__(Approval)
-    made.__dict__.update(values)
-    return made
+class _UnsoundError(Exception):
+    """The name of a field that is not of its type."""
 
 
-def _first_wrong(values: dict[str, Any]) -> str:
-    # Exact types: a subclass of str or int may compare or print as it likes.
-    for name in _TEXTS:
-        if type(values[name]) is not str:
-            return name
-    if not _is_amount(values["size"]):
-        return "size"
-    if values["price"] is not None and not _is_amount(values["price"]):
-        return "price"
-    if type(values["reduce_only"]) is not bool:
-        return "reduce_only"
-    for name in ("issued_ns", "expires_ns"):
-        moment = values[name]
-        if type(moment) is not int or not 0 <= moment < 2**63:
+_new, _set = object.__new__, object.__setattr__
+
+
+def _first_wrong(values: tuple[Any, ...]) -> str:
+    for name, value in zip(_SIGNED, values, strict=True):
+        if name == "size" or (name == "price" and value is not None):
+            sound = type(value) is Decimal and value.is_finite() and value > _ZERO
+        elif name.endswith("_ns"):
+            sound = type(value) is int and 0 <= value < 2**63
+        else:
+            sound = type(value) is (bool if name == "reduce_only" else str) or name == "price"
+        if not sound:
             return name
     return ""
 
 
-def _is_amount(value: object) -> bool:
-    return type(value) is Decimal and value.is_finite() and value > 0
-
-
-def _signed_text(values: dict[str, Any]) -> bytes:
-    # One expression and no loop: this is on the way of every order.
-    a, b, c, d, e, f, g, h, i = _texts_of(values)
-    price = values["price"]
+def _signed_text(
+    approval_id: Any,
+    account: Any,
+    strategy: Any,
+    venue: Any,
+    symbol: Any,
+    side: Any,
+    kind: Any,
+    size: Any,
+    price: Any,
+    reduce_only: Any,
+    client_order_id: Any,
+    policy_set: Any,
+    issued_ns: Any,
+    expires_ns: Any,
+) -> bytes:
+    """The text that is signed; raises `_UnsoundError` where a field is not of its type."""
+    # Exact types: a subclass of str or int may compare or print as it likes. Spelled out and no loop: this
+    # is on the way of every order.
+    if not (
+        type(approval_id) is str
+        and type(account) is str
+        and type(strategy) is str
+        and type(venue) is str
+        and type(symbol) is str
+        and type(side) is str
+        and type(kind) is str
+        and type(size) is Decimal
+        and size.is_finite()
+        and size > _ZERO
+        and (price is None or (type(price) is Decimal and price.is_finite() and price > _ZERO))
+        and type(reduce_only) is bool
+        and type(client_order_id) is str
+        and type(policy_set) is str
+        and type(issued_ns) is int
+        and 0 <= issued_ns < 2**63
+        and type(expires_ns) is int
+        and 0 <= expires_ns < 2**63
+    ):
+        texts = (approval_id, account, strategy, venue, symbol, side, kind)
+        rest = (size, price, reduce_only, client_order_id, policy_set, issued_ns, expires_ns)
+        raise _UnsoundError(_first_wrong((*texts, *rest)))
     # Digits and exponent as given: rounding them to a common form could make two sizes one. No text of a
     # number holds a colon, so numbers need no lengths.
     signed = (
-        f"{_PURPOSE}:{values['size']!s}:{'' if price is None else str(price)}:{values['reduce_only']}"
-        f":{values['issued_ns']}:{values['expires_ns']}"
-        f":{len(a)},{len(b)},{len(c)},{len(d)},{len(e)},{len(f)},{len(g)},{len(h)},{len(i)}"
-        f":{a}{b}{c}{d}{e}{f}{g}{h}{i}"
+        f"{_PURPOSE}:{size!s}:{'' if price is None else str(price)}:{reduce_only}"
+        f":{issued_ns}:{expires_ns}"
+        f":{len(approval_id)},{len(account)},{len(strategy)},{len(venue)},{len(symbol)},{len(side)}"
+        f",{len(kind)},{len(client_order_id)},{len(policy_set)}"
+        f":{approval_id}{account}{strategy}{venue}{symbol}{side}{kind}{client_order_id}{policy_set}"
     )
     return signed.encode("utf-8", "surrogatepass")

@@ -5,9 +5,8 @@ removed, copied and archived one by one: a file that stands by itself can be rea
 again, whatever became of the files before it.
 """
 
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any
 
 __all__ = ["Definitions"]
 
@@ -18,40 +17,45 @@ MOST = 100
 class Definitions:
     """What was defined, and what of that stands in the file that is written; not thread-safe.
 
+    Bodies are canonical JSON, in which a key never looks like text does: that escapes its quotes.
+
     Args:
         kind: Of the records that define something.
-        key: Of their bodies, and of those that name it: the name.
+        key: Of their bodies, and at any depth of those that name it: the name.
     """
 
     def __init__(self, kind: str, key: str) -> None:
-        self.kind, self._key = kind, key
-        self._known: OrderedDict[str, bytes] = OrderedDict()
-        self._here: set[str] = set()
+        self.kind = kind
+        self._names = re.compile(rb'"%s":"([^"\\]+)"' % key.encode("ascii"))
+        self._known: OrderedDict[bytes, bytes] = OrderedDict()
+        self._absent: dict[bytes, bytes] = {}
+        """Those of them that this file lacks: none, mostly, and then no body is looked through."""
 
-    def name_in(self, body: Mapping[str, Any]) -> str | None:
-        """What a body defines or names; None for nothing."""
-        name = body.get(self._key)
-        return name if type(name) is str else None
-
-    def missing(self, name: str, *, new_file: bool) -> bytes | None:
-        """The body that has to stand before a record which names it; None where none has to.
+    def missing(self, kind: str, content: bytes, *, new_file: bool) -> list[bytes]:
+        """The bodies that have to stand before a record.
 
         Args:
-            name: What the record names.
-            new_file: Whether the record would be the first of a file.
+            kind, content: Of the record.
+            new_file: Whether it would be the first of a file.
         """
-        if name in self._here and not new_file:
-            return None
-        return self._known.get(name)
+        lacking = self._known if new_file else self._absent
+        if not lacking or kind == self.kind:
+            return []
+        names = dict.fromkeys(self._names.findall(content))
+        return [lacking[name] for name in names if name in lacking]
 
     def file_begins(self) -> None:
         """Nothing is defined in a file that begins."""
-        self._here.clear()
+        self._absent = dict(self._known)
 
-    def defined(self, name: str, content: bytes) -> None:
-        """A record with this body was written."""
-        self._here.add(name)
+    def defined(self, content: bytes) -> None:
+        """A record with this body, which defines something, was written."""
+        found = self._names.search(content)
+        if found is None:
+            return
+        name = found[1]
+        self._absent.pop(name, None)
         self._known[name] = content
         self._known.move_to_end(name)
         if len(self._known) > MOST:
-            self._known.popitem(last=False)
+            self._absent.pop(self._known.popitem(last=False)[0], None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_segments import (
@@ -20,24 +21,23 @@ from ringfence.runtime.audit_segments import (
 )
 from ringfence.runtime.ports import AppendFile, Clock, Lock, LogFiles, Random
 
-__all__ = ["LOCK_NAME", "Pending", "Recovery", "SegmentFiles", "open_files"]
+__all__ = ["LOCK_NAME", "Begin", "Recovery", "SegmentFiles", "open_files"]
 
 LOCK_NAME = "writer.lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """A record that is to be written.
+class Begin(NamedTuple):
+    """Where a new file begins among records that are to be written.
 
     Attributes:
-        frame: The record, as it lies on disk.
-        sequence: Its number.
-        header: Where it begins a new file, what that begins with; else empty.
+        at: Before this one of them, from 0.
+        first: The number of that record.
+        header: What the file begins with.
     """
 
-    frame: bytes
-    sequence: int
-    header: bytes = b""
+    at: int
+    first: int
+    header: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +90,18 @@ class SegmentFiles:
             self._lock.close()
             raise
 
-    def write(self, records: Sequence[Pending], *, sync: bool) -> None:
-        """Write the records in order; with `sync` they survive a loss of power afterwards."""
-        chunk: list[bytes] = []
-        for record in records:
-            if record.header:
-                self._put(chunk)
-                chunk = []
-                # So that only the last file can be torn, whatever happens.
-                self._file.sync()
-                before = self._file
-                self._file = self._begin(record.sequence, record.header)
-                before.close()
-            chunk.append(record.frame)
-        self._put(chunk)
+    def write(self, frames: Sequence[bytes], begins: Sequence[Begin], *, sync: bool) -> None:
+        """Write records, framed, in order; with `sync` they survive a loss of power afterwards."""
+        written = 0
+        for begin in begins:
+            self._put(frames[written : begin.at])
+            written = begin.at
+            # So that only the last file can be torn, whatever happens.
+            self._file.sync()
+            before = self._file
+            self._file = self._begin(begin.first, begin.header)
+            before.close()
+        self._put(frames[written:] if written else frames)
         if sync:
             self._file.sync()
 
@@ -121,9 +119,9 @@ class SegmentFiles:
         self._file.close()
         self._lock.close()
 
-    def _put(self, chunk: list[bytes]) -> None:
-        if chunk:
-            self._file.write(b"".join(chunk))
+    def _put(self, frames: Sequence[bytes]) -> None:
+        if frames:
+            self._file.write(frames[0] if len(frames) == 1 else b"".join(frames))
 
     def _begin(self, first: int, header: bytes) -> AppendFile:
         path = self._directory / segment_name(first)

@@ -19,7 +19,8 @@ from typing import Any, Literal
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.audit_definitions import Definitions
-from ringfence.runtime.audit_files import Pending, Recovery, SegmentFiles, open_files, reason
+from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files, reason
+from ringfence.runtime.audit_hold import lowest
 from ringfence.runtime.audit_segments import (
     FRAME_BYTES,
     KIND,
@@ -48,6 +49,15 @@ BODY_BYTES = 16 << 20
 # What nobody waits for is written after so long, or once so much of it is pending.
 _IDLE_SECONDS = 0.05
 _PENDING_BYTES = 4 << 20
+# How often this process is a fork of another: asking the system for its number at each record takes longer.
+_forks = [0]
+
+
+def _count_fork() -> None:
+    _forks[0] += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
 
 
 class AuditLog:
@@ -79,7 +89,7 @@ class AuditLog:
         self._limit_bytes = limit_bytes
         self._keep_bytes = keep_bytes
         self._definitions = Definitions(*definitions)
-        self._process = os.getpid()
+        self._forks = _forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
         self._state = threading.Lock()
         self._last = written.last
@@ -88,8 +98,10 @@ class AuditLog:
         self._fill = written.fill  # of the last file
         self._fill_has_records = written.holds_records
         self._size = written.total_bytes
-        self._pending: list[Pending] = []
+        self._pending: list[bytes] = []
+        self._begins: list[Begin] = []
         self._pending_bytes = 0
+        self._kinds: set[str] = set()  # that are known to be kinds
         self._refusal: AuditError | None = None
         # Guards the files; whoever holds it writes for all. Taken before `_state`, never after it.
         self._commit = threading.Lock()
@@ -127,9 +139,10 @@ class AuditLog:
             random: Gives a new log its name.
             segment_bytes: A file that would grow beyond this is followed by the next.
             limit_bytes: Once the log is as large as this, `append` refuses.
-            keep_bytes: The oldest files are removed while the log is larger than this; None keeps all.
+            keep_bytes: The oldest files are removed while the log is larger than this, but for records that
+                a sink has yet to get (`audit_hold`); None keeps all.
             definitions: A kind of records, and the key of bodies with what such a record defines. A file
-                that holds a record which names it begins, or goes on, with that definition once more.
+                that holds a record which names it holds that definition, too, before it.
 
         Raises:
             AuditError: another process writes this log, it cannot be read or written, or a record that
@@ -169,12 +182,12 @@ class AuditLog:
         """Size of the log, what is pending included."""
         return self._size
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
         """Add a record; it is durable once `wait` has returned.
 
         Args:
             kind: A lower-case letter, then such letters, digits, `-`, `_` and `.`; at most 64 in all.
-            body: What `audit_codec.encode` takes.
+            body: What `audit_codec.encode` takes, or a body that is such JSON already.
 
         Returns:
             Its sequence number: one more than that of the record before.
@@ -183,18 +196,19 @@ class AuditLog:
             AuditError: the log is full, closed or has failed, or the body cannot be written. The log is
                 then as it was before.
         """
-        if not KIND.fullmatch(kind):
-            raise AuditError(
-                f"`{kind}` is no kind of record", "use lower-case letters, as `decision`"
-            )
-        content = encode(body)
+        if kind not in self._kinds:
+            if not KIND.fullmatch(kind):
+                raise AuditError(
+                    f"`{kind}` is no kind of record", "use lower-case letters, as `decision`"
+                )
+            self._kinds.add(kind)
+        content = body if isinstance(body, bytes) else encode(body)
         if len(content) > BODY_BYTES:
             raise AuditError(
                 f"this body has {len(content):,} bytes, a record holds {BODY_BYTES:,}",
                 "put large things beside the log, and their hash into the record",
             )
-        name = self._definitions.name_in(body)
-        sequence = self._add(kind, content, bounded=True, name=name)
+        sequence = self._add(kind, content, bounded=True)
         if self._pending_bytes > _PENDING_BYTES:
             self.wait(sequence)
         return sequence
@@ -207,12 +221,12 @@ class AuditLog:
         """
         if sequence > self._last:
             raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
-        self._check()
+        if self._refusal is not None or self._forks != _forks[0]:
+            self._check()
         while self._durable < sequence:
             with self._commit:
                 if self._durable < sequence:
                     self._write_pending()
-        self._check()
 
     def drop_before(self, sequence: int) -> int:
         """Remove the oldest files, those that hold only records before `sequence`.
@@ -224,13 +238,21 @@ class AuditLog:
             How many files were removed.
 
         Raises:
-            AuditError: as `append` and `wait`, or a file cannot be removed.
+            AuditError: as `append` and `wait`, a file cannot be removed, or a sink has yet to get some of
+                these records.
         """
         paths = segments(self._directory, self._files)
         # A file ends where the next one begins; the last one stays.
         begins = [int(path.stem) for path in paths]
         gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
         if gone:
+            hold = lowest(self._directory, self._chain, files=self._files)
+            if hold is not None and hold.sequence + 1 < begins[gone]:
+                raise AuditError(
+                    f"records up to {begins[gone] - 1} cannot go: the sink `{hold.sink}` has come to "
+                    f"{hold.sequence}",
+                    f"let its writer catch up, or give the sink up: `ringfence audit release {hold.sink}`",
+                )
             body = encode({"first": begins[gone], "segments": gone})
             self.wait(self._add("retention", body, bounded=False))
             with self._commit:
@@ -265,37 +287,44 @@ class AuditLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _add(self, kind: str, content: bytes, *, bounded: bool, name: str | None = None) -> int:
-        """Add a record, behind the definition of what it names where this file lacks that."""
+    def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
+        """Add a record, behind the definitions of what it names where this file lacks them."""
         with self._state:
-            self._check()
-            known, moment = self._definitions, self._clock.now_ns()
-            payload, before = self._payload(kind, content, moment), None
+            if self._refusal is not None or self._forks != _forks[0]:
+                self._check()
+            moment = self._clock.now_ns()
+            payload = self._payload(kind, content, moment)
             size = FRAME_BYTES + len(payload)
             new_file = self._outgrows(size)
-            if name is not None and kind != known.kind:
-                before = known.missing(name, new_file=new_file)
-            if before is not None:
-                first = self._payload(known.kind, before, moment)
-                size += FRAME_BYTES + len(first)
+            known = self._definitions
+            before = known.missing(kind, content, new_file=new_file)
+            if before:
+                bodies = [self._payload(known.kind, each, moment) for each in before]
+                size += sum(FRAME_BYTES + len(each) for each in bodies)
                 new_file = new_file or self._outgrows(size)
             header = b""
             if new_file:
                 header = header_bytes(self._chain, self._last + 1, self._hash, moment)
-            if bounded and self._size + len(header) + size > self._limit_bytes:
+            size += len(header)
+            if bounded and self._size + size > self._limit_bytes:
                 raise AuditError(
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
                 )
-            if new_file:
+            if header:
+                self._begins.append(Begin(len(self._pending), self._last + 1, header))
+                self._fill = len(header)
                 known.file_begins()
-            if before is not None and name is not None:
-                self._put(first, header)
-                known.defined(name, before)
-                payload, header = self._payload(kind, content, moment), b""
-            self._put(payload, header)
-            if name is not None and kind == known.kind:
-                known.defined(name, content)
+            for each in before:
+                self._put(self._payload(known.kind, each, moment))
+                known.defined(each)
+            if before:
+                payload = self._payload(kind, content, moment)
+            self._put(payload)
+            if kind == known.kind:
+                known.defined(content)
+            self._pending_bytes += len(header)
+            self._size += len(header)
             return self._last
 
     def _payload(self, kind: str, content: bytes, moment: int) -> bytes:
@@ -304,22 +333,21 @@ class AuditLog:
     def _outgrows(self, size: int) -> bool:
         return self._fill_has_records and self._fill + size > self._segment_bytes
 
-    def _put(self, payload: bytes, header: bytes) -> None:
-        """Take the next record into what is pending; with a header it begins a new file."""
+    def _put(self, payload: bytes) -> None:
+        """Take the next record into what is pending."""
         frame = framed(payload)
-        size = len(header) + len(frame)
-        self._last += 1
-        self._pending.append(Pending(frame, self._last, header))
-        self._pending_bytes += size
-        self._fill = size if header else self._fill + size
+        self._pending.append(frame)
+        self._pending_bytes += len(frame)
+        self._fill += len(frame)
         self._fill_has_records = True
-        self._size += size
+        self._size += len(frame)
         self._hash = sha256(payload).hexdigest()
+        self._last += 1
 
     def _check(self) -> None:
         if self._refusal is not None:
             raise AuditError(self._refusal.message, self._refusal.fix)
-        if os.getpid() != self._process:
+        if self._forks != _forks[0]:
             raise AuditError(
                 "this audit log was opened before the process forked", "open one in each process"
             )
@@ -327,11 +355,13 @@ class AuditLog:
     def _write_pending(self) -> None:
         """Write all that is pending, in its order; the caller holds `_commit`."""
         self._check()
-        records: list[Pending] = []
         try:
             with self._state:
-                records, self._pending, self._pending_bytes = self._pending, [], 0
-            self._written.write(records, sync=self._sync)
+                frames, self._pending, self._pending_bytes = self._pending, [], 0
+                begins, last = self._begins, self._last
+                if begins:
+                    self._begins = []
+            self._written.write(frames, begins, sync=self._sync)
         except BaseException as error:
             why = reason(error) if isinstance(error, OSError) else type(error).__name__
             self._refusal = AuditError(
@@ -341,8 +371,7 @@ class AuditLog:
             if isinstance(error, OSError):
                 raise AuditError(self._refusal.message, self._refusal.fix) from error
             raise
-        if records:
-            self._durable = records[-1].sequence
+        self._durable = last
 
     def _write_what_nobody_waits_for(self) -> None:
         while not self._stopping.wait(_IDLE_SECONDS):
@@ -363,7 +392,8 @@ class AuditLog:
             left -= self._files.size(path)
             first = int(following.stem)
         try:
-            self.drop_before(first)
+            hold = lowest(self._directory, self._chain, files=self._files)
+            self.drop_before(first if hold is None else min(first, hold.sequence + 1))
         except AuditError as error:
             # Not again every moment: from here on the limit of the log alone holds.
             self._keep_bytes = None

@@ -35,13 +35,16 @@ class BookArrays:
         accounts, strategies: Codes of names, for `Books.account_book` and `Books.strategy_book`.
         symbols, venues: Codes of symbols and venues; the venue of an order without one is 0.
         instruments: Instruments that are known, each with its FX rate into the ledger's currency.
+        version: Another number once names or instruments changed, or the arrays are new ones.
     """
 
     def __init__(self, currency: str, fx: Mapping[tuple[str, str], float]) -> None:
         self.currency = currency
+        self.version = 0
         self._fx = dict(fx)
         self.books = empty_books(8, 16)
         self.pack = pack(self.books)
+        self._account_book = self.books.account_book.data
         self.book_codes = {FIRM: 0}
         self.accounts: dict[str, int] = {}
         self.strategies: dict[str, int] = {}
@@ -75,6 +78,7 @@ class BookArrays:
     def _set(self, instrument: Instrument) -> None:
         rate = convert(self._fx, instrument.quote, self.currency)
         self.instruments[instrument.symbol] = self._with_rate(instrument)
+        self.version += 1
         set_instrument(self.books, self.symbol(instrument.symbol), instrument, rate)
 
     def _with_rate(self, instrument: Instrument) -> Instrument:
@@ -137,6 +141,7 @@ class BookArrays:
         if code == self.books.sym.shape[0]:
             self._grow(self.books.book.shape[0], 2 * code)
         self.symbols[name] = code
+        self.version += 1
         self.books.sym[code, layout.LOT_MONEY] = float("nan")
         return code
 
@@ -146,7 +151,8 @@ class BookArrays:
 
     def account(self, name: str) -> int:
         """The book of an account."""
-        return self.book(f"account/{name}")
+        code = self.accounts.get(name)
+        return self.book(f"account/{name}") if code is None else int(self._account_book[code])
 
     def strategy(self, name: str) -> int:
         """The book of a strategy; -1 where an order has none."""
@@ -184,6 +190,7 @@ class BookArrays:
             books.strategy_book[len(self.strategies)] = code
             self.strategies[own] = len(self.strategies)
         self.book_codes[f"{kind}/{own}"] = code
+        self.version += 1
         return code
 
     def resume(
@@ -214,3 +221,5 @@ class BookArrays:
     def _take(self, books: Books) -> None:
         self.books = books
         self.pack = pack(books)
+        self._account_book = books.account_book.data
+        self.version += 1

@@ -90,7 +90,11 @@ class BooksKeeper(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Keep everything, and give back what is held; raises StateError where not all could be kept."""
+        ...
+
+    def release(self) -> None:
+        """Give back what is held, as the end of the process would."""
         ...
 
     def metrics(self) -> Iterable[Metric]:
@@ -183,6 +187,14 @@ class OwnBooks:
         self.books.adopt(linked)
 
     def close(self) -> None:
+        try:
+            self.renew()
+        except OSError as error:
+            raise StateError(f"the state cannot be written: {error}") from error
+        finally:
+            self.release()
+
+    def release(self) -> None:
         self._store.close()
 
     def metrics(self) -> Iterable[Metric]:

@@ -1,34 +1,42 @@
 """Asks the compiled kernel about one order on a ledger's arrays."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.decide import answer_of, columns_of, new_detail, new_results
-from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.kernel import kernel_of
 from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.live_entry import (
+    NO_PRICE,
+    Answer,
+    LiveEntry,
+    gates_part,
+)
+from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
-from ringfence.runtime.asked import Asked
+from ringfence.runtime.asked import LONGEST_NUMBER, Asked
+from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
-from ringfence.runtime.evidence import Evidence
+from ringfence.runtime.decision_record import RouteTexts, route_texts
+from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
-_STOP = 2
 _ON_HALT = "halt"
-_NOTHING = [0.0] * 5
-# By the code of `Results.outcome`.
-_OUTCOMES = ("unknown", "pass", "reduce", "breach", "exempt", "unknown")
 _BREACH = 3
+# So many columns for each gate of an order, and they are recorded as they lie.
+_MOST_UNUSED = 4
+# Sizes in lots that are remembered for each route: most traders send the same ones again and again.
+_KNOWN_SIZES = 1024
 _REFUSED = {
     layout.REFUSALS.index(code): Refusal(code, message)
     for code, message in (
@@ -40,40 +48,47 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What orders of one account, strategy, venue and symbol (its `key`) have in common."""
+    """What orders of one account, strategy, venue and symbol (its `key`) have in common.
+
+    `codes` are those of the same four.
+    """
 
     key: tuple[str, str, str, str]
-    account: int
-    strategy: int
+    codes: tuple[int, int, int, int]
     venue: int
     symbol: int
     books: tuple[int, int, int]
     instrument: Instrument
     bounds: tuple[Bound, ...]
     columns: tuple[int, ...]
-    names: tuple[str, ...]
     halting: tuple[int, ...]
+    looks: Looks | None
+    texts: RouteTexts
+    picks: tuple[int, ...]
     most: Decimal
+    known_lots: dict[Decimal, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Found:
-    """What the kernel found for one order, taken out of its arrays."""
+class Found(NamedTuple):
+    """What the kernel found for one order; `content` are the bytes of `Answer`, for `columns` gates."""
 
     route: Route
     asked: Asked
     asked_lots: int
-    value: float
     now_ns: int
     decision: int
     lots: int
-    code: int
-    gate: int
-    stage: int
-    outcomes: bytes
-    numbers: list[float]
-    checks: list[int]
-    again: list[float]
+    content: bytes
+    columns: int
+
+    @property
+    def answer(self) -> Answer:
+        """All of it, decoded."""
+        return Answer(self.content, self.columns)
+
+
+# Quicker than the call of the class, which binds each argument to its name.
+_new: Callable[[type[Found], tuple[Any, ...]], Found] = tuple.__new__
 
 
 def gate_needs(linked: LinkedSet) -> Needs:
@@ -84,7 +99,7 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `evidence` shows what the gates look at; `arrays` are those it was made for.
+    `arrays` are those it was made for.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
@@ -95,10 +110,11 @@ class Evaluator:
     def _bind(self) -> None:
         """Bind names anew: new ones came, or the arrays have grown."""
         arrays = self._arrays
-        self._pack = arrays.pack
-        self._names = self._count()
+        self._version = arrays.version
         symbols = list(arrays.symbols)
-        self.evidence = Evidence(arrays.books, symbols)
+        self._evidence = LiveEvidence(arrays.books, symbols)
+        self._recent = RecentEvidence(arrays.books, arrays.pack)
+        self._judged: Judged | None = None
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
@@ -106,38 +122,14 @@ class Evaluator:
             list(arrays.venues),
             symbols,
         )
-        gates = len(limits.columns)
-        self._gates = gates
-        # Measures, limits and headrooms in one row, so that they are read in one go.
-        self._numbers = np.full(3 * gates, math.nan)
-        parts = [self._numbers[k * gates : (k + 1) * gates] for k in range(3)]
-        self._results = new_results(gates, 1)._replace(
-            measure=parts[0].reshape(gates, 1), limit=parts[1].reshape(gates, 1)
-        )
-        self._detail = new_detail(gates)._replace(headroom=parts[2])
-        self._packs = [pack(each) for each in (limits.bindings, self._results, self._detail)]
-        self._addresses = tuple(each.address for each in self._packs)
-        self._evaluate = kernel_of(limits.slots).evaluate_at
-        self._decision = self._results.decision.data
-        self._size = self._results.size.data
-        self._code = self._results.code.data
-        self._cause = self._results.gate.data
-        self._stage = self._detail.stage.data
-        self._sym = arrays.books.sym.data
+        self._fields = {slot.rule.key: slot.fields for slot in limits.slots}
+        self._columns = len(limits.columns)
+        self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
-
-    def _count(self) -> tuple[int, int, int, int]:
-        arrays = self._arrays
-        return (
-            len(arrays.accounts),
-            len(arrays.strategies),
-            len(arrays.venues),
-            len(arrays.symbols),
-        )
 
     def route(self, asked: Asked) -> Route | Refusal:
         """Codes and gates for the names of an order, or why there are none."""
-        if self._arrays.pack is not self._pack or self._count() != self._names:
+        if self._arrays.version != self._version:
             self._bind()
         key = asked[:4]
         found = self._routes.get(key)
@@ -162,11 +154,15 @@ class Evaluator:
         if code is None:
             return Refusal("UNKNOWN_VENUE", "the venue is not declared")
         bounds = self.linked.bind(account, strategy, venue, symbol)
+        columns = tuple(columns_of(bounds, self._limits.columns))
+        names = tuple(bound.gate.name for bound in bounds)
+        # A policy set may have a great many columns; a record then holds those of its order alone.
+        picks = columns if self._columns > _MOST_UNUSED * len(columns) else ()
+        shown = range(len(columns)) if picks else columns
         books = arrays.books
         return Route(
             key=(account, strategy, venue, symbol),
-            account=codes[0],
-            strategy=codes[1],
+            codes=(codes[0], codes[1], code, arrays.symbols[symbol]),
             venue=code,
             symbol=arrays.symbols[symbol],
             books=(
@@ -176,18 +172,24 @@ class Evaluator:
             ),
             instrument=instrument,
             bounds=bounds,
-            columns=tuple(columns_of(bounds, self._limits.columns)),
-            names=tuple(bound.gate.name for bound in bounds),
+            columns=columns,
             halting=tuple(
                 k
                 for k, bound in enumerate(bounds)
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
+            looks=looks_of(bounds, self._fields),
+            texts=route_texts((account, strategy, venue, symbol), names, shown),
+            picks=picks,
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
     def lots(self, route: Route, asked: Asked) -> int | Refusal:
         """The order's size in whole lots, or why it has none."""
+        known_lots = route.known_lots
+        known = known_lots.get(asked.size)
+        if known is not None:
+            return known
         instrument = route.instrument
         step, size, lots = instrument.lot_step, asked.size, 0
         # As `whole_lots`, with its bound worked out beforehand.
@@ -202,82 +204,55 @@ class Evaluator:
                 "NO_FX_RATE",
                 f"no FX rate between {instrument.quote} and {self.linked.currency}",
             )
+        # Digits are bounded for text, and not for a Decimal.
+        if len(str(size)) <= LONGEST_NUMBER:
+            if len(known_lots) >= _KNOWN_SIZES:
+                known_lots.clear()
+            known_lots[size] = lots
         return lots
 
     def ask(self, route: Route, asked: Asked, lots: int, now_ns: int) -> Found | Refusal:
         """Ask every gate about an order; books stay as they are."""
-        value = self._value(route.symbol, asked)
-        if not 0.0 < value < math.inf:
+        entry = self._entry
+        decision = entry.ask(
+            now_ns, route.codes, asked.side, asked.kind, asked.reduce_only, lots, asked.price
+        )
+        if decision == NO_PRICE:
             return Refusal("NO_PRICE", "there is no price to value the order at")
-        self._stage[0] = 0
-        bindings, results, detail = self._addresses
-        self._evaluate(
-            self._pack.address,
-            bindings,
-            results,
-            detail,
-            now_ns,
-            route.account,
-            route.strategy,
-            route.venue,
-            route.symbol,
-            asked.side,
-            asked.kind,
-            float(lots),
-            0,
-            asked.price,
-            value,
-            1 if asked.reduce_only else 0,
-        )
-        return Found(
-            route,
-            asked,
-            lots,
-            value,
-            now_ns,
-            self._decision[0],
-            int(self._size[0]),
-            self._code[0],
-            self._cause[0],
-            self._stage[0],
-            self._results.outcome.tobytes(),
-            self._numbers.tolist(),
-            self._detail.check.tolist(),
-            self._detail.again.tolist() if self._stage[0] == 3 else _NOTHING,
-        )
+        if route.looks is not None:
+            self._judged = Judged(
+                route.looks, route.books[1], asked.side, lots, asked.price, now_ns
+            )
+        content, columns = entry.answer(), self._columns
+        allowed = lots if decision == 0 else int(Answer(content, columns).lots)
+        return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
 
-    def _value(self, symbol: int, asked: Asked) -> float:
-        """Buys max(limit, ask), sells max(limit, bid); without bid and ask the mark; a stop's trigger."""
-        price, sym = asked.price, self._sym
-        good = 0.0 < price < math.inf
-        if asked.kind >= _STOP and good:
-            return price
-        quote = sym[symbol, layout.ASK if asked.side > 0 else layout.BID]
-        if not 0.0 < quote < math.inf:
-            quote = sym[symbol, layout.SYM_MARK]
-        if not 0.0 < quote < math.inf:
-            return price if good else math.nan
-        return max(price, quote) if good else quote
+    def evidence(self, route: Route) -> str:
+        """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""
+        text = self._evidence.of(route.books, route.symbol, route.venue)
+        if route.looks is None or self._judged is None:
+            return text
+        recent = self._recent.of(self._judged, route.books, route.symbol)
+        return f'{text[:-1]},"recent":{encode(recent).decode("ascii")}}}'
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""
-        gates = len(found.checks)
+        answer, gates = found.answer, found.columns
         results, detail = new_results(gates, 1), new_detail(gates)
         results.decision[0], results.size[0] = found.decision, found.lots
-        results.code[0], results.gate[0] = found.code, found.gate
-        results.outcome[:, 0] = np.frombuffer(found.outcomes, np.uint8)
-        results.measure[:, 0] = found.numbers[:gates]
-        results.limit[:, 0] = found.numbers[gates : 2 * gates]
-        detail.headroom[:] = found.numbers[2 * gates :]
-        detail.check[:] = found.checks
-        detail.again[:], detail.stage[0] = found.again, found.stage
+        results.code[0], results.gate[0] = answer.code, answer.gate
+        results.outcome[:, 0] = answer.outcomes
+        results.measure[:, 0] = answer.measures
+        results.limit[:, 0] = answer.limits
+        detail.headroom[:], detail.check[:] = answer.headrooms, answer.checks
+        detail.again[:], detail.stage[0] = answer.again, answer.stage
         route, asked = found.route, found.asked
         ticket = Ticket(
             asked.side,
             found.asked_lots,
             asked.type,
             asked.price,
-            found.value,
+            answer.value,
             asked.reduce_only,
             route.instrument,
             Market(),
@@ -287,7 +262,7 @@ class Evaluator:
             route.bounds,
             route.columns,
             ticket,
-            _REFUSED.get(found.code) if found.decision == 2 else None,
+            _REFUSED.get(answer.code) if found.decision == 2 else None,
             found.now_ns,
             results,
             detail,
@@ -296,14 +271,16 @@ class Evaluator:
 
 def halted_by(found: Found) -> list[Bound]:
     """Gates whose breach halts the book that they measure."""
-    columns, bounds = found.route.columns, found.route.bounds
-    return [bounds[k] for k in found.route.halting if found.outcomes[columns[k]] == _BREACH]
+    columns, bounds, outcomes = found.route.columns, found.route.bounds, found.answer.outcomes
+    return [bounds[k] for k in found.route.halting if outcomes[columns[k]] == _BREACH]
 
 
-def gates_of(found: Found) -> list[list[Any]]:
-    """Name, outcome, measure and limit of each gate, for an audit record."""
-    numbers, outcomes, gates = found.numbers, found.outcomes, len(found.checks)
-    return [
-        [name, _OUTCOMES[outcomes[g]], numbers[g], numbers[gates + g]]
-        for name, g in zip(found.route.names, found.route.columns, strict=True)
-    ]
+def gates_of(found: Found) -> bytes:
+    """What each gate found, for an audit record: as `audit_decision` packs it."""
+    part, picks = gates_part(found.content, found.columns), found.route.picks
+    if not picks:
+        return part
+    numbers = np.frombuffer(part, np.float64, 2 * found.columns).reshape(2, found.columns)
+    outcomes = np.frombuffer(part, np.uint8, found.columns, 16 * found.columns)
+    at = list(picks)
+    return numbers[:, at].tobytes() + outcomes[at].tobytes()

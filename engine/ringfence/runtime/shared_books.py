@@ -162,6 +162,20 @@ class SharedBooks:
         self._is_lost = self._is_lost or self._is_partial
 
     def close(self) -> None:
+        try:
+            if self._is_lost:
+                self._begin()
+            self._flush()
+        except StateUnavailableError as error:
+            if self._waiting:
+                raise StateError(
+                    f"{len(self._waiting)} events were never booked: {error.message}",
+                    fix="reconcile every account with its venue",
+                ) from error
+        finally:
+            self.release()
+
+    def release(self) -> None:
         self._log.close()
 
     def metrics(self) -> Iterable[Metric]:

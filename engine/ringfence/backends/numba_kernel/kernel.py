@@ -1,7 +1,7 @@
 """The compiled kernel of a policy set's structure."""
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -90,12 +90,13 @@ class Kernel:
         `order` is: now, account, strategy, venue, symbol, side, kind, lots, refusal, price, valuation
         price, reduce-only; codes and flags as whole numbers, lots and prices as floats.
         """
-        self.evaluate_at(books.address, bindings.address, results.address, detail.address, *order)
+        addresses = (books.address, bindings.address, results.address, detail.address)
+        self._evaluate(self._decide, *addresses, *order)
 
     @property
-    def evaluate_at(self) -> Callable[..., None]:
-        """As `evaluate_one`, called with the packs' addresses: for who asks the same arrays often."""
-        return partial(self._evaluate, self._decide)
+    def decide(self) -> int:
+        """Address of the compiled `decide_order`."""
+        return self._decide
 
     def advance(self, books: Pack, events: Pack, now: int, position: int) -> int:
         """Apply events up to `now`; returns why it stopped, 0 where all is done."""
