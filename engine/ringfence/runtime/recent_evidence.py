@@ -4,6 +4,8 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.jit_packs import Pack
 from ringfence.backends.numba_kernel.layout import Books
@@ -131,15 +133,18 @@ class RecentEvidence:
     def _left_times(self, b: int, now: int, window: int) -> layout.Longs:
         """Times of the book's orders that left within the window, the oldest first."""
         ring, total = self._books.rate_ts[b], int(self._books.rate_n[b])
-        size = len(ring)
+        times, size = ring.data, len(ring)
         low, high = 0, min(total, size)
         while low < high:
             middle = (low + high) // 2
-            if now - int(ring[(total - 1 - middle) % size]) <= window:
+            if now - times[(total - 1 - middle) % size] <= window:
                 low = middle + 1
             else:
                 high = middle
-        found: layout.Longs = ring.take(range(total - low, total), mode="wrap")
+        first, last = (total - low) % size, total % size
+        if low and first >= last:
+            return np.concatenate([ring[first:], ring[:last]])
+        found: layout.Longs = ring[first:last] if low else ring[:0]
         return found
 
     def _lot_money(self, b: int) -> str:
