@@ -4,6 +4,7 @@ A guard with everything on decides orders in one thread, without a pause, while 
 child that compiles gets a core of its own.
 """
 
+import gc
 import re
 import threading
 import time
@@ -52,6 +53,8 @@ def reload(orders: int, directory: Path) -> list[Figure]:
         desk = Desk(guard, policies)
         source = DirectorySource(policies)
         store = directory / "reload" / "store"
+        # As the how-to advises.
+        gc.freeze()
         with Reloader(guard, source, store=store, settings=settings, audit=log, listener=desk.hear):
             return _figures(desk)
 

@@ -53,6 +53,13 @@ def desk(folder: Path, *, position: str = "10_000 USD", more: str = "", test: st
     return folder
 
 
+def save(file: Path, text: str) -> None:
+    """Write a file as one that a reader finds whole: a slow machine would else show half of it."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.write_text(text)
+    beside.rename(file)
+
+
 def policy(position: str = "10_000 USD", more: str = "") -> str:
     gates = GATES.replace("DAILY", "reject").replace("10_000 USD", position)
     return POLICY + gates.strip("\n") + "\n" + more

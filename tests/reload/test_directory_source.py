@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reload.places import QUICK, TEST, Recorder, desk, git, policy, running
+from reload.places import QUICK, TEST, Recorder, desk, git, policy, running, save
 from ringfence.errors import InputError
 from ringfence.reload.directory_source import DirectorySource
 from ringfence.reload.settings import ReloadSettings
@@ -313,7 +313,7 @@ def test_a_policy_that_is_deleted_leaves_the_set_unless_that_makes_it_unsound(
 ) -> None:
     folder = desk(tmp_path / "policies")
     more = policy("9_000 USD").replace("desk-main", "desk-more")
-    (folder / "more.yaml").write_text(more)
+    save(folder / "more.yaml", more)
     with running(DirectorySource(folder), tmp_path / "store") as found:
         found.next("accepted")
 
@@ -334,7 +334,7 @@ def test_half_a_file_is_refused_and_the_whole_one_taken(tmp_path: Path) -> None:
         text = policy("9_000 USD")
         (folder / "desk.yaml").write_text(text[: len(text) // 2])
         assert found.next("failed").policy_set == first
-        (folder / "desk.yaml").write_text(text)
+        save(folder / "desk.yaml", text)
 
         assert found.next("accepted").policy_set == sha256(folder)
 
@@ -373,7 +373,7 @@ def test_a_network_mount_is_read_again_and_again(tmp_path: Path) -> None:
     with running(source, tmp_path / "store", settings=settings) as found:
         found.next("accepted")
 
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         found.until(lambda each: each.policy_set == sha256(folder))
 
 
@@ -418,7 +418,7 @@ def test_a_change_without_an_event_is_found_by_the_safety_poll(tmp_path: Path) -
     settings = ReloadSettings(debounce_ns=QUICK.debounce_ns, poll_ns=20_000_000)
     with running(Deaf(folder), tmp_path / "store", settings=settings) as found:
         found.next("accepted")
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
 
         found.until(lambda each: each.policy_set == sha256(folder))
 
@@ -434,7 +434,7 @@ def test_each_look_that_finds_the_set_current_renews_the_lease(tmp_path: Path) -
             found.next("current")
 
         assert guard.confirmed >= 4
-        (folder / "desk.yaml").write_text("broken")
+        save(folder / "desk.yaml", "broken")
         found.next("failed")
         confirmed = guard.confirmed
         found.reloader.reload(by="ann", reason="it stays broken")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reload.places import TEST, NoChild, Recorder, desk, policy, running
+from reload.places import TEST, NoChild, Recorder, desk, policy, running, save
 from ringfence.cli.main import main
 from ringfence.errors import InputError
 from ringfence.reload.control import Control, Pin, Request
@@ -41,7 +41,7 @@ def sha256(folder: Path) -> str:
 def test_a_rollback_holds_until_the_source_holds_something_else(folder: Path, store: Path) -> None:
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         second = found.next("accepted").policy_set
 
         back = found.reloader.rollback(first[:10], **WHO)
@@ -53,16 +53,16 @@ def test_a_rollback_holds_until_the_source_holds_something_else(folder: Path, st
         )
 
         # The same bytes, written again, are nothing new.
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         assert found.next("pinned").policy_set == first
         assert found.reloader.health().ok
 
         # Something that fails is no reason to leave.
-        (folder / "desk.yaml").write_text(policy("20_000 USD"))
+        save(folder / "desk.yaml", policy("20_000 USD"))
         assert found.next("failed").policy_set == first
         assert found.reloader.health().pinned == first
 
-        (folder / "desk.yaml").write_text(policy("8_000 USD"))
+        save(folder / "desk.yaml", policy("8_000 USD"))
         assert found.next("accepted").policy_set == sha256(folder)
         assert found.reloader.health().pinned == ""
 
@@ -70,12 +70,12 @@ def test_a_rollback_holds_until_the_source_holds_something_else(folder: Path, st
 def test_a_source_that_comes_to_hold_the_pinned_set_ends_the_pin(folder: Path, store: Path) -> None:
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         found.next("accepted")
         found.reloader.rollback(first, **WHO)
         swaps = len(found.guard.used)
 
-        (folder / "desk.yaml").write_text(policy("10_000 USD"))
+        save(folder / "desk.yaml", policy("10_000 USD"))
 
         assert found.next("current").policy_set == first
         assert found.reloader.health().pinned == ""
@@ -85,7 +85,7 @@ def test_a_source_that_comes_to_hold_the_pinned_set_ends_the_pin(folder: Path, s
 def test_unpinned_the_source_is_followed_again(folder: Path, store: Path) -> None:
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         second = found.next("accepted").policy_set
         found.reloader.rollback(first, **WHO)
 
@@ -100,10 +100,10 @@ def test_a_change_just_before_the_rollback_is_what_was_there(folder: Path, store
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
         # Not yet noticed, or just about to be: the person who goes back means that, too.
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         found.reloader.rollback(first, **WHO)
 
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         found.next("pinned")
         assert found.guard.policy_set == first
 
@@ -111,7 +111,7 @@ def test_a_change_just_before_the_rollback_is_what_was_there(folder: Path, store
 def test_a_rollback_works_while_the_source_is_broken(folder: Path, store: Path) -> None:
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         found.next("accepted")
         (folder / "loop.yaml").symlink_to("loop.yaml")
         found.next("failed")
@@ -142,7 +142,7 @@ def test_a_guard_that_refuses_the_earlier_set_is_not_pinned_to_it(
 ) -> None:
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         second = found.next("accepted").policy_set
         found.guard.refuses = InputError("another currency")
 
@@ -155,7 +155,7 @@ def test_a_pin_outlives_the_process(folder: Path, store: Path) -> None:
     source = DirectorySource(folder)
     with running(source, store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         second = found.next("accepted").policy_set
         found.reloader.rollback(first, **WHO)
 
@@ -182,7 +182,7 @@ def test_the_command_goes_back_and_follows_again(
     who = ("--store", str(store), "--by", "ann", "--reason", "why\x1b[2J")
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         second = found.next("accepted").policy_set
 
         code, out, _ = asked(capsys, "--rollback", first[:8], *who)
@@ -198,7 +198,7 @@ def test_the_command_goes_back_and_follows_again(
         code, out, _ = asked(capsys, "--unpin", *who, "--json")
         assert (code, json.loads(out)["policy_set"]) == (0, second)
 
-        (folder / "desk.yaml").write_text(policy("20_000 USD"))
+        save(folder / "desk.yaml", policy("20_000 USD"))
         found.next("failed")
         code, out, _ = asked(capsys, *who)
         assert (code, out.startswith("failed: "), "\n  fix: " in out) == (1, True, True)
@@ -239,7 +239,7 @@ def test_the_command_runs_a_set_in_the_shadow(
 
         assert asked(capsys, "shadow", "off", *who)[:2] == (0, "no set runs in the shadow\n")
         assert found.guard.shadows[-1] is None
-        (other / "desk.yaml").write_text("broken")
+        save(other / "desk.yaml", "broken")
         assert asked(capsys, "shadow", str(other), *who)[0] == 1
 
 
@@ -355,7 +355,7 @@ COMMAND = "import sys; from ringfence.cli.main import main; sys.exit(main(sys.ar
 def test_another_process_asks(folder: Path, store: Path) -> None:
     with running(DirectorySource(folder), store) as found:
         first = found.next("accepted").policy_set
-        (folder / "desk.yaml").write_text(policy("9_000 USD"))
+        save(folder / "desk.yaml", policy("9_000 USD"))
         found.next("accepted")
         words = ["reload", "--store", str(store), "--rollback", first, "--by", "a", "--reason", "b"]
 

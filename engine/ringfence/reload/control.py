@@ -2,7 +2,7 @@
 
 lock            held by the reloader while it runs
 status.json     how things stand
-history.json    what happened last, the oldest first
+history.jsonl   what happened last, one JSON object a line, the oldest first
 pin.json        there while a person holds the set
 shadow/         sets that were asked to run in the shadow
 requests/       what the command asks for, one file each
@@ -13,7 +13,7 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from typing import Any
 from ringfence.errors import InputError
 from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
-__all__ = ["Control", "Pin", "Request"]
+__all__ = ["MOST_OUTCOMES", "Control", "Pin", "Request"]
 
 _TRIES, _PAUSE_SECONDS = 5, 0.02
+MOST_OUTCOMES = 200
+_ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
 ACTIONS = ("reload", "rollback", "unpin", "shadow")
 
 
@@ -157,16 +159,32 @@ class Control:
         Raises:
             InputError: it cannot be read.
         """
-        found = self._read(self.directory / "history.json") or {}
-        return list(found.get("outcomes", ()))
+        path = self.directory / "history.jsonl"
+        try:
+            if not self._files.exists(path):
+                return []
+            _check_owner(path, {0, os.geteuid(), self.directory.stat().st_uid})
+            lines = self._files.read_bytes(path).split(b"\n")[-1 - MOST_OUTCOMES :]
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        return [found for line in lines if (found := _outcome(line)) is not None]
 
     def put_status(self, status: Mapping[str, Any]) -> None:
         """Tell how things stand; `OSError` where that cannot be written."""
         self._write(self.directory / "status.json", status)
 
-    def put_history(self, outcomes: Sequence[Mapping[str, Any]]) -> None:
-        """Tell what happened; `OSError` where that cannot be written."""
-        self._write(self.directory / "history.json", {"outcomes": list(outcomes)})
+    def put_history(self, outcomes: Iterable[Mapping[str, Any]]) -> None:
+        """Tell what happened, and nothing else; `OSError` where that cannot be written."""
+        lines = b"".join(_ENCODE(each).encode("ascii") + b"\n" for each in outcomes)
+        self._files.write_atomic(self.directory / "history.jsonl", lines)
+
+    def add_history(self, outcome: Mapping[str, Any]) -> None:
+        """Tell what happened besides; `OSError` where that cannot be written."""
+        file = self._files.append_to(self.directory / "history.jsonl", new=True)
+        try:
+            file.write(_ENCODE(outcome).encode("ascii") + b"\n")
+        finally:
+            file.close()
 
     # The side of who asks
 
@@ -222,8 +240,7 @@ class Control:
             return
 
     def _write(self, path: Path, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, indent=1, ensure_ascii=True, allow_nan=False, default=str)
-        self._files.write_atomic(path, text.encode("ascii"))
+        self._files.write_atomic(path, _ENCODE(value).encode("ascii"))
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         try:
@@ -234,10 +251,7 @@ class Control:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise InputError(
-                f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}",
-                fix="run as the user that the guard runs as",
-            ) from None
+            raise _unreadable(path, error) from None
         except ValueError:
             raise InputError(f"`{path}` is not what was written there", fix="remove it") from None
         if not isinstance(found, dict):
@@ -252,6 +266,22 @@ def _check_owner(path: Path, owners: Set[int]) -> None:
         raise InputError(
             f"`{path}` may be written by others", fix=f"take their right away: chmod go-w {path}"
         )
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}",
+        fix="run as the user that the guard runs as",
+    )
+
+
+def _outcome(line: bytes) -> dict[str, Any] | None:
+    """What a line of the history tells; None for the end of a process that was writing it."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _made(kind: type[Any], found: Mapping[str, Any], path: Path) -> Any:

@@ -12,7 +12,7 @@ from ringfence.reload.candidate import CandidateError, linked_of, prove, structu
 from ringfence.reload.child import Child
 from ringfence.reload.directory_source import DirectorySource
 from ringfence.reload.snapshot import SourceError
-from ringfence.reload.yielding import yielding
+from ringfence.reload.yielding import waiting
 
 __all__ = ["Proof", "Prover"]
 
@@ -26,18 +26,18 @@ class Proof(NamedTuple):
 
 
 class Prover:
-    """Proves sets; from one thread.
+    """Proves sets; from one thread, and within `yielding`.
 
     Args:
         child: Compiles.
         golden: The directory of golden cases; None for none.
-        switch_ns: How long the interpreter lets this thread run while another waits.
+        switch_seconds: What `yielding` was told.
     """
 
-    def __init__(self, child: Child, golden: Path | None, switch_ns: int) -> None:
+    def __init__(self, child: Child, golden: Path | None, switch_seconds: float) -> None:
         self._child = child
         self._golden = None if golden is None else DirectorySource(golden)
-        self._switch_seconds = switch_ns / 1e9
+        self._switch_seconds = switch_seconds
         self.compiles = 0
         """How many children were started."""
 
@@ -60,9 +60,7 @@ class Prover:
         Raises:
             CandidateError: it is not to be used.
         """
-        with yielding(self._switch_seconds):
-            linked = linked_of(files)
-            return self._proven(linked, files, golden, new=True)
+        return self._proven(linked_of(files), files, golden, new=True)
 
     def stored(self, linked: LinkedSet) -> Proof:
         """Make a set from the store ready, which was tested before.
@@ -70,8 +68,7 @@ class Prover:
         Raises:
             CandidateError: it is not to be used.
         """
-        with yielding(self._switch_seconds):
-            return self._proven(linked, linked.files, {}, new=False)
+        return self._proven(linked, linked.files, {}, new=False)
 
     def give_up(self) -> None:
         """End what is being compiled now, from any thread; it fails, and may be tried again."""
@@ -93,7 +90,8 @@ class Prover:
         if is_loaded(text):
             return Proof(linked, prove(linked, golden, tests=new), False)
         self.compiles += 1
-        found, passed = self._child.prove(files, golden, new=new)
+        with waiting(self._switch_seconds):
+            found, passed = self._child.prove(files, golden, new=new)
         if found != linked.sha256 or not is_stored(text):
             # The library of rules lies outside what was read.
             raise CandidateError(

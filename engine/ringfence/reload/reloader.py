@@ -21,6 +21,7 @@ from ringfence.reload.settings import ReloadSettings
 from ringfence.reload.snapshot import PolicySource, Target
 from ringfence.reload.takeover import Takeover
 from ringfence.reload.watching import Watching
+from ringfence.reload.yielding import yielding
 from ringfence.runtime.metrics import Metric
 from ringfence.runtime.policy_store import PolicyStore
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, LogFiles
@@ -70,7 +71,7 @@ class Reloader:
         self._lock = self._control.hold()
         try:
             prover = Prover(
-                child or Child(settings.child_ns / 1e9), settings.golden, settings.switch_ns
+                child or Child(settings.child_ns / 1e9), settings.golden, settings.switch_ns / 1e9
             )
             stores = (PolicyStore(Path(store), files), PolicyStore(self._control.shadows, files))
             self._prover = prover
@@ -184,10 +185,7 @@ class Reloader:
     # The thread
 
     def _run(self) -> None:
-        self._watch()
-        if (restored := self._takeover.restore()) is not None:
-            self._tell(restored)
-        self._look(settled=True)
+        self._try(self._begin)
         while True:
             with self._changed:
                 while not (self._closed or self._asked or self._requested):
@@ -197,13 +195,23 @@ class Reloader:
                     self._changed.wait(left / 1e9)
                 if self._closed:
                     return
-            now = time.monotonic_ns()
-            try:
-                self._step(now)
-            except Exception as error:
-                # The thread goes on: the next look may find what this one did not.
-                self._reports.trouble = f"{type(error).__name__}: {error}"
-                self._poll_at = now + self._settings.poll_ns
+            self._try(self._step)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        now = time.monotonic_ns()
+        try:
+            with yielding(self._settings.switch_ns / 1e9):
+                act()
+        except Exception as error:
+            # The thread goes on: the next look may find what this one did not.
+            self._reports.troubled("the thread", error)
+            self._poll_at = now + self._settings.poll_ns
+
+    def _begin(self) -> None:
+        self._watch()
+        if (restored := self._takeover.restore()) is not None:
+            self._tell(restored)
+        self._look(settled=True)
 
     def _next(self) -> int:
         due = self._debounce.due_ns
@@ -212,15 +220,15 @@ class Reloader:
             moments.append(self._retry_at)
         return min(moments)
 
-    def _step(self, now: int) -> None:
+    def _step(self) -> None:
         """Do what is due."""
+        now = time.monotonic_ns()
         while self._asked:
             act, answer = self._asked.popleft()
             try:
                 answer.set_result(self._tell(act()))
             except Exception as error:
                 answer.set_exception(error)
-            self._show()
         if self._requested or not self._watched:
             self._requested = False
             self._take_requests()
@@ -308,7 +316,7 @@ class Reloader:
             try:
                 self._control.answer(request, outcome.told)
             except OSError as error:
-                self._reports.trouble = f"an answer cannot be written: {error.strerror or error}"
+                self._reports.troubled("an answer", error)
         self._show()
 
     def _done(self, request: Request) -> Outcome:
@@ -343,11 +351,13 @@ class Reloader:
             self._reports.remember(outcome)
         if outcome.result == "failed":
             self._reports.record("reload-failed", outcome)
+        # Before anybody hears of it, who might look there.
+        self._show()
         if self._listener is not None:
             try:
                 self._listener(outcome)
             except Exception as error:
-                self._reports.trouble = f"the listener failed: {type(error).__name__}: {error}"
+                self._reports.troubled("the listener", error)
         return outcome
 
     def _show(self) -> None:

@@ -9,6 +9,7 @@ from ringfence.reload.control import Control
 from ringfence.reload.proving import Prover
 from ringfence.reload.settings import ReloadSettings
 from ringfence.reload.snapshot import PolicySource
+from ringfence.reload.yielding import yielding
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.policy_store import PolicyStore
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, LogFiles
@@ -41,10 +42,12 @@ def first_policy_set(
     control, sets = Control(Path(store), files), PolicyStore(Path(store), files)
     if (pin := control.pin()) is not None:
         return sets.load(pin.policy_set)
-    prover = Prover(child or Child(settings.child_ns / 1e9), settings.golden, settings.switch_ns)
+    switch_seconds = settings.switch_ns / 1e9
+    prover = Prover(child or Child(settings.child_ns / 1e9), settings.golden, switch_seconds)
     try:
         snapshot = source.read()
-        found = PolicySet(prover.files(snapshot.files, prover.golden()).linked)
+        with yielding(switch_seconds):
+            found = PolicySet(prover.files(snapshot.files, prover.golden()).linked)
         sets.put(found, {**snapshot.about, "at_ns": clock.now_ns(), "by": _START})
         return found
     except InputError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-__all__ = ["yielding"]
+__all__ = ["waiting", "yielding"]
 
 
 @dataclass(slots=True)
@@ -25,14 +25,34 @@ _interval = _Interval()
 def yielding(seconds: float) -> Iterator[None]:
     """Within it, Python hands the interpreter over after so long, where that is sooner than it does by itself."""
     with _interval.lock:
-        if _interval.users == 0:
-            _interval.before = sys.getswitchinterval()
-        _interval.users += 1
-        sys.setswitchinterval(min(sys.getswitchinterval(), seconds))
+        _enter(seconds)
     try:
         yield
     finally:
         with _interval.lock:
-            _interval.users -= 1
-            if _interval.users == 0:
-                sys.setswitchinterval(_interval.before)
+            _leave()
+
+
+@contextmanager
+def waiting(seconds: float) -> Iterator[None]:
+    """Inside of `yielding(seconds)`, while only waiting: Python works as it does by itself."""
+    with _interval.lock:
+        _leave()
+    try:
+        yield
+    finally:
+        with _interval.lock:
+            _enter(seconds)
+
+
+def _enter(seconds: float) -> None:
+    if _interval.users == 0:
+        _interval.before = sys.getswitchinterval()
+    _interval.users += 1
+    sys.setswitchinterval(min(sys.getswitchinterval(), seconds))
+
+
+def _leave() -> None:
+    _interval.users -= 1
+    if _interval.users == 0:
+        sys.setswitchinterval(_interval.before)
