@@ -28,9 +28,11 @@ from adapters.sink_logs import (
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
-from ringfence.runtime import audit_feed
+from ringfence.runtime import audit_batches
+from ringfence.runtime.audit_feed import Feed
 from ringfence.runtime.audit_head import newest
 from ringfence.runtime.audit_hold import holds
+from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_segments import framed
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
 from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
@@ -64,7 +66,7 @@ def catch_up(log: Path, path: Path) -> int:
 def test_every_record_is_written_once(
     log: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_feed, "BATCH", 7)
+    monkeypatch.setattr(audit_batches, "BATCH", 7)
     writer = AuditWriter(log, [DuckdbSink(path)])
     assert (writer.catch_up(), writer.catch_up()) == (30, 0)
     write(log, 5)
@@ -77,16 +79,16 @@ def test_every_record_is_written_once(
 
 
 def test_a_writer_that_another_one_overtook_goes_on_behind_it(log: Path, path: Path) -> None:
-    writer = AuditWriter(log, [DuckdbSink(path)])
-    writer.catch_up()
+    feed = Feed(log, DuckdbSink(path), Mask(), files=SYSTEM_FILES)
+    assert feed.step() == 30
     write(log, 5)
     catch_up(log, path)
     write(log, 5)
 
     with pytest.raises(AuditSinkError, match="another writer") as caught:
-        writer.catch_up()
+        feed.step()
     assert caught.value.kind == "conflict"
-    assert writer.catch_up() == 5
+    assert feed.step() == 5
     assert rows(path) == in_log(log)
 
 
