@@ -24,7 +24,9 @@ BENCHMARKS = {
     "guard-growth": "guard_growth:guard_growth",
     "guard-log": "guard_log:guard_log",
     "guard-restart": "guard_log:guard_restart",
+    "shared-books": "shared_books:shared_books",
     "audit": "audit:audit",
+    "reload": "reload:reload",
 }
 
 

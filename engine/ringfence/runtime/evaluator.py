@@ -24,8 +24,10 @@ from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked
+from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
+from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
@@ -60,6 +62,7 @@ class Route:
     bounds: tuple[Bound, ...]
     columns: tuple[int, ...]
     halting: tuple[int, ...]
+    looks: Looks | None
     texts: RouteTexts
     picks: tuple[int, ...]
     most: Decimal
@@ -110,6 +113,8 @@ class Evaluator:
         self._version = arrays.version
         symbols = list(arrays.symbols)
         self._evidence = LiveEvidence(arrays.books, symbols)
+        self._recent = RecentEvidence(arrays.books, arrays.pack)
+        self._judged: Judged | None = None
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
@@ -117,6 +122,7 @@ class Evaluator:
             list(arrays.venues),
             symbols,
         )
+        self._fields = {slot.rule.key: slot.fields for slot in limits.slots}
         self._columns = len(limits.columns)
         self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
@@ -172,6 +178,7 @@ class Evaluator:
                 for k, bound in enumerate(bounds)
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
+            looks=looks_of(bounds, self._fields),
             texts=route_texts((account, strategy, venue, symbol), names, shown),
             picks=picks,
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
@@ -212,13 +219,21 @@ class Evaluator:
         )
         if decision == NO_PRICE:
             return Refusal("NO_PRICE", "there is no price to value the order at")
+        if route.looks is not None:
+            self._judged = Judged(
+                route.looks, route.books[1], asked.side, lots, asked.price, now_ns
+            )
         content, columns = entry.answer(), self._columns
         allowed = lots if decision == 0 else int(Answer(content, columns).lots)
         return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
 
     def evidence(self, route: Route) -> str:
-        """What the gates of a route look at, as JSON for an audit record."""
-        return self._evidence.of(route.books, route.symbol, route.venue)
+        """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""
+        text = self._evidence.of(route.books, route.symbol, route.venue)
+        if route.looks is None or self._judged is None:
+            return text
+        recent = self._recent.of(self._judged, route.books, route.symbol)
+        return f'{text[:-1]},"recent":{encode(recent).decode("ascii")}}}'
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""

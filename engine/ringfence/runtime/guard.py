@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ringfence.backends.numba_kernel import layout
@@ -40,6 +41,7 @@ __all__ = ["CentralRiskGuard"]
 _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
 _WORDS = tuple(each.value for each in _DECISIONS)
 _REJECT = 2
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 _NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 _CONTENDED = Refusal(
@@ -198,7 +200,7 @@ class CentralRiskGuard(GuardMetrics):
             asked.reduce_only,
         )
         if asked.client_order_id:
-            earlier = self._books.answer_for(asked.client_order_id)
+            earlier = self._keeper.books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
                 return self._repeat(earlier, asked)
             told = self._id_refusal(asked.client_order_id, earlier)
@@ -209,6 +211,12 @@ class CentralRiskGuard(GuardMetrics):
             return self._refuse_now(name, now, question, taken)
         if taken is not None:
             self._keeper.take_market(taken)
+            if self.evaluator.arrays is not self._books.ledger.arrays:
+                # The books were read anew, and names have other codes.
+                return None
+            # The arrays may have grown.
+            again = self.evaluator.route(asked)
+            route = route if isinstance(again, Refusal) else again
         found = self._ask(route, asked, lots, now)
         if isinstance(found, Refusal):
             if taken is not None:
@@ -274,7 +282,7 @@ class CentralRiskGuard(GuardMetrics):
         reason, code = "", ""
         # As it was when the order was judged.
         shown = self.evaluator.evidence(found.route) if self._records else ""
-        beside = self._beside(found)
+        beside = self._beside(found) if self._has_more else _NOTHING
         if found.decision:
             reason, code = self._words(found)
         expires = now + self.settings.approval_ns
@@ -292,7 +300,8 @@ class CentralRiskGuard(GuardMetrics):
                 self._keeper.note_market(taken)
             if not self._keeper.current():
                 return None
-        self._count_shadow(found, beside)
+        if beside:
+            self._count_shadow(found, beside)
         if found.decision == _REJECT and found.route.halting:
             self._trip(found)
         undo = (name, client)
