@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import audit
 from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
 from benchmarks.kernel import differences
@@ -87,6 +88,24 @@ def test_a_run_prints_and_keeps_its_figures(tmp_path: Path) -> None:
     )
     assert all(figure["value"] > 0 for figure in kept["figures"])
     assert "end to end" in done.stdout
+
+
+@pytest.mark.needs("initdb", "postgresql")
+def test_the_sinks_are_measured_with_what_a_guard_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"DECISIONS": 20, "RECORDS": 500, "RUNS": 1}.items():
+        monkeypatch.setattr(audit, name, value)
+
+    figures = audit.audit(0, tmp_path)
+
+    assert [figure.name for figure in figures] == [
+        "size of a decision's body",
+        "append and wait",
+        "to DuckDB",
+        "to PostgreSQL",
+    ]
+    assert all(figure.value > 0 for figure in figures)
 
 
 def test_validate_imports_nothing_heavy() -> None:

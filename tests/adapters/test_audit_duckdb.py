@@ -337,6 +337,10 @@ def test_the_command_says_what_fails_and_goes_on(
     thread.join()
     assert main(["audit", "lag", "--log", str(log)]) == 0
     assert "duckdb: at record 0, 30 behind; `" in capsys.readouterr().out
+    assert main(["audit", "lag", "--json", "--log", str(log)]) == 0
+    assert json.loads(capsys.readouterr().out)["sinks"][0]["lag_seconds"] > 0
+    with opened(log, segment_bytes=1_000) as guard, pytest.raises(AuditError, match="come to 0"):
+        guard.drop_before(20)
 
 
 class Unsynced:
@@ -410,6 +414,8 @@ def test_reading_works_while_a_log_is_written_and_a_writer_runs(
     assert main(["audit", "lag", "--json", "--log", str(log)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["last"], found["sinks"][0]["sink"]) == (35, "duckdb")
+    behind = found["sinks"][0]["lag_records"]
+    assert (found["sinks"][0]["lag_seconds"] > 0) == (behind > 0)
     assert main(["audit", "release", "duckdb", "--log", str(log)]) == 0
     assert holds(log) == []
 
