@@ -25,6 +25,7 @@ from adapters.sink_logs import (
     until,
     waits_for,
 )
+from ringfence.adapters import audit_duckdb
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
@@ -149,9 +150,9 @@ def test_a_file_that_is_taken_loses_nothing_and_shows_as_lag(log: Path, path: Pa
         (failed,) = metrics["ringfence_audit_sink_errors"].samples
         assert failed.labels["kind"] == "busy"
         child.communicate("\n")
-        until(lambda: writer.status()[0].sequence == 30)
+        until(lambda: writer.status()[0].error == "")
         (status,) = writer.status()
-        assert (status.lag_records, status.lag_seconds, status.error) == (0, 0.0, "")
+        assert (status.sequence, status.lag_records, status.lag_seconds) == (30, 0, 0.0)
     assert rows(path) == in_log(log)
 
 
@@ -174,6 +175,35 @@ def test_a_record_that_was_changed_in_the_log_is_not_written(log: Path, path: Pa
         catch_up(log, path)
     assert "audit verify" in caught.value.fix
     assert not path.exists()
+
+
+def test_a_file_is_let_go_whatever_became_of_the_batch(
+    log: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_batches, "BATCH", 10)
+    feed = Feed(log, DuckdbSink(path), Mask(), files=SYSTEM_FILES)
+    # While more is there the file stays open, and only for so long.
+    assert (feed.step(), is_taken(path)) == (10, True)
+    monkeypatch.setattr(audit_duckdb, "_OPEN_SECONDS", -1.0)
+    assert (feed.step(), is_taken(path)) == (10, False)
+    monkeypatch.undo()
+    assert (feed.step(), feed.step(), is_taken(path)) == (10, 0, False)
+
+    write(tmp_path / "other", 40, random=SeededRandom(2))
+    other = Feed(tmp_path / "other", DuckdbSink(path), Mask(), files=SYSTEM_FILES)
+    with pytest.raises(AuditSinkError, match="another record 30"):
+        other.step()
+    assert not is_taken(path)
+
+
+def is_taken(path: Path) -> bool:
+    """Whether another process is kept from the file."""
+    program = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 0 or "Could not set lock" in done.stderr
+    return done.returncode != 0
 
 
 def test_records_that_are_gone_unwritten_are_told_of_and_skipped_only_when_asked(

@@ -4,6 +4,7 @@ INVARIANT: a record is on the log's disk before a sink gets it. Otherwise a loss
 with records that the log lost, and whose numbers it gives to others.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from ringfence.errors import AuditError, AuditSinkError
@@ -59,6 +60,7 @@ class Feed:
             records, rows, self.more = self._batches.next()
             if not records:
                 self.waiting_ns = None
+                self.sink.rest()
                 return 0
             self.waiting_ns = records[0].ts_ns
             self._follow(records, self.position)
@@ -66,9 +68,14 @@ class Feed:
             self.sink.write(self.chain, self.position, rows)
         except BaseException:
             self._detach()
+            # Whatever it was, nobody is kept from the sink meanwhile; a second failure is none to tell of.
+            with suppress(AuditSinkError):
+                self.sink.rest()
             raise
         self.position = Position(records[-1].sequence, records[-1].hash)
         self.waiting_ns = None
+        if not self.more:
+            self.sink.rest()
         return len(records)
 
     def close(self) -> None:
