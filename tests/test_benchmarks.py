@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import guard, guard_growth, guard_log
+from benchmarks import audit, guard, guard_growth, guard_log
 from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
 from benchmarks.kernel import differences
@@ -120,6 +120,24 @@ def test_the_guard_is_measured_alone_by_growth_by_records_and_at_its_start(
         "in memory, 5 to 2 held symbols",
         "everything on, 5 to 2 held symbols",
     }
+
+
+@pytest.mark.needs("initdb", "postgresql")
+def test_the_sinks_are_measured_with_what_a_guard_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"DECISIONS": 20, "RECORDS": 500, "RUNS": 1}.items():
+        monkeypatch.setattr(audit, name, value)
+
+    figures = audit.audit(0, tmp_path)
+
+    assert [figure.name for figure in figures] == [
+        "size of a decision's body",
+        "append and wait",
+        "to DuckDB",
+        "to PostgreSQL",
+    ]
+    assert all(figure.value > 0 for figure in figures)
 
 
 def test_validate_imports_nothing_heavy() -> None:
