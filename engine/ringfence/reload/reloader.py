@@ -280,7 +280,8 @@ class Reloader:
         elif outcome is not known:
             self._tell(outcome)
             self._plan_retry(now)
-        self._show()
+        else:
+            self._show()
 
     def _plan_retry(self, now: int) -> None:
         if self._takeover.may_pass_later:
@@ -317,7 +318,6 @@ class Reloader:
                 self._control.answer(request, outcome.told)
             except OSError as error:
                 self._reports.troubled("an answer", error)
-        self._show()
 
     def _done(self, request: Request) -> Outcome:
         by, reason = request.by, request.reason
