@@ -307,8 +307,8 @@ class Reloader:
     def _take_requests(self) -> None:
         try:
             requests = self._control.take()
-        except OSError:
-            # The directory went; it is made anew when a reloader starts.
+        except (InputError, OSError) as error:
+            self._reports.troubled("requests", error)
             return
         for request in requests:
             if request.expires_ns < self._clock.now_ns():
