@@ -12,6 +12,7 @@ from ringfence.cli.main import main
 from ringfence.language.orders import OrderRequest
 from ringfence.runtime import audit_recompute
 from ringfence.runtime.asked import MarketData
+from ringfence.runtime.audit_decision import short_gates
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_reader import AuditReader, Record
 from ringfence.runtime.policy_set import PolicySet
@@ -136,7 +137,7 @@ def test_the_whole_log_is_derived_again(log: Path, capsys: pytest.CaptureFixture
 
 
 def without_size_gate(body: dict[str, Any]) -> dict[str, Any]:
-    gates = [each for each in body["gates"] if each[0] != "position-size"]
+    gates = [each for each in short_gates(body) if each[0] != "position-size"]
     return {**body, "gates": gates}
 
 
@@ -145,7 +146,7 @@ def approved(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_measure(body: dict[str, Any]) -> dict[str, Any]:
-    gates = [[*each[:2], each[2] + 0.5, *each[3:]] for each in body["gates"]]
+    gates = [[*each[:2], each[2] + 0.5, *each[3:]] for each in short_gates(body)]
     return {**body, "gates": gates}
 
 

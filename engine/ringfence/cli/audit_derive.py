@@ -21,6 +21,7 @@ _HOW = {
     How.DERIVED: "every gate and the decision were derived again",
     How.REFUSED: "no gate was asked, and the record shows why",
     How.STATE: "no gate was asked, for a reason that no record can show",
+    How.CUT: "a gate looked at more recent orders or quotes than a record shows",
     How.REPEATED: "an earlier answer was given again",
     How.FAILED: "the decision cannot be derived from what the record shows",
 }

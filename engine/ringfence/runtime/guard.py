@@ -214,6 +214,9 @@ class CentralRiskGuard(GuardMetrics):
             if self.evaluator.arrays is not self._books.ledger.arrays:
                 # The books were read anew, and names have other codes.
                 return None
+            # The arrays may have grown.
+            again = self.evaluator.route(asked)
+            route = route if isinstance(again, Refusal) else again
         found = self._ask(route, asked, lots, now)
         if isinstance(found, Refusal):
             if taken is not None:

@@ -28,6 +28,8 @@ class How(StrEnum):
     """No gate was asked, and the record shows why."""
     STATE = "state"
     """No gate was asked, for a reason in the guard's state, which no record holds."""
+    CUT = "cut"
+    """A gate looked at more recent orders or quotes than a record shows."""
     REPEATED = "repeated"
     """An earlier answer was given again."""
     FAILED = "failed"
@@ -99,7 +101,7 @@ def recompute(
             given = given_in(body)
             deriver.know([given])
         if given.shown.cut:
-            return Recomputed(How.STATE, note="more recent orders or quotes than a record shows")
+            return Recomputed(How.CUT)
         derived = deriver.kernel(given)
     except InputError as error:
         return _failed(error.message)

@@ -111,8 +111,9 @@ class LiveEntry:
             headroom=array(np.float64, headrooms_at, gates),
             check=array(np.int32, headrooms_at + 8 * gates, gates),
         )
-        self._keep = [pack(each) for each in (limits.bindings, results, detail)]
-        addresses = [books.address, *(each.address for each in self._keep)]
+        # INVARIANT: whatever the block names by its address is kept here.
+        self._keep = [books, *(pack(each) for each in (limits.bindings, results, detail))]
+        addresses = [each.address for each in self._keep]
         _ADDRESSES.pack_into(self._block, 0, kernel.decide, *addresses)
         self._pack = _ORDER.pack_into
         self._ask, question = _compiled()
