@@ -6,7 +6,7 @@ from typing import Any
 
 from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.guard_decision import GuardDecision
-from ringfence.runtime.guard_policies import GuardPolicies
+from ringfence.runtime.guard_slices import GuardSlices
 from ringfence.runtime.metrics import Histogram, Metric, Sample
 
 __all__ = ["GuardMetrics"]
@@ -15,7 +15,7 @@ __all__ = ["GuardMetrics"]
 _BOUNDS = (5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e-2, 0.25, 1.0)
 
 
-class GuardMetrics(GuardPolicies):
+class GuardMetrics(GuardSlices):
     """The metrics of `CentralRiskGuard`."""
 
     def __init__(self, *parts: Any) -> None:
@@ -35,6 +35,7 @@ class GuardMetrics(GuardPolicies):
         with self._lock:
             yield from self._own_metrics()
             yield from self._keeper.metrics()
+            yield from self._slice_metrics()
 
     def _own_metrics(self) -> Iterable[Metric]:
         books = self._books
