@@ -1,12 +1,17 @@
 """The shared log on a Redis Cluster: all of it in one slot, wherever that slot is and goes."""
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.redis_server import PASSWORD, RedisServer, wait_until
 from ringfence.adapters.state_redis import (
+    RedisFirmSlices,
     RedisMarketCache,
     RedisSettings,
     RedisSharedLog,
@@ -14,7 +19,13 @@ from ringfence.adapters.state_redis import (
 )
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.credentials import Secret
+from ringfence.runtime.firm_slices import PARTS
+from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.ports import SYSTEM_CLOCK
 from ringfence.runtime.shared_log import StateUnavailableError
+from runtime.desk import order
+from runtime.firm_desk import firm_policies
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("redis-server", "redis-server")]
 
@@ -159,6 +170,58 @@ def test_market_data_lies_with_the_books(cluster: Cluster) -> None:
 
     assert len(cache.get_many(f"S{number}" for number in range(30))) == 20
     store.close()
+
+
+def test_groups_in_different_slots_share_one_firm_s_limit(cluster: Cluster, tmp_path: Path) -> None:
+    names = [f"g{number}" for number in range(100)]
+    owners = {name: cluster.owner(f"{{ringfence:desk:group:{name}}}").port for name in names}
+    first = names[0]
+    second = next(name for name in names if owners[name] != owners[first])
+    slices = RedisFirmSlices(cluster.settings(cluster.nodes[0], namespace="desk"))
+    slices.found(655_360, {first: ["account/main"], second: ["account/other"]})
+    policy_set = firm_policies(tmp_path / "policies")
+    guards = {
+        account: CentralRiskGuard.open(
+            policy_set,
+            state=slices.log(group, "a"),
+            settings=GuardSettings(
+                name="a", without_audit=True, poll_seconds=0.02, slices=slices, group=group
+            ),
+        )
+        for group, account in ((first, "main"), (second, "other"))
+    }
+    reached: dict[str, list[Decimal]] = {account: [] for account in guards}
+
+    def trade(account: str) -> None:
+        guard, working = guards[account], deque[str]()
+        guard.on_balance(f"account/{account}", "opening", 10**8)
+        for number in range(150):
+            now = SYSTEM_CLOCK.now_ns()
+            data = MarketData(1_000.0, 1_000.0, 1_000.0, now)
+            answer = guard.evaluate_order(order(str(number % 7 + 1), account=account), data)
+            if answer.size:
+                working.append(answer.id)
+            reached[account].append(sum(each.size for each in guard.working_orders()))
+            if len(working) > number % 11:
+                guard.on_cancel(working.popleft())
+
+    threads = [threading.Thread(target=trade, args=(account,)) for account in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    books = [guard.book("firm") for guard in guards.values()]
+    assert sum(book.exposure for book in books) <= 16_000
+    # Each of them had more than half of it at some time: slices went to and fro.
+    assert all(max(sizes) > 8 for sizes in reached.values())
+    held = [each.slice for each in slices.state().groups.values()]
+    assert sum(each.share for each in held if each is not None) <= PARTS
+    guards["main"].set_kill_switch("firm", "halted", by="ann", reason="drill")
+    wait_until(lambda: guards["other"].kill_switch("firm") == "halted", "the switch")
+    for guard in guards.values():
+        guard.close()
+    slices.close()
 
 
 # Last: it ends a node.

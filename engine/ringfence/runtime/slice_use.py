@@ -1,7 +1,4 @@
-"""How much of its slice a group uses: asked of the gates, with the smallest orders that there are.
-
-A measure never falls as an order grows, so an order of one lot shows at least what the book holds without it.
-"""
+"""How much of its slice a group uses: asked of the gates, with orders of no lots, which show the book as it is."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -144,7 +141,7 @@ def _is_untouched(books: GuardBooks) -> bool:
 def _probes(
     evaluator: Evaluator, books: GuardBooks, symbols: Iterable[str], now_ns: int
 ) -> Iterator[Found | None]:
-    """One lot of each symbol on either side, for all names whose gates differ; None where it cannot be asked."""
+    """Each symbol on either side, for all names whose gates differ; None where it cannot be asked."""
     arrays, linked = books.ledger.arrays, evaluator.linked
     names: list[tuple[str, ...]] = []
     for dimension, known in enumerate((arrays.accounts, arrays.strategies, arrays.venues)):
@@ -162,7 +159,7 @@ def _probes(
                 client_order_id="",
             )
             route = evaluator.route(asked)
-            found = route if isinstance(route, Refusal) else evaluator.ask(route, asked, 1, now_ns)
+            found = route if isinstance(route, Refusal) else evaluator.ask(route, asked, 0, now_ns)
             yield None if isinstance(found, Refusal) else found
 
 
