@@ -4,6 +4,7 @@ Orders, fills, marks, moves of slices, lost requests and answers, crashes and id
 """
 
 import math
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,12 +124,13 @@ class FirmOfGroups(RuleBasedStateMachine):
             side=side,
             price=str(self.prices[symbol]),
         )
+        before, held = self.firm(group), self.guards[group]._books.slice
         answer = self.guards[group].evaluate_order(asked)
         if not answer.size:
             return False
         self.whole.reserve(answer.id, ACCOUNTS[group], "", symbol, side, answer.size)
         self.working.append((group, answer.id, answer.size, Decimal(0)))
-        self.check_approval(group)
+        self.check_approval(group, before, held)
         return True
 
     @rule(pick=picks, part=st.integers(1, 4), slip=st.integers(-20, 20))
@@ -177,10 +179,8 @@ class FirmOfGroups(RuleBasedStateMachine):
     def ask_while_the_store_fails(self, group: str, symbol: str, side: str, how: str) -> None:
         self.slices.broken = how
         self.ask(group, symbol, side, 30)
-        try:
+        with suppress(StateError):
             self.guards[group].catch_up()
-        except StateError:
-            pass
         self.slices.broken = ""
         self.clock.advance(2 * SECOND)
         self.mark_all()
@@ -190,10 +190,8 @@ class FirmOfGroups(RuleBasedStateMachine):
         self.slices.wanted_ns = self.clock.now_ns() + SECOND
         logs = [log for log in self.slices.logs if log.origin == f"guard-{group}"]
         logs[-1].broken = how
-        try:
+        with suppress(StateError):
             self.guards[group].catch_up()
-        except StateError:
-            pass
         logs[-1].broken = ""
         self.clock.advance(2 * SECOND)
         self.mark_all()
@@ -203,9 +201,11 @@ class FirmOfGroups(RuleBasedStateMachine):
         self.open(group)
         self.mark_all()
 
-    @rule(group=groups, symbol=symbols, side=sides)
-    def settled(self, group: str, symbol: str, side: str) -> None:
+    @rule(group=groups, symbol=symbols, side=sides, shock=st.integers(-250, 250))
+    def settled(self, group: str, symbol: str, side: str, shock: int) -> None:
         """Once every group has heard of every other, a firm that lost too much takes no new risk."""
+        for each in SYMBOLS:
+            self.prices[each] = round(self.prices[each] * (1 + shock / 1_000), 2)
         self.mark_all()
         for _ in range(2):
             for guard in self.guards.values():
@@ -280,22 +280,28 @@ class FirmOfGroups(RuleBasedStateMachine):
         assert sum(view.peak_equity for view in views) + rest >= whole.peak_equity - CENT
         assert sum(view.day_loss for view in views) >= whole.day_loss - CENT
 
-    def check_approval(self, asked: str) -> None:
-        """Past a limit only as far as markets have taken other groups past theirs."""
+    def check_approval(self, asked: str, before: BookView, held: Slice) -> None:
+        """Past a limit only as far as markets have taken groups past theirs; the order took its own no further."""
         whole = self.firm("whole")
         shares = {group: guard._books.slice.share / PARTS for group, guard in self.guards.items()}
         views = {group: self.firm(group) for group in ACCOUNTS}
 
         def holds(measure: Any, absolute: float, of_equity: float = math.inf) -> None:
+            def beyond(view: BookView, share: float) -> tuple[float, float]:
+                most = of_equity * view.equity if of_equity < math.inf else math.inf
+                return (
+                    max(0.0, measure(view) - absolute * share),
+                    max(0.0, measure(view) - most),
+                )
+
             over = 0.0, 0.0
             for group, view in views.items():
-                beyond = (
-                    max(0.0, measure(view) - absolute * shares[group]),
-                    max(0.0, measure(view) - of_equity * view.equity),
-                )
+                now = beyond(view, shares[group])
                 if group == asked:
-                    assert max(beyond) <= CENT
-                over = over[0] + beyond[0], over[1] + beyond[1]
+                    earlier = beyond(before, held.share / PARTS)
+                    assert now[0] <= earlier[0] + CENT
+                    assert now[1] <= earlier[1] + CENT
+                over = over[0] + now[0], over[1] + now[1]
             assert measure(whole) <= absolute + over[0] + CENT
             if of_equity < math.inf:
                 assert measure(whole) <= of_equity * whole.equity + over[1] + CENT

@@ -107,6 +107,7 @@ def test_a_slice_keeps_the_name_of_its_set_and_the_limits_of_accounts(tmp_path: 
     [
         ("    - {rule: net-exposure@1, limits: {max: 9_000 USD}}", "applies_to: all"),
         ("    - {rule: daily-loss@1, limits: {max_loss: 9 USD}, on_breach: halt}", "halts"),
+        ("    - {rule: daily-loss@1, limits: {max_loss: 9 USD, basis: max}}", "basis: equity"),
         ("    - {rule: drawdown@1, limits: {max_drawdown: 150%}}", "above 100 %"),
     ],
 )

@@ -43,6 +43,8 @@ _SHARES = {"book.day_loss_ratio", "book.drawdown"}
 """Shares of the book's own capital: they need no share of the limit."""
 _LOSSES = {"book.day_loss", "book.day_loss_ratio", "book.drawdown"}
 _CORRELATED = "book.correlated_after"
+_DRAWDOWN = "book.drawdown"
+_EQUITY = "equity"
 _SCALED = ("money", "count", "quantity")
 _OF_CAPITAL = ("ratio", "multiple")
 
@@ -136,10 +138,17 @@ def _faults(linked: LinkedSet, gate: Gate) -> Iterator[str]:
         if field in _SHARES:
             if kind not in _OF_CAPITAL:
                 yield f"its check `{check.name}` compares with something else than a ratio"
-            elif any(_number(row.values.get(parameter)) > 1.0 for row in gate.rows):
+            elif field == _DRAWDOWN and any(
+                _number(row.values.get(parameter)) > 1.0 for row in gate.rows
+            ):
                 yield f"`{parameter}` is above 100 %"
         elif not _scaled_by(check) and not _of_equity(gate, check):
             yield f"its check `{check.name}` measures more than a sum over books"
+        if field in _LOSSES and any(
+            row.values.get("basis", _EQUITY) != _EQUITY for row in gate.rows
+        ):
+            # What is realised hangs on whose positions are netted.
+            yield "balances of groups do not add up to the firm's; say `basis: equity`"
         if field in _RISEN_BY_CLOSING and gate.applies_to != "all":
             yield "orders that reduce risk are exempt and can raise what it measures; say `applies_to: all`"
         if field == _CORRELATED:
