@@ -21,6 +21,12 @@ BENCHMARKS = {
     "by-policies": "flat_cost:by_policies",
     "validate": "validate:validate",
     "guard": "guard:guard",
+    "guard-growth": "guard_growth:guard_growth",
+    "guard-log": "guard_log:guard_log",
+    "guard-restart": "guard_log:guard_restart",
+    "shared-books": "shared_books:shared_books",
+    "audit": "audit:audit",
+    "reload": "reload:reload",
 }
 
 

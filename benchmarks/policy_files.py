@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.generate import STRATEGIES, VENUES, account_name
 from benchmarks.market import SYMBOLS, related
 
-__all__ = ["EQUITY", "policy_directory"]
+__all__ = ["EQUITY", "WIDE", "policy_directory", "wide_directory"]
 
 #: What each account opens with.
 EQUITY = 1_000_000.0
@@ -42,6 +42,8 @@ spec:
     - rule: correlated-exposure@1
       limits: {{threshold: 0.7, max_of_equity: 20%}}
 """
+#: The account of a set with very many symbols, and what all of them are called.
+WIDE = "wide", "W{:04d}/USDT"
 _HEAD = """\
 apiVersion: ringfence/v1
 kind: Instruments
@@ -80,6 +82,28 @@ def policy_directory(directory: Path, accounts: int, policies: int = 1) -> Path:
             single=80_000 + k % 100,
         )
         (place / f"desk-{k:04d}.yaml").write_text(text, encoding="utf-8")
+    return place
+
+
+def wide_directory(directory: Path, symbols: int) -> Path:
+    """Write a policy set of one account that may hold each of so many symbols, all fully correlated."""
+    place = directory / f"policies-for-{symbols}-symbols"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    account, name = WIDE
+    text = _POLICY.format(
+        name="wide", count=1, accounts=account, loss=40_000, total=440_000, single=80_000
+    )
+    text = text.replace("max_positions: 10}", f"max_positions: {2 * symbols}}}")
+    text = text.replace("max_of_equity: 20%", "max_of_equity: 45%")
+    (place / "wide.yaml").write_text(text, encoding="utf-8")
+    lines = [f"  accounts: [{account}]", "  instruments:"]
+    lines += [
+        f'    {name.format(k)}: {{lot_step: "0.01", min_size: "0.1", tick_size: "0.01", multiplier: 1, '
+        f"base: W{k:04d}, quote: USDT, min_notional: 5}}"
+        for k in range(symbols)
+    ]
+    (place / "instruments.yaml").write_text(_HEAD + "\n".join(lines) + "\n", encoding="utf-8")
     return place
 
 

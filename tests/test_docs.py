@@ -4,11 +4,15 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
+from adapters import postgres_server
+from adapters.redis_server import RedisServer
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.smoke
@@ -18,6 +22,26 @@ DOCS = ROOT / "docs"
 BLOCK = re.compile(r"```(yaml|csv|console|python) (?:file|exit)=(\S+)\n(.*?)```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 HOW_TOS = sorted(path.name for path in (DOCS / "how-to").glob("*.md"))
+
+
+@contextmanager
+def served(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The servers that a page asks for: Redis in `REDIS_URL`, PostgreSQL in `RINGFENCE_POSTGRES_URL`."""
+    text = page.read_text(encoding="utf-8")
+    with ExitStack() as servers:
+        if "REDIS_URL" in text:
+            if shutil.which("redis-server") is None:
+                pytest.skip("needs `redis-server`: apt-get install redis-server")
+            redis = RedisServer(folder / "redis", appendonly="yes", appendfsync="always").start()
+            servers.callback(redis.stop)
+            monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{redis.port}/0")
+            monkeypatch.setenv("REDIS_PASSWORD", redis.password)
+        if "RINGFENCE_POSTGRES_URL" in text:
+            if not postgres_server.is_installed():
+                pytest.skip("needs `initdb`: apt-get install postgresql")
+            postgres = servers.enter_context(postgres_server.running())
+            monkeypatch.setenv("RINGFENCE_POSTGRES_URL", postgres.url())
+        yield
 
 
 def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], str]:
@@ -76,7 +100,8 @@ def test_a_how_to_runs(
     monkeypatch.chdir(tmp_path)
 
     page = DOCS / "how-to" / name
-    codes, printed = follow(page, capsys)
+    with served(page, tmp_path, monkeypatch):
+        codes, printed = follow(page, capsys)
 
     assert codes or name == "check-policies-in-ci.md"
     shown = re.findall(r"```text\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)

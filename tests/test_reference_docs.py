@@ -10,7 +10,8 @@ import yaml
 from ringfence.cli.main import build_parser, leaves
 from ringfence.language.codes import CODES
 from ringfence.language.fields import FIELDS
-from ringfence.language.linking import link, load_rule_library
+from ringfence.language.linking import link
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.source import load
 
 pytestmark = pytest.mark.unit

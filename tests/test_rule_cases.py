@@ -2,7 +2,8 @@
 
 import pytest
 
-from ringfence.language.linking import MANDATORY, load_rule_library
+from ringfence.language.linking import MANDATORY
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Rule
 from ringfence.review.test_runner import BACKENDS, run_rule_cases
 

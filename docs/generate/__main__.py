@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ringfence.language.editor_schema import EDITOR_KINDS, editor_schema
-from ringfence.language.linking import load_rule_library
+from ringfence.language.rule_library import load_rule_library
 
 from .command_line import cli_page
 from .language import errors_page, fields_page

@@ -14,6 +14,9 @@ ENVIRONMENT = {
     "directory; not used where others may write to it",
     "RINGFENCE_ENVIRONMENT": "how strictly secrets are checked: `production` (where not set) refuses what is missing or "
     "unsound, `development` warns, `testing` makes its own and reads none",
+    "RINGFENCE_POSTGRES_URL": "address of the PostgreSQL database that `--postgres` means, "
+    "`postgresql://user:password@host:5432/database`",
+    "RINGFENCE_POSTGRES_URL_FILE": "a file that holds that address, instead",
     "RINGFENCE_RULES_PATH": "directory of the rule library, instead of the one that is installed",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ringfence.language.linking import load_rule_library
 from ringfence.language.parameters import TYPES, Parameter
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Rule
 
 from .markdown_text import one_line, page, table

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 __all__ = [
     "ApprovalError",
     "AuditError",
+    "AuditSinkError",
     "Diagnostic",
     "ExchangeError",
     "InputError",
@@ -86,6 +87,18 @@ class LedgerError(InputError):
 
 class AuditError(InputError):
     """The audit log cannot be written or read: full, closed, failed, in use, or not as it was written."""
+
+
+class AuditSinkError(AuditError):
+    """A database that did not take records of the audit log; they are still in the log.
+
+    `kind` is stable: `unavailable`, `busy` (somebody else has it), `login`, `rights`, `full`, `slow`, `schema`,
+    `conflict` (what it holds is not this log) or `failed`.
+    """
+
+    def __init__(self, kind: str, message: str, fix: str = "") -> None:
+        self.kind = kind
+        super().__init__(message, fix)
 
 
 class ApprovalError(RingfenceError):

@@ -11,10 +11,10 @@ import json
 import re
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -88,6 +88,9 @@ class KrakenServer:
     stopped: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
     faults: dict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))
+    balances: dict[str, Decimal] = field(default_factory=lambda: {"ZUSD": Decimal(100_000)})
+    tokens: list[str] = field(default_factory=list)
+    listeners: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
 
     def fail(self, endpoint: str, *kinds: str) -> None:
         """The next requests to an endpoint go wrong, each in its way; `ok` lets one pass."""
@@ -117,7 +120,54 @@ class KrakenServer:
             order["vol_exec"] = str(Decimal(order["vol_exec"]) + Decimal(size))
             if Decimal(order["vol_exec"]) == Decimal(order["vol"]):
                 order["status"] = "closed"
+            pair = PAIRS[self.trades[name]["pair"]]
+            cost, sign = Decimal(size) * Decimal(price), (
+                1 if order["descr"]["type"] == "buy" else -1
+            )
+            self.move(pair["base"], sign * Decimal(size))
+            self.move(pair["quote"], -sign * cost - Decimal(fee))
+            traded = {"exec_id": name, "last_qty": float(size), "last_price": float(price)}
+            self.report(txid, "trade", fees=[{"asset": "USD", "qty": float(fee)}], **traded)
             return name
+
+    def end(self, txid: str, status: str, reason: str) -> None:
+        """An order ends by itself, or by someone else's hand: `canceled` or `expired`."""
+        with self.lock:
+            self.orders[txid] |= {"status": status, "reason": reason}
+            self.report(txid, status, reason=reason)
+
+    def move(self, asset: str, amount: Decimal) -> None:
+        """The account owns more of an asset, or less."""
+        self.balances[asset] = self.balances.get(asset, Decimal(0)) + amount
+
+    def report(self, txid: str, exec_type: str, **more: Any) -> None:
+        """Tell listeners of an order, in the words of the websocket's channel `executions`."""
+        for listener in list(self.listeners):
+            listener(self.execution(txid, exec_type, **more))
+
+    def execution(self, txid: str, exec_type: str, **more: Any) -> dict[str, Any]:
+        """One report of that channel."""
+        order = self.orders[txid]
+        filled = Decimal(order["vol_exec"])
+        status = {"open": "new", "closed": "filled"}.get(order["status"], order["status"])
+        if status == "new" and filled:
+            status = "partially_filled"
+        told: dict[str, Any] = {
+            "order_id": txid,
+            "exec_type": exec_type,
+            "order_status": status,
+            "cum_qty": float(filled),
+            "timestamp": datetime.fromtimestamp(self.now_ns / 1e9, UTC).isoformat(),
+        }
+        if exec_type not in ("canceled", "expired"):
+            told |= {
+                "symbol": order["descr"]["pair"].replace("XBTUSD", "BTC/USD"),
+                "side": order["descr"]["type"],
+                "order_type": order["descr"]["ordertype"],
+                "order_qty": float(order["vol"]),
+                "cl_ord_id": order["cl_ord_id"],
+            }
+        return told | more
 
     def let_in(self) -> list[dict[str, Any]]:
         """Orders that were held up on the way arrive now."""
@@ -182,6 +232,10 @@ class KrakenServer:
             each["cl_ord_id"] == name and each["status"] == "open" for each in self.orders.values()
         ):
             raise ValueError("EOrder:Invalid cl_ord_id")
+        # A sale's fee comes out of the base unless something else is asked for.
+        flags = given.get("oflags", "fciq" if given["type"] == "buy" else "fcib")
+        if flags not in ("fciq", "fcib"):
+            raise ValueError("EGeneral:Invalid arguments:oflags")
         if "deadline" in given:
             ahead = datetime.fromisoformat(given["deadline"]).timestamp() - self.now_ns / 1e9
             if ahead <= 0:
@@ -208,9 +262,10 @@ class KrakenServer:
             },
             "vol": volume,
             "vol_exec": "0.00000000",
-            "oflags": "fciq",
+            "oflags": flags,
             "trades": [],
         }
+        self.report(txid, "new")
         return {"descr": {"order": text}, "txid": [txid]}
 
     def on_CancelOrder(self, given: dict[str, str]) -> Any:  # noqa: N802
@@ -224,7 +279,17 @@ class KrakenServer:
             raise ValueError("EOrder:Unknown order")
         for order in found:
             order |= {"status": "canceled", "reason": "User requested"}
+        for txid, order in self.orders.items():
+            if any(order is each for each in found):
+                self.report(txid, "canceled", reason="User requested")
         return {"count": len(found)}
+
+    def on_Balance(self, _: dict[str, str]) -> Any:  # noqa: N802
+        return {asset: f"{amount:f}" for asset, amount in self.balances.items()}
+
+    def on_GetWebSocketsToken(self, _: dict[str, str]) -> Any:  # noqa: N802
+        self.tokens.append(hashlib.sha256(str(len(self.tokens)).encode()).hexdigest())
+        return {"token": self.tokens[-1], "expires": 900}
 
     def on_OpenOrders(self, given: dict[str, str]) -> Any:  # noqa: N802
         return {"open": self.chosen(given, {"open", "pending"})}
@@ -266,6 +331,8 @@ class KrakenServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body are two writes; together with a client that acknowledges late each answer took 40 ms.
+    disable_nagle_algorithm = True
     state: KrakenServer
 
     def do_GET(self) -> None:
@@ -320,13 +387,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that was killed breaks its connections; that is no fault of the server's."""
+
+
 @contextmanager
 def running(key: str, secret: str, now_ns: int) -> Iterator[KrakenServer]:
     """A server on a free port of this machine, for as long as the block runs."""
     state = KrakenServer(key, secret, now_ns)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

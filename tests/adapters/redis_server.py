@@ -2,6 +2,7 @@
 
 import contextlib
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -20,9 +21,12 @@ PASSWORD = "correct horse battery staple"
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """A port that nothing listens on, and that the system gives to no outgoing connection meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
 
 
 class RedisServer:

@@ -101,6 +101,7 @@ def test_an_order_goes_out_in_the_exchanges_words(desk: Desk) -> None:
         "price": "50000",
         "cl_ord_id": "c-1",
         "deadline": "2026-01-05T12:00:05.000Z",
+        "oflags": "fciq",
     }
     assert (ack.state, ack.size, ack.exchange_order_id) == (
         OrderState.WORKING,

@@ -267,3 +267,39 @@ def test_no_more_is_filled_than_was_sent(seed: int, depths: list[float]) -> None
     assert [fill.cumulative_size for fill in seen] == [
         sum((f.size for f in seen[: n + 1]), Decimal(0)) for n in range(len(seen))
     ]
+
+
+def test_what_an_account_owns_follows_its_fills_and_fees() -> None:
+    exchange = paper(owned={"main": {"USD": Decimal(1_000)}}, taker_fee=Decimal("0.001"))
+    exchange.submit(asked())
+    exchange.submit(asked("c-2", side="sell", size=Decimal("0.5"), type="market", price=None))
+    exchange.on_market("BTC/USD", book(99, 100))
+
+    owned = {
+        "BTC": Decimal("1.5"),
+        "USD": 1_000 - 200 - Decimal("0.2") + Decimal("49.5") * (1 - Decimal("0.001")),
+    }
+    assert exchange.balances("main") == owned
+    assert exchange.balances("other") == {}
+
+
+def test_a_cursor_of_a_moment_lies_before_every_fill_from_then_on() -> None:
+    exchange = paper()
+    clock = exchange.clock
+    assert isinstance(clock, FixedClock)
+    cursors = []
+    for name in ("c-1", "c-2", "c-3"):
+        exchange.submit(asked(name))
+        exchange.on_market("BTC/USD", book(99, 100))
+        cursors.append(exchange.cursor_at("main", clock.now_ns()))
+        clock.advance(10)
+
+    assert [len(fills(exchange, cursor)) for cursor in cursors] == [3, 2, 1]
+    assert fills(exchange, exchange.cursor_at("main", clock.now_ns())) == []
+
+
+def test_it_has_no_connection_and_keeps_every_name() -> None:
+    exchange = paper()
+    exchange.know(["a name"])
+
+    assert exchange.watch("main", lambda _: None) is None

@@ -159,7 +159,7 @@ def test_a_log_of_which_a_part_is_gone_is_lost_and_begun_anew(
     one, two = opened("one"), opened("two")
     known = one.found(BOOKS).head
     head = appended(one, known, 1, 2)
-    redis_server.ask("DEL", one._store.settings.key(part))
+    redis_server.ask("DEL", one.store.settings.key(part))
 
     with pytest.raises(StateLostError):
         two.append(head, 1, ["never"], only_there=False)
@@ -216,7 +216,7 @@ def test_what_somebody_changed_in_the_server_is_found(
     log = opened()
     known = log.found(BOOKS).head
     appended(log, known, 1, 2)
-    entries, snapshot = (log._store.settings.key(name) for name in ("entries", "snapshot"))
+    entries, snapshot = (log.store.settings.key(name) for name in ("entries", "snapshot"))
     changed = redis_server.ask("LINDEX", entries, 0).replace('"event",1', '"event",9')
     redis_server.ask("LSET", entries, 0, changed)
 
@@ -328,7 +328,7 @@ def test_what_is_done_is_counted(opened: Callable[..., Any]) -> None:
     appended(log, known, 1)
     log.append(known, 2, ["late"], only_there=True)
 
-    told = {metric.name: metric.samples for metric in log._store.metrics()}
+    told = {metric.name: metric.samples for metric in log.store.metrics()}
 
     requests = {sample.labels["op"]: sample.value for sample in told["ringfence_state_requests"]}
     assert requests == {"append": 2, "found": 1}

@@ -1,5 +1,6 @@
 """The shared log on a Redis Cluster: all of it in one slot, wherever that slot is and goes."""
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ class Cluster:
             "cluster": True,
             "password": Secret(PASSWORD),
             "timeout_ms": 5_000,
+            "settle_ms": 0,
         }
         return RedisSettings(**(given | options))
 
@@ -64,11 +66,25 @@ class Cluster:
         raise AssertionError(node.port)
 
 
+def meet(one: RedisServer, other: RedisServer) -> None:
+    one.ask("CLUSTER", "MEET", "127.0.0.1", other.port, other.options["cluster-port"])
+
+
+def stands(node: RedisServer) -> bool:
+    members = sum(len(each) - 2 for each in node.ask("CLUSTER", "SLOTS"))
+    return members == 4 and "cluster_state:ok" in node.ask("CLUSTER", "INFO")
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     nodes = [
-        RedisServer(folder / str(number), cluster_enabled="yes", cluster_node_timeout=60_000)
+        RedisServer(
+            folder / str(number),
+            cluster_enabled="yes",
+            cluster_node_timeout=60_000,
+            repl_ping_replica_period=1,
+        )
         for number in range(4)
     ]
     try:
@@ -76,19 +92,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             node.start()
         for node, slots in zip(nodes, SLOTS, strict=False):
             node.ask("CLUSTER", "ADDSLOTSRANGE", *slots)
-        for node in nodes[1:]:
-            at = (nodes[0].port, nodes[0].options["cluster-port"])
-            node.ask("CLUSTER", "MEET", "127.0.0.1", *at)
-        name = nodes[0].ask("CLUSTER", "MYID")
-        wait_until(lambda: nodes[3].ask("CLUSTER", "REPLICATE", name), "the replica to be one")
+        # Who they are is settled before they meet: what changes later is told at leisure.
+        first, *others, replica = nodes
+        meet(replica, first)
+        name = first.ask("CLUSTER", "MYID")
+        wait_until(lambda: replica.ask("CLUSTER", "REPLICATE", name), "the replica to be one")
+        for one, other in itertools.combinations([replica, first, *others], 2):
+            meet(one, other)
         for node in nodes:
-            wait_until(
-                lambda node=node: (  # type: ignore[misc]
-                    "cluster_state:ok" in node.ask("CLUSTER", "INFO")
-                    and sum(len(each) - 2 for each in node.ask("CLUSTER", "SLOTS")) == 4
-                ),
-                "the cluster to stand",
-            )
+            wait_until(lambda node=node: stands(node), "the cluster to stand")  # type: ignore[misc]
         yield Cluster(nodes)
     finally:
         for node in nodes:
@@ -98,9 +110,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def opened(request: pytest.FixtureRequest) -> Callable[..., RedisSharedLog]:
     def make(settings: RedisSettings, origin: str = "one") -> RedisSharedLog:
-        store = RedisStore(settings)
-        request.addfinalizer(store.close)
-        return RedisSharedLog(store, origin)
+        log = RedisSharedLog(settings, origin)
+        request.addfinalizer(log.close)
+        return log
 
     return make
 
@@ -115,8 +127,8 @@ def test_any_node_leads_to_the_books(
             known = log.found({}).head
             answer = log.append(known, 1, ["event"], only_there=False)
             assert answer.accepted
-            assert log._store.quick._at == ("127.0.0.1", holder.port)
-            assert len(log._store.quick._known) == 4
+            assert log.store.quick._at == ("127.0.0.1", holder.port)
+            assert len(log.store.quick._known) == 4
 
 
 def test_without_the_setting_a_node_that_does_not_hold_the_books_says_so(
@@ -154,12 +166,50 @@ def test_the_books_are_followed_while_their_slot_moves(
     # All are there, and the slot is not handed over yet: `ASK`.
     move(*log._keys[1:])
     head = log.append(head, 2, [2], only_there=True).entries[-1].head
-    assert log._store.quick._at[1] == source.port
+    assert log.store.quick._at[1] == source.port
     for node in (target, source, cluster.nodes[0]):
         node.ask("CLUSTER", "SETSLOT", slot, "NODE", target.ask("CLUSTER", "MYID"))
     head = log.append(head, 3, [3], only_there=True).entries[-1].head
-    assert log._store.quick._at[1] == target.port
+    assert log.store.quick._at[1] == target.port
     assert log.last_number() == 3
+
+
+def test_a_node_that_hangs_is_waited_for_once(
+    cluster: Cluster, opened: Callable[..., RedisSharedLog]
+) -> None:
+    holder = cluster.nodes[1]
+    name = cluster.namespace_at(holder)
+    log = opened(cluster.settings(namespace=name, timeout_ms=100))
+    wait_until(lambda: log.found({}), "the books")
+    known = log.start().head
+    wait_until(lambda: log.after(known) == (), "an answer within 100 ms")
+    with holder.paused():
+        for sent in (True, False):
+            with pytest.raises(StateUnavailableError) as raised:
+                log.append(known, 1, ["once"], only_there=True)
+            assert raised.value.sent is sent
+    wait_until(lambda: log.append(known, 1, ["once"], only_there=True), "the node")
+    assert len(log.after(known)) == 1
+
+
+def test_of_a_cluster_that_is_down_the_guard_is_told(
+    cluster: Cluster, opened: Callable[..., RedisSharedLog]
+) -> None:
+    holder = cluster.nodes[2]
+    name = cluster.namespace_at(holder)
+    log = opened(cluster.settings(namespace=name))
+    slot = holder.ask("CLUSTER", "KEYSLOT", log._keys[0])
+    assert log.found({}).head.count == 0
+    for node in cluster.nodes[:3]:
+        node.ask("CLUSTER", "DELSLOTS", slot)
+    try:
+        with pytest.raises(StateUnavailableError, match="of a cluster that is down") as raised:
+            log.start()
+        assert not raised.value.sent
+    finally:
+        holder.ask("CLUSTER", "ADDSLOTS", slot)
+        for node in cluster.nodes[:2]:
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", holder.ask("CLUSTER", "MYID"))
 
 
 def test_market_data_lies_with_the_books(cluster: Cluster) -> None:
@@ -244,6 +294,6 @@ def test_a_replica_that_takes_over_is_found(
     replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
     plain = opened(cluster.settings(*cluster.nodes[1:], namespace=name))
     wait_until(lambda: plain.after(head) == (), "the replica to take over")
-    assert plain.append(head, 2, [2], only_there=True).accepted
+    assert plain.append(head, 2, [2], only_there=False).accepted
     assert [each.event for each in log.after(head)] == [[2]]
-    assert log._store.quick._at[1] == replica.port
+    assert log.store.quick._at[1] == replica.port

@@ -42,20 +42,20 @@ def proxy(server: RedisServer) -> Iterator[Proxy]:
 @pytest.fixture
 def opened(request: pytest.FixtureRequest) -> Callable[..., RedisSharedLog]:
     def make(settings: RedisSettings, origin: str = "one") -> RedisSharedLog:
-        store = RedisStore(settings)
-        request.addfinalizer(store.close)
-        return RedisSharedLog(store, origin)
+        log = RedisSharedLog(settings, origin)
+        request.addfinalizer(log.close)
+        return log
 
     return make
 
 
 def errors(log: RedisSharedLog) -> dict[str, Any]:
-    told = {metric.name: metric.samples for metric in log._store.metrics()}
+    told = {metric.name: metric.samples for metric in log.store.metrics()}
     return {sample.labels["kind"]: sample.value for sample in told["ringfence_state_errors"]}
 
 
 def reconnects(log: RedisSharedLog) -> Any:
-    told = {metric.name: metric.samples for metric in log._store.metrics()}
+    told = {metric.name: metric.samples for metric in log.store.metrics()}
     return told["ringfence_state_reconnects"][0].value
 
 
@@ -91,7 +91,7 @@ def test_a_server_that_is_not_there_is_unavailable_until_it_is(
 def test_a_restart_without_persistence_loses_the_log_and_the_guard_is_told(
     server: RedisServer, opened: Callable[..., RedisSharedLog]
 ) -> None:
-    log = opened(server.settings())
+    log = opened(server.settings(settle_ms=0))
     known = log.found({"a": 1}).head
     head = log.append(known, 1, ["one"], only_there=True).entries[-1].head
     server.kill()
@@ -120,7 +120,42 @@ def test_a_restart_with_an_append_only_file_loses_nothing(
 
     assert log.after(head) == ()
     assert log.last_number() == 20
-    assert log.append(head, 21, ["more"], only_there=True).accepted
+    assert log.append(head, 21, ["more"], only_there=False).accepted
+
+
+def test_after_a_restart_no_order_is_taken_until_guards_have_given_back_what_was_lost(
+    durable: RedisServer, opened: Callable[..., RedisSharedLog]
+) -> None:
+    log = opened(durable.settings(settle_ms=3_600_000))
+    head = log.found({}).head
+    head = log.append(head, 1, [1], only_there=True).entries[-1].head
+    durable.kill()
+    durable.start()
+
+    for _ in range(2):
+        with pytest.raises(StateUnavailableError, match="taken over a moment ago") as raised:
+            log.append(head, 2, ["order"], only_there=True)
+        assert not raised.value.sent
+    # What is in the log already is, and what happened is taken.
+    assert log.append(head, 1, [1], only_there=True).accepted
+    head = log.append(head, 2, ["lost"], only_there=False).entries[-1].head
+    assert errors(log) == {"settles": 2}
+
+    durable.ask("HSET", log._keys[0], "settles", 1)
+    for number in (3, 4):
+        head = log.append(head, number, ["order"], only_there=True).entries[-1].head
+    assert durable.ask("HGET", log._keys[0], "settles") == "0"
+
+
+def test_a_log_that_was_lost_and_begun_anew_takes_no_order_at_once(
+    server: RedisServer, opened: Callable[..., RedisSharedLog]
+) -> None:
+    log = opened(server.settings(settle_ms=3_600_000))
+    known = log.found({}, {"one": 3}).head
+
+    with pytest.raises(StateUnavailableError, match="taken over a moment ago"):
+        log.append(known, 4, ["order"], only_there=True)
+    assert log.append(known, 4, ["lost"], only_there=False).accepted
 
 
 def test_an_answer_that_was_lost_is_never_booked_twice(
@@ -150,7 +185,7 @@ def test_a_connection_that_was_cut_while_idle_is_replaced_unnoticed(
     log = opened(through(proxy))
     known = log.found({}).head
     head = log.append(known, 1, ["one"], only_there=True).entries[-1].head
-    (connection,) = log._store.quick._node(log._store.quick._at)._idle
+    (connection,) = log.store.quick._node(log.store.quick._at)._idle
     proxy.cut()
     # The end of the connection has arrived.
     wait_until(lambda: _at_end(connection._get_socket()), "the end of the connection")
@@ -219,14 +254,14 @@ def test_a_user_with_too_few_rights_is_told(
     log = opened(server.settings(username="guard", password=Secret("secret-of-guard")))
     refused(log, Head(0, ""), sent=False, words="does not let this user")
 
-    server.ask(
-        "ACL", "SETUSER", "guard", "+@all", "-@admin", "-@dangerous", "resetkeys", "~{ringfence:*"
-    )
-    assert log.found({}).head.count == 0
-    (told,) = log._store.warnings()
-    assert "does not show its settings" in told
+    rights = ("resetkeys", "~{ringfence:*", "+@all", "-@admin", "-@dangerous")
+    server.ask("ACL", "SETUSER", "guard", *rights)
+    with pytest.raises(StateUnavailableError, match=r"does not let this user.*info") as raised:
+        log.found({})
+    assert not raised.value.sent
     server.ask("ACL", "SETUSER", "guard", "+info")
-    assert "appendonly no" in log._store.warnings()[0]
+    assert log.found({}).head.count == 0
+    assert "appendonly no" in log.store.warnings()[0]
 
 
 def test_a_full_server_refuses_and_appends_nothing(
@@ -263,7 +298,7 @@ def test_books_that_were_evicted_are_lost_and_never_half_there(
     with pytest.raises(StateLostError):
         log.append(head, 300, ["never"], only_there=False)
     assert log.start() is None
-    assert any("may drop the shared books" in told for told in log._store.warnings())
+    assert any("may drop the shared books" in told for told in log.store.warnings())
 
 
 def test_a_replica_takes_no_writes(
@@ -296,7 +331,9 @@ def test_a_failover_that_loses_events_is_noticed(
         proxy.cut()
 
         wait_until(lambda: other.after(kept) == (), "the new primary")
-        ahead = other.append(kept, 1, ["other"], only_there=True).entries[-1].head
+        with pytest.raises(StateUnavailableError, match="taken over a moment ago"):
+            other.append(kept, 1, ["other"], only_there=True)
+        ahead = other.append(kept, 1, ["other"], only_there=False).entries[-1].head
         # The same count, another event.
         assert (ahead.count, lost.count) == (2, 2)
         with pytest.raises(StateLostError):
@@ -308,26 +345,49 @@ def test_a_failover_that_loses_events_is_noticed(
         replica.stop()
 
 
+def test_connections_to_a_primary_that_was_set_down_are_given_up(
+    server: RedisServer, proxy: Proxy, tmp_path: Path, opened: Callable[..., RedisSharedLog]
+) -> None:
+    other = RedisServer(tmp_path / "other", replicaof=("127.0.0.1", str(server.port))).start()
+    try:
+        log = opened(through(proxy, settle_ms=0))
+        known = log.found({}).head
+        head = log.append(known, 1, ["one"], only_there=True).entries[-1].head
+        wait_until(lambda: opened(other.settings()).after(head) == (), "the replica to follow")
+        other.ask("REPLICAOF", "NO", "ONE")
+        server.ask("REPLICAOF", "127.0.0.1", other.port)
+        proxy.target = other.port
+
+        # The old one still answers.
+        refused(log, head, sent=False, words="is a replica and takes no writes")
+        assert log.append(head, 2, ["two"], only_there=True).accepted
+        assert reconnects(log) == 1
+    finally:
+        other.stop()
+
+
 def test_an_event_counts_once_the_replicas_have_it(
     server: RedisServer, tmp_path: Path, opened: Callable[..., RedisSharedLog]
 ) -> None:
     replica = RedisServer(tmp_path / "replica", replicaof=("127.0.0.1", str(server.port))).start()
     try:
-        log = opened(server.settings(wait_replicas=1, timeout_ms=200))
+        log = opened(server.settings(wait_replicas=1, timeout_ms=20_000))
         wait_until(lambda: log.found({}), "a replica that takes part")
         known = log.start().head
         head = log.append(known, 1, ["kept"], only_there=True).entries[-1].head
         assert opened(replica.settings()).after(known)[-1].head == head
-        assert not any("replica" in told for told in log._store.warnings())
+        assert not any("replica" in told for told in log.store.warnings())
+        hasty = opened(server.settings(wait_replicas=1, timeout_ms=200))
+        wait_until(lambda: hasty.after(head) == (), "an answer within 200 ms")
         with replica.paused():
-            refused(log, head, sent=True, words="0 of 1 replicas")
+            refused(hasty, head, sent=True, words="0 of 1 replicas")
         # It is in the log all the same, and is answered for when it is asked for again.
         again = ["never"]
         wait_until(
             lambda: log.append(head, 99, again, only_there=True).accepted, "the replica to follow"
         )
         assert len(log.after(head)) == 1
-        assert errors(log)["replicas"] >= 1
+        assert errors(hasty)["replicas"] >= 1
         unsafe = RedisStore(server.settings())
         assert any("failover to a replica" in told for told in unsafe.warnings())
         unsafe.close()
@@ -385,7 +445,7 @@ def test_after_a_fork_each_process_has_connections_of_its_own(
 ) -> None:
     log = opened(server.settings())
     known = log.found({}).head
-    node = log._store.quick._node(log._store.quick._at)
+    node = log.store.quick._node(log.store.quick._at)
     log.after(known)
     assert len(node._idle) == 1
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ringfence.backends import numba_kernel, reference
 from ringfence.backends.numba_kernel.slots import Slot
-from ringfence.language.linking import LinkedSet, load_rule_library
+from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
+from ringfence.language.rule_library import load_rule_library
 from strategies import cases, policy_sets, read_pool, rule_pools
 
 pytestmark = pytest.mark.unit

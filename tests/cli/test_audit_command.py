@@ -51,7 +51,7 @@ def gate(name: str, outcome: Outcome, measure: float, limit: float, **more: Any)
 
 DECISION = Decision(
     RiskDecision.REDUCE_SIZE,
-    "TOTAL_EXPOSURE measure=110,000 USD limit=80,000 USD",
+    "TOTAL_EXPOSURE exposure=110,000 USD limit=80,000 USD",
     Decimal("0.4"),
     "TOTAL_EXPOSURE",
     (
@@ -106,7 +106,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 def test_tail_is_one_line_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(["tail", "-n", "2"], capsys).splitlines() == [
         "3 2026-01-01T00:00:00.003000Z decision buy 1 BTC/USD limit at 50000 -> REDUCE_SIZE "
-        "TOTAL_EXPOSURE measure=110,000 USD limit=80,000 USD",
+        "TOTAL_EXPOSURE exposure=110,000 USD limit=80,000 USD",
         '4 2026-01-01T00:00:00.004500Z reload {"api_key": "***", "url": "redis://***@host/0", "who": "me"}',
     ]
     rows = [json.loads(line) for line in said(["tail", "--json"], capsys).splitlines()]
@@ -123,7 +123,7 @@ def test_show_explains_a_decision(name: str, capsys: pytest.CaptureFixture[str])
         "decision d-2: buy 1 BTC/USD limit at 50000",
         "account main, strategy none, venue none",
         "reduced: 0.4 may be sent",
-        "because TOTAL_EXPOSURE measure=110,000 USD limit=80,000 USD",
+        "because TOTAL_EXPOSURE exposure=110,000 USD limit=80,000 USD",
         f"policy set {'0f' * 32}",
         "- total-exposure of account leaves room for less",
         "    measure 110,000 USD, limit 80,000 USD, margin -30,000 USD, largest size that passes 0.4",

@@ -19,7 +19,7 @@ from gateway.approved_orders import (
     approval,
     order,
 )
-from ringfence.errors import ApprovalError, InputError, RingfenceError
+from ringfence.errors import ApprovalError, ExchangeError, InputError, RingfenceError
 from ringfence.gateway import Gateway
 from ringfence.language.orders import OrderRequest, to_decimal
 from ringfence.runtime.approvals import Approval, Signer
@@ -340,3 +340,29 @@ def test_fills_go_on_after_the_last_one(desk: Desk) -> None:
     assert [each.cursor for each in seen] == ["1", "2", "3"]
     assert desk.exchange.asked_after == ["0", "2", "2"]
     assert list(desk.gateway.fills("main")) == []
+
+
+def test_a_withdrawn_approval_is_never_sent(desk: Desk) -> None:
+    assert desk.gateway.withdraw("a-1", NOW_NS + 5 * SECOND)
+    assert desk.refusal(approval(), order()) == "REPLAYED"
+    # What was sent, or withdrawn before, cannot be withdrawn.
+    desk.gateway.submit(approval(approval_id="a-2"), order())
+    assert not desk.gateway.withdraw("a-2", NOW_NS + 5 * SECOND)
+    assert not desk.gateway.withdraw("a-1", NOW_NS + 5 * SECOND)
+    assert len(desk.exchange.got) == 1
+
+
+def test_listeners_are_told_of_every_order_that_was_handed_over(desk: Desk) -> None:
+    told: list[tuple[str, OrderState]] = []
+    desk.gateway.listen(lambda name, answer: told.append((name, answer.state)))
+    desk.gateway.submit(approval(), order())
+    desk.refusal(approval(), order())
+
+    def fail(_: Any) -> Any:
+        raise ExchangeError("TOO_LATE", "the deadline has passed")
+
+    desk.exchange.submit = fail  # type: ignore[method-assign]
+    with pytest.raises(ExchangeError):
+        desk.gateway.submit(approval(approval_id="a-2"), order())
+
+    assert told == [("a-1", OrderState.WORKING), ("a-2", OrderState.REJECTED)]

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.language.editor_schema import EDITOR_KINDS, editor_schema
-from ringfence.language.linking import load_rule_library
 from ringfence.language.parameters import DURATIONS, RATES, TYPES
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Rule, read_rule
 from ringfence.language.schema import KINDS, schema_of
 from ringfence.language.source import load, load_file

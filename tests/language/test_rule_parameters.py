@@ -6,9 +6,9 @@ import pytest
 
 from ringfence.errors import Diagnostic
 from ringfence.language.fields import FIELDS, USED
-from ringfence.language.linking import load_rule_library
 from ringfence.language.orders import Market
 from ringfence.language.parameters import TYPES
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Rule, read_rule
 from ringfence.language.schema import check
 from strategies import own_rule

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence import CentralRiskGuard, GuardSettings, OrderRequest, PolicySet
-from ringfence.adapters.state_redis import RedisSettings, RedisSharedLog
+from ringfence.adapters.state_redis import RedisSettings, RedisSharedLog, RedisStore
 from ringfence.errors import StateError
 from ringfence.runtime.credentials import Secret
 
@@ -33,7 +33,7 @@ def opened(port: str, password: str, namespace: str, name: str, folder: str) -> 
     )
     return CentralRiskGuard.open(
         PolicySet.load(Path(folder)),
-        state=RedisSharedLog(settings, f"{name}-{time.time_ns()}"),
+        state=RedisSharedLog(RedisStore(settings), f"{name}-{time.time_ns()}"),
         settings=GuardSettings(name=name, without_audit=True, most_tries=1_000),
     )
 

@@ -68,7 +68,7 @@ def test_the_usage_of_a_trading_process(guard: CentralRiskGuard) -> None:
 
     send(guard, small, market)
     send(guard, large, market)
-    with pytest.raises(OrderRejected, match="POSITION_SIZE measure=11,000 USD limit=10,000 USD"):
+    with pytest.raises(OrderRejected, match="POSITION_SIZE position=11,000 USD limit=10,000 USD"):
         send(guard, order("1"), market)
 
     assert (small.size, large.size) == ("4", Decimal("6.0"))
@@ -325,9 +325,7 @@ def test_a_loss_halts_the_account_where_its_gate_says_so(tmp_path: Path) -> None
     mark(guard, clock.now_ns(), 1_000.0)
     after = guard.evaluate_order(order("1", account="main", symbol="ETH/USD", price="10"))
 
-    assert found.reason == (
-        "DAILY_LOSS measure=3.4% limit=3% gate=daily-loss policy=desk-main@2.3.0"
-    )
+    assert found.reason == ("DAILY_LOSS loss=3.4% limit=3% gate=daily-loss policy=desk-main@2.3.0")
     assert guard.kill_switch("account/main") == "halted"
     assert after.code == "KILL_SWITCH"
     assert guard.evaluate_order(order("1", account="other")).decision is RiskDecision.APPROVE

@@ -1,5 +1,6 @@
 """Another policy set takes over whole, a lease runs out, a set runs in the shadow."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -199,8 +200,14 @@ class Cache:
         self.asked += 1
         return self.known.get(symbol)
 
-    def put(self, symbol: str, market_data: MarketData) -> None:
-        self.known[symbol] = market_data
+    def put(self, symbol: str, data: MarketData) -> None:
+        self.known[symbol] = data
+
+    def get_many(self, symbols: Iterable[str]) -> dict[str, MarketData]:
+        return {symbol: self.known[symbol] for symbol in symbols if symbol in self.known}
+
+    def put_many(self, data: Mapping[str, MarketData]) -> None:
+        self.known |= data
 
 
 def test_old_market_data_is_looked_up_where_guards_share_it(desk: PolicySet) -> None:

@@ -212,6 +212,21 @@ def test_what_the_store_lost_is_given_back(desk: PolicySet, lost: int | str) -> 
     assert views(one) == views(two)
 
 
+def test_market_data_that_meets_a_store_which_lost_events(desk: PolicySet) -> None:
+    shared = Desk(desk)
+    one, two = shared.funded("a", "b")
+    one.evaluate_order(order("4"))
+    two.catch_up()
+    shared.store.lose(1)
+
+    shared.clock.advance(SECOND)
+    data = MarketData(1_000.0, 1_000.0, 1_000.0, shared.clock.now_ns())
+    found = two.evaluate_order(order("8"), data)
+
+    assert str(found.size) == "6.0"
+    assert views(one) == views(two)
+
+
 def test_a_new_guard_starts_from_a_snapshot_and_what_came_after(desk: PolicySet) -> None:
     shared = Desk(desk)
     (one,) = shared.funded("a")
@@ -279,6 +294,23 @@ def test_listeners_hear_of_what_any_guard_did(desk: PolicySet) -> None:
     assert [event[2:] for event in heard if event[0] == "switch"] == [
         ["firm", "halted", "ann", "drill"]
     ]
+
+
+def test_a_switch_reaches_a_guard_that_has_nothing_to_decide(desk: PolicySet) -> None:
+    shared = Desk(desk)
+    (one,) = shared.funded("a")
+    settings = GuardSettings(name="b", without_audit=True, poll_seconds=0.01)
+    two = CentralRiskGuard.open(
+        desk, state=MemoryLog(shared.store, "b-0"), clock=shared.clock, settings=settings
+    )
+    heard = threading.Event()
+    two.listen(lambda event: heard.set() if event[0] == "switch" else None)
+
+    one.set_kill_switch("firm", "halted", by="ann", reason="drill")
+
+    assert heard.wait(60)
+    assert two.kill_switch("firm") == "halted"
+    two.close()
 
 
 def test_a_log_of_another_trading_day_is_refused(desk: PolicySet, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from adapters.redis_server import RedisServer
 from ringfence import PolicySet
-from ringfence.adapters.state_redis import RedisSharedLog
+from ringfence.adapters.state_redis import RedisSharedLog, RedisStore
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
@@ -64,7 +64,7 @@ class SharedDesk:
 
     def log(self, origin: str) -> RedisSharedLog:
         settings = self.server.settings(namespace=self.namespace, kept_entries=1_000_000)
-        return RedisSharedLog(settings, origin)
+        return RedisSharedLog(RedisStore(settings), origin)
 
     def guard(self, name: str) -> CentralRiskGuard:
         return CentralRiskGuard.open(

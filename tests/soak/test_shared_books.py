@@ -1,6 +1,5 @@
 """Kills and faults under load, for minutes (`make soak`): processes die, the store dies, and one history is left."""
 
-import json
 import os
 import random
 import signal
@@ -8,12 +7,12 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from adapters.redis_server import RedisServer
 from runtime.test_shared_processes import SharedDesk
+from soak.figures import told
 
 pytestmark = [
     pytest.mark.integration,
@@ -22,19 +21,10 @@ pytestmark = [
 
 SECONDS = float(os.environ.get("RINGFENCE_SOAK_SECONDS", "600"))
 KILLS = int(os.environ.get("RINGFENCE_SOAK_KILLS", "200"))
-FIGURES = Path("build/soak.json")
 
 
 def kept(folder: Path) -> RedisServer:
     return RedisServer(folder, appendonly="yes", appendfsync="always").start()
-
-
-def told(name: str, **figures: Any) -> None:
-    """Say what was seen, and keep it beside what the other soaks saw."""
-    FIGURES.parent.mkdir(exist_ok=True)
-    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    FIGURES.write_text(json.dumps(known | {name: figures}, indent=2) + "\n")
-    print(f"\n{name}: {figures}", flush=True)
 
 
 def test_many_kills_under_load(tmp_path: Path) -> None:

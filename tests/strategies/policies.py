@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ringfence.language import ir
 from ringfence.language.fields import FIELDS
-from ringfence.language.linking import LinkedSet, link, load_rule_library
+from ringfence.language.linking import LinkedSet, link
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Rule, walk
 from ringfence.language.source import Document
 from strategies.choosing import Chooser, Drawn, Seeded

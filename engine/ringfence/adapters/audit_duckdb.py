@@ -1,106 +1,114 @@
-"""Copies the audit log into a DuckDB file: each record once, whatever happens in between.
+"""The audit log in a DuckDB file: what `ringfence audit query` has in memory, kept.
 
-The file is open only while something is copied, so that others can read it between. What is in it says how
-far it has come: a batch of records is one transaction, and the next one begins after the last number there.
-The log does not know of it; whoever copies too late or not at all delays nothing.
+While one process has a DuckDB file open for writing, no other can open it at all. So the file is open only
+while a batch is written, and whoever wants to read it finds it free between; the writer finds it taken then,
+says `busy`, and tries again. Nobody needs the file to read the log itself.
 """
 
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
-from ringfence.errors import AuditError
-from ringfence.runtime.audit_columns import SCHEMA, TABLES, batches
-from ringfence.runtime.audit_mask import Mask
-from ringfence.runtime.audit_reader import AuditReader, Record, tail
+from ringfence.errors import AuditSinkError
+from ringfence.runtime.audit_columns import TABLES, stored_table
+from ringfence.runtime.audit_sink import Position
+from ringfence.runtime.audit_stored import Stored
 
-__all__ = ["DuckdbCopy"]
+__all__ = ["DuckdbSink"]
 
-#: Records of one transaction.
-BATCH = 10_000
+# Words of DuckDB's messages, for what it has no exception of its own.
+_KINDS = (
+    ("could not set lock", "busy"),
+    ("no space left", "full"),
+    ("file too large", "full"),
+    ("permission denied", "rights"),
+    ("read-only", "rights"),
+)
+_FIXES = {
+    "busy": "close it in the other process: the writer tries again",
+    "full": "make room on its disk: the writer goes on where it stopped",
+    "rights": "give this user the right to write it",
+}
 
 
-class DuckdbCopy:
-    """A copy of a log in a DuckDB file, with the tables that `ringfence audit query` has.
+class DuckdbSink:
+    """An `AuditSink` that writes a DuckDB file with the tables of `audit_columns.TABLES`; it holds one log.
 
     Args:
-        log: The log's directory.
-        path: The DuckDB file; made where it is missing.
-        mask: What is hidden in the copy.
+        path: The file; made where it is missing.
+        name: Names the sink, where there are several.
     """
 
-    def __init__(self, log: Path, path: Path, mask: Mask) -> None:
-        self._log = log
-        self._path = path
-        self._mask = mask
-        #: Number of the last record that is known to be in the file.
-        self.copied = 0
-        # Stands in the log after `copied`; none where the file has yet to say how far it has come.
-        self._reader: AuditReader | None = None
+    def __init__(self, path: Path, *, name: str = "duckdb") -> None:
+        self._path = Path(path)
+        self._name = name
+        self._open: duckdb.DuckDBPyConnection | None = None
 
     @property
-    def lag(self) -> int:
-        """How many records of the log are not in the file yet, as of the last `catch_up`."""
-        newest = tail(self._log, 1)
-        return newest[0].sequence - self.copied if newest else 0
+    def name(self) -> str:
+        """Names the sink."""
+        return self._name
 
-    def catch_up(self) -> int:
-        """Copy what is in the log and not in the file yet.
+    def last(self, chain: str) -> Position:
+        """The last record of the file, of whichever log it is."""
+        del chain
+        if not self._path.exists():
+            return Position()
+        with self._opened() as database:
+            # Also those of a file that an older version made.
+            database.execute(TABLES)
+            return _last(database)
 
-        Returns:
-            How many records were copied.
-
-        Raises:
-            AuditError: the log or the file cannot be used, or the file holds records of another log. What
-                was copied before stays, and the next call goes on after it.
-        """
-        try:
-            records = self._next()
-            if self._reader is not None and not records:
-                return 0
-            with duckdb.connect(str(self._path)) as database:
-                return self._copy(database, records)
-        except duckdb.Error as error:
-            self._reader = None
-            reason = str(error).strip().splitlines()[0]
-            raise AuditError(
-                f"`{self._path}` cannot be written: {reason}",
-                "see that it is a DuckDB file, that no other process has it open, and that the disk has room",
-            ) from None
-        except BaseException:
-            self._reader = None
-            raise
-
-    def _copy(self, database: duckdb.DuckDBPyConnection, records: list[Record]) -> int:
-        database.execute(TABLES)
-        newest = database.execute(
-            "SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1"
-        ).fetchall()
-        copied, head = newest[0] if newest else (0, "")
-        if self._reader is None or copied != self.copied:
-            self.copied = copied
-            self._reader = AuditReader(self._log, after=copied)
-            records = self._next()
-        count = 0
-        while records:
-            if head and records[0].prev != head:
-                raise AuditError(
-                    f"`{self._path}` holds records of another log", "name another file for this log"
+    def write(self, chain: str, after: Position, records: Sequence[Stored]) -> None:
+        """Add records in one transaction."""
+        del chain
+        table = stored_table(records)
+        with self._opened() as database:
+            if not after.sequence:
+                database.execute(TABLES)
+            database.execute("BEGIN")
+            if (found := _last(database)) != after:
+                raise AuditSinkError(
+                    "conflict",
+                    f"`{self._path}` ends with record {found.sequence}, where {after.sequence} was expected",
+                    "another writer has been here: the writer looks again where it stands",
                 )
-            self._insert(database, records)
-            head, self.copied = records[-1].hash, records[-1].sequence
-            count += len(records)
-            records = self._next()
-        return count
+            database.register("coming", table)
+            database.execute("INSERT INTO records SELECT * FROM coming")
+            database.execute("COMMIT")
+            database.unregister("coming")
 
-    def _next(self) -> list[Record]:
-        return list(islice(self._reader.poll(), BATCH)) if self._reader is not None else []
+    def interrupt(self) -> None:
+        """Stop the statement that another thread runs."""
+        if (database := self._open) is not None:
+            database.interrupt()
 
-    def _insert(self, database: duckdb.DuckDBPyConnection, records: list[Record]) -> None:
-        table = pa.Table.from_batches(batches(records, self._mask), SCHEMA)
-        database.register("coming", table)
-        # One statement is one transaction.
-        database.execute("INSERT INTO records SELECT * FROM coming")
-        database.unregister("coming")
+    def close(self) -> None:
+        """Nothing is open between batches."""
+
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            with duckdb.connect(str(self._path)) as database:
+                self._open = database
+                yield database
+        except duckdb.Error as error:
+            raise self._failure(error) from None
+        finally:
+            self._open = None
+
+    def _failure(self, error: duckdb.Error) -> AuditSinkError:
+        reason = str(error).strip().splitlines()[0]
+        kind = next((kind for words, kind in _KINDS if words in reason.lower()), "failed")
+        return AuditSinkError(
+            kind,
+            f"`{self._path}` cannot be written: {reason}",
+            _FIXES.get(kind, "see that it is a DuckDB file, or name another"),
+        )
+
+
+def _last(database: duckdb.DuckDBPyConnection) -> Position:
+    rows = database.execute("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1").fetchall()
+    return Position(*rows[0]) if rows else Position()

@@ -3,21 +3,28 @@
 import argparse
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.audit_sinks import add_sinks, postgres_argument, server_of
 from ringfence.cli.output import print_json
-from ringfence.errors import AuditError, InputError
-from ringfence.runtime.audit_decision import POLICY_SET
+from ringfence.errors import InputError, PolicyError
+from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
 
+if TYPE_CHECKING:
+    from ringfence.language.linking import LinkedSet
+    from ringfence.runtime.audit_anchor import Anchor
+    from ringfence.runtime.audit_verify import Verification
+    from ringfence.runtime.policy_store import PolicyStore
+
 __all__ = ["add"]
 
-# How often `tail --follow` and `copy --follow` look for new records.
+# How often `tail --follow` looks for new records.
 _LOOK_SECONDS = 0.2
-_COPY_SECONDS = 1.0
 
 
 def add(commands: Any) -> None:
@@ -34,6 +41,20 @@ def add(commands: Any) -> None:
     each = _part(parts, "verify", run_verify, "find what was changed or is missing", json=True)
     each.add_argument("--anchor", type=Path, metavar="FILE", help="what `audit anchor` wrote")
     each.add_argument("--key", type=Path, metavar="FILE", help="the key that signed the anchor")
+    each.add_argument(
+        "--recompute", action="store_true", help="derive every decision again, and compare"
+    )
+    each.add_argument(
+        "--reference",
+        action="store_true",
+        help="with --recompute: ask the reference interpreter about each, too; slower",
+    )
+    _store(each)
+    each = _part(
+        parts, "reproduce", run_reproduce, "derive one decision again, and compare", json=True
+    )
+    each.add_argument("id", metavar="ID", help="a sequence number, or the id of a decision")
+    _store(each)
     each = _part(parts, "anchor", run_anchor, "sign the last record's hash, to be kept elsewhere")
     each.add_argument(
         "--key", type=Path, required=True, metavar="FILE", help="the key, at least 32 bytes"
@@ -43,18 +64,21 @@ def add(commands: Any) -> None:
     each.add_argument("--jsonl", type=Path, metavar="FILE", help="write JSON, one record a line")
     each.add_argument("--parquet", type=Path, metavar="FILE", help="write Parquet")
     each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
-    each = _part(parts, "copy", run_copy, "copy records into a DuckDB file, each once", masked=True)
-    each.add_argument(
-        "--duckdb", type=Path, required=True, metavar="FILE", help="the file; made where missing"
-    )
-    each.add_argument("--follow", action="store_true", help="go on with those that are added")
     each = _part(
-        parts, "query", run_query, "a SELECT over the log, in memory", masked=True, json=True
+        parts,
+        "query",
+        run_query,
+        "a SELECT over the log, or over a database that it was written to",
+        masked=True,
+        json=True,
     )
     each.add_argument(
         "sql", metavar="SQL", help="a SELECT over the tables `records`, `decisions` and `gates`"
     )
     each.add_argument("--after", type=int, default=0, metavar="N", help="records after number N")
+    each.add_argument("--duckdb", type=Path, metavar="FILE", help="ask this file, not the log")
+    postgres_argument(each)
+    add_sinks(parts, _part)
 
 
 def _part(
@@ -85,6 +109,15 @@ def _part(
         parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="where policy sets are that the log does not hold",
+    )
 
 
 def run_tail(given: argparse.Namespace) -> int:
@@ -121,8 +154,21 @@ def run_show(given: argparse.Namespace) -> int:
     if given.json:
         print_json(record_dict(record, mask))
     else:
-        print(explained(record, _policy_set(given.log, record), mask))
+        about = _policy_set(given.log, record)
+        print(explained(record, about, mask, _linked(about)))
     return 0
+
+
+def _linked(about: dict[str, Any]) -> "LinkedSet | None":
+    """The policy set that a record holds; None where it holds none that links to the hash it names."""
+    from ringfence.runtime.policy_files import files_in
+    from ringfence.runtime.policy_set import PolicySet
+
+    try:
+        found = PolicySet.from_files(files_in(about)).linked
+    except (InputError, PolicyError):
+        return None
+    return found if found.sha256 == about.get("policy_set") else None
 
 
 def run_verify(given: argparse.Namespace) -> int:
@@ -138,18 +184,95 @@ def run_verify(given: argparse.Namespace) -> int:
     if given.anchor is not None:
         text = _read(given.anchor).decode("utf-8", "replace")
         anchor = read_anchor(text, _read(given.key))
+    if given.reference and not given.recompute:
+        raise InputError("`--reference` goes with `--recompute`", "give both, or neither")
+    if given.recompute:
+        return _verify_recomputed(given, anchor)
     found = verify(given.log, anchor=anchor)
     if given.json:
         print_json({"whole": not found.findings, **asdict(found)})
     else:
-        for each in found.findings:
-            print(f"{each.segment}:{each.offset}: {each.what}: {each.message}")
-        if found.unfinished_bytes:
-            print(f"the last file ends in {found.unfinished_bytes:,} bytes of an unfinished record")
-        count = len(found.findings)
-        said = f"{count} finding{'' if count == 1 else 's'}" if count else "the chain is whole"
-        print(f"records {found.first} to {found.last}: {said}")
+        for line in _chain_lines(found):
+            print(line)
     return 1 if found.findings else 0
+
+
+def _chain_lines(found: "Verification") -> Iterator[str]:
+    for each in found.findings:
+        yield f"{each.segment}:{each.offset}: {each.what}: {each.message}"
+    if found.unfinished_bytes:
+        yield f"the last file ends in {found.unfinished_bytes:,} bytes of an unfinished record"
+    count = len(found.findings)
+    said = f"{count} finding{'' if count == 1 else 's'}" if count else "the chain is whole"
+    yield f"records {found.first} to {found.last}: {said}"
+
+
+def _verify_recomputed(given: argparse.Namespace, anchor: "Anchor | None") -> int:
+    from dataclasses import asdict
+    from time import perf_counter
+
+    from ringfence.cli.audit_derive import recomputed_dict, recomputed_lines, told
+    from ringfence.cli.output import compiling_is_said
+    from ringfence.runtime.audit_recompute import Recomputer
+    from ringfence.runtime.audit_verify import verify
+
+    with compiling_is_said(json=given.json):
+        work = Recomputer(_opened(given.store), second=given.reference, progress=told)
+        started = perf_counter()
+        chain = verify(given.log, anchor=anchor, each=work.take)
+        found = work.done()
+        seconds = perf_counter() - started
+    wrong = bool(chain.findings or found.wrong_count)
+    if given.json:
+        recomputed = recomputed_dict(found, seconds)
+        print_json({"whole": not chain.findings, **asdict(chain), "recomputed": recomputed})
+        return int(wrong)
+    for line in (*_chain_lines(chain), *recomputed_lines(found, seconds)):
+        print(line)
+    return int(wrong)
+
+
+def run_reproduce(given: argparse.Namespace) -> int:
+    """Derive one decision again; 1 where it is not what was recorded."""
+    from ringfence.cli.audit_derive import reproduced_dict, reproduced_lines
+    from ringfence.cli.output import compiling_is_said
+    from ringfence.runtime.audit_recompute import deriver_of
+    from ringfence.runtime.recompute_record import head_of, recompute
+
+    record = _find(given.log, given.id)
+    if record.kind != DECISION:
+        raise InputError(f"record {record.sequence} holds no decision", "give the id of a decision")
+    name = str(record.body.get("policy_set"))
+    original = None
+    if record.body.get("repeated") is True:
+        original = _original(given.log, record)
+    with compiling_is_said(json=given.json):
+        deriver = deriver_of(name, _policy_set(given.log, record) or None, _opened(given.store))
+        found = recompute(
+            record.body, deriver, original=None if original is None else head_of(original.body)
+        )
+    if given.json:
+        print_json(reproduced_dict(record, found))
+    else:
+        for line in reproduced_lines(record, found):
+            print(line)
+    return 1 if found.differences else 0
+
+
+def _opened(store: Path | None) -> "PolicyStore | None":
+    from ringfence.runtime.policy_store import PolicyStore
+
+    return None if store is None else PolicyStore(store)
+
+
+def _original(log: Path, repeated: Record) -> Record | None:
+    """The decision that an answer repeats."""
+    for record in AuditReader(log).poll():
+        if record.sequence >= repeated.sequence:
+            break
+        if record.kind == DECISION and record.body.get("id") == repeated.body.get("id"):
+            return record
+    return None
 
 
 def run_anchor(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
@@ -201,32 +324,29 @@ def run_export(given: argparse.Namespace) -> int:
     return 0
 
 
-def run_copy(given: argparse.Namespace) -> int:
-    """Copy what is not there yet; with `--follow` a failure is told, and tried again."""
-    from ringfence.adapters.audit_duckdb import DuckdbCopy
-
-    copy = DuckdbCopy(given.log, given.duckdb, _mask(given))
-    count = copy.catch_up()
-    print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
-    pause = threading.Event()
-    while given.follow:
-        pause.wait(_COPY_SECONDS)
-        try:
-            count = copy.catch_up()
-        except AuditError as error:
-            print(f"ringfence: {error.message}; {copy.lag:,} behind", file=sys.stderr, flush=True)
-            continue
-        if count:
-            print(f"{given.duckdb}: {count:,} copied, up to record {copy.copied}", flush=True)
-    return 0
-
-
 def run_query(given: argparse.Namespace) -> int:
-    """Answer a SELECT over the log."""
-    from ringfence.cli.audit_query import query, show_rows
+    """Answer a SELECT over the log, or over a database."""
+    from ringfence.cli.audit_query import query, query_file, show_rows
 
-    records = AuditReader(given.log, after=given.after).poll()
-    names, rows = query(given.sql, records, _mask(given))
+    if given.duckdb is None and given.postgres is None:
+        records = AuditReader(given.log, after=given.after).poll_raw()
+        names, rows = query(given.sql, records, _mask(given))
+    elif (
+        given.after
+        or given.mask_key
+        or given.mask_value
+        or None not in (given.duckdb, given.postgres)
+    ):
+        raise InputError(
+            "`--after` and `--mask-...` go with the log, and one database is asked at a time",
+            "say it in the SELECT: `WHERE seq > 100`",
+        )
+    elif given.duckdb is not None:
+        names, rows = query_file(given.sql, given.duckdb)
+    else:
+        from ringfence.adapters.audit_postgres import ask
+
+        names, rows = ask(server_of(given), given.sql)
     if given.json:
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:
@@ -259,14 +379,18 @@ def _find(log: Path, wanted: str) -> Record:
 
 
 def _policy_set(log: Path, decision: Record) -> dict[str, Any]:
-    """What the log says of the policy set that decided; empty where it says nothing."""
+    """What the log says of the policy set that decided; empty where it says nothing.
+
+    What it said last before the decision, else what it said first afterwards.
+    """
     wanted = decision.body.get("policy_set")
+    found: dict[str, Any] = {}
     for record in AuditReader(log).poll():
-        if record.sequence > decision.sequence:
+        if found and record.sequence > decision.sequence:
             break
         if record.kind == POLICY_SET and record.body.get("policy_set") == wanted:
-            return record.body
-    return {}
+            found = record.body
+    return found
 
 
 def _read(path: Path) -> bytes:

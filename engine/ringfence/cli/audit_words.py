@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ringfence.language.answers import amount
+from ringfence.language.linking import LinkedSet
 from ringfence.replay.wording import clip, visible
 from ringfence.runtime.audit_codec import plain, plain_text
 from ringfence.runtime.audit_decision import DECISION, gates_in, order_in
@@ -59,23 +60,28 @@ def record_line(record: Record, mask: Mask) -> str:
     return f"{record.sequence} {_moment(record.ts_ns)} {record.kind} {clip(said, _LINE)}"
 
 
-def explained(record: Record, about: dict[str, Any], mask: Mask) -> str:
+def explained(
+    record: Record, about: dict[str, Any], mask: Mask, linked: LinkedSet | None = None
+) -> str:
     """The record in full; a decision in words, with each gate and the place of its limit.
 
     Args:
         about: Body of the record that describes the decision's policy set; empty where there is none.
+        linked: That policy set, where it could be linked again.
     """
     body = mask.hide(record.body)
     lines = [f"record {record.sequence}, {_moment(record.ts_ns)}, {record.kind}"]
     if record.kind == DECISION:
-        lines += _decision(body, about)
+        lines += _decision(body, about, linked)
     else:
         lines.append(json.dumps(plain(body), indent=2, ensure_ascii=False))
     lines.append(f"hash {record.hash}, after {record.prev}")
     return "\n".join(lines)
 
 
-def _decision(body: dict[str, Any], about: dict[str, Any]) -> Iterator[str]:
+def _decision(
+    body: dict[str, Any], about: dict[str, Any], linked: LinkedSet | None
+) -> Iterator[str]:
     asked = order_in(body)
     yield f"decision {visible(body.get('id'))}: {_order(body)}"
     names = ("account", "strategy", "venue")
@@ -86,7 +92,7 @@ def _decision(body: dict[str, Any], about: dict[str, Any]) -> Iterator[str]:
         yield f"because {visible(body['reason'])}"
     yield f"policy set {visible(body.get('policy_set'))}"
     currency = str(body.get("currency") or about.get("currency") or "")
-    for gate in gates_in(body, about):
+    for gate in gates_in(body, about, linked):
         yield from _gate(gate, currency)
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ringfence.language.linking import load_rule_library
+from ringfence.language.rule_library import load_rule_library
 
 __all__ = ["add", "completion_script"]
 

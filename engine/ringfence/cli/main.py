@@ -24,6 +24,7 @@ _COMMANDS = {
     "schema": "schema",
     "correlations": "correlations",
     "audit": "audit",
+    "reload": "reload",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""
@@ -59,7 +60,10 @@ def leaves(parser: argparse.ArgumentParser, above: str = "") -> dict[str, argpar
         if isinstance(action, argparse._SubParsersAction):
             for name, each in action.choices.items():
                 words = f"{above} {name}".strip()
-                found |= leaves(each, words) or {words: each}
+                below = leaves(each, words)
+                if not below or each.get_default("run") is not None:
+                    found[words] = each
+                found |= below
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError
-from ringfence.language.linking import load_rule_library
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Rule
 from ringfence.language.suggest import suggestion
 

@@ -8,7 +8,7 @@ from typing import Any
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError
 from ringfence.language.editor_schema import editor_schema
-from ringfence.language.linking import load_rule_library
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.schema import KINDS
 
 __all__ = ["add"]

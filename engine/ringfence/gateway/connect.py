@@ -58,6 +58,7 @@ def connect_kraken(
     audit: RefusalLog | None = None,
     *,
     url: str = "https://api.kraken.com",
+    stream_url: str | None = "wss://ws-auth.kraken.com/v2",
     timeout_s: float = 10.0,
     pace_s: float = 1.0,
     clock: Clock = SYSTEM_CLOCK,
@@ -67,6 +68,7 @@ def connect_kraken(
     Args:
         account: What orders and policies call it.
         url, timeout_s, pace_s: As `KrakenClient` takes them.
+        stream_url: Kraken's private websocket, which a `Follower` is told over; None to ask and never be told.
 
     Raises:
         InputError: a secret is missing.
@@ -79,5 +81,5 @@ def connect_kraken(
         timeout_s=timeout_s,
         pace_s=pace_s,
     )
-    exchange = KrakenExchange(client, account, clock=clock)
+    exchange = KrakenExchange(client, account, stream_url=stream_url, clock=clock)
     return Gateway(exchange, signer_of(credentials), used, audit, clock=clock)

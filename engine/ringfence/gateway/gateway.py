@@ -6,11 +6,12 @@ nothing that happens to that order afterwards can reach the exchange.
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Protocol
 
-from ringfence.errors import ApprovalError
+from ringfence.errors import ApprovalError, ExchangeError
 from ringfence.language.orders import OrderRequest, to_decimal
 from ringfence.runtime.approvals import Approval, Signer, snapshot
 from ringfence.runtime.exchanges import (
@@ -19,7 +20,10 @@ from ringfence.runtime.exchanges import (
     ExchangeOrder,
     OpenOrder,
     OrderAck,
+    OrderState,
+    Watch,
 )
+from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.used_approvals import UsedApprovals
 
@@ -61,6 +65,19 @@ class Gateway:
         self._lock = threading.Lock()
         self._sent = 0
         self._refused: Counter[str] = Counter()
+        self._cancels: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._listeners: list[Callable[[str, OrderAck], None]] = []
+
+    @property
+    def venue(self) -> str:
+        """The exchange's name in orders and policies."""
+        return self._exchange.venue
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts that it acts for."""
+        return self._exchange.accounts
 
     @property
     def sent(self) -> int:
@@ -103,30 +120,85 @@ class Gateway:
             raise
         with self._lock:
             self._sent += 1
-        return self._exchange.submit(
-            ExchangeOrder(
-                account=taken.account,
-                symbol=taken.symbol,
-                side=taken.side,
-                type=taken.type,
-                size=taken.size,
-                price=taken.price,
-                client_order_id=taken.client_order_id,
-                deadline_ns=taken.expires_ns,
-            )
+        outgoing = ExchangeOrder(
+            account=taken.account,
+            symbol=taken.symbol,
+            side=taken.side,
+            type=taken.type,
+            size=taken.size,
+            price=taken.price,
+            client_order_id=taken.client_order_id,
+            deadline_ns=taken.expires_ns,
         )
+        try:
+            with self._counted():
+                answer = self._exchange.submit(outgoing)
+        except ExchangeError as error:
+            name = taken.client_order_id
+            never = OrderAck(name, "", OrderState.REJECTED, Decimal(0), reason=str(error))
+            self._tell(taken.approval_id, never)
+            raise
+        self._tell(taken.approval_id, answer)
+        return answer
+
+    def listen(self, callback: Callable[[str, OrderAck], None]) -> None:
+        """Call `callback(approval_id, answer)` after every submission, before `submit` returns.
+
+        What certainly never reached the exchange is told as `REJECTED`. The callback must be quick and must
+        not raise.
+        """
+        with self._lock:
+            self._listeners.append(callback)
+
+    def withdraw(self, approval_id: str, expires_ns: int) -> bool:
+        """Use an approval up, so that it can never be sent.
+
+        Returns:
+            True where it had not been sent; False where it was, or where that is forgotten.
+
+        Raises:
+            ApprovalError: `REGISTER_DOWN`: whether it was used cannot be told.
+        """
+        return self._use(approval_id, expires_ns)
 
     def find(self, account: str, client_order_id: str) -> OrderAck:
         """Where an order stands, as `Exchange.find`."""
-        return self._exchange.find(account, client_order_id)
+        with self._counted():
+            return self._exchange.find(account, client_order_id)
 
     def cancel(self, account: str, client_order_id: str) -> bool:
         """Cancel an order, as `Exchange.cancel`. Needs no approval: it takes risk away."""
-        return self._exchange.cancel(account, client_order_id)
+        result = "failed"
+        try:
+            with self._counted():
+                done = self._exchange.cancel(account, client_order_id)
+            result = "cancelled" if done else "not-working"
+            return done
+        finally:
+            with self._lock:
+                self._cancels[result] += 1
 
     def open_orders(self, account: str) -> tuple[OpenOrder, ...]:
         """Orders that work, as `Exchange.open_orders`."""
-        return self._exchange.open_orders(account)
+        with self._counted():
+            return self._exchange.open_orders(account)
+
+    def balances(self, account: str) -> Mapping[str, Decimal]:
+        """What the account owns of each currency, as `Exchange.balances`."""
+        with self._counted():
+            return self._exchange.balances(account)
+
+    def know(self, client_order_ids: Iterable[str]) -> None:
+        """Names under which earlier processes sent orders, as `Exchange.know`."""
+        self._exchange.know(client_order_ids)
+
+    def cursor_at(self, account: str, moment_ns: int) -> str:
+        """Where to go on for every fill from a moment on, as `Exchange.cursor_at`."""
+        return self._exchange.cursor_at(account, moment_ns)
+
+    def watch(self, account: str, tell: Callable[[OrderAck | None], None]) -> Watch | None:
+        """Be told of orders at once, as `Exchange.watch`."""
+        return self._exchange.watch(account, tell)
 
     def fills(
         self, account: str, *, after: str = "", poll: Callable[[], bool] | None = None
@@ -143,11 +215,50 @@ class Gateway:
         """
         cursor = after
         while True:
-            for fill in self._exchange.fills_after(account, cursor):
+            with self._counted():
+                found = self._exchange.fills_after(account, cursor)
+            for fill in found:
                 cursor = fill.cursor
                 yield fill
             if poll is None or not poll():
                 return
+
+    def metrics(self) -> Iterable[Metric]:
+        """What it counted, by venue; see `runtime.metrics.Source`."""
+        venue = self.venue
+        with self._lock:
+            sent = Sample({"venue": venue}, self._sent)
+            counted = [
+                ("approvals_refused", "Approvals that were not honoured.", "code", self._refused),
+                ("cancels", "Cancels by their result.", "result", self._cancels),
+                ("exchange_errors", "Questions and orders that failed.", "code", self._errors),
+            ]
+            told = [
+                (
+                    name,
+                    words,
+                    tuple(Sample({"venue": venue, label: k}, n) for k, n in counts.items()),
+                )
+                for name, words, label, counts in counted
+            ]
+        yield Metric("ringfence_orders_sent", "counter", "Orders handed to an exchange.", (sent,))
+        for name, words, samples in told:
+            yield Metric(f"ringfence_{name}", "counter", words, samples)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        try:
+            yield
+        except ExchangeError as error:
+            with self._lock:
+                self._errors[error.code] += 1
+            raise
+
+    def _tell(self, approval_id: str, answer: OrderAck) -> None:
+        with self._lock:
+            listeners = tuple(self._listeners)
+        for callback in listeners:
+            callback(approval_id, answer)
 
     def _check_place(self, approval: Approval) -> None:
         if approval.venue != self._exchange.venue:
@@ -175,15 +286,18 @@ class Gateway:
             )
 
     def _claim(self, approval: Approval) -> None:
+        if not self._use(approval.approval_id, approval.expires_ns):
+            raise ApprovalError("REPLAYED", "it was used before")
+
+    def _use(self, approval_id: str, expires_ns: int) -> bool:
         try:
-            first = self._used.claim(approval.approval_id, approval.expires_ns)
+            first = self._used.claim(approval_id, expires_ns)
         except Exception as error:
             # Whatever went wrong there: without an answer it counts as used.
             raise ApprovalError(
                 "REGISTER_DOWN", f"cannot tell whether it was used: {error}"
             ) from error
-        if first is not True:
-            raise ApprovalError("REPLAYED", "it was used before")
+        return first is True
 
     def _record(self, refusal: ApprovalError, approval: Approval | None) -> None:
         with self._lock:

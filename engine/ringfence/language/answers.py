@@ -7,6 +7,7 @@ from decimal import Decimal
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import Instrument
+from ringfence.language.rules import Rule
 from ringfence.language.tickets import Refusal
 
 __all__ = [
@@ -34,11 +35,11 @@ def amount(value: float, unit: str, currency: str) -> str:
     return f"{value:,.10g}"
 
 
-def denial(code: str, result: GateResult, currency: str) -> str:
+def denial(rule: Rule, result: GateResult, currency: str) -> str:
     """One line: the rule's code, measure, limit, gate, policy; and why, where an input is unknown."""
     parts = [
-        code,
-        f"measure={amount(result.measure, result.unit, currency)}",
+        rule.code,
+        f"{rule.measures}={amount(result.measure, result.unit, currency)}",
         f"limit={amount(result.limit, result.unit, currency)}",
         f"gate={result.gate}",
         f"policy={result.policy}",
@@ -58,18 +59,22 @@ def reduced(
     linked: LinkedSet, cause: GateResult, size: Decimal, results: Sequence[GateResult]
 ) -> Decision:
     """A smaller size may be sent; `cause` is the gate that leaves the least."""
-    code = _code(linked, cause)
-    reason = denial(code, cause, linked.currency) + f" size={size}"
-    return Decision(RiskDecision.REDUCE_SIZE, reason, size, code, tuple(results), linked.sha256)
+    rule = _rule(linked, cause)
+    reason = denial(rule, cause, linked.currency) + f" size={size}"
+    return Decision(
+        RiskDecision.REDUCE_SIZE, reason, size, rule.code, tuple(results), linked.sha256
+    )
 
 
 def denied(
     linked: LinkedSet, cause: GateResult, results: Sequence[GateResult], note: str = ""
 ) -> Decision:
     """Nothing may be sent, for the gate `cause`."""
-    code = _code(linked, cause)
-    reason = denial(code, cause, linked.currency) + (f" {note}" if note else "")
-    return Decision(RiskDecision.REJECT, reason, Decimal(0), code, tuple(results), linked.sha256)
+    rule = _rule(linked, cause)
+    reason = denial(rule, cause, linked.currency) + (f" {note}" if note else "")
+    return Decision(
+        RiskDecision.REJECT, reason, Decimal(0), rule.code, tuple(results), linked.sha256
+    )
 
 
 def refused(linked: LinkedSet, refusal: Refusal, results: Sequence[GateResult]) -> Decision:
@@ -111,5 +116,5 @@ def too_small(instrument: Instrument, size: Decimal, valuation_price: float) -> 
     return ""
 
 
-def _code(linked: LinkedSet, cause: GateResult) -> str:
-    return next((rule.code for rule in linked.rules if rule.key == cause.rule), "")
+def _rule(linked: LinkedSet, cause: GateResult) -> Rule:
+    return next(rule for rule in linked.rules if rule.key == cause.rule)

@@ -95,15 +95,18 @@ def _policy(policy: Policy) -> dict[str, Any]:
         "scope": policy.scope.canonical(),
         "currency": policy.currency,
         "day": policy.day,
-        "gates": [_gate(gate) for gate in sorted(policy.gates, key=lambda gate: gate.name)],
+        "gates": [_gate(gate) for gate in policy.gates],
     }
 
 
 def digest(policies: Iterable[Policy], rules: Iterable[Rule], surroundings: Any) -> str:
-    """SHA-256, in hex, over policies, the rules they use, and instruments, FX and correlations."""
+    """SHA-256, in hex, over policies, the rules they use, and instruments, FX and correlations.
+
+    The order of policies and gates counts: of several that deny, the first gives the reason.
+    """
     form = {
         "apiVersion": "ringfence/v1",
-        "policies": [_policy(each) for each in sorted(policies, key=lambda each: each.label)],
+        "policies": [_policy(each) for each in policies],
         "rules": [canonical_rule(each) for each in sorted(rules, key=lambda each: each.key)],
         "surroundings": surroundings,
     }

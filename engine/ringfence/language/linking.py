@@ -1,23 +1,22 @@
 """Linking: files into one policy set, with every finding of every file at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
-from ringfence import _resources
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language import schema
 from ringfence.language.canonical import digest
 from ringfence.language.gates import Gate, LimitRow, Policy, read_policy
 from ringfence.language.instruments import Desk, convert, read_instruments
 from ringfence.language.parameters import Money
+from ringfence.language.rule_library import RuleLibrary
 from ringfence.language.rules import Rule, read_rule
 from ringfence.language.scopes import Scope, ScopeIndex
-from ringfence.language.source import Document, load_file
+from ringfence.language.source import Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
 
-__all__ = ["MANDATORY", "Bound", "LinkedSet", "link", "link_path", "load_rule_library"]
+__all__ = ["MANDATORY", "Bound", "LinkedSet", "link", "link_files", "link_path"]
 
 MANDATORY = (
     "kill-switch",
@@ -30,6 +29,8 @@ MANDATORY = (
     "correlated-exposure",
 )
 KINDS = ("Policy", "Rule", "Instruments", "PolicyTest")
+# The kinds that a set's meaning comes from.
+_MEANT = ("Policy", "Rule", "Instruments")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,10 @@ class Bound:
 
 @dataclass(slots=True, eq=False, repr=False)
 class LinkedSet:
-    """All policies that are active together, checked; `sha256` names it."""
+    """All policies that are active together, checked; `sha256` names it.
+
+    `documents` holds what was given, by path; rules of the library are not among them.
+    """
 
     policies: list[Policy]
     gates: tuple[Gate, ...]
@@ -65,6 +69,17 @@ class LinkedSet:
 
     def __repr__(self) -> str:
         return f"LinkedSet({self.sha256[:12]}, {len(self.gates)} gates)"
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The files that this set is made from, in the order that they were linked in: path and bytes.
+
+        Policies, instruments, rules, and those rules of the library that are used; from them alone
+        `link_files` makes the same set.
+        """
+        own = (each for each in self.documents.values() if each.data["kind"] in _MEANT)
+        library = (rule.document for rule in self.rules)
+        return {each.path: each.content for each in (*own, *library)}
 
     def bind(self, account: str, strategy: str, venue: str, symbol: str) -> tuple[Bound, ...]:
         """Every gate that an order of this account, strategy, venue and symbol must face."""
@@ -121,87 +136,6 @@ def _index_of(policies: Iterable[Policy]) -> ScopeIndex:
     return ScopeIndex(scopes)
 
 
-class _Library:
-    """Rules by name, read from their files only when a policy names them."""
-
-    def __init__(self, extra: Sequence[Rule] = ()) -> None:
-        self._rules: dict[str, list[Rule]] = {}
-        self._files: dict[str, list[Path]] = {}
-        for entry in _rule_files():
-            self._files.setdefault(entry.stem.partition("@")[0], []).append(entry)
-        for rule in extra:
-            self._rules.setdefault(rule.name, []).append(rule)
-        self._extra = set(self._rules)
-        self.findings: list[Diagnostic] = []
-        self.used: dict[str, Rule] = {}
-        self._found: dict[tuple[str, str], Rule] = {}
-
-    def find(self, name: str, version: str) -> tuple[Rule | None, list[str]]:
-        """The newest rule of that name and version prefix, or None with what there is."""
-        if found := self._found.get((name, version)):
-            return found, []
-        rules = self._load(name)
-        if not rules:
-            return None, [*self._files, *self._extra]
-        wanted = tuple(int(part) for part in version.split(".")) if version else ()
-        fitting = [rule for rule in rules if rule.version[: len(wanted)] == wanted]
-        if not fitting:
-            return None, [name, *(".".join(map(str, rule.version)) for rule in rules)]
-        rule = max(fitting, key=lambda each: each.version)
-        self.used[rule.key] = self._found[name, version] = rule
-        return rule, []
-
-    def _load(self, name: str) -> list[Rule]:
-        if name in self._files:
-            for entry in self._files.pop(name):
-                rule, findings = _read_rule_file(entry)
-                self.findings.extend(findings)
-                if rule is not None:
-                    self._rules.setdefault(name, []).append(rule)
-            self._extra.add(name)
-        return self._rules.get(name, [])
-
-
-@lru_cache(maxsize=4)
-def _listed(root: str) -> tuple[Path, ...]:
-    return tuple(sorted(Path(root).rglob("*.yaml")))
-
-
-def _rule_files() -> tuple[Path, ...]:
-    return _listed(str(_resources.bundled("rules")))
-
-
-@lru_cache(maxsize=256)
-def _read_rule_file_at(path: Path, _stamp: int) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
-    try:
-        document = load_file(path)
-    except PolicyError as error:
-        return None, error.diagnostics
-    findings = schema.check(document, "Rule")
-    if findings:
-        return None, tuple(findings)
-    rule, more = read_rule(document)
-    return rule, tuple(more)
-
-
-def _read_rule_file(path: Path) -> tuple[Rule | None, tuple[Diagnostic, ...]]:
-    return _read_rule_file_at(path, path.stat().st_mtime_ns)
-
-
-def load_rule_library() -> list[Rule]:
-    """Every rule of the library, sorted by name and version; raises `PolicyError` on a bad one."""
-    rules: list[Rule] = []
-    findings: list[Diagnostic] = []
-    for path in _rule_files():
-        rule, found = _read_rule_file(path)
-        findings.extend(found)
-        if rule is not None:
-            rules.append(rule)
-    if findings:
-        raise PolicyError(findings)
-    return sorted(rules, key=lambda rule: (rule.name, rule.version))
-
-
 def link_path(path: Path, *, check_mandatory: bool = True) -> LinkedSet:
     """Link a file, or all YAML files below a directory, into a policy set.
 
@@ -227,13 +161,39 @@ def link_path(path: Path, *, check_mandatory: bool = True) -> LinkedSet:
     return link(documents, findings, check_mandatory=check_mandatory)
 
 
+def link_files(files: Mapping[str, bytes]) -> LinkedSet:
+    """Link files in memory, as `LinkedSet.files` has them; rules come from them alone.
+
+    Args:
+        files: Path, as findings show it, and bytes; in the order in which their gates are to be asked.
+
+    Raises:
+        PolicyError: with every finding of every file.
+    """
+    documents: list[Document] = []
+    findings: list[Diagnostic] = []
+    for path, content in files.items():
+        try:
+            documents.append(load(content, path))
+        except PolicyError as error:
+            findings.extend(error.diagnostics)
+    return link(documents, findings, bundled=False)
+
+
 def link(
     documents: Sequence[Document],
     findings: Sequence[Diagnostic] = (),
     *,
     check_mandatory: bool = True,
+    bundled: bool = True,
 ) -> LinkedSet:
-    """Link loaded documents; `findings` are those met while loading.
+    """Link loaded documents.
+
+    Args:
+        documents: In the order in which their gates are to be asked.
+        findings: Met while loading.
+        check_mandatory: Whether every tradable (account, symbol) must face all mandatory gates.
+        bundled: Whether rules that no document holds come from the library of this version.
 
     Raises:
         PolicyError: with every finding.
@@ -248,7 +208,7 @@ def link(
         faults = schema.check(document, kind)
         found.extend(faults)
         by_kind[kind].append((document, faults))
-    library = _Library(_own_rules(by_kind["Rule"], found))
+    library = RuleLibrary(_own_rules(by_kind["Rule"], found), bundled=bundled)
     desk = Desk()
     for document, faults in by_kind["Instruments"]:
         if not faults:

@@ -66,6 +66,8 @@ class Rule:
     applies_to: str
     on_breach: str
     code: str
+    measures: str
+    """What a reason calls the measure."""
     deprecated: str
     parameters: ParameterSet
     freshness: str
@@ -173,6 +175,7 @@ def read_rule(document: Document) -> tuple[Rule | None, list[Diagnostic]]:
             applies_to=spec.get("applies_to", "risk_increasing"),
             on_breach=on_breach,
             code=spec.get("code") or metadata["name"].upper().replace("-", "_"),
+            measures=spec.get("measures") or "measure",
             deprecated=str(metadata.get("deprecated") or ""),
             parameters=parameter_set,
             freshness=spec.get("freshness") or "",

@@ -24,16 +24,18 @@ from ringfence.language.yaml_findings import LINE_BREAK, Findings, ReadingStoppe
 __all__ = ["MAX_BYTES", "Document", "Key", "Source", "load", "load_file"]
 
 MAX_BYTES = 1 << 20
+_MARK = "\ufeff"
 
 Key: TypeAlias = str | int
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text and the path it is shown under."""
+    """A text, the path it is shown under, and whether a byte order mark stood before it."""
 
     path: str
     text: str
+    has_mark: bool = False
 
 
 class Document:
@@ -58,6 +60,11 @@ class Document:
     def path(self) -> str:
         """The path that findings show."""
         return self.source.path
+
+    @property
+    def content(self) -> bytes:
+        """The bytes that were read."""
+        return (_MARK * self.source.has_mark + self.source.text).encode("utf-8")
 
     def span(self, *keys: Key) -> Span:
         """Return the place of the value at a key path."""
@@ -140,7 +147,9 @@ def load(text: str | bytes, path: str) -> Document:
     Raises:
         PolicyError: the text is refused; holds all findings, codes E100 to E118.
     """
-    source = Source(path, _decode(text, path))
+    decoded = _decode(text, path)
+    bare = decoded.removeprefix(_MARK)
+    source = Source(path, bare, has_mark=bare != decoded)
     _check_characters(source)
     builder = Builder(path, source.text)
     result = builder.build()
@@ -196,12 +205,12 @@ def _decode(text: str | bytes, path: str) -> str:
         raise _too_large(path)
     if isinstance(text, bytes):
         try:
-            return text.decode("utf-8").removeprefix("\ufeff")
+            return text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise _not_utf8(path, text, error.start) from None
     if not text.isascii() and len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _too_large(path)
-    return text.removeprefix("\ufeff")
+    return text
 
 
 def _too_large(path: str) -> PolicyError:
@@ -218,7 +227,7 @@ def _not_utf8(path: str, content: bytes, at: int) -> PolicyError:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         found, span = "the file is UTF-16", Span(path, 1, 1, 1, 2)
     else:
-        before = LINE_BREAK.split(content[:at].decode("utf-8").removeprefix("\ufeff"))
+        before = LINE_BREAK.split(content[:at].decode("utf-8").removeprefix(_MARK))
         column = len(before[-1]) + 1
         found = f"the byte 0x{content[at]:02x} is not UTF-8"
         span = Span(path, len(before), column, len(before), column + 1)

@@ -22,7 +22,7 @@ _ZERO = Decimal(0)
 _BLOCK_BYTES = 64  # of SHA-256
 
 
-# No slots: an approval is made by filling its dictionary, which takes a tenth of the time.
+# No slots: an approval is made by giving it its dictionary, which takes a tenth of the time.
 @dataclass(frozen=True)
 class Approval:
     """Leave to send one order, once.
@@ -132,25 +132,25 @@ class Signer:
             )
         except _UnsoundError as error:
             raise InputError(f"no approval can be signed: `{error}` is not as it must be") from None
-        made = _new(Approval)
-        made.__dict__.update(
-            approval_id=approval_id,
-            account=account,
-            strategy=strategy,
-            venue=venue,
-            symbol=symbol,
-            side=side,
-            type=type,
-            size=size,
-            price=price,
-            reduce_only=reduce_only,
-            client_order_id=client_order_id,
-            policy_set=policy_set,
-            issued_ns=issued_ns,
-            expires_ns=expires_ns,
-            signature=self._signature(text),
+        return _approval(
+            {
+                "approval_id": approval_id,
+                "account": account,
+                "strategy": strategy,
+                "venue": venue,
+                "symbol": symbol,
+                "side": side,
+                "type": type,
+                "size": size,
+                "price": price,
+                "reduce_only": reduce_only,
+                "client_order_id": client_order_id,
+                "policy_set": policy_set,
+                "issued_ns": issued_ns,
+                "expires_ns": expires_ns,
+                "signature": self._signature(text),
+            }
         )
-        return made
 
     def check(self, approval: Approval, *, now_ns: int) -> None:
         """Pass where this signer's key signed exactly these fields and `now_ns` is before their end.
@@ -181,8 +181,13 @@ def snapshot(approval: Approval) -> Approval:
     Raises:
         ApprovalError: `FORGED`: it is no plain approval.
     """
+    return _approval(_read_once(approval)[0])
+
+
+def _approval(values: dict[str, Any]) -> Approval:
+    """The approval whose dictionary this is from now on."""
     made = _new(Approval)
-    made.__dict__.update(_read_once(approval)[0])
+    _set(made, "__dict__", values)
     return made
 
 
@@ -207,7 +212,7 @@ class _UnsoundError(Exception):
     """The name of a field that is not of its type."""
 
 
-_new = object.__new__
+_new, _set = object.__new__, object.__setattr__
 
 
 def _first_wrong(values: tuple[Any, ...]) -> str:

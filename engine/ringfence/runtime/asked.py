@@ -4,6 +4,7 @@ An object of another type runs code of its own when it is compared or formatted,
 the next time it is looked at. None is looked at twice, and none but the types named here is looked into.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
@@ -16,10 +17,11 @@ __all__ = [
     "LONGEST_NUMBER",
     "Asked",
     "MarketData",
-    "inputs_as_read",
     "inputs_of",
+    "market_inputs",
     "read_market",
     "read_order",
+    "without_nan",
 ]
 
 NAN = float("nan")
@@ -27,6 +29,10 @@ LONGEST_NAME = 200
 # Digits of a size or price: what float64 counts, and room for zeros on both sides.
 LONGEST_NUMBER = 60
 _NUMBERS = (Decimal, float, int, str)
+_INFINITE = float("inf")
+# Numbers above zero by their text: most traders send the same ones again and again.
+_KNOWN_NUMBERS = 4096
+_known: dict[str, tuple[Decimal, float]] = {}
 _KINDS = {name: code for code, name in enumerate(ORDER_TYPES)}
 _FIELDS = (
     "account",
@@ -122,33 +128,48 @@ def read_order(given: Any) -> Asked | Refusal:
     kind = _KINDS.get(kind_name)
     if kind is None:
         return Refusal("INVALID_TYPE", f"order type {shown(kind_name)} is not supported")
-    exact = size if type(size) is Decimal else _decimal(size)
-    if exact is None or not exact.is_finite() or exact <= 0:
+    exact, _ = (_known.get(size) if type(size) is str else None) or _positive(size)
+    if exact is None:
         return Refusal("INVALID_SIZE", f"size {shown(size)} is not a number above zero")
-    exact_price = price if type(price) is Decimal else _decimal(price)
-    number = NAN
-    if type(price) is float:
-        number = price
-    elif exact_price is not None and exact_price.is_finite():
-        number = float(exact_price)
+    exact_price, number = (_known.get(price) if type(price) is str else None) or _positive(price)
     # Not a number, infinite, zero or below: a comparison that fails for all of them.
-    if not 0.0 < number < float("inf") and (price is not None or kind_name != "market"):
+    if not 0.0 < number < _INFINITE and (price is not None or kind_name != "market"):
         return Refusal("INVALID_PRICE", f"price {shown(price)} is not a number above zero")
-    return Asked(
-        account,
-        strategy,
-        venue,
-        symbol,
-        side,
-        side_name,
-        kind,
-        kind_name,
-        exact,
-        number,
-        exact_price,
-        reduce_only,
-        client_order_id,
+    return _new(
+        Asked,
+        (
+            account,
+            strategy,
+            venue,
+            symbol,
+            side,
+            side_name,
+            kind,
+            kind_name,
+            exact,
+            number,
+            exact_price,
+            reduce_only,
+            client_order_id,
+        ),
     )
+
+
+# Quicker than the call of the class, which binds each argument to its name.
+_new: Callable[[type[Asked], tuple[Any, ...]], Asked] = tuple.__new__
+
+
+def _positive(value: Any) -> tuple[Decimal | None, float]:
+    """A finite number above zero, exactly and as float64; None and NaN for anything else."""
+    exact = value if type(value) is Decimal else _decimal(value)
+    if exact is None or not exact.is_finite() or exact <= 0:
+        return None, NAN
+    number = float(exact)
+    if type(value) is str:
+        if len(_known) >= _KNOWN_NUMBERS:
+            _known.clear()
+        _known[value] = exact, number
+    return exact, number
 
 
 def read_market(given: Any) -> tuple[int, tuple[float, ...]] | Refusal | None:
@@ -180,6 +201,11 @@ def read_market(given: Any) -> tuple[int, tuple[float, ...]] | Refusal | None:
         else:
             return Refusal("INVALID_MARKET_DATA", f"`{name}` is no number")
     return timestamp, tuple(read)
+
+
+def without_nan(numbers: Iterable[float]) -> list[float | None]:
+    """Numbers of market data for an event: None where one is missing, which JSON has a word for."""
+    return [number if number == number else None for number in numbers]
 
 
 def _decimal(value: Any) -> Decimal | None:
@@ -219,27 +245,14 @@ def inputs_of(given: Any, market: Any) -> dict[str, Any]:
     order: Any = "no `OrderRequest`"
     if type(given) is OrderRequest:
         order = {name: _plain(getattr(given, name, None)) for name in _FIELDS}
-    data: Any = None if market is None else "no `MarketData`"
-    if type(market) is MarketData:
-        data = {name: _plain(getattr(market, name, None)) for name in (*_PRICES, "timestamp")}
-    return {"order": order, "market": data}
+    return {"order": order, "market": None if market is None else market_inputs(market)}
 
 
-def inputs_as_read(asked: "Asked", market: Any) -> dict[str, Any]:
-    """As `inputs_of`, for an order that could be read: quicker, and numbers as exact text."""
-    order = {
-        "account": asked.account,
-        "strategy": asked.strategy,
-        "venue": asked.venue,
-        "symbol": asked.symbol,
-        "side": asked.side_name,
-        "type": asked.type,
-        "size": str(asked.size),
-        "price": None if asked.exact_price is None else str(asked.exact_price),
-        "reduce_only": asked.reduce_only,
-        "client_order_id": asked.client_order_id,
-    }
-    return {"order": order, "market": None if market is None else inputs_of(None, market)["market"]}
+def market_inputs(market: Any) -> Any:
+    """Market data that was passed in, as `inputs_of` tells it."""
+    if type(market) is not MarketData:
+        return "no `MarketData`"
+    return {name: _plain(getattr(market, name, None)) for name in (*_PRICES, "timestamp")}
 
 
 def _plain(value: Any) -> Any:

@@ -36,9 +36,12 @@ from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
+from ringfence import __version__
 from ringfence.language.decision import Decision, GateResult
+from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Market, OrderRequest
+from ringfence.runtime.policy_files import files_told
 
 __all__ = [
     "DECISION",
@@ -48,6 +51,7 @@ __all__ = [
     "gates_in",
     "order_in",
     "policy_set_body",
+    "short_gates",
 ]
 
 #: The kind of records that hold a decision.
@@ -94,24 +98,15 @@ def policy_set_body(linked: LinkedSet) -> dict[str, Any]:
     """Return the body of the record that describes a policy set.
 
     Its `gates` hold name, rule, policy, level, mode, unit, file and line of each. The unit is empty where a
-    gate has limits in several.
+    gate has limits in several. With its files (`policy_files.files_told`) the log alone is enough to link the
+    set again; `ringfence` is the version that wrote them down.
     """
     return {
         "policy_set": linked.sha256,
+        "ringfence": __version__,
+        **files_told(linked.files),
         "currency": linked.currency,
-        "gates": [
-            {
-                "gate": gate.name,
-                "rule": gate.rule.key,
-                "policy": gate.policy.label,
-                "level": gate.level,
-                "mode": gate.mode,
-                "unit": _one_of({check.unit.kind for check in gate.rule.checks}),
-                "file": gate.rows[0].span.path,
-                "line": gate.rows[0].span.line,
-            }
-            for gate in linked.gates
-        ],
+        "gates": [{**_about(gate), **_place(gate.rows[0])} for gate in linked.gates],
     }
 
 
@@ -122,13 +117,18 @@ def order_in(body: Mapping[str, Any]) -> dict[str, Any]:
     return order if isinstance(order, dict) else {}
 
 
-def gates_in(body: Mapping[str, Any], about: Mapping[str, Any]) -> list[dict[str, Any]]:
+def gates_in(
+    body: Mapping[str, Any], about: Mapping[str, Any], linked: LinkedSet | None = None
+) -> list[dict[str, Any]]:
     """The gates of a decision's body in the long form.
 
     Args:
         body: Of the decision.
         about: Body of the record of its policy set; empty where there is none.
+        linked: That policy set, where it is at hand: then the place of the very limit is told, an override's
+            where one was in force, and gates of one name in two policies are told apart.
     """
+    bound = [] if linked is None else _bound(body, linked)
     described: dict[str, dict[str, Any]] = {}
     for each in _dicts(about.get("gates")):
         name = str(each.get("gate"))
@@ -136,8 +136,8 @@ def gates_in(body: Mapping[str, Any], about: Mapping[str, Any]) -> list[dict[str
         known = described.setdefault(name, each)
         described[name] = {key: value for key, value in each.items() if known.get(key) == value}
     found = []
-    given = body.get("gates")
-    for gate in _unpacked(given) if isinstance(given, dict) else _listed(given):
+    given = _gates(body)
+    for gate in given:
         if isinstance(gate, dict):
             found.append(gate)
         elif isinstance(gate, list) and len(gate) == len(_SHORT):
@@ -146,7 +146,56 @@ def gates_in(body: Mapping[str, Any], about: Mapping[str, Any]) -> list[dict[str
             if isinstance(measure, int | float) and isinstance(limit, int | float):
                 short["margin"] = limit - measure
             found.append({**described.get(str(gate[0]), {}), **short})
+    told_in_short = not any(isinstance(gate, dict) for gate in given)
+    if told_in_short and [each["gate"] for each in found] == [each["gate"] for each in bound]:
+        return [{**each, **place} for each, place in zip(found, bound, strict=True)]
     return found
+
+
+def short_gates(body: Mapping[str, Any]) -> list[list[Any]]:
+    """Name, outcome, measure and limit of each gate, where the body tells them in short; else empty."""
+    found = [gate for gate in _gates(body) if isinstance(gate, list)]
+    return found if all(len(gate) == len(_SHORT) for gate in found) else []
+
+
+def _gates(body: Mapping[str, Any]) -> list[Any]:
+    given = body.get("gates")
+    return _unpacked(given) if isinstance(given, dict) else _listed(given)
+
+
+def _bound(body: Mapping[str, Any], linked: LinkedSet) -> list[dict[str, Any]]:
+    """The gates that bind the order of a body, with the place of the limits that were in force then."""
+    order, now = order_in(body), body.get("decided_ns")
+    names = [order.get(name) for name in ("account", "strategy", "venue", "symbol")]
+    if not isinstance(now, int) or not all(isinstance(name, str) for name in names):
+        return []
+    account, strategy, venue, symbol = map(str, names)
+    found = []
+    for bound in linked.bind(account, strategy, venue, symbol):
+        row = bound.row_at(now)
+        found.append({**_about(bound.gate, row), **_place(row)})
+    return found
+
+
+def _about(gate: Gate, row: LimitRow | None = None) -> dict[str, Any]:
+    """What is the same for every order; with a row, the unit is that of the checks that it has limits for."""
+    checks = [
+        check
+        for check in gate.rule.checks
+        if row is None or all(name in row.values for name in check.when)
+    ]
+    return {
+        "gate": gate.name,
+        "rule": gate.rule.key,
+        "policy": gate.policy.label,
+        "level": gate.level,
+        "mode": gate.mode,
+        "unit": _one_of({check.unit.kind for check in checks}),
+    }
+
+
+def _place(row: LimitRow) -> dict[str, Any]:
+    return {"file": row.span.path, "line": row.span.line}
 
 
 def _unpacked(gates: Mapping[str, Any]) -> list[Any]:

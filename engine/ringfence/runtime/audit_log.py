@@ -18,8 +18,17 @@ from typing import Any, Literal
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import encode
+from ringfence.runtime.audit_definitions import Definitions
 from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files, reason
-from ringfence.runtime.audit_segments import KIND, framed, header_bytes, payload_of, segments
+from ringfence.runtime.audit_hold import lowest
+from ringfence.runtime.audit_segments import (
+    FRAME_BYTES,
+    KIND,
+    framed,
+    header_bytes,
+    payload_of,
+    segments,
+)
 from ringfence.runtime.ports import (
     SYSTEM_CLOCK,
     SYSTEM_FILES,
@@ -69,6 +78,7 @@ class AuditLog:
         segment_bytes: int,
         limit_bytes: int,
         keep_bytes: int | None,
+        definitions: tuple[str, str],
     ) -> None:
         self.recovered: Recovery | None = written.recovery
         self._directory = directory
@@ -78,6 +88,7 @@ class AuditLog:
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
         self._keep_bytes = keep_bytes
+        self._definitions = Definitions(*definitions)
         self._forks = _forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
         self._state = threading.Lock()
@@ -114,6 +125,7 @@ class AuditLog:
         segment_bytes: int = SEGMENT_BYTES,
         limit_bytes: int = LIMIT_BYTES,
         keep_bytes: int | None = None,
+        definitions: tuple[str, str] = ("policy-set", "policy_set"),
     ) -> "AuditLog":
         """Open the log of a directory, or begin one there.
 
@@ -127,7 +139,10 @@ class AuditLog:
             random: Gives a new log its name.
             segment_bytes: A file that would grow beyond this is followed by the next.
             limit_bytes: Once the log is as large as this, `append` refuses.
-            keep_bytes: The oldest files are removed while the log is larger than this; None keeps all.
+            keep_bytes: The oldest files are removed while the log is larger than this, but for records that
+                a sink has yet to get (`audit_hold`); None keeps all.
+            definitions: A kind of records, and the key of bodies with what such a record defines. A file
+                that holds a record which names it holds that definition, too, before it.
 
         Raises:
             AuditError: another process writes this log, it cannot be read or written, or a record that
@@ -145,6 +160,7 @@ class AuditLog:
             segment_bytes=segment_bytes,
             limit_bytes=limit_bytes,
             keep_bytes=keep_bytes,
+            definitions=definitions,
         )
         if (cut := log.recovered) is not None:
             about = {"segment": cut.segment, "offset": cut.offset, "bytes": cut.size}
@@ -205,7 +221,8 @@ class AuditLog:
         """
         if sequence > self._last:
             raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
-        self._check()
+        if self._refusal is not None or self._forks != _forks[0]:
+            self._check()
         while self._durable < sequence:
             with self._commit:
                 if self._durable < sequence:
@@ -221,13 +238,21 @@ class AuditLog:
             How many files were removed.
 
         Raises:
-            AuditError: as `append` and `wait`, or a file cannot be removed.
+            AuditError: as `append` and `wait`, a file cannot be removed, or a sink has yet to get some of
+                these records.
         """
         paths = segments(self._directory, self._files)
         # A file ends where the next one begins; the last one stays.
         begins = [int(path.stem) for path in paths]
         gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
         if gone:
+            hold = lowest(self._directory, self._chain, files=self._files)
+            if hold is not None and hold.sequence + 1 < begins[gone]:
+                raise AuditError(
+                    f"records up to {begins[gone] - 1} cannot go: the sink `{hold.sink}` has come to "
+                    f"{hold.sequence}",
+                    f"let its writer catch up, or give the sink up: `ringfence audit release {hold.sink}`",
+                )
             body = encode({"first": begins[gone], "segments": gone})
             self.wait(self._add("retention", body, bounded=False))
             with self._commit:
@@ -263,30 +288,61 @@ class AuditLog:
         self.close()
 
     def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
+        """Add a record, behind the definitions of what it names where this file lacks them."""
         with self._state:
-            self._check()
-            sequence, moment = self._last + 1, self._clock.now_ns()
-            payload = payload_of(content, kind, self._hash, sequence, moment)
-            frame, header = framed(payload), b""
-            if self._fill_has_records and self._fill + len(frame) > self._segment_bytes:
-                header = header_bytes(self._chain, sequence, self._hash, moment)
-            size = len(header) + len(frame)
+            if self._refusal is not None or self._forks != _forks[0]:
+                self._check()
+            moment = self._clock.now_ns()
+            payload = self._payload(kind, content, moment)
+            size = FRAME_BYTES + len(payload)
+            new_file = self._outgrows(size)
+            known = self._definitions
+            before = known.missing(kind, content, new_file=new_file)
+            if before:
+                bodies = [self._payload(known.kind, each, moment) for each in before]
+                size += sum(FRAME_BYTES + len(each) for each in bodies)
+                new_file = new_file or self._outgrows(size)
+            header = b""
+            if new_file:
+                header = header_bytes(self._chain, self._last + 1, self._hash, moment)
+            size += len(header)
             if bounded and self._size + size > self._limit_bytes:
                 raise AuditError(
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
                 )
             if header:
-                self._begins.append(Begin(len(self._pending), sequence, header))
-                self._fill = 0
-            self._pending.append(frame)
-            self._pending_bytes += size
-            self._fill += size
-            self._fill_has_records = True
-            self._size += size
-            self._hash = sha256(payload).hexdigest()
-            self._last = sequence
-            return sequence
+                self._begins.append(Begin(len(self._pending), self._last + 1, header))
+                self._fill = len(header)
+                known.file_begins()
+            for each in before:
+                self._put(self._payload(known.kind, each, moment))
+                known.defined(each)
+            if before:
+                payload = self._payload(kind, content, moment)
+            self._put(payload)
+            if kind == known.kind:
+                known.defined(content)
+            self._pending_bytes += len(header)
+            self._size += len(header)
+            return self._last
+
+    def _payload(self, kind: str, content: bytes, moment: int) -> bytes:
+        return payload_of(content, kind, self._hash, self._last + 1, moment)
+
+    def _outgrows(self, size: int) -> bool:
+        return self._fill_has_records and self._fill + size > self._segment_bytes
+
+    def _put(self, payload: bytes) -> None:
+        """Take the next record into what is pending."""
+        frame = framed(payload)
+        self._pending.append(frame)
+        self._pending_bytes += len(frame)
+        self._fill += len(frame)
+        self._fill_has_records = True
+        self._size += len(frame)
+        self._hash = sha256(payload).hexdigest()
+        self._last += 1
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -336,7 +392,8 @@ class AuditLog:
             left -= self._files.size(path)
             first = int(following.stem)
         try:
-            self.drop_before(first)
+            hold = lowest(self._directory, self._chain, files=self._files)
+            self.drop_before(first if hold is None else min(first, hold.sequence + 1))
         except AuditError as error:
             # Not again every moment: from here on the limit of the log alone holds.
             self._keep_bytes = None

@@ -1,11 +1,11 @@
 """Reading an audit log while another process writes it: every record once, in order."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import decode
@@ -22,7 +22,9 @@ from ringfence.runtime.audit_segments import (
 )
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
 
-__all__ = ["AuditReader", "Record", "record_of", "tail"]
+__all__ = ["AuditReader", "RawRecord", "Record", "record_of", "tail"]
+
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,18 @@ class Record:
     offset: int
 
 
+class RawRecord(NamedTuple):
+    """One record as it was written: as `Record`, but `body` is its canonical JSON."""
+
+    sequence: int
+    ts_ns: int
+    kind: str
+    body: bytes
+    prev: str
+    hash: str
+    segment: str
+
+
 class AuditReader:
     """Reads the records of a log from one place on; `poll` again for those that were added since.
 
@@ -75,12 +89,19 @@ class AuditReader:
             AuditError: the log cannot be read, a record is damaged, or records were removed before they
                 were read.
         """
+        return self._poll(record_of)
+
+    def poll_raw(self) -> Iterator[RawRecord]:
+        """As `poll`, several times as fast: bodies are not looked into."""
+        return self._poll(_raw)
+
+    def _poll(self, made: Callable[[Frame, Envelope, str], _R | None]) -> Iterator[_R]:
         # Listed before it is read: a file that another one follows here grows no more.
         paths = segments(self._directory, self._files)
         for path in paths[self._begin(paths) :]:
             if path.name != self._segment:
                 self._segment, self._offset = path.name, 0
-            yield from self._read(path, last=path is paths[-1])
+            yield from self._read(path, made, last=path is paths[-1])
 
     def _begin(self, paths: list[Path]) -> int:
         """The place in `paths` of the file that holds the next record."""
@@ -94,7 +115,9 @@ class AuditReader:
             raise self._removed()
         return max((at for at, first in enumerate(begins) if first <= self.after + 1), default=0)
 
-    def _read(self, path: Path, *, last: bool) -> Iterator[Record]:
+    def _read(
+        self, path: Path, made: Callable[[Frame, Envelope, str], _R | None], *, last: bool
+    ) -> Iterator[_R]:
         try:
             content = self._files.read_from(path, self._offset)
         except FileNotFoundError:
@@ -116,13 +139,13 @@ class AuditReader:
             about = envelope(piece.payload) if isinstance(piece, Frame) else None
             if isinstance(piece, Damage | Tail) or about is None:
                 raise self._damaged(path, piece.offset)
-            record = record_of(piece, about, path.name)
+            record = made(piece, about, path.name)
             if record is None:
                 raise self._damaged(path, piece.offset)
             # Kept before it is handed out: whoever stops here goes on with the next.
             self._offset = piece.offset + piece.size
-            if record.sequence > self.after:
-                self.after = record.sequence
+            if about.sequence > self.after:
+                self.after = about.sequence
                 yield record
 
     def _removed(self) -> AuditError:
@@ -155,6 +178,13 @@ def record_of(frame: Frame, about: Envelope, segment: str) -> Record | None:
         sha256(frame.payload).hexdigest(),
         segment,
         frame.offset,
+    )
+
+
+def _raw(frame: Frame, about: Envelope, segment: str) -> RawRecord:
+    digest = sha256(frame.payload).hexdigest()
+    return RawRecord(
+        about.sequence, about.ts_ns, about.kind, about.body, about.prev, digest, segment
     )
 
 

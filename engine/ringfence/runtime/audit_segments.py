@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ringfence.errors import AuditError
 from ringfence.runtime.ports import LogFiles
@@ -32,6 +33,7 @@ __all__ = [
     "Tail",
     "chain_start",
     "envelope",
+    "first_frame",
     "framed",
     "header_bytes",
     "payload_of",
@@ -52,6 +54,7 @@ _END = re.compile(
 _END_BYTES = 256
 _START = b'{"body":'
 _SECTOR = 512
+_FRAME = struct.Struct("<III")
 _LENGTHS = struct.Struct("<II")
 _CHECK = struct.Struct("<I")
 
@@ -75,8 +78,7 @@ class Header:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A whole frame at `offset` (bytes into the segment)."""
 
     offset: int
@@ -104,8 +106,7 @@ class Tail:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What a record says besides its body."""
 
     kind: str
@@ -203,15 +204,21 @@ def scan(content: bytes, start: int, base: int = 0) -> Iterator[Frame | Damage |
     """
     at, end = start, len(content)
     while at < end:
+        if end - at >= FRAME_BYTES:
+            # Nearly every frame is whole.
+            length, crc, check = _FRAME.unpack_from(content, at)
+            after = at + FRAME_BYTES + length
+            if after <= end and zlib.crc32(content[at : at + _LENGTHS.size]) == check:
+                payload = content[at + FRAME_BYTES : after]
+                if zlib.crc32(payload) == crc:
+                    yield Frame(base + at, payload)
+                    at = after
+                    continue
         sound = _sound(content, at)
         size = FRAME_BYTES + _LENGTHS.unpack_from(content, at)[0] if sound else 0
         if end - at < FRAME_BYTES or (sound and end - at < size):
             yield Tail(base + at, end - at)
             return
-        if sound and _matches(content, at, size):
-            yield Frame(base + at, content[at + FRAME_BYTES : at + size])
-            at += size
-            continue
         after = at + size if sound else _next(content, at + 1)
         if _ends_in_unwritten_blocks(content, at, after, base):
             yield Tail(base + at, end - at)
@@ -220,16 +227,16 @@ def scan(content: bytes, start: int, base: int = 0) -> Iterator[Frame | Damage |
         at = after
 
 
+def first_frame(content: bytes) -> int:
+    """Where the first record begins in bytes from the middle of a segment; their end where none does."""
+    return _next(content, 0)
+
+
 def _sound(content: bytes, at: int) -> bool:
     if len(content) - at < FRAME_BYTES:
         return False
     check: int = _CHECK.unpack_from(content, at + _LENGTHS.size)[0]
     return zlib.crc32(content[at : at + _LENGTHS.size]) == check
-
-
-def _matches(content: bytes, at: int, size: int) -> bool:
-    crc: int = _LENGTHS.unpack_from(content, at)[1]
-    return zlib.crc32(memoryview(content)[at + FRAME_BYTES : at + size]) == crc
 
 
 def _next(content: bytes, at: int) -> int:

@@ -5,6 +5,7 @@ the end of the log. Someone who can write the files could compute the whole chai
 off its end: an anchor that lies elsewhere (`audit_anchor`) shows both.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_anchor import Anchor
 from ringfence.runtime.audit_files import reason
-from ringfence.runtime.audit_reader import record_of
+from ringfence.runtime.audit_reader import Record, record_of
 from ringfence.runtime.audit_segments import (
     Damage,
     Envelope,
@@ -75,9 +76,19 @@ class Verification:
 
 
 def verify(
-    directory: Path, *, anchor: Anchor | None = None, files: LogFiles = SYSTEM_FILES
+    directory: Path,
+    *,
+    anchor: Anchor | None = None,
+    files: LogFiles = SYSTEM_FILES,
+    each: Callable[[Record], None] | None = None,
 ) -> Verification:
     """Check every record of a log; it may be growing meanwhile.
+
+    Args:
+        directory: The log's.
+        anchor: What was signed of it.
+        files: The file system.
+        each: Is given every record that can be read, in the order in which they stand.
 
     Raises:
         AuditError: there is no log, or it cannot be read.
@@ -88,7 +99,7 @@ def verify(
             f"`{directory}` holds no audit log",
             "name the directory that the guard writes its audit log to",
         )
-    check = _Check(anchor)
+    check = _Check(anchor, each)
     for path in paths:
         try:
             content = files.read_from(path, 0)
@@ -101,8 +112,9 @@ def verify(
 
 
 class _Check:
-    def __init__(self, anchor: Anchor | None) -> None:
+    def __init__(self, anchor: Anchor | None, each: Callable[[Record], None] | None) -> None:
         self.result = Verification()
+        self._each = each
         self._anchor = anchor
         self._anchored = ""
         self._segment = ""
@@ -175,6 +187,8 @@ class _Check:
             self._find("changed", number, number, frame.offset, f"record {number} was changed")
         elif record.kind == "retention" and isinstance(record.body.get("first"), int):
             self._allowed_first = max(self._allowed_first, record.body["first"])
+        if self._each is not None and record is not None:
+            self._each(record)
         digest = record.hash if record is not None else sha256(frame.payload).hexdigest()
         if self._anchor is not None and number == self._anchor.sequence:
             self._anchored = digest

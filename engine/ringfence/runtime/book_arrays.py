@@ -44,6 +44,7 @@ class BookArrays:
         self._fx = dict(fx)
         self.books = empty_books(8, 16)
         self.pack = pack(self.books)
+        self._account_book = self.books.account_book.data
         self.book_codes = {FIRM: 0}
         self.accounts: dict[str, int] = {}
         self.strategies: dict[str, int] = {}
@@ -150,7 +151,8 @@ class BookArrays:
 
     def account(self, name: str) -> int:
         """The book of an account."""
-        return self.book(f"account/{name}")
+        code = self.accounts.get(name)
+        return self.book(f"account/{name}") if code is None else int(self._account_book[code])
 
     def strategy(self, name: str) -> int:
         """The book of a strategy; -1 where an order has none."""
@@ -219,4 +221,5 @@ class BookArrays:
     def _take(self, books: Books) -> None:
         self.books = books
         self.pack = pack(books)
+        self._account_book = books.account_book.data
         self.version += 1

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+from typing import NamedTuple
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.language.orders import COUNTABLE, Book, Position, WorkingOrder
@@ -16,8 +17,7 @@ QUANTA = 1e6
 NAN = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenOrder:
+class OpenOrder(NamedTuple):
     """An approved order that works; `size` is what is still unfilled, in units of the base."""
 
     order_id: str

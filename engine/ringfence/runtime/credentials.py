@@ -26,6 +26,7 @@ __all__ = [
     "Secret",
     "SecretKind",
     "load_credentials",
+    "read_secret",
 ]
 
 Environment = Literal["development", "production", "testing"]
@@ -124,7 +125,7 @@ def load_credentials(
     secrets: dict[str, Secret] = {}
     faults: list[str] = []
     for kind in kinds:
-        text, fault = _read(kind, environ, files)
+        text, fault = _read(kind.name, environ, files)
         fault = fault or kind.fault(text)
         if fault:
             faults.append(f"`{kind.name}` {fault}; {kind.fix}")
@@ -137,12 +138,26 @@ def load_credentials(
     return Credentials("production", (), secrets)
 
 
-def _read(kind: SecretKind, environ: Mapping[str, str], files: Files) -> tuple[str, str]:
+def read_secret(name: str, environ: Mapping[str, str], *, files: Files = SYSTEM_FILES) -> Secret:
+    """The text of the variable `name`, or of the file that `name_FILE` names, unchecked.
+
+    Raises:
+        InputError: neither is set, both are, or the file cannot be read.
+    """
+    text, fault = _read(name, environ, files)
+    if fault:
+        raise InputError(
+            f"`{name}` {fault}", f"set `{name}`, or `{name}_FILE` to a file that holds it"
+        )
+    return Secret(text)
+
+
+def _read(name: str, environ: Mapping[str, str], files: Files) -> tuple[str, str]:
     # The secret's text, or what is wrong.
-    text = environ.get(kind.name, "")
-    path = environ.get(f"{kind.name}_FILE", "")
+    text = environ.get(name, "")
+    path = environ.get(f"{name}_FILE", "")
     if text and path:
-        return "", f"is given twice, also as `{kind.name}_FILE`"
+        return "", f"is given twice, also as `{name}_FILE`"
     if path:
         try:
             # Editors and `echo` end a file with a line break that is no part of the secret.

@@ -1,9 +1,9 @@
 """Asks the compiled kernel about one order on a ledger's arrays."""
 
-import binascii
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,19 +17,24 @@ from ringfence.backends.numba_kernel.live_entry import (
     LiveEntry,
     gates_part,
 )
+from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked
+from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
-from ringfence.runtime.evidence import Evidence
+from ringfence.runtime.decision_record import RouteTexts, route_texts
+from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
 
 __all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
 
 _ON_HALT = "halt"
 _BREACH = 3
+# So many columns for each gate of an order, and they are recorded as they lie.
+_MOST_UNUSED = 4
 # Sizes in lots that are remembered for each route: most traders send the same ones again and again.
 _KNOWN_SIZES = 1024
 _REFUSED = {
@@ -43,25 +48,28 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What orders of one account, strategy, venue and symbol (its `key`) have in common."""
+    """What orders of one account, strategy, venue and symbol (its `key`) have in common.
+
+    `codes` are those of the same four.
+    """
 
     key: tuple[str, str, str, str]
-    account: int
-    strategy: int
+    codes: tuple[int, int, int, int]
     venue: int
     symbol: int
     books: tuple[int, int, int]
     instrument: Instrument
     bounds: tuple[Bound, ...]
     columns: tuple[int, ...]
-    names: tuple[str, ...]
     halting: tuple[int, ...]
+    looks: Looks | None
+    texts: RouteTexts
+    picks: tuple[int, ...]
     most: Decimal
     known_lots: dict[Decimal, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Found:
+class Found(NamedTuple):
     """What the kernel found for one order; `content` are the bytes of `Answer`, for `columns` gates."""
 
     route: Route
@@ -79,6 +87,10 @@ class Found:
         return Answer(self.content, self.columns)
 
 
+# Quicker than the call of the class, which binds each argument to its name.
+_new: Callable[[type[Found], tuple[Any, ...]], Found] = tuple.__new__
+
+
 def gate_needs(linked: LinkedSet) -> Needs:
     """What the gates of a policy set look at beside the books."""
     return needs_of(linked, Limits(linked, [], [], [], []))
@@ -87,7 +99,7 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `evidence` shows what the gates look at; `arrays` are those it was made for.
+    `arrays` are those it was made for.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
@@ -100,7 +112,9 @@ class Evaluator:
         arrays = self._arrays
         self._version = arrays.version
         symbols = list(arrays.symbols)
-        self.evidence = Evidence(arrays.books, symbols)
+        self._evidence = LiveEvidence(arrays.books, symbols)
+        self._recent = RecentEvidence(arrays.books, arrays.pack)
+        self._judged: Judged | None = None
         self._limits = limits = Limits(
             self.linked,
             list(arrays.accounts),
@@ -108,6 +122,7 @@ class Evaluator:
             list(arrays.venues),
             symbols,
         )
+        self._fields = {slot.rule.key: slot.fields for slot in limits.slots}
         self._columns = len(limits.columns)
         self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
@@ -139,11 +154,15 @@ class Evaluator:
         if code is None:
             return Refusal("UNKNOWN_VENUE", "the venue is not declared")
         bounds = self.linked.bind(account, strategy, venue, symbol)
+        columns = tuple(columns_of(bounds, self._limits.columns))
+        names = tuple(bound.gate.name for bound in bounds)
+        # A policy set may have a great many columns; a record then holds those of its order alone.
+        picks = columns if self._columns > _MOST_UNUSED * len(columns) else ()
+        shown = range(len(columns)) if picks else columns
         books = arrays.books
         return Route(
             key=(account, strategy, venue, symbol),
-            account=codes[0],
-            strategy=codes[1],
+            codes=(codes[0], codes[1], code, arrays.symbols[symbol]),
             venue=code,
             symbol=arrays.symbols[symbol],
             books=(
@@ -153,13 +172,15 @@ class Evaluator:
             ),
             instrument=instrument,
             bounds=bounds,
-            columns=tuple(columns_of(bounds, self._limits.columns)),
-            names=tuple(bound.gate.name for bound in bounds),
+            columns=columns,
             halting=tuple(
                 k
                 for k, bound in enumerate(bounds)
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
+            looks=looks_of(bounds, self._fields),
+            texts=route_texts((account, strategy, venue, symbol), names, shown),
+            picks=picks,
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
@@ -192,25 +213,27 @@ class Evaluator:
 
     def ask(self, route: Route, asked: Asked, lots: int, now_ns: int) -> Found | Refusal:
         """Ask every gate about an order; books stay as they are."""
-        decision = self._entry.ask(
-            now_ns,
-            route.account,
-            route.strategy,
-            route.venue,
-            route.symbol,
-            asked.side,
-            asked.kind,
-            asked.reduce_only,
-            lots,
-            asked.price,
+        entry = self._entry
+        decision = entry.ask(
+            now_ns, route.codes, asked.side, asked.kind, asked.reduce_only, lots, asked.price
         )
         if decision == NO_PRICE:
             return Refusal("NO_PRICE", "there is no price to value the order at")
-        content, columns = self._entry.answer(), self._columns
-        if decision == 0:
-            return Found(route, asked, lots, now_ns, 0, lots, content, columns)
-        allowed = int(Answer(content, columns).lots)
-        return Found(route, asked, lots, now_ns, decision, allowed, content, columns)
+        if route.looks is not None:
+            self._judged = Judged(
+                route.looks, route.books[1], asked.side, lots, asked.price, now_ns
+            )
+        content, columns = entry.answer(), self._columns
+        allowed = lots if decision == 0 else int(Answer(content, columns).lots)
+        return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
+
+    def evidence(self, route: Route) -> str:
+        """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""
+        text = self._evidence.of(route.books, route.symbol, route.venue)
+        if route.looks is None or self._judged is None:
+            return text
+        recent = self._recent.of(self._judged, route.books, route.symbol)
+        return f'{text[:-1]},"recent":{encode(recent).decode("ascii")}}}'
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""
@@ -252,22 +275,12 @@ def halted_by(found: Found) -> list[Bound]:
     return [bounds[k] for k in found.route.halting if outcomes[columns[k]] == _BREACH]
 
 
-def gates_of(found: Found) -> dict[str, Any]:
-    """What each gate found, for an audit record: in the packed form of `audit_decision`."""
-    route = found.route
-    part, columns = gates_part(found.content, found.columns), route.columns
-    if found.columns > 4 * len(columns):
-        part, columns = _picked(part, found.columns, columns), tuple(range(len(columns)))
-    return {
-        "names": route.names,
-        "columns": columns,
-        "found": binascii.b2a_base64(part, newline=False).decode("ascii"),
-    }
-
-
-def _picked(part: bytes, gates: int, columns: tuple[int, ...]) -> bytes:
-    """The same of these columns alone: a policy set may have a great many."""
-    numbers = np.frombuffer(part, np.float64, 2 * gates).reshape(2, gates)
-    outcomes = np.frombuffer(part, np.uint8, gates, 16 * gates)
-    at = list(columns)
+def gates_of(found: Found) -> bytes:
+    """What each gate found, for an audit record: as `audit_decision` packs it."""
+    part, picks = gates_part(found.content, found.columns), found.route.picks
+    if not picks:
+        return part
+    numbers = np.frombuffer(part, np.float64, 2 * found.columns).reshape(2, found.columns)
+    outcomes = np.frombuffer(part, np.uint8, found.columns, 16 * found.columns)
+    at = list(picks)
     return numbers[:, at].tobytes() + outcomes[at].tobytes()

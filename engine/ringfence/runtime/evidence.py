@@ -39,8 +39,8 @@ class Evidence:
 
         Rows are the bytes of little-endian float64 in base64: exact, NaN included, and quick to write.
         `market` is the symbol's row (`SYM_WIDTH`). Of each book that the order touches there are its level,
-        its row (`BOOK_WIDTH`), its switch, and for all symbols that it holds their names, rows (`POS_WIDTH`,
-        one after the other) and numbers of working orders.
+        its row (`BOOK_WIDTH`), its switch, for all symbols that it holds their names, rows (`POS_WIDTH`,
+        one after the other) and numbers of working orders, and how old a mark may at most be (`OLDEST`).
 
         Args:
             books: Rows of the firm's, the account's and the strategy's book; -1 for none.
@@ -57,6 +57,7 @@ class Evidence:
                     _text(self._rows[b * _ROW : (b + 1) * _ROW]),
                     self._kill_book[b],
                     *self._positions(b),
+                    self._counts[b, layout.OLDEST],
                 ]
                 for level, b in zip(_LEVELS, books, strict=True)
                 if b != NO_BOOK

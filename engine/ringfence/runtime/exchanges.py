@@ -3,6 +3,7 @@
 Sizes and prices are exact decimals, in units of the base and of the quote currency.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Context, Decimal
 from enum import StrEnum
@@ -17,6 +18,7 @@ __all__ = [
     "OpenOrder",
     "OrderAck",
     "OrderState",
+    "Watch",
     "cut_to_step",
 ]
 
@@ -109,6 +111,19 @@ class ExchangeFill:
     timestamp: int
 
 
+class Watch(Protocol):
+    """A connection over which an exchange tells what happens."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether everything that happens is told at present."""
+        ...
+
+    def close(self) -> None:
+        """Be told nothing more."""
+        ...
+
+
 class Exchange(Protocol):
     """One venue, with the credentials of `accounts`. Safe to use from several threads."""
 
@@ -162,6 +177,38 @@ class Exchange(Protocol):
 
         Raises:
             ExchangeError: the exchange cannot be asked.
+        """
+        ...
+
+    def cursor_at(self, account: str, moment_ns: int) -> str:
+        """A cursor that every fill from that moment on (ns since 1970, UTC) comes after.
+
+        Raises:
+            ExchangeError: the account is not served.
+        """
+        ...
+
+    def balances(self, account: str) -> Mapping[str, Decimal]:
+        """What the account owns of each currency (`BTC`, `USD`), what its orders hold included.
+
+        Raises:
+            ExchangeError: the exchange cannot be asked.
+        """
+        ...
+
+    def know(self, client_order_ids: Iterable[str]) -> None:
+        """Take note of names under which earlier processes sent orders, so that fills and open orders
+        carry them and not another form that the exchange keeps."""
+        ...
+
+    def watch(self, account: str, tell: Callable[[OrderAck | None], None]) -> Watch | None:
+        """Be told of orders as soon as something happens to them; None where there is only asking.
+
+        Args:
+            account: Whose orders.
+            tell: Called with where an order stands, and with None where something may have been missed
+                (also whenever the connection comes up). It may be called from any thread, must be quick,
+                and must not raise.
         """
         ...
 

@@ -22,6 +22,7 @@ __all__ = [
     "FirmSwitch",
     "GroupState",
     "Slice",
+    "held_off_words",
 ]
 
 PARTS = 65_536
@@ -121,6 +122,12 @@ class FirmState:
     def money(self, parts: int) -> Decimal:
         """What parts of capital are worth."""
         return Decimal(parts * self.unit).scaleb(-6)
+
+
+def held_off_words(why: str) -> tuple[str, str]:
+    """Reason and code of an order that is rejected only because the firm takes no new risk; `why` begins with the
+    code. The same when it is given and when it is derived."""
+    return f"{why}; only orders that reduce risk pass", why.partition(" ")[0]
 
 
 class FirmSlices(Protocol):

@@ -1,7 +1,9 @@
 """The guard: no order leaves without its decision."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ringfence.backends.numba_kernel import layout
@@ -9,7 +11,15 @@ from ringfence.errors import AuditError, RingfenceError, StateError
 from ringfence.language.answers import denial
 from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked, inputs_as_read, inputs_of, read_market, read_order
+from ringfence.runtime.asked import (
+    Asked,
+    inputs_of,
+    market_inputs,
+    read_market,
+    read_order,
+    without_nan,
+)
+from ringfence.runtime.decision_record import decision_record
 from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
@@ -29,7 +39,9 @@ from ringfence.runtime.shared_log import SharedLog
 __all__ = ["CentralRiskGuard"]
 
 _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
+_WORDS = tuple(each.value for each in _DECISIONS)
 _REJECT = 2
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 _NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 _CONTENDED = Refusal(
@@ -189,7 +201,7 @@ class CentralRiskGuard(GuardMetrics):
             asked.reduce_only,
         )
         if asked.client_order_id:
-            earlier = self._books.answer_for(asked.client_order_id)
+            earlier = self._keeper.books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
                 return self._repeat(earlier, asked)
             told = self._id_refusal(asked.client_order_id, earlier)
@@ -200,6 +212,12 @@ class CentralRiskGuard(GuardMetrics):
             return self._refuse_now(name, now, question, taken)
         if taken is not None:
             self._keeper.take_market(taken)
+            if self.evaluator.arrays is not self._books.ledger.arrays:
+                # The books were read anew, and names have other codes.
+                return None
+            # The arrays may have grown.
+            again = self.evaluator.route(asked)
+            route = route if isinstance(again, Refusal) else again
         found = self._ask(route, asked, lots, now)
         if isinstance(found, Refusal):
             if taken is not None:
@@ -227,7 +245,10 @@ class CentralRiskGuard(GuardMetrics):
             return None
         if now - int(arrays.books.sym_ts[code]) <= self.settings.market_refresh_ns:
             return None
-        found = read_market(cache.get(symbol))
+        try:
+            found = read_market(cache.get(symbol))
+        except StateError:
+            return None
         return None if isinstance(found, Refusal) else found
 
     def _taken(
@@ -242,7 +263,7 @@ class CentralRiskGuard(GuardMetrics):
         books = self._books.ledger.arrays.books
         known = int(books.sym_ts[route.symbol])
         if timestamp > known:
-            return [symbol, timestamp, *numbers]
+            return [symbol, timestamp, *without_nan(numbers)]
         row = books.sym[route.symbol].tolist()
         if timestamp == known and repr([row[at] for at in _QUOTE]) != repr(list(numbers)):
             return Refusal(
@@ -263,8 +284,8 @@ class CentralRiskGuard(GuardMetrics):
         now, linked, client = found.now_ns, self._linked, asked.client_order_id
         reason, code = "", ""
         # As it was when the order was judged.
-        shown = self._shown(found.route)
-        beside = self._beside(found)
+        shown = self.evaluator.evidence(found.route) if self._records else ""
+        beside = self._beside(found) if self._has_more else _NOTHING
         if found.decision:
             reason, code = self._words(found)
         expires = now + self.settings.approval_ns
@@ -282,7 +303,8 @@ class CentralRiskGuard(GuardMetrics):
                 self._keeper.note_market(taken)
             if not self._keeper.current():
                 return None
-        self._count_shadow(found, beside)
+        if beside:
+            self._count_shadow(found, beside)
         if found.decision == _REJECT and found.route.halting:
             self._trip(found)
         undo = (name, client)
@@ -290,12 +312,7 @@ class CentralRiskGuard(GuardMetrics):
             decision = self._decision(answer, asked, found)
             if not self._records:
                 return decision, 0, undo
-            body = _head(decision)
-            body["inputs"] = inputs_as_read(asked, question.market_given)
-            body["gates"] = gates_of(found)
-            body["evidence"] = shown
-            body.update(beside)
-            return decision, self._audit.append("decision", body), undo
+            return decision, self._append(answer, decision, question, found, shown, beside), undo
         except Exception as error:
             self._keeper.undo(*undo)
             told = _NO_AUDIT
@@ -303,17 +320,46 @@ class CentralRiskGuard(GuardMetrics):
                 told = Refusal("INTERNAL_ERROR", _named(error))
             return self._plain(name, told, now), 0, None
 
-    def _shown(self, route: Route) -> dict[str, Any]:
-        if not self._records:
-            return {}
-        return self.evaluator.evidence.of(route.books, route.symbol, route.venue)
+    def _append(
+        self,
+        answer: Remembered,
+        decision: GuardDecision,
+        question: _Question,
+        found: Found,
+        shown: str,
+        beside: Mapping[str, Any],
+    ) -> int:
+        given = question.market_given
+        body = decision_record(
+            (
+                answer.decision_id,
+                _WORDS[answer.decision],
+                answer.code,
+                answer.reason,
+                str(decision.size),
+                answer.policy_set,
+                answer.at_ns,
+            ),
+            found.asked,
+            found.route.texts,
+            gates_of(found),
+            shown,
+            None if given is None else market_inputs(given),
+            beside,
+        )
+        return self._audit.append("decision", body)
 
     def _decision(
         self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
     ) -> GuardDecision:
         size, approval = ZERO, None
         if answer.lots:
-            size = answer.lots * self._books.ledger.arrays.lot_step(asked.symbol)
+            step = (
+                self._books.ledger.arrays.lot_step(asked.symbol)
+                if found is None
+                else found.route.instrument.lot_step
+            )
+            size = answer.lots * step
             if self.settings.signer is not None:
                 approval = self.settings.signer.sign(
                     approval_id=answer.decision_id,
@@ -412,7 +458,7 @@ class CentralRiskGuard(GuardMetrics):
                 target,
                 "halted",
                 f"rule:{gate.name}",
-                denial(gate.rule.code, cause, self._linked.currency),
+                denial(gate.rule, cause, self._linked.currency),
             ]
             try:
                 self._happen("switch", *fields, audit={"switch": fields})

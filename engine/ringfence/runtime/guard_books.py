@@ -51,7 +51,17 @@ class Remembered:
     @property
     def fields(self) -> list[Any]:
         """All of them, in order, as data for JSON."""
-        return [getattr(self, name) for name in self.__slots__]
+        return [
+            self.content,
+            self.decision_id,
+            self.decision,
+            self.lots,
+            self.reason,
+            self.code,
+            self.at_ns,
+            self.expires_ns,
+            self.policy_set,
+        ]
 
 
 class GuardBooks:
@@ -76,6 +86,7 @@ class GuardBooks:
         self._own = self._more = self._needs = NO_NEEDS
         self.now_ns = 0
         self.answers: OrderedDict[str, Remembered] = OrderedDict()
+        self._forget_ns = 0
         self.placed: dict[str, tuple[str, str]] = {}
         """Client order id and venue of each working order, by its id."""
         self.repeated: set[str] = set()
@@ -112,9 +123,8 @@ class GuardBooks:
         Raises:
             LedgerError: it cannot have; nothing has moved.
         """
-        kind, now, *rest = event
-        self.advance(now)
-        return self._apply[kind](*rest)
+        self.advance(event[1])
+        return self._apply[event[0]](*event[2:])
 
     def advance(self, now_ns: int) -> int:
         """Let time pass; a clock that goes back stands still. Returns the time that holds."""
@@ -194,10 +204,16 @@ class GuardBooks:
 
     def answer_for(self, client_order_id: str) -> Remembered | None:
         """What was answered for a client order id within the window; older answers are forgotten."""
+        if self.now_ns > self._forget_ns:
+            self._forget()
+        return self.answers.get(client_order_id)
+
+    def _forget(self) -> None:
         answers, oldest = self.answers, self.now_ns - self._window_ns
-        while answers and next(iter(answers.values())).at_ns < oldest:
+        while answers and (first := next(iter(answers.values())).at_ns) < oldest:
             self.repeated.discard(answers.popitem(last=False)[0])
-        return answers.get(client_order_id)
+        # The oldest answer is forgotten first; without any, what comes is remembered from now on.
+        self._forget_ns = (first if answers else self.now_ns) + self._window_ns
 
     def take_market(self, market: list[Any]) -> None:
         """Take over market data: symbol, time, bid, ask, last, depths, volume."""
@@ -205,7 +221,7 @@ class GuardBooks:
 
     # What an event does
 
-    def _mark(self, symbol: str, ts: int, *prices: float) -> None:
+    def _mark(self, symbol: str, ts: int, *prices: float | None) -> None:
         bid, ask, last, bid_depth, ask_depth, volume = prices
         self.ledger.mark(
             symbol, ts, bid, ask, last, bid_depth=bid_depth, ask_depth=ask_depth, volume=volume
@@ -214,11 +230,12 @@ class GuardBooks:
             self.ledger.arrays.make_room(self.now_ns)
             self.ledger.note_quote(symbol, self.now_ns)
 
-    def _order(self, client_order_id: str, market: list[Any] | None, *answer: Any) -> None:
-        content, *rest = answer
+    def _order(
+        self, client_order_id: str, market: list[Any] | None, content: Iterable[Any], *answer: Any
+    ) -> None:
         if market is not None:
             self.take_market(market)
-        self.book_answer(client_order_id, Remembered(tuple(content), *rest))
+        self.book_answer(client_order_id, Remembered(tuple(content), *answer))
 
     def book_answer(self, client_order_id: str, answer: Remembered) -> None:
         """Reserve what was approved, and remember the answer where its order has a client's id."""

@@ -25,12 +25,15 @@ from ringfence.runtime.state_directory import StateDirectory
 __all__ = ["GuardCore", "Listener", "WorkingOrder"]
 
 Listener = Callable[[Event], None]
+# From so many working orders on, what an opened guard holds is looked through for garbage at once.
+_MANY = 10_000
 
 
 class WorkingOrder(NamedTuple):
-    """An approved order that has not ended; `size` is what is unfilled, in units of the base.
+    """An approved order that has not ended; sizes are in units of the base, times in ns since 1970, UTC.
 
-    `client_order_id` is empty where it was asked without one.
+    `size` is what is unfilled. `client_order_id` is empty where it was asked without one. `approved_ns` and
+    `expires_ns`, until when it may be sent, are 0 where the answer with its approval is forgotten.
     """
 
     order_id: str
@@ -41,6 +44,9 @@ class WorkingOrder(NamedTuple):
     symbol: str
     side: str
     size: Decimal
+    filled: Decimal
+    approved_ns: int
+    expires_ns: int
 
 
 @contextmanager
@@ -96,9 +102,16 @@ class GuardCore:
         self._untold: deque[Event] = deque()
         self._telling = threading.Lock()
         self._inside = self._listener_errors = 0
-        self._keeper: BooksKeeper = self._open_books(state, files)
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
+        with _no_collection():
+            self._open(state, files, is_shared)
+            if len(self.orphans) > _MANY:
+                # Now, and not while the first orders wait.
+                gc.collect()
+
+    def _open(self, state: Path | SharedLog | None, files: LogFiles, is_shared: bool) -> None:
+        self._keeper: BooksKeeper = self._open_books(state, files)
         try:
             self._start(is_shared)
         except OSError as error:
@@ -116,10 +129,9 @@ class GuardCore:
             return SharedBooks(state, self._build, self._happened, settings.most_tries)
         store = StateDirectory(state, files, settings.durability)
         try:
-            with _no_collection():
-                snapshot, events = store.read()
-                books = self._build(snapshot)
-                _replay(books, events)
+            snapshot, events = store.read()
+            books = self._build(snapshot)
+            _replay(books, events)
         except BaseException:
             store.close()
             raise
@@ -135,8 +147,7 @@ class GuardCore:
         self._keeper.ready(self._clock.now_ns())
         self._bind()
         if not is_shared:
-            with _no_collection():
-                self._keeper.renew()
+            self._keeper.renew()
         own = f"{self.settings.name}-" if is_shared else ""
         found = self.book("firm").open_orders
         self.orphans: tuple[OpenOrder, ...] = tuple(
@@ -188,21 +199,36 @@ class GuardCore:
 
     def working_orders(self) -> tuple[WorkingOrder, ...]:
         """Every approved order that has not ended, with the names that its venue knows it by."""
+        found = []
         with self._lock:
             books = self._books
-            step = books.ledger.arrays.lot_step
-            return tuple(
-                WorkingOrder(
-                    each.order_id,
-                    *books.placed.get(each.order_id, ("", "")),
-                    each.account,
-                    each.strategy,
-                    each.symbol,
-                    each.side,
-                    each.rest * step(each.symbol),
+            for each in books.ledger.orders.working.values():
+                step = books.ledger.arrays.lot_step(each.symbol)
+                client, venue = books.placed.get(each.order_id, ("", ""))
+                answer = books.answers.get(client)
+                times = (0, 0) if answer is None else (answer.at_ns, answer.expires_ns)
+                found.append(
+                    WorkingOrder(
+                        each.order_id,
+                        client,
+                        venue,
+                        each.account,
+                        each.strategy,
+                        each.symbol,
+                        each.side,
+                        each.rest * step,
+                        each.filled * step,
+                        *times,
+                    )
                 )
-                for each in books.ledger.orders.working.values()
-            )
+        return tuple(found)
+
+    def order_of(self, client_order_id: str) -> str:
+        """The id of the order that was approved under a client's id, also after its end, for as long as answers
+        are remembered; empty where there is none."""
+        with self._lock:
+            answer = self._books.answers.get(client_order_id)
+            return answer.decision_id if answer is not None and answer.lots else ""
 
     @property
     def policy_set(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ringfence.errors import InputError, StateError
 from ringfence.language.orders import KILL_STATES, to_decimal
-from ringfence.runtime.asked import MarketData, read_market
+from ringfence.runtime.asked import MarketData, read_market, without_nan
 from ringfence.runtime.guard_core import GuardCore
 from ringfence.runtime.kill_switches import Switch
 from ringfence.runtime.reconciliation import Difference, VenueSnapshot, differences
@@ -87,9 +87,11 @@ class GuardFeeds(GuardCore):
                 raise InputError("the symbol is unknown", fix="declare its instrument")
             if read[0] > self._clock.now_ns() + self.settings.max_skew_ns:
                 raise InputError("the market data is ahead of the guard's clock")
-            self._happen("mark", symbol, read[0], *read[1])
+            self._happen("mark", symbol, read[0], *without_nan(read[1]))
         if self.settings.market_cache is not None:
-            self.settings.market_cache.put(symbol, market_data)
+            # What cannot be shared is still booked here.
+            with suppress(StateError):
+                self.settings.market_cache.put(symbol, market_data)
 
     def on_balance(self, book: str, kind: str, amount: Any) -> None:
         """Give a book its first money, or move money in or out; no gain, no loss.

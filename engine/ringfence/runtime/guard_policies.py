@@ -12,13 +12,13 @@ from ringfence.runtime.asked import Asked
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.evaluator import Evaluator, Found, Route
 from ringfence.runtime.guard_feeds import GuardFeeds
+from ringfence.runtime.policy_lease import lease_words
 from ringfence.runtime.policy_set import PolicySet
 
 __all__ = ["GuardPolicies"]
 
 _DECISIONS = ("APPROVE", "REDUCE_SIZE", "REJECT")
 _REDUCING = KILL_STATES.index("reducing")
-_SECOND_NS = 1e9
 _KILL_SWITCH = "KILL_SWITCH"
 
 
@@ -130,6 +130,11 @@ class GuardPolicies(GuardFeeds):
             self._shadow = self._evaluator_of(self._shadow_policies)
             self._fit_shadow()
 
+    @property
+    def _has_more(self) -> bool:
+        """Whether a record may say more than the decision: of a lease, or of a set in the shadow."""
+        return self._shadow is not None or self.settings.policy_lease_ns is not None
+
     def _ask(self, route: Route, asked: Asked, lots: int, now: int) -> Found | Refusal:
         """Ask the gates; once the lease is over, as if the firm took only orders that reduce risk."""
         if not self._is_lease_over(now):
@@ -157,13 +162,7 @@ class GuardPolicies(GuardFeeds):
             or self._books.switches.state("firm") != "active"
         ):
             return words.reason, words.code
-        age = (found.now_ns - self._confirmed_ns) / _SECOND_NS
-        code = "POLICY_LEASE_EXPIRED"
-        return (
-            f"{code} age={age:.3f}s lease={lease / _SECOND_NS:g}s"
-            " only orders that reduce risk pass until the policy set is confirmed",
-            code,
-        )
+        return lease_words(found.now_ns - self._confirmed_ns, lease)
 
     def _beside(self, found: Found) -> dict[str, Any]:
         """What a record says of a lease that is over, and of the set in the shadow."""

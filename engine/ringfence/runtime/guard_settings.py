@@ -4,34 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ringfence.runtime.asked import MarketData
 from ringfence.runtime.firm_slices import FirmSlices
+from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.state_directory import Durability
 
-__all__ = ["Audit", "GuardSettings", "MarketCache", "NoAudit", "NoState", "Signs", "Store"]
+__all__ = ["Audit", "GuardSettings", "NoAudit", "NoState", "Signs", "Store"]
 
 
 class Audit(Protocol):
     """Takes records; `AuditError` where it cannot."""
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
-        """Take a record; its number, from 1 without gaps."""
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
+        """Take a record, its body as data or as the JSON of `audit_codec`; its number, from 1 without gaps."""
         ...
 
     def wait(self, sequence: int) -> None:
         """Return once the record is as durable as asked of the log."""
-        ...
-
-
-class MarketCache(Protocol):
-    """Market data that guards share."""
-
-    def get(self, symbol: str) -> MarketData | None:
-        """The latest of a symbol; None where there is none, or it cannot be asked."""
-        ...
-
-    def put(self, symbol: str, market_data: MarketData) -> None:
-        """Share it; what cannot be shared is left out."""
         ...
 
 
@@ -64,7 +52,7 @@ class Store(Protocol):
 class NoAudit:
     """For a guard that was told to keep no records."""
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
         del kind, body
         return 0
 

@@ -10,7 +10,14 @@ from ringfence.language.orders import KILL_STATES
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.evaluator import Found, Route
-from ringfence.runtime.firm_slices import PARTS, FirmSlices, FirmState, GroupState, Slice
+from ringfence.runtime.firm_slices import (
+    PARTS,
+    FirmSlices,
+    FirmState,
+    GroupState,
+    Slice,
+    held_off_words,
+)
 from ringfence.runtime.group_visit import visit
 from ringfence.runtime.guard_policies import GuardPolicies
 from ringfence.runtime.metrics import Metric, Sample
@@ -296,7 +303,11 @@ class GuardSlices(GuardPolicies):
         why = self._held_off(found.now_ns)
         if not why or code != "KILL_SWITCH" or self._books.switches.state("firm") != "active":
             return reason, code
-        return f"{why}; only orders that reduce risk pass", why.partition(" ")[0]
+        return held_off_words(why)
+
+    @property
+    def _has_more(self) -> bool:
+        return super()._has_more or bool(self._books.slice_unit)
 
     def _beside(self, found: Found) -> dict[str, Any]:
         beside = super()._beside(found)

@@ -26,7 +26,8 @@ class KnownOrder:
     @property
     def rest(self) -> int:
         """Lots that are still unfilled."""
-        return max(0, self.lots - self.filled)
+        rest = self.lots - self.filled
+        return rest if rest > 0 else 0
 
     @property
     def content(self) -> tuple[str, str, str, str, int]:
@@ -51,9 +52,11 @@ class KnownOrders:
         if order.order_id in self._ended:
             raise LedgerError(f"`{order.order_id}` has ended", fix="give a new order a new name")
         known = self.working.get(order.order_id)
-        if known is not None and known.content != order.content:
+        if known is None:
+            return False
+        if known.content != order.content:
             raise LedgerError(f"`{order.order_id}` stands for another order")
-        return known is not None
+        return True
 
     def add(self, order: KnownOrder) -> None:
         """Take in an order that works from now on."""

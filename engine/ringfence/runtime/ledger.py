@@ -15,7 +15,7 @@ from ringfence.backends.numba_kernel.book_moves import book_moves
 from ringfence.errors import LedgerError
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import COUNTABLE, Book, Instrument, whole_lots
-from ringfence.runtime.book_arrays import FIRM, BookArrays
+from ringfence.runtime.book_arrays import FIRM, NO_BOOK, BookArrays
 from ringfence.runtime.book_view import BookView, OpenOrder, view_book
 from ringfence.runtime.known_orders import KnownOrder, KnownOrders
 from ringfence.runtime.told_values import (
@@ -80,6 +80,7 @@ class Ledger:
         self.notices: deque[Notice] = deque(maxlen=1_000)
         self.counts: Counter[str] = Counter()
         self._moves = book_moves()
+        self._reserve = self._moves.reserve
         self._day = TradingDay(*day)
         self._next_day: int | None = None
         self._firm_alone = False
@@ -231,7 +232,7 @@ class Ledger:
         """As `reserve`, of an order that is read already."""
         if self.orders.has(order):
             return
-        self._moves.reserve(*self._places(order), float(order.lots))
+        self._reserve(*self._places(order), order.lots)
         self.orders.add(order)
 
     def leave(self, order: KnownOrder, price: float, now_ns: int) -> None:
@@ -363,7 +364,9 @@ class Ledger:
     def _places(self, order: KnownOrder) -> tuple[int, int, int, int, int]:
         """Pack, account's book, strategy's book, symbol and side; new names get theirs first."""
         arrays = self.arrays
-        account, strategy = arrays.account(order.account), arrays.strategy(order.strategy)
+        account, strategy = arrays.account(order.account), NO_BOOK
+        if order.strategy:
+            strategy = arrays.strategy(order.strategy)
         s = arrays.symbol(order.symbol)
         return arrays.pack.address, account, strategy, s, 1 if order.side == "buy" else -1
 
@@ -469,15 +472,17 @@ class Ledger:
         return self.book(name).as_case_book()
 
     def _orders_of(self, name: str) -> Iterable[OpenOrder]:
+        level, _, own = name.partition("/")
+        steps = {symbol: self.arrays.lot_step(symbol) for symbol in self.arrays.symbols}
         for each in self.orders.working.values():
-            if name in (FIRM, f"account/{each.account}", f"strategy/{each.strategy}"):
+            if name == FIRM or own == (each.account if level == "account" else each.strategy):
                 yield OpenOrder(
                     each.order_id,
                     each.account,
                     each.strategy,
                     each.symbol,
                     each.side,
-                    each.rest * self.arrays.lot_step(each.symbol),
+                    each.rest * steps[each.symbol],
                 )
 
     def _note(self, code: str, subject: str, message: str) -> None:

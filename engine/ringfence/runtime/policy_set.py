@@ -6,7 +6,7 @@ from typing import Any
 
 from ringfence.backends.reference import decide
 from ringfence.language.decision import Decision
-from ringfence.language.linking import LinkedSet, link_path
+from ringfence.language.linking import LinkedSet, link_files, link_path
 from ringfence.language.orders import Case
 from ringfence.language.policy_tests import read_case
 
@@ -29,10 +29,24 @@ class PolicySet:
         """
         return cls(link_path(Path(path)))
 
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> "PolicySet":
+        """The set that `files` gave, from those bytes alone: rules of this version stay out.
+
+        Raises:
+            PolicyError: with every finding.
+        """
+        return cls(link_files(files))
+
     @property
     def sha256(self) -> str:
         """SHA-256 of the canonical form, in hex; formatting and comments do not change it."""
         return self.linked.sha256
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Path and bytes of each file that the set is made from, used rules of the library included."""
+        return self.linked.files
 
     def evaluate(self, case: Case | Mapping[str, Any]) -> Decision:
         """Decide one order.

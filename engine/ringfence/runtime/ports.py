@@ -111,8 +111,12 @@ class LogFiles(Files, Protocol):
         """Open a file for appending; one that is not there is an error, but where a new one is wanted."""
         ...
 
-    def read_from(self, path: Path, offset: int) -> bytes:
-        """What the file holds from `offset` (bytes) on."""
+    def read_from(self, path: Path, offset: int, size: int = -1) -> bytes:
+        """What the file holds from `offset` (bytes) on, at most `size` bytes where that is not below 0."""
+        ...
+
+    def sync(self, path: Path) -> None:
+        """Return once what the file holds now, whoever wrote it, outlives a loss of power."""
         ...
 
     def size(self, path: Path) -> int:
@@ -224,10 +228,13 @@ class SystemFiles:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if new else 0)
         return _OpenFile(os.open(path, flags, 0o600))
 
-    def read_from(self, path: Path, offset: int) -> bytes:
+    def read_from(self, path: Path, offset: int, size: int = -1) -> bytes:
         with path.open("rb") as file:
             file.seek(offset)
-            return file.read()
+            return file.read(size)
+
+    def sync(self, path: Path) -> None:
+        _sync(path)
 
     def size(self, path: Path) -> int:
         return path.stat().st_size

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringfence.errors import InputError
 from ringfence.language.instruments import to_decimal
-from ringfence.runtime.book_view import BookView
+
+if TYPE_CHECKING:
+    from ringfence.runtime.book_view import BookView
 
 __all__ = ["Difference", "VenueSnapshot", "differences"]
 
@@ -46,7 +48,7 @@ class Difference:
     theirs: Decimal | None
 
 
-def differences(book: BookView, snapshot: VenueSnapshot) -> tuple[Difference, ...]:
+def differences(book: "BookView", snapshot: VenueSnapshot) -> tuple[Difference, ...]:
     """Everything that differs, positions first.
 
     Raises:
@@ -55,7 +57,7 @@ def differences(book: BookView, snapshot: VenueSnapshot) -> tuple[Difference, ..
     return tuple(_differences(book, snapshot))
 
 
-def _differences(book: BookView, snapshot: VenueSnapshot) -> Iterator[Difference]:
+def _differences(book: "BookView", snapshot: VenueSnapshot) -> Iterator[Difference]:
     held = {symbol: each.size for symbol, each in book.positions.items()}
     theirs = {symbol: _number(size) for symbol, size in snapshot.positions.items()}
     for symbol in sorted({*held, *theirs}):

@@ -5,26 +5,17 @@ system monitors, replacements, lazy fetching and the machine's configuration swi
 """
 
 import os
-import shutil
-import subprocess  # nosec B404
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.temporary import temporary_directory
+from ringfence.runtime.git_reading import quiet_git, yaml_blobs
 
-__all__ = ["MAX_FILES", "link_spec"]
-
-#: The most YAML files that are read from a revision.
-MAX_FILES = 10_000
+__all__ = ["link_spec"]
 
 _PREFIX = "git:"
-_SUFFIXES = (".yaml", ".yml")
-_SECONDS = 60
 
 
 def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -> LinkedSet:
@@ -82,7 +73,7 @@ def _with_extra(
 def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnostic]]:
     """Every YAML document at or below `path` in `revision`, and the findings met while loading."""
     _check_revision(revision)
-    with _quiet_git() as git:
+    with quiet_git() as git:
         top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
         inside = _inside(Path(top), path)
         commit = git.run(
@@ -92,16 +83,16 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
                 "name a branch, a tag or a commit; fetch it first where it is a remote one",
             ),
         ).strip()  # fmt: skip
-        blobs = _blobs(git, commit, revision, inside)
         documents: list[Document] = []
         findings: list[Diagnostic] = []
-        for name, blob, size in blobs:
-            shown = f"{revision}:{name}"
-            if size > MAX_BYTES:
-                findings.append(_too_large(shown))
-                continue
+        blobs = yaml_blobs(git, commit, revision, inside)
+        sound = [each for each in blobs if each.size <= MAX_BYTES]
+        findings.extend(
+            _too_large(f"{revision}:{each.name}") for each in blobs if each.size > MAX_BYTES
+        )
+        for blob, content in zip(sound, git.read([each.object for each in sound]), strict=True):
             try:
-                documents.append(load(git.read(blob), shown))
+                documents.append(load(content, f"{revision}:{blob.name}"))
             except PolicyError as error:
                 findings.extend(error.diagnostics)
     return documents, findings
@@ -128,37 +119,6 @@ def _inside(top: Path, path: str) -> str:
     return "" if relative == os.curdir else PurePosixPath(relative).as_posix()
 
 
-def _blobs(git: "_Git", commit: str, revision: str, inside: str) -> list[tuple[str, str, int]]:
-    """Name, object and size of each YAML file; symbolic links and submodules are none."""
-    listed = git.run(
-        "ls-tree", "-r", "-z", "-l", "--full-tree", commit, *(["--", inside] if inside else []),
-        otherwise=InputError(f"`{revision}` cannot be read", "run `git fsck` in the repository"),
-    )  # fmt: skip
-    found = []
-    for entry in listed.split("\0"):
-        facts, tab, name = entry.partition("\t")
-        if not tab:
-            continue
-        mode, kind, blob, size = facts.split()
-        if kind != "blob" or mode not in ("100644", "100755"):
-            continue
-        below = name.removeprefix(inside).lstrip("/")
-        hidden = any(part.startswith(".") for part in PurePosixPath(below).parts)
-        if name == inside or (name.endswith(_SUFFIXES) and not hidden):
-            found.append((name, blob, int(size)))
-    if not found:
-        raise InputError(
-            f"`{inside or '.'}` holds no YAML files in `{revision}`",
-            "name the path as it was then: git:REF:PATH",
-        )
-    if len(found) > MAX_FILES:
-        raise InputError(
-            f"`{inside or '.'}` holds more than {MAX_FILES:,} YAML files in `{revision}`",
-            "name the directory with the policies: git:REF:PATH",
-        )
-    return sorted(found)
-
-
 def _too_large(shown: str) -> Diagnostic:
     return Diagnostic(
         "E101",
@@ -172,75 +132,3 @@ def _too_large(shown: str) -> Diagnostic:
 _NO_REPOSITORY = InputError(
     "this directory is in no git repository", "run this inside one, or name a directory of policies"
 )
-
-
-class _Git:
-    """Runs git for reading alone."""
-
-    def __init__(self, program: str, home: str) -> None:
-        self._command = [
-            program, "--no-replace-objects", "--no-optional-locks", "--literal-pathspecs",
-            "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
-            "-c", "protocol.allow=never", "-c", "core.pager=cat",
-        ]  # fmt: skip
-        # Only what git needs: a GIT_DIR, an alternate object store or a trace file must not come in.
-        self._environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": home,
-            "LC_ALL": "C",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.environ.get("GIT_CONFIG_GLOBAL", os.devnull),
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_OPTIONAL_LOCKS": "0",
-        }
-
-    def _bytes(self, arguments: list[str], otherwise: InputError) -> bytes:
-        # No shell; what a user gives is a checked revision behind --end-of-options, or a literal path.
-        try:
-            done = subprocess.run(  # nosec B603
-                [*self._command, *arguments],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise InputError(
-                f"git did not answer in {_SECONDS} s", "look at the repository, and run it again"
-            ) from None
-        if done.returncode == 0:
-            return done.stdout
-        said = done.stderr.decode("utf-8", "replace")
-        if "dubious ownership" in said:
-            raise InputError(
-                "git refuses to read this repository: it belongs to another user",
-                "run as its owner, or copy the policies and name their directory",
-            )
-        raise otherwise
-
-    def run(self, *arguments: str, otherwise: InputError) -> str:
-        """What git prints; `otherwise` is raised where it fails."""
-        return self._bytes(list(arguments), otherwise).decode("utf-8", "surrogateescape")
-
-    def read(self, blob: str) -> bytes:
-        """The bytes of one file, as they were stored: no filter runs."""
-        return self._bytes(
-            ["cat-file", "blob", blob],
-            InputError(f"the object {blob} cannot be read", "run `git fsck` in the repository"),
-        )
-
-
-@contextmanager
-def _quiet_git() -> Iterator[_Git]:
-    program = shutil.which("git")
-    if program is None:
-        raise InputError(
-            "git is not installed", "install it, or name a directory instead of git:REF"
-        )
-    home = temporary_directory()
-    try:
-        yield _Git(program, str(home))
-    finally:
-        shutil.rmtree(home, ignore_errors=True)

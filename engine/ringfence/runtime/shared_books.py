@@ -116,10 +116,12 @@ class SharedBooks:
         event = ["order", answer.at_ns, client, None, *answer.fields]
         try:
             return self._append_here(event)
-        except StateUnavailableError:
-            # Whether it arrived nobody knows. Its end takes the same number, and the log takes one of them.
-            self._own += 1
-            self._waiting.append((self._own, ["undo", answer.at_ns, answer.decision_id, client]))
+        except StateUnavailableError as error:
+            if error.sent:
+                # It may have arrived. Its end takes the same number, and the log takes one of them.
+                undo = ["undo", answer.at_ns, answer.decision_id, client]
+                self._own += 1
+                self._waiting.append((self._own, undo))
             raise
 
     def keep_repeat(self, client: str) -> bool:
@@ -128,9 +130,10 @@ class SharedBooks:
         event = ["repeat", self._now_ns, client]
         try:
             return self._append_here(event)
-        except StateUnavailableError:
-            self._own += 1
-            self._waiting.append((self._own, event))
+        except StateUnavailableError as error:
+            if error.sent:
+                self._own += 1
+                self._waiting.append((self._own, event))
             raise
 
     def undo(self, order_id: str, client: str) -> None:

@@ -131,6 +131,8 @@ class SharedLog(Protocol):
 
         Raises:
             StateLostError: the log does not go on from `known`; nothing was appended.
+            StateUnavailableError: besides, with `only_there`, the store may have lost events a moment ago, and waits
+                for guards to give them back; facts are taken meanwhile.
         """
         ...
 

@@ -15,7 +15,7 @@ def read_number(value: Any) -> float:
     """A price or fee as float64; NaN where it is no number."""
     if isinstance(value, float):
         return value
-    number = to_decimal(value)
+    number = None if value is None else to_decimal(value)
     return float("nan") if number is None else float(number)
 
 

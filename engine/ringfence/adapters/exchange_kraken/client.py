@@ -88,6 +88,10 @@ class KrakenClient:
         found: dict[str, dict[str, Any]] = self._again(load)
         return found
 
+    def currency(self, asset: str) -> str:
+        """The usual code of an asset that Kraken names (`XXBT` is `BTC`), once `markets` was called."""
+        return str(self._ccxt.safe_currency_code(asset))
+
     def public(self, endpoint: str) -> Any:
         """Ask a public endpoint without parameters, again if need be.
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,10 +10,11 @@ from typing import Any
 
 from ringfence.adapters.exchange_kraken.answers import Effect
 from ringfence.adapters.exchange_kraken.client import KrakenClient, RequestFailed
-from ringfence.adapters.exchange_kraken.fills import TradeHistory
+from ringfence.adapters.exchange_kraken.fills import TradeHistory, cursor_at
 from ringfence.adapters.exchange_kraken.instruments import read_pairs
 from ringfence.adapters.exchange_kraken.names import venue_name
 from ringfence.adapters.exchange_kraken.orders import OrderSearch, ack_of
+from ringfence.adapters.exchange_kraken.stream import KrakenStream
 from ringfence.errors import ExchangeError
 from ringfence.language.instruments import Instrument
 from ringfence.runtime.exchanges import (
@@ -22,6 +23,7 @@ from ringfence.runtime.exchanges import (
     OpenOrder,
     OrderAck,
     OrderState,
+    Watch,
     cut_to_step,
 )
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
@@ -53,12 +55,20 @@ class KrakenExchange:
 
     venue = "kraken"
 
-    def __init__(self, client: KrakenClient, account: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        client: KrakenClient,
+        account: str,
+        *,
+        stream_url: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         """Load the pairs' trading rules.
 
         Args:
             client: With the account's API key.
             account: Its name in policies.
+            stream_url: Kraken's private websocket; None to ask and never be told.
 
         Raises:
             ExchangeError: Kraken cannot be reached.
@@ -66,11 +76,13 @@ class KrakenExchange:
         self.accounts = frozenset({account})
         self._client = client
         self._clock = clock
+        self._stream_url = stream_url
         self._pairs = read_pairs(client.markets())
         self._search = OrderSearch(client)
         self._history = TradeHistory(client, self._pairs, self._our_name)
         self._lock = threading.Lock()
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._known: dict[str, str] = {}
         # Whatever an earlier process has sent can arrive no later than this, by Kraken's clock.
         self._earlier_until_ns = self._search.time_ns() + _LONGEST_NS
 
@@ -166,6 +178,43 @@ class KrakenExchange:
         self._served(account)
         return self._history.after(cursor)
 
+    def cursor_at(self, account: str, moment_ns: int) -> str:
+        """As `Exchange.cursor_at`."""
+        self._served(account)
+        return cursor_at(moment_ns)
+
+    def balances(self, account: str) -> Mapping[str, Decimal]:
+        """As `Exchange.balances`; what earns rewards but can be sold at once (`.F`) counts, what is staked
+        (`.S`, `.M`, `.B` and the like) is a currency of its own."""
+        self._served(account)
+        owned: dict[str, Decimal] = {}
+        for asset, amount in self._client.ask("Balance").items():
+            name, _, kind = asset.partition(".")
+            currency = self._client.currency(name)
+            if kind not in ("", "F"):
+                currency = f"{currency}.{kind}"
+            owned[currency] = owned.get(currency, Decimal(0)) + Decimal(amount)
+        return owned
+
+    def know(self, client_order_ids: Iterable[str]) -> None:
+        """As `Exchange.know`; of use where Kraken took a hash for the name."""
+        for client_order_id in client_order_ids:
+            name = venue_name(client_order_id)
+            if name != client_order_id:
+                self._known[name] = client_order_id
+
+    def watch(self, account: str, tell: Callable[[OrderAck | None], None]) -> Watch | None:
+        """As `Exchange.watch`, over Kraken's websocket where the exchange was made with its address."""
+        self._served(account)
+        if self._stream_url is None:
+            return None
+        return KrakenStream(
+            self._stream_url,
+            lambda: str(self._client.ask("GetWebSocketsToken")["token"]),
+            self._our_name,
+            tell,
+        )
+
     def _send(self, name: str, sent: _Sent) -> OrderAck:
         order = sent.order
         parameters = {
@@ -176,6 +225,8 @@ class KrakenExchange:
             "volume": format(sent.size, "f"),
             "cl_ord_id": name,
             "deadline": _rfc3339(sent.deadline_ns),
+            # Fees of a sale would come out of the base otherwise, and the position be smaller than the fills.
+            "oflags": "fciq",
         }
         if order.price is not None:
             parameters["price"] = format(order.price, "f")
@@ -213,10 +264,12 @@ class KrakenExchange:
             return known
 
     def _our_name(self, told: str | None) -> str:
-        # Of a name that is a hash only the process that made it knows what it stands for.
+        # What a hash stands for knows only who made it, or was told of the name.
         with self._lock:
             sent = self._sent.get(told or "")
-        return sent.order.client_order_id if sent else told or ""
+        if sent is not None:
+            return sent.order.client_order_id
+        return self._known.get(told or "", told or "")
 
     def _served(self, account: str) -> None:
         if account not in self.accounts:

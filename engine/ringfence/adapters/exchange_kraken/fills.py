@@ -9,7 +9,7 @@ from ringfence.adapters.exchange_kraken.instruments import Pairs
 from ringfence.errors import ExchangeError
 from ringfence.runtime.exchanges import ExchangeFill
 
-__all__ = ["TradeHistory"]
+__all__ = ["TradeHistory", "cursor_at"]
 
 _AT_ONCE = 20
 _Moment = tuple[Decimal, str]
@@ -105,6 +105,12 @@ class TradeHistory:
             fee_currency=base if "fcib" in str(order.get("oflags", "")) else quote,
             timestamp=int(moment[0] * 1_000_000_000),
         )
+
+
+def cursor_at(moment_ns: int) -> str:
+    """A cursor that every trade from that moment on (ns since 1970, UTC) comes after."""
+    # A microsecond earlier: the times of trades pass through float64, which rounds by less.
+    return f"{Decimal(moment_ns - 1_000).scaleb(-9):f}/"
 
 
 def _moment(name: str, trade: dict[str, Any]) -> _Moment:

@@ -7,9 +7,9 @@ from ringfence.adapters.exchange_kraken.client import KrakenClient
 from ringfence.errors import ExchangeError
 from ringfence.runtime.exchanges import OrderAck, OrderState
 
-__all__ = ["OrderSearch", "ack_of"]
+__all__ = ["STATES", "OrderSearch", "ack_of"]
 
-_STATES = {
+STATES = {
     "pending": OrderState.WORKING,
     "open": OrderState.WORKING,
     "closed": OrderState.FILLED,
@@ -60,7 +60,7 @@ def ack_of(client_order_id: str, txid: str, told: dict[str, Any]) -> OrderAck:
     Raises:
         ExchangeError: it is in a state that Kraken does not document.
     """
-    state = _STATES.get(told["status"])
+    state = STATES.get(told["status"])
     if state is None:
         raise ExchangeError("ANSWER", f"an order's state is `{told['status']}`")
     return OrderAck(

@@ -4,7 +4,7 @@ The same seed, clock and calls give the same acknowledgements and fills. Nothing
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
@@ -26,6 +26,7 @@ from ringfence.runtime.exchanges import (
     OpenOrder,
     OrderAck,
     OrderState,
+    Watch,
     cut_to_step,
 )
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock, Random, SeededRandom
@@ -44,6 +45,7 @@ class PaperSettings:
         latency_ns: From submission until an order can fill.
         partial_share: Share of fills, 0 to 1, that are cut to a random part of what they could be.
         reject_share: Share of orders, 0 to 1, that are rejected for no reason of theirs.
+        owned: What each account owns of each currency at first. Nothing checks that it suffices.
     """
 
     fill_by: Literal["mark", "book"] = "book"
@@ -52,6 +54,7 @@ class PaperSettings:
     latency_ns: int = 0
     partial_share: float = 0.0
     reject_share: float = 0.0
+    owned: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shares_fit = 0 <= self.partial_share <= 1 and 0 <= self.reject_share <= 1
@@ -86,6 +89,7 @@ class PaperExchange:
         self._working: dict[tuple[str, str], PaperOrder] = {}
         self._quotes: dict[str, Quote] = {}
         self._fills: list[tuple[str, ExchangeFill]] = []
+        self._balances = {name: dict(owned) for name, owned in self.settings.owned.items()}
 
     def on_market(self, symbol: str, market: Market) -> None:
         """Take in market data, and fill what it reaches."""
@@ -165,6 +169,34 @@ class PaperExchange:
             except ValueError:
                 raise ExchangeError("CURSOR", f"`{cursor}` is no cursor of a fill") from None
             return tuple(fill for owner, fill in self._fills[max(start, 0) :] if owner == account)
+
+    def cursor_at(self, account: str, moment_ns: int) -> str:
+        """As `Exchange.cursor_at`."""
+        with self._lock:
+            self._served(account)
+            # A fill bears the time of its quote, so they need not stand in the order of time.
+            later = (at for at, (_, fill) in enumerate(self._fills) if fill.timestamp >= moment_ns)
+            return str(next(later, len(self._fills)))
+
+    def balances(self, account: str) -> Mapping[str, Decimal]:
+        """As `Exchange.balances`; below zero where an account sold or paid more than it owned."""
+        with self._lock:
+            self._served(account)
+            self._match()
+            return dict(self._balances.get(account, {}))
+
+    def know(self, client_order_ids: Iterable[str]) -> None:
+        """As `Exchange.know`: every name stays as it is here."""
+        del client_order_ids
+
+    def watch(self, account: str, tell: Callable[[OrderAck | None], None]) -> Watch | None:
+        """As `Exchange.watch`: there is only asking."""
+        del account, tell
+        return None
+
+    def _move(self, account: str, currency: str, amount: Decimal) -> None:
+        owned = self._balances.setdefault(account, {})
+        owned[currency] = owned.get(currency, Decimal(0)) + amount
 
     def _served(self, account: str) -> None:
         if account not in self.accounts:
@@ -254,6 +286,7 @@ class PaperExchange:
         makes = order.rested and sent.type == "limit"
         rate = self.settings.maker_fee if makes else self.settings.taker_fee
         price = sent.price if makes and sent.price is not None else found
+        worth = size * price * Decimal(repr(order.instrument.multiplier))
         number = str(len(self._fills) + 1)
         fill = ExchangeFill(
             fill_id=f"F{number}",
@@ -265,8 +298,12 @@ class PaperExchange:
             size=size,
             cumulative_size=order.filled,
             price=price,
-            fee=size * price * Decimal(repr(order.instrument.multiplier)) * rate,
+            fee=worth * rate,
             fee_currency=order.instrument.quote,
             timestamp=moment_ns,
         )
         self._fills.append((sent.account, fill))
+        signed = 1 if sent.side == "buy" else -1
+        base, _, quote = sent.symbol.partition("/")
+        self._move(sent.account, order.instrument.base or base, signed * size)
+        self._move(sent.account, order.instrument.quote or quote, -signed * worth - fill.fee)

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from redis import Connection, CredentialProvider, SSLConnection
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
 from ringfence.adapters.state_redis.counts import Counts
 from ringfence.adapters.state_redis.faults import unanswered, unconnected
@@ -66,8 +66,10 @@ class Connections:
                 "ssl_keyfile": settings.key_file,
             }
 
-    def ask(self, commands: tuple[Command, ...]) -> list[Any]:
+    def ask(self, commands: tuple[Command, ...], *, to_error: bool = False) -> list[Any]:
         """Send commands in one go and read all answers; an error that the server answers with is one.
+
+        With `to_error` what comes after an error is not waited for.
 
         Raises:
             RequestError: no connection, or no answer in time.
@@ -81,19 +83,29 @@ class Connections:
                     answers.append(connection.read_response())
                 except ResponseError as error:
                     answers.append(error)
+                    if to_error and len(answers) < len(commands):
+                        connection.disconnect()
+                        break
         except (RedisError, ValueError) as error:
             self._lost = True
             # A server that loads its data or wants a password says so; the library takes that for a connection lost.
             if isinstance(error, RedisError) and error.status_code is not None:
                 raise unconnected(self.where, error) from None
             raise unanswered(self.where, error) from None
-        self._idle.append(connection)
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
+            # It was the primary once. The address may lead to another server now; these connections never will.
+            self._lost = True
+            connection.disconnect()
+            self.close()
+        elif connection.is_connected:
+            self._idle.append(connection)
         return answers
 
     def close(self) -> None:
         """Close the connections that are not in use; another request opens one."""
-        while self._idle:
-            self._idle.pop().disconnect()
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.disconnect()
 
     def _take(self) -> Connection:
         if self._process != os.getpid():

@@ -18,6 +18,11 @@ from ringfence.runtime.shared_log import StateUnavailableError
 
 __all__ = ["RequestError", "refusal", "unanswered", "unconnected"]
 
+_RIGHTS = (
+    "auth",
+    "does not let this user do it",
+    "give the user's ACL `~{ringfence:*` and `+@all -@admin -@dangerous +info`",
+)
 _MEMORY_FIX = "give the server more memory, or set a higher `maxmemory`"
 # By the word that an error of the server begins with, or its class: kind, words, fix. With any of these the server
 # refuses a script before its first command.
@@ -27,12 +32,8 @@ _REFUSALS: tuple[tuple[type[Exception] | str, str, str, str], ...] = (
     (BusyLoadingError, "loading", "is still loading its data", "wait until it is done"),
     (AuthenticationError, "auth", "refuses the password", "set the password that it has"),
     (AuthorizationError, "auth", "refuses the user", "set a user that it knows"),
-    (
-        NoPermissionError,
-        "auth",
-        "does not let this user do it",
-        "give the user's ACL `~{ringfence:*` and `+@all -@admin +info +config|get`",
-    ),
+    (NoPermissionError, *_RIGHTS),
+    ("The user executing the script can't run this command", *_RIGHTS),
     (ClusterDownError, "cluster", "is of a cluster that is down", "mend the cluster"),
     (MovedError, "cluster", "is of a cluster and has handed the books over", "set `cluster`"),
     (TryAgainError, "cluster", "is moving the books to another node", "wait until it is done"),

@@ -13,13 +13,21 @@ from ringfence.adapters.state_redis.coding import (
     snapshot_text,
 )
 from ringfence.adapters.state_redis.scripts import AFTER, APPEND, FOUND, KEEP_SNAPSHOT, START
+from ringfence.adapters.state_redis.settings import RedisSettings
 from ringfence.adapters.state_redis.store import RedisStore
-from ringfence.runtime.shared_log import Appended, Entry, Head, Start, StateLostError
+from ringfence.runtime.shared_log import (
+    Appended,
+    Entry,
+    Head,
+    Start,
+    StateLostError,
+    StateUnavailableError,
+)
 
 __all__ = ["RedisSharedLog"]
 
 # What scripts answer first.
-_LOST, _REFUSED, _ALONE = -1, 0, 2
+_SETTLES, _LOST, _REFUSED, _ALONE = -2, -1, 0, 2
 _GONE = "the shared log does not go on from where this guard stands"
 
 
@@ -27,16 +35,19 @@ class RedisSharedLog:
     """`SharedLog` in Redis. Safe to use from several threads.
 
     Args:
-        store: Where the server is; its `namespace` names the set of books.
+        store: Where the server is, as settings or as a store that others use, too; its `namespace` names the
+            set of books.
         origin: Names this guard among those that share the books, and after a restart, too.
 
     Raises:
         InputError: the origin is no name.
     """
 
-    def __init__(self, store: RedisStore, origin: str) -> None:
+    def __init__(self, store: RedisStore | RedisSettings, origin: str) -> None:
         self.origin = require_origin(origin)
-        self._store = store
+        if isinstance(store, RedisSettings):
+            store = RedisStore(store)
+        self.store = store
         self._quick, self._patient = store.quick, store.patient
         self._keys = tuple(store.settings.key(name) for name in ("log", "entries", "snapshot"))
 
@@ -49,7 +60,7 @@ class RedisSharedLog:
         """As `SharedLog.found`."""
         given = dict(numbers or {})
         start = Start(state, Head(0, first_digest(state, given)), given)
-        values = [start.head.digest, snapshot_text(start)]
+        values = [start.head.digest, snapshot_text(start), self.store.settings.settle_ms]
         for origin, number in given.items():
             values += [require_origin(origin), str(number)]
         text = self._patient.run("found", FOUND, self._keys, values)
@@ -72,13 +83,20 @@ class RedisSharedLog:
         """As `SharedLog.append`."""
         name = self.origin if origin is None else require_origin(origin)
         text = event_text(event)
-        values = (known.count, known.digest, name, number, text, int(only_there))
+        settle_ms = self.store.settings.settle_ms
+        values = (known.count, known.digest, name, number, text, int(only_there), settle_ms)
         answer = self._quick.run("append", APPEND, self._keys, values)
         if answer[0] == _ALONE:
             # The server need not send back what it was sent.
             answer[1] = entry_text(answer[1], number, name, text)
+        if answer[0] == _SETTLES:
+            self.store.counts.error("settles")
+            raise StateUnavailableError(
+                "the store was restarted or taken over a moment ago; "
+                "until every guard has given back what it may have lost, no order is taken"
+            )
         if answer[0] == _REFUSED:
-            self._store.counts.conflict()
+            self.store.counts.conflict()
         return Appended(answer[0] != _REFUSED, _entries(known, answer))
 
     def last_number(self) -> int:
@@ -98,14 +116,14 @@ class RedisSharedLog:
     def keep_snapshot(self, start: Start) -> None:
         """As `SharedLog.keep_snapshot`."""
         head = start.head
-        values = (head.count, head.digest, snapshot_text(start), self._store.settings.kept_entries)
+        values = (head.count, head.digest, snapshot_text(start), self.store.settings.kept_entries)
         answer = self._patient.run("keep_snapshot", KEEP_SNAPSHOT, self._keys, values)
         if answer[0] == _LOST:
             raise StateLostError(_GONE)
 
     def close(self) -> None:
         """Give the connections back; the store stays usable."""
-        self._store.close()
+        self.store.close()
 
 
 def _entries(known: Head, answer: list[Any]) -> tuple[Entry, ...]:

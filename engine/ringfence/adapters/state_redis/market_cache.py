@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ringfence.adapters.state_redis.scripts import Script
+from ringfence.adapters.state_redis.scripts import SERVER, Script
 from ringfence.adapters.state_redis.store import RedisStore
 from ringfence.errors import InputError
 from ringfence.language.tickets import Refusal
@@ -22,9 +22,9 @@ _KEPT_MS = 60_000
 # A value is `TIMESTAMP UNTIL NUMBERS`: when it was true (ns, 19 digits, so that text sorts as numbers do), and when it is
 # too old (ms). ARGV: how long data is fresh, how long it is kept after that, and for each key its time and numbers.
 _PUT = Script(
+    SERVER,
     """
-local time = redis.call('TIME')
-local fresh = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
+local fresh = now_ms() + ARGV[1]
 for place, key in ipairs(KEYS) do
   local at, numbers = ARGV[2 * place + 1], ARGV[2 * place + 2]
   local there = redis.call('GETRANGE', key, 0, 18)
@@ -39,9 +39,9 @@ return 1
 )
 
 _GET = Script(
+    SERVER,
     """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_ms()
 local answer = redis.call('MGET', unpack(KEYS))
 for place, value in ipairs(answer) do
   if value and tonumber(string.match(value, '^%d+ (%d+) ')) <= now then answer[place] = '' end

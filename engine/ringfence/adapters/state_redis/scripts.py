@@ -1,7 +1,8 @@
 """What the server does in one step: scripts in Lua that read and write one set of books.
 
 Keys: the log (a hash: `count`, `digest`, the `base` before the first entry that is kept, `base_digest`, the
-`snapshot`'s count, and `origin NAME` with that guard's last number), the entries (a list), the snapshot (text).
+`snapshot`'s count, `origin NAME` with that guard's last number, the `server` that it was last on, and until when it
+`settles`), the entries (a list), the snapshot (text).
 
 A script with a first line `#!lua` is refused as a whole, before its first command, where the server is out of
 memory or a replica (Redis 7.0); `no-writes` ones run even then.
@@ -9,7 +10,7 @@ memory or a replica (Redis 7.0); `no-writes` ones run even then.
 
 import hashlib
 
-__all__ = ["AFTER", "APPEND", "FOUND", "KEEP_SNAPSHOT", "START", "Script"]
+__all__ = ["AFTER", "APPEND", "FOUND", "KEEP_SNAPSHOT", "SERVER", "START", "Script"]
 
 
 class Script:
@@ -28,9 +29,10 @@ class Script:
 
 
 # Where the log stands. `whole` is false where a part of it is gone: never begun, emptied, or evicted.
-_LOG = """
+def _log(more: str = "") -> str:
+    return f"""
 local log, entries, snapshot = KEYS[1], KEYS[2], KEYS[3]
-local at = redis.call('HMGET', log, 'count', 'digest', 'base', 'base_digest', 'snapshot')
+local at = redis.call('HMGET', log, 'count', 'digest', 'base', 'base_digest', 'snapshot'{more})
 local count, digest, base = tonumber(at[1]), at[2], tonumber(at[3])
 local whole = count and redis.call('LLEN', entries) == count - base
   and redis.call('EXISTS', snapshot) == 1
@@ -40,6 +42,23 @@ local function digest_at(place)
   if place == base then return at[4] end
   if place < base or place > count then return nil end
   return string.sub(redis.call('LINDEX', entries, place - base - 1), 1, 40)
+end
+"""
+
+
+_LOG = _log()
+
+# A server that was restarted, or a replica that took over, is another: it may lack what was written last.
+SERVER = """
+local function server_name()
+  local told = redis.call('INFO', 'server')
+  local first = string.find(told, 'run_id:', 1, true)
+  return first and string.sub(told, first + 7, first + 46) or ''
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 """
 
@@ -61,18 +80,32 @@ return answer
     writes=False,
 )
 
-# ARGV besides: origin, number, event, '1' to append only at the known place. 1 where the event is in the log, and
-# the entries after the known place; where it alone came after that, 2 and its digest.
+# ARGV besides: origin, number, event, '1' to append only at the known place, and for how long (ms) no such event is
+# taken once the server is another. 1 where the event is in the log, and the entries after the known place; where it alone
+# came after that, 2 and its digest; -2 where it is not taken yet.
 APPEND = Script(
-    _LOG,
+    _log(", 'server', 'settles', 'origin ' .. ARGV[3]"),
     _KNOWN,
+    SERVER,
     """
 local origin, number, event = ARGV[3], ARGV[4], ARGV[5]
-local last = tonumber(redis.call('HGET', log, 'origin ' .. origin) or 0)
+
+local function settles()
+  local server = server_name()
+  if at[6] == server and at[7] == '0' then return false end
+  local now, last = now_ms(), tonumber(at[7]) or 0
+  if at[6] ~= server then last = now + ARGV[7] end
+  if last <= now then last = 0 end
+  redis.call('HSET', log, 'server', server, 'settles', last)
+  return last > 0
+end
+
 local accepted = 1
-if tonumber(number) > last then
+if tonumber(number) > (tonumber(at[8]) or 0) then
   if ARGV[6] == '1' and known ~= count then
     accepted = 0
+  elseif ARGV[6] == '1' and settles() then
+    return {-2}
   else
     local body = ' ' .. number .. ' ' .. origin .. ' ' .. event
     digest = redis.sha1hex(digest .. body)
@@ -89,16 +122,20 @@ return answer
 
 START = Script(_LOG, "return whole and redis.call('GET', snapshot)", writes=False)
 
-# ARGV: the digest to begin with, the snapshot, and pairs of an origin and its last number.
+# ARGV: the digest to begin with, the snapshot, for how long a log that was lost takes no orders, and pairs of an
+# origin and its last number; there are none where nothing was lost.
 FOUND = Script(
     _LOG,
+    SERVER,
     """
 if whole then return redis.call('GET', snapshot) end
+local server, settles = server_name(), 0
+if #ARGV > 3 and tonumber(ARGV[3]) > 0 then settles = now_ms() + ARGV[3] end
 redis.call('DEL', log, entries, snapshot)
 redis.call('SET', snapshot, ARGV[2])
 redis.call('HSET', log, 'count', 0, 'digest', ARGV[1], 'base', 0, 'base_digest', ARGV[1],
-  'snapshot', 0)
-for each = 3, #ARGV, 2 do
+  'snapshot', 0, 'server', server, 'settles', settles)
+for each = 4, #ARGV, 2 do
   redis.call('HSET', log, 'origin ' .. ARGV[each], ARGV[each + 1])
 end
 return false

@@ -5,11 +5,11 @@ that is asked knows which one: it answers with its address and does nothing.
 """
 
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from redis.exceptions import AskError, MovedError, NoScriptError, RedisError
+from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, RedisError
 
 from ringfence.adapters.state_redis.connections import Command, Connections
 from ringfence.adapters.state_redis.counts import Counts
@@ -50,12 +50,11 @@ class Servers:
         """
         operands = (len(keys), *keys, *values)
         wait = self._settings.wait_replicas if script.replicated else 0
-        # Whatever was written waits on this connection, so the answer to `WAIT` covers it.
+        # `WAIT` covers what was done on its own connection; after an error there is nothing to wait for.
         waits: tuple[Command, ...] = (
             (("WAIT", wait, max(1, self._timeout_ms // 2)),) if wait else ()
         )
-        begun = time.perf_counter()
-        try:
+        with self._counted(operation):
             answers = self._route((("EVALSHA", script.digest, *operands), *waits))
             if isinstance(answers[0], NoScriptError):
                 answers = self._route((("EVAL", script.text, *operands), *waits))
@@ -67,11 +66,6 @@ class Servers:
                     "mend the replicas, or set a lower `wait_replicas`",
                     sent=True,
                 )
-        except RequestError as fault:
-            self._counts.error(fault.kind)
-            raise
-        finally:
-            self._counts.request(operation, time.perf_counter() - begun)
         return answers[0]
 
     def ask(self, operation: str, *commands: Command) -> list[Any]:
@@ -80,14 +74,8 @@ class Servers:
         Raises:
             StateUnavailableError: the server cannot be asked in time.
         """
-        begun = time.perf_counter()
-        try:
-            return self._route(commands)
-        except RequestError as fault:
-            self._counts.error(fault.kind)
-            raise
-        finally:
-            self._counts.request(operation, time.perf_counter() - begun)
+        with self._counted(operation):
+            return self._route(commands, to_error=False)
 
     def command(self, operation: str, command: Command) -> Any:
         """Send one command and give its answer.
@@ -95,8 +83,9 @@ class Servers:
         Raises:
             StateUnavailableError: the server cannot be asked in time, or refuses.
         """
-        answers = self.ask(operation, command)
-        self._raise_error(answers)
+        with self._counted(operation):
+            answers = self._route((command,))
+            self._raise_error(answers)
         return answers[0]
 
     def close(self) -> None:
@@ -104,37 +93,57 @@ class Servers:
         for node in list(self._nodes.values()):
             node.close()
 
+    @contextmanager
+    def _counted(self, operation: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        except RequestError as fault:
+            self._counts.error(fault.kind)
+            raise
+        finally:
+            self._counts.request(operation, time.perf_counter() - begun)
+
     def _raise_error(self, answers: list[Any]) -> None:
         for answer in answers:
             if isinstance(answer, RedisError):
                 raise refusal(self._node(self._at).where, answer) from None
 
-    def _route(self, commands: tuple[Command, ...]) -> list[Any]:
+    def _route(self, commands: tuple[Command, ...], *, to_error: bool = True) -> list[Any]:
         if not self._settings.cluster:
-            return self._node(self._at).ask(commands)
+            return self._node(self._at).ask(commands, to_error=to_error)
         untried = [address for address in self._known if address != self._at]
+        failed: dict[Address, RequestError] = {}
         address, asking = self._at, False
+        latest = time.perf_counter() + self._timeout_ms / 1_000
         for _ in range(_MOST_HOPS + len(untried)):
             node = self._node(address)
+            sent = (("ASKING",), *commands) if asking else commands
             try:
-                answers = node.ask((("ASKING",), *commands))[1:] if asking else node.ask(commands)
+                first, *more = node.ask(sent, to_error=to_error)[asking:]
             except RequestError as fault:
-                # Nothing was asked, so another node may say who holds the books now.
-                if fault.sent or not untried:
+                if fault.sent:
                     raise
+                failed[address] = fault
+            else:
+                if isinstance(first, AskError):
+                    # `MOVED` is for good; `ASK` for this once, while the slot is being moved.
+                    asking = not isinstance(first, MovedError)
+                    self._learned = self._learned and asking
+                    # A node that does not know how it is reached leaves its host out.
+                    address = (first.host or address[0], first.port)
+                elif isinstance(first, ClusterDownError):
+                    failed[address] = refusal(node.where, first)
+                else:
+                    if not asking:
+                        self._at = address
+                        self._learn(node)
+                    return [first, *more]
+            if address in failed:
+                # Nothing was done there, and another node may say who holds the books by now.
+                if not untried or time.perf_counter() > latest:
+                    raise failed[address]
                 address, asking = untried.pop(), False
-                continue
-            first = answers[0]
-            if not isinstance(first, AskError):
-                if not asking:
-                    self._at = address
-                    self._learn(node)
-                return answers
-            # `MOVED` is for good; `ASK` for this once, while the slot is being moved.
-            asking = not isinstance(first, MovedError)
-            self._learned = self._learned and asking
-            # A node that does not know how it is reached leaves its host out.
-            address = (first.host or address[0], first.port)
         raise RequestError(
             "cluster", "the nodes of the cluster do not agree who holds the books", sent=False
         )

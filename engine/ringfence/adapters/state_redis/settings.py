@@ -26,7 +26,8 @@ class RedisSettings:
     """How to reach a server, or a cluster.
 
     Attributes:
-        url: `redis://HOST:PORT/NUMBER`, `rediss://` for TLS; of a cluster, any of its nodes.
+        url: `redis://HOST:PORT/NUMBER`, `rediss://` for TLS: an address that always leads to the primary; of a
+            cluster, any of its nodes.
         namespace: Names the set of books; guards that name the same one share them.
         password: Of the server or the user; never part of `url`.
         username: The ACL user; empty for the default one.
@@ -35,6 +36,8 @@ class RedisSettings:
         timeout_ms: How long to wait for a connection, and for an answer.
         snapshot_timeout_ms: The same where whole snapshots are read and written.
         wait_replicas: Replicas that must have an event before it counts as in the log (`WAIT`).
+        settle_ms: How long no order is taken after the server was restarted or a replica took over, so that each
+            guard can give back first what was lost with it.
         kept_entries: Events before the latest snapshot that are kept, for guards that are a little behind.
         ca_file, certificate_file, key_file: For TLS: whom to trust, and the client's own certificate.
 
@@ -51,6 +54,7 @@ class RedisSettings:
     timeout_ms: int = 100
     snapshot_timeout_ms: int = 5_000
     wait_replicas: int = 0
+    settle_ms: int = 2_000
     kept_entries: int = 1_000
     ca_file: str | None = None
     certificate_file: str | None = None
@@ -84,6 +88,7 @@ class RedisSettings:
             ("timeout_ms", 1),
             ("snapshot_timeout_ms", 1),
             ("wait_replicas", 0),
+            ("settle_ms", 0),
             ("kept_entries", 0),
         ):
             if getattr(self, name) < least:

@@ -2,11 +2,11 @@
 
 Like the register in a file it forgets what has expired, up to a horizon, and refuses all that ends before
 that; the horizon follows the server's clock and never goes back. It also knows when it may have lost
-something: a server that was restarted or replaced by a replica calls its data by another name
-(`master_replid`). From then on it refuses every approval that may have been given before.
+something: a server that was restarted, or a replica that took over, has another name (`run_id`). From then on it
+refuses every approval that may have been given before.
 """
 
-from ringfence.adapters.state_redis.scripts import Script
+from ringfence.adapters.state_redis.scripts import SERVER, Script
 from ringfence.adapters.state_redis.store import RedisStore
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.shared_log import StateUnavailableError
@@ -18,13 +18,12 @@ _FIRST, _TOO_LONG, _UNSURE = 1, -1, -2
 
 # Keys: the register (a hash), the approvals that were used (a sorted set, by when they end).
 # ARGV: the approval, when it ends, how long approvals live at most; times in ms.
-_CLAIM = Script("""
+_CLAIM = Script(
+    SERVER,
+    """
 local register, used = KEYS[1], KEYS[2]
-local ends, life = tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local ends, life, now, server = tonumber(ARGV[2]), tonumber(ARGV[3]), now_ms(), server_name()
 local at = redis.call('HMGET', register, 'horizon', 'unsure', 'server', 'held')
-local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
 local horizon = math.max(tonumber(at[1]) or 0, now)
 local unsure = tonumber(at[2]) or 0
 local held = redis.call('ZCARD', used)
@@ -43,7 +42,8 @@ if answer == 1 then
 end
 redis.call('HSET', register, 'horizon', horizon, 'unsure', unsure, 'server', server, 'held', held)
 return answer
-""")
+""",
+)
 
 
 class RedisUsedApprovals:

@@ -43,7 +43,8 @@ from numba import njit
 
 from ringfence.backends.numba_kernel import jit_ledger
 
-entry_point = njit(error_model="numpy", nogil=True, _nrt=False, cache=True)
+# They keep the interpreter's lock: a move takes less time than giving the lock back and waiting for it.
+entry_point = njit(error_model="numpy", _nrt=False, cache=True)
 '''
 # Defined here, not taken over: numba keeps machine code beside the file that a function stands in.
 _ENTRY = """
@@ -58,9 +59,15 @@ _TEXT = _HEAD + "".join(
 
 
 @lru_cache(maxsize=1)
-def book_moves() -> types.ModuleType:
+def book_moves() -> types.SimpleNamespace:
     """The functions of `jit_ledger`, compiled; the first argument of each is a pack's address."""
-    return load_module(_TEXT, _compile)
+    module = load_module(_TEXT, _compile)
+    entries = {}
+    for name in _ARGUMENTS:
+        # The compiled function's own entry: numba's dispatcher looks at the type of each argument first.
+        (made,) = getattr(module, name).overloads.values()
+        entries[name] = made.entry_point
+    return types.SimpleNamespace(**entries)
 
 
 def _compile(module: types.ModuleType) -> None:

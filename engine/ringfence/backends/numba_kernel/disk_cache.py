@@ -28,7 +28,15 @@ import numba.core.config
 
 from ringfence.backends.numba_kernel.compile_lock import only_one
 
-__all__ = ["cache_directory", "is_kept", "load_module", "told_of_compiling"]
+__all__ = [
+    "cache_directory",
+    "can_store",
+    "is_kept",
+    "is_loaded",
+    "is_stored",
+    "load_module",
+    "told_of_compiling",
+]
 
 MANIFEST = "manifest.json"
 _loaded: dict[str, types.ModuleType] = {}
@@ -65,9 +73,23 @@ def cache_directory() -> Path:
 
 def is_kept(text: str) -> bool:
     """Whether the module of this text need not be compiled: it was loaded, or lies whole on disk."""
-    name = f"ringfence_kernel_{_key(text)}"
+    return is_loaded(text) or is_stored(text)
+
+
+def is_loaded(text: str) -> bool:
+    """Whether the module of this text was loaded by this process, so that nothing is left to do."""
+    return _name(text) in _loaded
+
+
+def is_stored(text: str) -> bool:
+    """Whether the module of this text lies whole on disk, ready to be loaded."""
     root = cache_directory()
-    return name in _loaded or (_is_ours(root) and _is_whole(root / name))
+    return _is_ours(root) and _is_whole(root / _name(text))
+
+
+def can_store() -> bool:
+    """Whether what is compiled can be kept: the cache directory is ours, or can be made, and written."""
+    return _make_root(cache_directory())
 
 
 def load_module(text: str, compile_now: _Compile) -> types.ModuleType:
@@ -77,7 +99,7 @@ def load_module(text: str, compile_now: _Compile) -> types.ModuleType:
         text: The module's source.
         compile_now: Compiles what the module exports, so that it can be kept.
     """
-    name = f"ringfence_kernel_{_key(text)}"
+    name = _name(text)
     if name in _loaded:
         return _loaded[name]
     module = _kept(name, text, compile_now)
@@ -116,6 +138,10 @@ def _load(name: str, place: Path, compile_now: _Compile) -> types.ModuleType:
 
 def _uncached(text: str) -> str:
     return text.replace(", cache=True", "")
+
+
+def _name(text: str) -> str:
+    return f"ringfence_kernel_{_key(text)}"
 
 
 def _key(text: str) -> str:

@@ -111,8 +111,9 @@ class LiveEntry:
             headroom=array(np.float64, headrooms_at, gates),
             check=array(np.int32, headrooms_at + 8 * gates, gates),
         )
-        self._keep = [pack(each) for each in (limits.bindings, results, detail)]
-        addresses = [books.address, *(each.address for each in self._keep)]
+        # INVARIANT: whatever the block names by its address is kept here.
+        self._keep = [books, *(pack(each) for each in (limits.bindings, results, detail))]
+        addresses = [each.address for each in self._keep]
         _ADDRESSES.pack_into(self._block, 0, kernel.decide, *addresses)
         self._pack = _ORDER.pack_into
         self._ask, question = _compiled()
@@ -126,10 +127,7 @@ class LiveEntry:
     def ask(
         self,
         now_ns: int,
-        account: int,
-        strategy: int,
-        venue: int,
-        symbol: int,
+        names: tuple[int, int, int, int],
         side: int,
         kind: int,
         reduce_only: bool,
@@ -138,17 +136,14 @@ class LiveEntry:
     ) -> int:
         """Decide one order on books as they are: 0 APPROVE, 1 REDUCE_SIZE, 2 REJECT, or `NO_PRICE`.
 
-        `answer` gives the bytes of all that was found, for `Answer`. Other arguments as those of
-        `Kernel.evaluate_one`.
+        `answer` gives the bytes of all that was found, for `Answer`. `names` are the codes of account,
+        strategy, venue and symbol, other arguments as those of `Kernel.evaluate_one`.
         """
         self._pack(
             self._block,
             _ADDRESSES.size,
             now_ns,
-            account,
-            strategy,
-            venue,
-            symbol,
+            *names,
             side,
             kind,
             reduce_only,

@@ -11,7 +11,7 @@ from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.new_books import NEVER
 from ringfence.language.linking import LinkedSet
 
-__all__ = ["NO_NEEDS", "Needs", "fitted", "grow_left", "grow_quotes", "needs_of"]
+__all__ = ["NO_NEEDS", "Needs", "fitted", "grow_left", "grow_quotes", "needs_of", "window_ns"]
 
 _LONGEST = 2.0**62
 _LEFT, _QUOTES, _CHAINS = 1 << 10, 1 << 12, 1 << 16
@@ -53,7 +53,7 @@ def needs_of(linked: LinkedSet, limits: Limits) -> Needs:
     left, quotes, rates = 0, 0, False
     for gate in linked.gates:
         used = fields.get(gate.rule.key, frozenset())
-        window = max((_window_ns(row.values.get("window")) for row in gate.rows), default=0)
+        window = max((window_ns(row.values.get("window")) for row in gate.rows), default=0)
         rates = rates or "order.rate" in used
         if "order.rate" in used or "order.duplicates" in used:
             left = max(left, window, 1)
@@ -62,7 +62,8 @@ def needs_of(linked: LinkedSet, limits: Limits) -> Needs:
     return Needs("firm" in levels, "strategy" in levels, rates, left, quotes)
 
 
-def _window_ns(seconds: object) -> int:
+def window_ns(seconds: object) -> int:
+    """A window as ns, never shorter than the kernel takes it; 0 for none."""
     if not isinstance(seconds, int | float) or not seconds >= 0:
         return 0
     # One more than the rounding of seconds in the kernel could make of it.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from ringfence.backends.numba_kernel.expressions import expression_text
 from ringfence.errors import PolicyError
 from ringfence.language import ir
-from ringfence.language.linking import LinkedSet, load_rule_library
+from ringfence.language.linking import LinkedSet
+from ringfence.language.rule_library import load_rule_library
 from ringfence.language.rules import Check, Rule, walk
 
 __all__ = ["LEVELS", "Slot", "slots_of"]

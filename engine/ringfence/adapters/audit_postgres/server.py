@@ -1,0 +1,118 @@
+"""A PostgreSQL server: its address, which is a secret, connections to it, and its failures in our words."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ringfence.errors import AuditSinkError, InputError
+from ringfence.runtime.credentials import Secret, read_secret
+from ringfence.runtime.ports import SYSTEM_FILES, Files
+
+__all__ = ["URL_VARIABLE", "Server"]
+
+#: Holds the address, with or without a password; `..._FILE` names a file that does.
+URL_VARIABLE = "RINGFENCE_POSTGRES_URL"
+
+# Seconds and milliseconds as libpq takes them: nobody waits for a server that has gone.
+_DEFAULTS = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "15000",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "application_name": "ringfence-audit",
+}
+# By the first letters of PostgreSQL's SQLSTATE; the longest that fits counts.
+_KINDS = {
+    "08": "unavailable",
+    "57P": "unavailable",
+    "53": "full",
+    "533": "unavailable",  # too many connections
+    "28": "login",
+    "3D": "login",
+    "42501": "rights",
+    "42P01": "schema",
+    "42703": "schema",
+    "42883": "schema",
+    "3F": "schema",
+    "55P03": "slow",
+    "57014": "slow",
+    "40": "slow",
+    "23": "conflict",
+    "25006": "unavailable",  # a standby, or one that was made read-only
+}
+_FIXES = {
+    "unavailable": "see to the server and the network: the writer tries again",
+    "full": "make room on the server's disk: the writer goes on where it stopped",
+    "login": f"check user, password and database in `{URL_VARIABLE}`",
+    "rights": "grant this user the role `ringfence_writer` to write, `ringfence_reader` to read",
+    "schema": "run `ringfence audit migrate --postgres` as the owner",
+    "slow": "see what the server is busy with, or who holds a lock: the writer tries again",
+    "conflict": "the database holds other records under these numbers: give this log one of its own",
+    "failed": "see the server's log",
+}
+
+
+class Server:
+    """Where a server is and who we are there.
+
+    Args:
+        url: `postgresql://user:password@host:port/database`, or libpq's `name=value` form; what it does not
+            name comes from libpq's variables (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and so on).
+
+    Raises:
+        InputError: it is no such address; its text is not shown.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            given = conninfo_to_dict(url)
+        except psycopg.Error:
+            raise InputError(
+                "the address of the PostgreSQL server cannot be read",
+                "write `postgresql://user:password@host:5432/database`, with `%40` for `@` in a password",
+            ) from None
+        self._password = str(given.get("password") or "")
+        self._address = Secret(make_conninfo("", **{**_DEFAULTS, **given}))
+        self.has_password = bool(self._password)
+
+    @classmethod
+    def from_environment(
+        cls, environ: Mapping[str, str], *, files: Files = SYSTEM_FILES
+    ) -> "Server":
+        """The server that `RINGFENCE_POSTGRES_URL`, or the file that `RINGFENCE_POSTGRES_URL_FILE` names, tells of.
+
+        Raises:
+            InputError: neither is set, or what they hold cannot be used.
+        """
+        return cls(read_secret(URL_VARIABLE, environ, files=files).reveal())
+
+    def connect(self) -> psycopg.Connection:
+        """A connection, not yet in a transaction; raises AuditSinkError."""
+        with self.failures_told():
+            # Nothing is prepared, so that a pooler may stand between.
+            return psycopg.connect(self._address.reveal(), prepare_threshold=None)
+
+    @contextmanager
+    def failures_told(self) -> Iterator[None]:
+        """Turn what psycopg raises into AuditSinkError, without any of the data or the password."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._failure(error) from None
+
+    def _failure(self, error: psycopg.Error) -> AuditSinkError:
+        state = error.sqlstate or ""
+        fits = [start for start in _KINDS if state.startswith(start)]
+        kind = _KINDS[max(fits, key=len)] if fits else "failed"
+        # Not the details, which quote rows.
+        said = (
+            error.diag.message_primary
+            or (str(error).strip().splitlines() or ["no reason given"])[0]
+        )
+        if not state and isinstance(error, psycopg.OperationalError):
+            kind = "login" if "authentication failed" in said else "unavailable"
+        if self._password:
+            said = said.replace(self._password, "***")
+        return AuditSinkError(kind, f"PostgreSQL: {said}", _FIXES[kind])

@@ -1,0 +1,61 @@
+"""Records that other records name: each file of a log holds, before the first use, what its records name.
+
+A decision names its policy set, and only the record of that set says what its gates were. Old files are
+removed, copied and archived one by one: a file that stands by itself can be read, and its decisions derived
+again, whatever became of the files before it.
+"""
+
+import re
+from collections import OrderedDict
+
+__all__ = ["Definitions"]
+
+#: So many of the latest are known; one that was not needed for so long is named by nothing new.
+MOST = 100
+
+
+class Definitions:
+    """What was defined, and what of that stands in the file that is written; not thread-safe.
+
+    Bodies are canonical JSON, in which a key never looks like text does: that escapes its quotes.
+
+    Args:
+        kind: Of the records that define something.
+        key: Of their bodies, and at any depth of those that name it: the name.
+    """
+
+    def __init__(self, kind: str, key: str) -> None:
+        self.kind = kind
+        self._names = re.compile(rb'"%s":"([^"\\]+)"' % key.encode("ascii"))
+        self._known: OrderedDict[bytes, bytes] = OrderedDict()
+        self._absent: dict[bytes, bytes] = {}
+        """Those of them that this file lacks: none, mostly, and then no body is looked through."""
+
+    def missing(self, kind: str, content: bytes, *, new_file: bool) -> list[bytes]:
+        """The bodies that have to stand before a record.
+
+        Args:
+            kind, content: Of the record.
+            new_file: Whether it would be the first of a file.
+        """
+        lacking = self._known if new_file else self._absent
+        if not lacking or kind == self.kind:
+            return []
+        names = dict.fromkeys(self._names.findall(content))
+        return [lacking[name] for name in names if name in lacking]
+
+    def file_begins(self) -> None:
+        """Nothing is defined in a file that begins."""
+        self._absent = dict(self._known)
+
+    def defined(self, content: bytes) -> None:
+        """A record with this body, which defines something, was written."""
+        found = self._names.search(content)
+        if found is None:
+            return
+        name = found[1]
+        self._absent.pop(name, None)
+        self._known[name] = content
+        self._known.move_to_end(name)
+        if len(self._known) > MOST:
+            self._absent.pop(self._known.popitem(last=False)[0], None)

@@ -1,0 +1,163 @@
+"""One sink's way through the log: find where the sink stands, check that it is this log, hand on what follows.
+
+INVARIANT: a record is on the log's disk before a sink gets it. Otherwise a loss of power could leave a sink
+with records that the log lost, and whose numbers it gives to others.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from ringfence.errors import AuditError, AuditSinkError
+from ringfence.runtime.audit_files import reason
+from ringfence.runtime.audit_head import chain_of
+from ringfence.runtime.audit_mask import Mask
+from ringfence.runtime.audit_reader import AuditReader, RawRecord
+from ringfence.runtime.audit_sink import AuditSink, Position
+from ringfence.runtime.audit_stored import stored
+from ringfence.runtime.ports import LogFiles
+
+__all__ = ["BATCH", "Feed"]
+
+#: Records of one transaction, unless they are large.
+BATCH = 20_000
+_BATCH_BYTES = 64 << 20
+_FIRST = 1_000
+
+
+class Feed:
+    """Reads a log for one sink; not thread-safe.
+
+    Args:
+        log: The log's directory.
+        sink: Who gets the records.
+        mask: What is hidden from it.
+        skip_gap: Go on behind records that are gone from the log, rather than refuse.
+    """
+
+    def __init__(
+        self, log: Path, sink: AuditSink, mask: Mask, *, files: LogFiles, skip_gap: bool = False
+    ) -> None:
+        self.sink = sink
+        #: Where the sink stands, as far as is known; None before it was asked.
+        self.position: Position | None = None
+        #: Time of the oldest record that was read and that the sink has not got; None where there is none.
+        self.waiting_ns: int | None = None
+        #: The last batch was full, so that more may be there already.
+        self.more = False
+        #: Name of the log; empty before it was read.
+        self.chain = ""
+        self._log, self._mask, self._files, self._skip_gap = log, mask, files, skip_gap
+        self._reader: AuditReader | None = None
+        self._coming: Iterator[RawRecord] = iter(())
+
+    def step(self) -> int:
+        """Hand on the next batch; returns how many records it had, 0 where the log holds no more.
+
+        After an error the sink is asked anew where it stands.
+
+        Raises:
+            AuditError: the log cannot be read, the sink does not take it, or holds what is not in the log.
+        """
+        try:
+            if self._reader is None:
+                self._attach()
+            if self._reader is None or self.position is None:
+                return 0
+            records = self._next(self._reader)
+            if not records:
+                self.waiting_ns = None
+                return 0
+            self.waiting_ns = records[0].ts_ns
+            self._follow(records)
+            self._sync(records[-1].segment)
+            self.sink.write(self.chain, self.position, stored(records, self._mask))
+        except BaseException:
+            self._reader, self._coming = None, iter(())
+            raise
+        self.position = Position(records[-1].sequence, records[-1].hash)
+        self.waiting_ns = None
+        return len(records)
+
+    def _attach(self) -> None:
+        header = chain_of(self._log, files=self._files)
+        if header is None:
+            return
+        self.chain = header.chain
+        self.position = last = self.sink.last(header.chain)
+        if self._skip_gap and header.first > last.sequence + 1:
+            self._start(header.first - 1)
+            return
+        if last.sequence:
+            self._compare(last, header.first)
+        self._start(last.sequence)
+
+    def _start(self, after: int) -> None:
+        self._reader = AuditReader(self._log, after=after, files=self._files)
+
+    def _compare(self, last: Position, first: int) -> None:
+        """Refuse a sink that ends with a record which this log does not have."""
+        # Where the record itself was dropped, the next one names its hash.
+        after = last.sequence if first == last.sequence + 1 else last.sequence - 1
+        record = next(AuditReader(self._log, after=after, files=self._files).poll_raw(), None)
+        name = self.sink.name
+        if record is None:
+            if first == last.sequence + 1:
+                return
+            raise AuditSinkError(
+                "conflict",
+                f"`{name}` holds records up to {last.sequence}, and the log `{self._log}` ends before that",
+                "the log lost its end, or was restored: begin a new log in another directory",
+            )
+        if last.hash != (record.hash if record.sequence == last.sequence else record.prev):
+            raise AuditSinkError(
+                "conflict",
+                f"`{name}` holds another record {last.sequence} than the log `{self._log}`",
+                "it holds records of another log: give this one a database of its own",
+            )
+
+    def _next(self, reader: AuditReader) -> list[RawRecord]:
+        records = self._some(self._coming)
+        if not records:
+            self._coming = reader.poll_raw()
+            records = self._some(self._coming)
+        return records
+
+    def _some(self, coming: Iterator[RawRecord]) -> list[RawRecord]:
+        found: list[RawRecord] = []
+        size = 0
+        # Bodies differ a thousandfold in size; what is taken at once stays within what memory has room for.
+        while len(found) < BATCH and size < _BATCH_BYTES:
+            some = list(islice(coming, min(_FIRST, BATCH - len(found))))
+            if not some:
+                self.more = False
+                return found
+            found += some
+            size += sum(len(record.body) for record in some)
+        self.more = True
+        return found
+
+    def _follow(self, records: list[RawRecord]) -> None:
+        """Refuse a record that does not name the hash of the one before it."""
+        before, digest = (
+            (0, "") if self.position is None else (self.position.sequence, self.position.hash)
+        )
+        for record in records:
+            if record.sequence == before + 1 and before and record.prev != digest:
+                raise AuditError(
+                    f"record {before} of `{self._log}` was changed: record {record.sequence} names another hash",
+                    f"`ringfence audit verify --log {self._log}` finds all that is wrong with it",
+                )
+            before, digest = record.sequence, record.hash
+
+    def _sync(self, segment: str) -> None:
+        path = self._log / segment
+        try:
+            # The log syncs each other file itself before it begins the next.
+            self._files.sync(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise AuditError(
+                f"`{path}` cannot be synced: {reason(error)}", "see to the disk of the log"
+            ) from None

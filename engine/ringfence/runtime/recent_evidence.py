@@ -1,0 +1,152 @@
+"""Recent orders and quotes that a decision was made from, as data for an audit record."""
+
+import binascii
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ringfence.backends.numba_kernel import layout
+from ringfence.backends.numba_kernel.jit_packs import Pack
+from ringfence.backends.numba_kernel.layout import Books
+from ringfence.backends.numba_kernel.recent_entries import entries_of, recent_entries
+from ringfence.backends.numba_kernel.rings import window_ns
+from ringfence.language.linking import Bound
+from ringfence.runtime.book_arrays import NO_BOOK
+
+__all__ = ["MOST_ENTRIES", "Judged", "Looks", "RecentEvidence", "looks_of"]
+
+#: So many entries of one ring are shown; where a gate looked at more, that is said.
+MOST_ENTRIES = 4096
+_LEVELS = ("firm", "account", "strategy")
+
+
+class Looks(NamedTuple):
+    """What the gates of an order look at beside the rows of its books.
+
+    Attributes:
+        rates: Longest window in ns, for each level whose orders a gate counts.
+        equal_ns: Longest window in ns of equal orders, 0 for none.
+        quotes_ns: The same of earlier quotes.
+        lot_money: Whether the other symbols of a book are valued anew.
+    """
+
+    rates: tuple[tuple[int, int], ...]
+    equal_ns: int
+    quotes_ns: int
+    lot_money: bool
+
+
+class Judged(NamedTuple):
+    """The order that was asked about last, as far as its recent past is looked up by it."""
+
+    looks: Looks
+    account: int
+    side: int
+    lots: int
+    price: float
+    now_ns: int
+
+
+def looks_of(bounds: Iterable[Bound], fields: Mapping[str, frozenset[str]]) -> Looks | None:
+    """What these gates look at beside the rows; None for nothing.
+
+    Args:
+        bounds: The gates of an order.
+        fields: By the key of a rule, the input fields that it reads.
+    """
+    rates: dict[int, int] = {}
+    equal = quotes = 0
+    lot_money = False
+    for bound in bounds:
+        used = fields.get(bound.gate.rule.key, frozenset())
+        window = max((window_ns(row.values.get("window")) for row in bound.rows), default=0)
+        level = _LEVELS.index(bound.gate.level)
+        if "order.rate" in used:
+            rates[level] = max(rates.get(level, 0), window)
+        if "order.duplicates" in used:
+            equal = max(equal, window)
+        if "order.price_deviation" in used:
+            quotes = max(quotes, window)
+        gross = any(row.values.get("working") == "gross" for row in bound.rows)
+        lot_money = lot_money or gross or "book.net_exposure_after" in used
+    if not (rates or equal or quotes or lot_money):
+        return None
+    return Looks(tuple(sorted(rates.items())), equal, quotes, lot_money)
+
+
+class RecentEvidence:
+    """Reads the rings of books, and what the lots of other symbols are worth; made anew where the arrays are.
+
+    Args:
+        books: The arrays.
+        block: The same, for compiled code.
+    """
+
+    def __init__(self, books: Books, block: Pack) -> None:
+        self._books, self._block = books, block
+        self._room: Any = None
+
+    def of(self, judged: Judged, books: Sequence[int], symbol: int) -> dict[str, Any]:
+        """What the gates of an order look at besides rows.
+
+        `rates` has level and times of orders that left (little-endian int64 in base64, as all of it), `equal`
+        times of equal ones, `quotes` times and prices (`quote_prices`), all of them the oldest first, and
+        `lot_money` for each book what a lot of each symbol is worth. `cut` where there were too many.
+
+        Args:
+            judged: The order, as it was asked about.
+            books: Rows of the firm's, the account's and the strategy's book; -1 for none.
+            symbol: Its code.
+        """
+        looks, now = judged.looks, judged.now_ns
+        found: dict[str, Any] = {}
+        cut = False
+        if looks.rates:
+            found["rates"] = []
+        for level, window in looks.rates:
+            if books[level] != NO_BOOK:
+                times = self._left_times(books[level], now, window)
+                cut = cut or len(times) > MOST_ENTRIES
+                found["rates"].append([_LEVELS[level], _text(times[-MOST_ENTRIES:].tobytes())])
+        if looks.equal_ns or looks.quotes_ns:
+            if self._room is None:
+                self._room = entries_of(MOST_ENTRIES)
+            entries, room = self._room
+            read, address = recent_entries(), self._block.address
+        if looks.equal_ns:
+            content = (books[1], symbol, judged.side, float(judged.lots), judged.price)
+            count = read.equal_left(address, *content, now, looks.equal_ns, room.address)
+            found["equal"] = _text(entries.times[:count][::-1].tobytes())
+            cut = cut or count > MOST_ENTRIES
+        if looks.quotes_ns:
+            count = read.quotes_seen(address, symbol, now, looks.quotes_ns, room.address)
+            backwards = [each[:count][::-1].tobytes() for each in entries]
+            found["quotes"] = [_text(each) for each in backwards]
+            cut = cut or count > MOST_ENTRIES
+        if looks.lot_money:
+            found["lot_money"] = [self._lot_money(b) for b in books if b != NO_BOOK]
+        if cut:
+            found["cut"] = True
+        return found
+
+    def _left_times(self, b: int, now: int, window: int) -> layout.Longs:
+        """Times of the book's orders that left within the window, the oldest first."""
+        ring, total = self._books.rate_ts[b], int(self._books.rate_n[b])
+        size = len(ring)
+        low, high = 0, min(total, size)
+        while low < high:
+            middle = (low + high) // 2
+            if now - int(ring[(total - 1 - middle) % size]) <= window:
+                low = middle + 1
+            else:
+                high = middle
+        found: layout.Longs = ring.take(range(total - low, total), mode="wrap")
+        return found
+
+    def _lot_money(self, b: int) -> str:
+        books = self._books
+        held = books.held[b, : int(books.book_n[b, layout.HELD])]
+        return _text(books.sym[held, layout.LOT_MONEY].tobytes())
+
+
+def _text(row: bytes) -> str:
+    return binascii.b2a_base64(row, newline=False).decode("ascii")
