@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from adapters.redis_server import RedisServer
+from adapters.redis_server import RedisServer, wait_until
 from ringfence.adapters.state_redis import RedisFirmSlices
 from ringfence.errors import InputError, StateError
 from ringfence.runtime.firm_slices import NO_SLICE, PARTS, FirmSwitch, Slice
@@ -157,6 +158,27 @@ def test_groups_have_books_of_their_own(founded: RedisFirmSlices) -> None:
     assert two.start() is None
     one.close()
     two.close()
+
+
+def test_after_a_restart_nothing_is_given_out_before_every_group_was_heard_of_anew(
+    tmp_path: Path,
+) -> None:
+    server = RedisServer(tmp_path, appendonly="yes", appendfsync="always").start()
+    slices = RedisFirmSlices(server.settings(namespace="firm"))
+    slices.found(655_360, GROUPS)
+    for name in GROUPS:
+        slices.renew(name, NO_SLICE, lease_ms=60_000)
+    slices.take("one", NO_SLICE, 10, 10)
+    server.kill()
+    server.start()
+
+    wait_until(slices.state, "the server")
+    assert slices.take("two", NO_SLICE, 5, 5).slice_of("two") == NO_SLICE
+    # It had given out more than the server knows.
+    slices.renew("one", Slice(PARTS - 3, 30), lease_ms=60_000)
+    assert slices.take("two", NO_SLICE, 5, 5).slice_of("two") == Slice(3, 5)
+    slices.close()
+    server.stop()
 
 
 def test_a_server_that_is_gone_is_told(redis_server: RedisServer) -> None:

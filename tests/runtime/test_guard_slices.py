@@ -8,9 +8,11 @@ import pytest
 from ringfence import PolicySet, RiskDecision
 from ringfence.errors import InputError, StateError
 from ringfence.runtime.asked import MarketData
+from ringfence.runtime.derive import Deriver
 from ringfence.runtime.firm_slices import PARTS, Slice
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.recompute_record import How, recompute
 from ringfence.runtime.shared_log import Head, StateUnavailableError
 from runtime.desk import SECOND, Records, order
 from runtime.firm_desk import CAPITAL, FIRM_GATES, GROUPS, Firm, firm_policies
@@ -406,6 +408,30 @@ def test_a_shadow_is_held_to_the_slice_as_it_is(firm: Firm) -> None:
     assert one.shadow_differences == {"decisions": 2}
     body = records.of("decision")[-1]
     assert body["slice"] == ["one", 5 * STEP, 5 * STEP]
+
+
+def test_decisions_on_a_slice_are_derived_again_from_their_records(firm: Firm) -> None:
+    records = Records()
+    one, two = firm.guard("one", audit=records), firm.guard("two", audit=records)
+    for size in ("1", "2", "20"):
+        one.evaluate_order(order(size))
+    two.evaluate_order(other("0.3"))
+    two.on_direct_fill("other", "", "BTC/USD", "buy", "0.1", 300_000)
+    two.catch_up()
+    one.catch_up()
+    one.evaluate_order(order("1"))
+    bodies = records.of("decision")
+    assert [body["code"] for body in bodies][-1] == "FIRM_OVER_LIMIT"
+
+    deriver = Deriver(firm.policy_set.linked)
+    for body in bodies:
+        found = recompute(dict(body), deriver)
+        assert (found.how, found.differences) == (How.DERIVED, [])
+    forged = dict(bodies[2]) | {"slice": ["one", PARTS, PARTS // 2]}
+    assert recompute(forged, deriver).differences
+    for broken in (["one", 1], ["one", 1, PARTS + 1], "x"):
+        assert recompute(forged | {"slice": broken}, deriver).how is How.FAILED
+    assert recompute(forged | {"held_off": 1}, deriver).how is How.FAILED
 
 
 def test_slices_are_recorded_and_counted(firm: Firm) -> None:

@@ -267,7 +267,9 @@ class GuardSlices(GuardPolicies):
 
     def _ask(self, route: Route, asked: Asked, lots: int, now: int) -> Any:
         """Ask the gates; while another group lost too much, as if the firm took only orders that reduce risk."""
-        if self._slices is not None and (elsewhere := self._elsewhere(route)):
+        if self._slices is None:
+            return super()._ask(route, asked, lots, now)
+        if elsewhere := self._elsewhere(route):
             return Refusal(
                 "OTHER_GROUP", f"{elsewhere} does not trade in group={self.settings.group}"
             )

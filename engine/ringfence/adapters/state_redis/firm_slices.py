@@ -25,12 +25,15 @@ _WANTED_MS = 2_000
 _LEFT_OUT, _NOT_FREE = -1, -2
 
 # The key: a hash of `capital`, `unit` and `share`; `groups`, parted by blanks, and their `books`; `wanted`, until when; `switch` fields;
-# of each group `slice NAME` (four numbers), `lease NAME` (until when) and `over NAME`. Times in ms.
+# of each group `slice NAME` (four numbers), `lease NAME` (until when), `over NAME`, and `heard NAME` since the `server`
+# has its name. Times in ms.
 _FIRM = """
 local key = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local groups = redis.call('HGET', key, 'groups')
+local server = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
+local known_server = redis.call('HGET', key, 'server')
 
 local function answer()
   local all = redis.call('HGETALL', key)
@@ -51,7 +54,12 @@ local function join()
   for each = 1, 4 do
     known[each] = math.max(known[each] or 0, tonumber(ARGV[each + 1]))
   end
-  redis.call('HSET', key, field, string.format('%d %d %d %d', unpack(known)))
+  -- A server that was restarted, or replaced by a replica, may have lost what it gave out: all are heard anew.
+  if known_server ~= server then
+    for each in string.gmatch(groups, '%S+') do redis.call('HDEL', key, 'heard ' .. each) end
+    redis.call('HSET', key, 'server', server)
+  end
+  redis.call('HSET', key, field, string.format('%d %d %d %d', unpack(known)), 'heard ' .. ARGV[1], 1)
   return known
 end
 
@@ -60,9 +68,8 @@ local function free_parts()
   local at = redis.call('HMGET', key, 'capital', 'share')
   local free = {tonumber(at[1]), tonumber(at[2])}
   for each in string.gmatch(groups, '%S+') do
-    local of = redis.call('HGET', key, 'slice ' .. each)
-    if not of then return nil end
-    of = numbers(of)
+    if redis.call('HEXISTS', key, 'heard ' .. each) == 0 then return nil end
+    local of = numbers(redis.call('HGET', key, 'slice ' .. each))
     free[1] = free[1] - of[1] + of[3]
     free[2] = free[2] - of[2] + of[4]
   end
@@ -269,7 +276,7 @@ def _read(answer: list[Any]) -> FirmState:
         switch = FirmSwitch(int(fields["switch version"]), *told)
     groups = {}
     for name, books in _books_of(fields["books"]).items():
-        held = fields.get(f"slice {name}")
+        held = fields.get(f"slice {name}") if f"heard {name}" in fields else None
         groups[name] = GroupState(
             books,
             None if held is None else Slice(*map(int, held.split())),
