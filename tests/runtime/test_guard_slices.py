@@ -39,7 +39,8 @@ def other(size: object = "1", **fields: object) -> object:
 
 
 def held(firm: Firm) -> dict[str, int]:
-    return {name: each.slice.share for name, each in firm.slices.state().groups.items()}
+    groups = firm.slices.state().groups
+    return {name: each.slice.share if each.slice else 0 for name, each in groups.items()}
 
 
 def test_a_group_begins_with_a_step_and_takes_more_when_an_order_needs_it(firm: Firm) -> None:
@@ -119,7 +120,7 @@ def test_a_slice_is_lowered_only_where_the_log_stands_as_it_was_looked_at(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryLog, "append", overtaken)
         two.evaluate_order(other("8"))
-        one.catch_up()
+        (two if who == "visitor" else one).catch_up()
         firm.clock.advance(SECOND)
         answer = two.evaluate_order(other("9"))
 
@@ -145,6 +146,10 @@ def test_a_group_that_nobody_speaks_for_loses_what_it_does_not_use(firm: Firm) -
     kept = one.evaluate_order(order("2"))
     firm.clock.advance(3_600 * SECOND)
     firm.mark(two)
+    two.catch_up()
+
+    two.on_cancel(two.evaluate_order(other("13")).id)
+    assert held(firm) == {"one": 10 * STEP, "two": 6 * STEP}
     two.catch_up()
 
     assert two.evaluate_order(other("13")).decision is APPROVE
@@ -176,6 +181,8 @@ def test_a_group_whose_log_cannot_be_read_keeps_its_slice(firm: Firm) -> None:
     firm.slices.log = broken  # type: ignore[method-assign]
 
     assert str(two.evaluate_order(other("9")).size) == "6.0"
+    two.catch_up()
+    assert two.evaluate_order(other("1")).decision is REJECT
     assert held(firm)["one"] == 10 * STEP
 
 
@@ -346,7 +353,10 @@ def test_a_store_that_forgot_everything_is_told_anew(firm: Firm) -> None:
     firm.clock.advance(2 * SECOND)
     firm.mark(two)
 
-    # The first that asks for more looks into the books of the group that was not heard of.
+    # Whoever asks for more looks into the books of the group that was not heard of.
+    two.on_cancel(two.evaluate_order(other("9")).id)
+    assert held(firm)["one"] == 0
+    two.catch_up()
     assert str(two.evaluate_order(other("9")).size) == "6.0"
     two.set_kill_switch("firm", "halted", by="bob", reason="again")
     one.catch_up()

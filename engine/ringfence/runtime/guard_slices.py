@@ -1,7 +1,8 @@
 """A guard of one group of several: its slice of the firm, more of it when needed, and the firm's kill switch."""
 
+import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,7 @@ from ringfence.runtime.firm_slices import (
     Slice,
     held_off_words,
 )
-from ringfence.runtime.group_visit import visit
+from ringfence.runtime.group_visit import prices_of, visit
 from ringfence.runtime.guard_policies import GuardPolicies
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.policy_set import PolicySet
@@ -35,6 +36,8 @@ _MOST_ASKS = 20
 _ASK_AGAIN_NS = 250_000_000
 _RETRY_NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
+# Used in full, with what divisions round.
+_FULL = 1.0 + 1e-9
 _REDUCING = KILL_STATES.index("reducing")
 
 
@@ -49,6 +52,8 @@ class GuardSlices(GuardPolicies):
         self._own_books: frozenset[str] = frozenset()
         self._why_held_off = ""
         self._visit_again_ns: dict[str, int] = {}
+        self._visiting = threading.Lock()
+        self._is_short = False
         self._untold_switch: tuple[str, str, str] | None = None
         self._moves: Counter[str] = Counter({"in": 0, "out": 0})
         self._reclaims = 0
@@ -83,9 +88,9 @@ class GuardSlices(GuardPolicies):
                 "the group's books were begun without a slice",
                 fix="begin them anew under another name, and move the positions there",
             ) from error
-        if not self._books.slice.share:
-            with suppress(StateError):
-                self._raise(slices)
+        if not (self._books.slice.share or self._raise(slices)):
+            self._visit(slices, slices.state(), _is_forsaken)
+            self._raise(slices)
         self._take_over_switch(state)
 
     def _renew(self, slices: FirmSlices, *, is_over: bool | None) -> FirmState:
@@ -108,24 +113,32 @@ class GuardSlices(GuardPolicies):
             return
         try:
             self._tell_switch(slices)
+            with self._lock:
+                loss = self._use(every_symbol=False).loss
+            # The store is asked while orders are decided, and so is every other group's.
+            state = self._renew(slices, is_over=not loss <= _FULL)
             with self._alone():
                 if not self._closed:
-                    self._hear(slices)
+                    self._hear(slices, state)
         except StateError:
             self._retry_ns = now + _RETRY_NS
             raise
+        if self._is_short:
+            self._visit(slices, state, _is_forsaken)
+        if self._why_held_off:
+            self._visit(slices, state, _is_left_over)
 
-    def _hear(self, slices: FirmSlices) -> None:
-        use = self._use(every_symbol=False)
-        state = self._renew(slices, is_over=not use.loss <= 1.0)
+    def _hear(self, slices: FirmSlices, state: FirmState) -> None:
         self._take_over(state)
         self._take_over_switch(state)
+        self._ask_again_ns = 0
+        use = self._use(every_symbol=False)
         for _ in range(_MOST_ASKS):
             # What markets did to it is covered first; only what cannot be holds off the others.
-            if use.most <= 1.0 or use.most != use.most or not self._raise(slices):
+            if use.most != use.most or use.most <= _FULL or not self._raise(slices):
                 break
             use = self._use(every_symbol=False)
-            state = self._renew(slices, is_over=not use.loss <= 1.0)
+            state = self._renew(slices, is_over=not use.loss <= _FULL)
         if (state.is_wanted or state.is_overdrawn) and use.most <= 1.0:
             self._give_back(slices, state)
         over = [
@@ -139,9 +152,6 @@ class GuardSlices(GuardPolicies):
         elif over:
             names = ",".join(over)
             self._why_held_off = f"FIRM_OVER_LIMIT groups={names} lost more than their slices allow"
-        for name in over:
-            if not state.groups[name].is_live:
-                self._visit(slices, name, state)
 
     def _use(self, *, every_symbol: bool) -> Any:
         self._bind_anew()
@@ -182,34 +192,33 @@ class GuardSlices(GuardPolicies):
         return False
 
     def _raise(self, slices: FirmSlices) -> bool:
-        """Take a step more of what is free, or what groups that nobody speaks for do not use."""
-        state = self._take(slices)
-        if self._take_over(state):
-            return True
-        freed = [
-            self._visit(slices, name, state)
-            for name, each in state.groups.items()
-            if name != self.settings.group and _is_forsaken(each)
-        ]
-        return any(freed) and self._take_over(self._take(slices))
+        """Take a step more of what is free; whether there was something."""
+        group, held = self.settings.group, self._books.slice
+        grown = self._take_over(slices.take(group, held, _STEP, _STEP))
+        self._is_short = not grown
+        return grown
 
-    def _take(self, slices: FirmSlices) -> FirmState:
-        return slices.take(self.settings.group, self._books.slice, _STEP, _STEP)
-
-    def _visit(self, slices: FirmSlices, name: str, state: FirmState) -> bool:
-        now = self._clock.now_ns()
-        if now < self._visit_again_ns.get(name, 0):
-            return False
-        self._visit_again_ns[name] = now + self.settings.slice_lease_ns
-        origin = f"{self.settings.group}:{self.settings.name}"
+    def _visit(
+        self, slices: FirmSlices, state: FirmState, wanted: Callable[[GroupState], bool]
+    ) -> None:
+        """Look into the books of other groups, never while orders wait, and of one not too often."""
+        own, now = self.settings.group, self._clock.now_ns()
+        if not self._visiting.acquire(blocking=False):
+            return
         try:
-            freed = visit(slices, name, origin, state, self._books, self._linked, self._build, now)
-        except (StateError, OSError):
-            return False
-        if freed is None:
-            return True
-        self._reclaims += freed
-        return freed
+            for name, each in state.groups.items():
+                if name == own or not wanted(each) or now < self._visit_again_ns.get(name, 0):
+                    continue
+                self._visit_again_ns[name] = now + self.settings.slice_lease_ns
+                with self._lock:
+                    prices = prices_of(self._books)
+                origin = f"{own}:{self.settings.name}"
+                with suppress(StateError, OSError):
+                    self._reclaims += visit(
+                        slices, name, origin, state, prices, self._linked, self._build, now
+                    )
+        finally:
+            self._visiting.release()
 
     # Less
 
@@ -362,6 +371,11 @@ class GuardSlices(GuardPolicies):
                     for label, value in samples.items()
                 ),
             )
+
+
+def _is_left_over(group: GroupState) -> bool:
+    """Whether it reported a loss, and nobody is there to say that it is no more."""
+    return group.is_over and not group.is_live
 
 
 def _is_forsaken(group: GroupState) -> bool:
