@@ -171,7 +171,8 @@ class CentralRiskGuard(GuardMetrics):
             return self._refuse(name, now, question, market)
         if market is None and self.settings.market_cache is not None:
             market = self._cached(asked.symbol, now)
-        for _ in range(self._keeper.tries):
+        self._asks_left = self._most_asks
+        for _ in range(self._keeper.tries + self._most_asks):
             try:
                 answer = self._try(name, now, question, asked, market)
             except StateError:
@@ -222,6 +223,8 @@ class CentralRiskGuard(GuardMetrics):
             if taken is not None:
                 self._keeper.note_market(taken)
             return self._refuse_now(name, now, question, found)
+        if found.decision and self._has_more_room(found):
+            return None
         return self._settle(name, question, asked, content, taken, found)
 
     def _id_refusal(self, client_order_id: str, earlier: Remembered | None) -> Refusal | None:

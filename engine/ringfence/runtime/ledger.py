@@ -30,6 +30,7 @@ from ringfence.runtime.trading_day import TradingDay
 __all__ = ["Ledger", "Notice", "trading_day_of"]
 
 NAN = float("nan")
+_QUANTA = 1e6
 _DAY = ("00:00", "UTC")
 
 
@@ -167,6 +168,25 @@ class Ledger:
         """Take money out of an open book, rounded up; otherwise as `deposit`."""
         b, money = self._for_money(book, amount)
         self._moves.withdraw(self.arrays.pack.address, b, money, self._firm_too(book))
+
+    def shift_capital(self, amount: Any) -> None:
+        """Let the firm's book, opened by itself, have more capital or less, below zero.
+
+        It is lent to other books of the same firm or comes back from them. Equity, peak and the day's start all
+        move by the amount: summed over those books they stay what they were, so that money which goes takes no
+        loss along. (`withdraw` moves the peak in proportion, and so would heal the sum's drawdown.)
+
+        Raises:
+            LedgerError: the firm's book follows its accounts, or no amount of money.
+        """
+        money = read_amount(amount)
+        if not self._firm_alone:
+            raise LedgerError("the firm's book follows its accounts")
+        row = self.arrays.books.book[0]
+        peak = float(row[layout.PEAK])
+        self._moves.open_with(self.arrays.pack.address, 0, money, 0)
+        if peak == peak:
+            row[layout.PEAK] = round((peak + money) * _QUANTA) / _QUANTA
 
     def _for_money(self, book: str, amount: Any) -> tuple[int, float]:
         money, b = read_amount(amount), self.arrays.book_codes.get(book)
