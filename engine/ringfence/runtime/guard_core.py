@@ -25,7 +25,8 @@ from ringfence.runtime.state_directory import StateDirectory
 __all__ = ["GuardCore", "Listener", "WorkingOrder"]
 
 Listener = Callable[[Event], None]
-# From so many working orders on, what an opened guard holds is looked through for garbage at once.
+# So many orphaned orders stand in one record; with more, what an opened guard holds is looked through for
+# garbage at once.
 _MANY = 10_000
 
 
@@ -157,10 +158,12 @@ class GuardCore:
         # What its decisions are read with, long after the policies have changed.
         if self._records:
             self._record("policy-set", policy_set_body(self._linked))
-        if self.orphans:
+        # A record holds a bounded number of bytes.
+        for at in range(0, len(self.orphans), _MANY):
+            part = self.orphans[at : at + _MANY]
             self._record(
                 "orphaned_reservations",
-                {"orders": [[each.order_id, str(each.size)] for each in self.orphans]},
+                {"orders": [[each.order_id, str(each.size)] for each in part]},
             )
 
         if is_shared and self.settings.poll_seconds > 0:
