@@ -15,6 +15,7 @@ from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
 from ringfence.runtime.books_keeper import BooksKeeper, OwnBooks
 from ringfence.runtime.evaluator import Evaluator
+from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks
 from ringfence.runtime.guard_settings import Audit, GuardSettings, NoAudit, NoState
 from ringfence.runtime.ports import Clock, LogFiles, Random
@@ -48,18 +49,6 @@ class WorkingOrder(NamedTuple):
     filled: Decimal
     approved_ns: int
     expires_ns: int
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """While very many objects are made that all stay, looking for garbage takes most of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class GuardCore:
@@ -105,7 +94,7 @@ class GuardCore:
         self._inside = self._listener_errors = 0
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
-        with _no_collection():
+        with no_collection():
             self._open(state, files, is_shared)
             if len(self.orphans) > _MANY:
                 # Now, and not while the first orders wait.
@@ -141,7 +130,7 @@ class GuardCore:
     def _build(self, state: dict[str, Any] | None) -> GuardBooks:
         settings = self.settings
         names = (settings.accounts, settings.strategies, settings.venues)
-        with _no_collection():
+        with no_collection():
             return GuardBooks(self._linked, names, settings.client_order_window_ns, state)
 
     def _start(self, is_shared: bool) -> None:
@@ -295,8 +284,7 @@ class GuardCore:
         """
         with self._lock:
             try:
-                with _no_collection():
-                    self._keeper.renew()
+                self._keeper.renew()
             except OSError as error:
                 raise StateError(f"the state cannot be written: {error}") from error
 
