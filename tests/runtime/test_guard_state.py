@@ -20,6 +20,7 @@ from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import AppendFile, FixedClock, Lock, SystemFiles
+from ringfence.runtime.state_directory import StateDirectory
 from runtime.desk import NOON, SECOND, Records, mark, opened, order, policies
 
 pytestmark = pytest.mark.unit
@@ -282,6 +283,14 @@ def test_a_long_journal_becomes_a_snapshot(desk: PolicySet, tmp_path: Path) -> N
 
     assert sum(path.stat().st_size for path in tmp_path.glob("journal-*")) < 4_000
     assert len(list(tmp_path.glob("snapshot-*"))) == 1
+
+
+def test_a_snapshot_of_another_version_is_refused(desk: PolicySet, tmp_path: Path) -> None:
+    store = StateDirectory(tmp_path, SystemFiles(), "process")
+    store.renew({"now": 1})
+    store.close()
+    with pytest.raises(StateError, match="cannot be read"):
+        again(desk, tmp_path)
 
 
 def test_very_many_orphans_are_reported_in_several_records(

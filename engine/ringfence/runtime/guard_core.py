@@ -120,7 +120,13 @@ class GuardCore:
         store = StateDirectory(state, files, settings.durability)
         try:
             snapshot, events = store.read()
-            books = self._build(snapshot)
+            try:
+                books = self._build(snapshot)
+            except (LookupError, TypeError, ValueError) as error:
+                raise StateError(
+                    f"the state in `{state}` cannot be read: {type(error).__name__.lower()} {error}",
+                    fix="open it with the version that wrote it",
+                ) from None
             _replay(books, events)
         except BaseException:
             store.close()
