@@ -1,13 +1,17 @@
 """The shared log on a Redis Cluster: all of it in one slot, wherever that slot is and goes."""
 
 import itertools
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapters.redis_server import PASSWORD, RedisServer, wait_until
 from ringfence.adapters.state_redis import (
+    RedisFirmSlices,
     RedisMarketCache,
     RedisSettings,
     RedisSharedLog,
@@ -15,7 +19,14 @@ from ringfence.adapters.state_redis import (
 )
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.credentials import Secret
+from ringfence.runtime.firm_slices import PARTS
+from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.ports import SYSTEM_CLOCK
 from ringfence.runtime.shared_log import StateUnavailableError
+from runtime.desk import order
+from runtime.firm_desk import firm_policies
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("redis-server", "redis-server")]
 
@@ -209,6 +220,70 @@ def test_market_data_lies_with_the_books(cluster: Cluster) -> None:
 
     assert len(cache.get_many(f"S{number}" for number in range(30))) == 20
     store.close()
+
+
+def test_groups_in_different_slots_share_one_firm_s_limit(cluster: Cluster, tmp_path: Path) -> None:
+    names = [f"g{number}" for number in range(100)]
+    owners = {name: cluster.owner(f"{{ringfence:desk:group:{name}}}").port for name in names}
+    first = names[0]
+    second = next(name for name in names if owners[name] != owners[first])
+    slices = RedisFirmSlices(cluster.settings(cluster.nodes[0], namespace="desk"))
+    slices.found(655_360, {first: ["account/main"], second: ["account/other"]})
+    policy_set = firm_policies(tmp_path / "policies")
+    guards = {
+        account: CentralRiskGuard.open(
+            policy_set,
+            state=slices.log(group, "a"),
+            settings=GuardSettings(
+                name="a", without_audit=True, poll_seconds=0.02, slices=slices, group=group
+            ),
+        )
+        for group, account in ((first, "main"), (second, "other"))
+    }
+    for account, guard in guards.items():
+        guard.on_balance(f"account/{account}", "opening", 10**8)
+
+    def ask(account: str, size: str) -> GuardDecision:
+        data = MarketData(1_000.0, 1_000.0, 1_000.0, SYSTEM_CLOCK.now_ns())
+        return guards[account].evaluate_order(order(size, account=account), data)
+
+    def trade(account: str) -> None:
+        working = deque[str]()
+        for number in range(150):
+            answer = ask(account, str(number % 7 + 1))
+            if answer.size:
+                working.append(answer.id)
+            if len(working) > number % 11:
+                guards[account].on_cancel(working.popleft())
+
+    threads = [threading.Thread(target=trade, args=(account,)) for account in guards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    books = [guard.book("firm") for guard in guards.values()]
+    assert sum(book.exposure for book in books) <= 16_000
+    # What one group has no more use for, the other gets, to and fro.
+    for account in ("main", "other", "main"):
+        for guard in guards.values():
+            for each in guard.working_orders():
+                guard.on_cancel(each.order_id)
+
+        def fits(account: str = account) -> bool:
+            answer = ask(account, "12")
+            if answer.size < 12 and answer.size:
+                guards[account].on_cancel(answer.id)
+            return answer.size == 12
+
+        wait_until(fits, f"room for {account}")
+    held = [each.slice for each in slices.state().groups.values()]
+    assert sum(each.share for each in held if each is not None) <= PARTS
+    guards["main"].set_kill_switch("firm", "halted", by="ann", reason="drill")
+    wait_until(lambda: guards["other"].kill_switch("firm") == "halted", "the switch")
+    for guard in guards.values():
+        guard.close()
+    slices.close()
 
 
 # Last: it ends a node.

@@ -4,7 +4,8 @@ Nothing but the record goes in: the order as asked, what its gates looked at, th
 that it names. What comes out is compared with what was recorded, bit for bit.
 """
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +20,10 @@ from ringfence.runtime.derived_books import DerivedBooks
 from ringfence.runtime.derived_case import derived_case
 from ringfence.runtime.evaluator import Evaluator, Found
 from ringfence.runtime.evidence_read import Shown, read_evidence
+from ringfence.runtime.firm_slices import PARTS, held_off_words
 from ringfence.runtime.guard_decision import ZERO
 from ringfence.runtime.policy_lease import lease_words
+from ringfence.runtime.sliced_limits import sliced
 
 __all__ = ["DECISIONS", "Derived", "Deriver", "Given", "given_in"]
 
@@ -28,6 +31,8 @@ DECISIONS = ("APPROVE", "REDUCE_SIZE", "REJECT")
 _REDUCING = KILL_STATES.index("reducing")
 _KILL_SWITCH = "KILL_SWITCH"
 _INT64 = range(-(2**63), 2**63)
+#: Shares of limits that are laid out at a time.
+_MOST_PARTS = 64
 #: Digits of a number in a record; more are no order's.
 _LONGEST = 10_000
 
@@ -41,12 +46,21 @@ class Given:
         now_ns: When it was judged.
         shown: What its gates looked at.
         lease: When the policy set was confirmed last, and for how long that holds; None where it held.
+        share: Parts of the firm's absolute limits that its books were held to; None for the whole.
+        held_off: Why the firm took only orders that reduce risk; empty where it did not.
     """
 
     asked: Asked
     now_ns: int
     shown: Shown
     lease: tuple[int, int] | None
+    share: int | None = None
+    held_off: str = ""
+
+    @property
+    def reducing(self) -> bool:
+        """Whether only orders that reduce risk could pass, beside any switch."""
+        return self.lease is not None or bool(self.held_off)
 
 
 @dataclass(slots=True)
@@ -86,7 +100,23 @@ def given_in(body: dict[str, Any]) -> Given:
             times = confirmed, held
         case _:
             raise InputError("the policy lease that the record speaks of was not over")
-    return Given(asked, now, shown, times)
+    return Given(asked, now, shown, times, _share(body.get("slice")), _held_off(body))
+
+
+def _share(slice_of: Any) -> int | None:
+    match slice_of:
+        case None:
+            return None
+        case [str(), int(), int(share)] if 0 <= share <= PARTS:
+            return share
+    raise InputError("the slice that the record speaks of is none")
+
+
+def _held_off(body: dict[str, Any]) -> str:
+    why = body.get("held_off", "")
+    if not isinstance(why, str):
+        raise InputError("the record does not say what held orders off")
+    return why
 
 
 def _request(order: dict[str, Any]) -> OrderRequest:
@@ -120,6 +150,7 @@ class Deriver:
         self.linked = linked
         self._books = DerivedBooks(linked)
         self._evaluator = Evaluator(linked, self._books)
+        self._parts: OrderedDict[int, Deriver] = OrderedDict()
 
     def know(self, given: list[Given]) -> None:
         """Take in the names of many records at once, which is quicker than of each by itself.
@@ -127,6 +158,11 @@ class Deriver:
         Raises:
             InputError: one of them is no name.
         """
+        for share in {each.share for each in given} - {None}:
+            self._of(share).know(
+                [replace(each, share=None) for each in given if each.share == share]
+            )
+        given = [each for each in given if each.share is None]
         try:
             self._books.know(
                 [each.asked.account for each in given],
@@ -150,6 +186,11 @@ class Deriver:
         Raises:
             InputError: it cannot be decided on what the record shows.
         """
+        if given.share is not None:
+            part = self._of(given.share)
+            whole = replace(given, share=None)
+            part.know([whole])
+            return part.kernel(whole)
         asked, books = given.asked, self._books
         if not books.fits(given.shown, asked.symbol):
             raise InputError("the trading rules of the symbol are not those of the policy set")
@@ -161,7 +202,7 @@ class Deriver:
             raise _not_asked(lots)
         try:
             books.put(given.shown, asked, lots)
-            if given.lease is not None:
+            if given.reducing:
                 kill = books.books.kill_book
                 kill[0] = max(kill[0], _REDUCING)
             found = self._evaluator.ask(route, asked, lots, given.now_ns)
@@ -182,10 +223,10 @@ class Deriver:
         Raises:
             InputError: the record shows what it cannot be asked about.
         """
+        if given.share is not None:
+            return self._of(given.share).reference(replace(given, share=None))
         asked = given.asked
-        case = derived_case(
-            self.linked, asked, given.now_ns, given.shown, reducing=given.lease is not None
-        )
+        case = derived_case(self.linked, asked, given.now_ns, given.shown, reducing=given.reducing)
         answer = reference.decide(self.linked, case)
         reason, code = self._leased(given, answer.reason, answer.code)
         gates = [[each.gate, str(each.outcome), each.measure, each.limit] for each in answer.gates]
@@ -193,11 +234,24 @@ class Deriver:
 
     @staticmethod
     def _leased(given: Given, reason: str, code: str) -> tuple[str, str]:
-        """A switch that nobody set is the lease."""
+        """A switch that nobody set is the lease, or what holds the firm off."""
         firm = given.shown.book(0)
-        if given.lease is None or code != _KILL_SWITCH or firm is None or firm.kill:
+        if not given.reducing or code != _KILL_SWITCH or firm is None or firm.kill:
             return reason, code
+        if given.lease is None:
+            return held_off_words(given.held_off)
         return lease_words(given.now_ns - given.lease[0], given.lease[1])
+
+    def _of(self, share: int | None) -> "Deriver":
+        """The same for books that are held to a share of the firm's limits."""
+        if share is None:
+            return self
+        found = self._parts.get(share)
+        if found is None:
+            found = self._parts[share] = Deriver(sliced(self.linked, share / PARTS))
+            if len(self._parts) > _MOST_PARTS:
+                self._parts.popitem(last=False)
+        return found
 
 
 def _not_asked(refusal: Refusal) -> InputError:

@@ -171,7 +171,8 @@ class CentralRiskGuard(GuardMetrics):
             return self._refuse(name, now, question, market)
         if market is None and self.settings.market_cache is not None:
             market = self._cached(asked.symbol, now)
-        for _ in range(self._keeper.tries):
+        self._asks_left = self._most_asks
+        for _ in range(self._keeper.tries + self._most_asks):
             try:
                 answer = self._try(name, now, question, asked, market)
             except StateError:
@@ -222,6 +223,8 @@ class CentralRiskGuard(GuardMetrics):
             if taken is not None:
                 self._keeper.note_market(taken)
             return self._refuse_now(name, now, question, found)
+        if found.decision and self._has_more_room(found):
+            return None
         return self._settle(name, question, asked, content, taken, found)
 
     def _id_refusal(self, client_order_id: str, earlier: Remembered | None) -> Refusal | None:
@@ -240,7 +243,7 @@ class CentralRiskGuard(GuardMetrics):
         code = arrays.symbols.get(symbol)
         if code is None or cache is None:
             return None
-        if now - int(arrays.books.sym_ts[code]) <= self.settings.market_refresh_ns:
+        if now - arrays.times[code] <= self.settings.market_refresh_ns:
             return None
         try:
             found = read_market(cache.get(symbol))
@@ -257,11 +260,11 @@ class CentralRiskGuard(GuardMetrics):
             return Refusal(
                 "MARKET_DATA_AHEAD", f"market_data={timestamp} clock={now} of `{symbol}`"
             )
-        books = self._books.ledger.arrays.books
-        known = int(books.sym_ts[route.symbol])
+        arrays = self._books.ledger.arrays
+        known = arrays.times[route.symbol]
         if timestamp > known:
             return [symbol, timestamp, *without_nan(numbers)]
-        row = books.sym[route.symbol].tolist()
+        row = arrays.books.sym[route.symbol].tolist()
         if timestamp == known and repr([row[at] for at in _QUOTE]) != repr(list(numbers)):
             return Refusal(
                 "MARKET_DATA_CONTRADICTORY", f"two sets of data of `{symbol}` at {timestamp}"

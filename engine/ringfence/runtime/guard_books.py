@@ -6,17 +6,20 @@ function applies it when it happens and when it is read again, so that both end 
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
+from decimal import Decimal
 from typing import Any
 
 from ringfence.backends.numba_kernel.rings import NO_NEEDS
 from ringfence.errors import LedgerError, StateError
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.evaluator import gate_needs
+from ringfence.runtime.firm_slices import NO_SLICE, PARTS, FirmSwitch, Slice
 from ringfence.runtime.kill_switches import KillSwitches, Switch
 from ringfence.runtime.known_orders import KnownOrder
 from ringfence.runtime.ledger import Ledger, trading_day_of
 from ringfence.runtime.ledger_state import dump_ledger, load_ledger
+from ringfence.runtime.sliced_limits import sliced
 
 __all__ = ["Event", "GuardBooks", "Remembered"]
 
@@ -88,6 +91,11 @@ class GuardBooks:
         """Client order id and venue of each working order, by its id."""
         self.repeated: set[str] = set()
         """Client order ids whose approval another guard has given once more."""
+        self.slice, self.slice_unit = NO_SLICE, 0
+        """What of the firm's capital and limits this group holds, and millionths of one part of capital; 0
+        where the books are the whole firm's."""
+        self.firm_switch = FirmSwitch(0, "active", "", "")
+        """The firm's kill switch, as it was last heard of from the store of slices."""
         self._fit(linked)
         self.ledger.arrays.no_strategy()
         self.switches = KillSwitches(self.ledger.arrays)
@@ -104,6 +112,8 @@ class GuardBooks:
             "switch": self._switch,
             "reconcile": self._reconcile,
             "repeat": self._repeat,
+            "slice": self._slice,
+            "firm": self._firm,
             "time": _nothing,
         }
 
@@ -171,6 +181,8 @@ class GuardBooks:
             "placed": [[name, *where] for name, where in self.placed.items()],
             "switches": [asdict(each) for each in self.switches.switches.values()],
             "unreconciled": sorted(self.switches.unreconciled),
+            "slice": [*self.slice, self.slice_unit],
+            "firm_switch": list(astuple(self.firm_switch)),
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -182,7 +194,13 @@ class GuardBooks:
         for each in state["switches"]:
             self.switches.switches[each["target"]] = Switch(**each)
         self.switches.unreconciled = set(state["unreconciled"])
+        *slice, self.slice_unit = state["slice"]
+        self.slice, self.firm_switch = Slice(*slice), FirmSwitch(*state["firm_switch"])
         self.switches.show_all()
+
+    def limits_of(self, linked: LinkedSet) -> LinkedSet:
+        """A policy set with the limits that these books are held to: the whole, or a group's share."""
+        return sliced(linked, self.slice.share / PARTS) if self.slice_unit else linked
 
     def answer_for(self, client_order_id: str) -> Remembered | None:
         """What was answered for a client order id within the window; older answers are forgotten."""
@@ -204,10 +222,7 @@ class GuardBooks:
     # What an event does
 
     def _mark(self, symbol: str, ts: int, *prices: float | None) -> None:
-        bid, ask, last, bid_depth, ask_depth, volume = prices
-        self.ledger.mark(
-            symbol, ts, bid, ask, last, bid_depth=bid_depth, ask_depth=ask_depth, volume=volume
-        )
+        self.ledger.mark_with(symbol, ts, prices)
         if self._needs.quotes_ns:
             self.ledger.arrays.make_room(self.now_ns)
             self.ledger.note_quote(symbol, self.now_ns)
@@ -274,8 +289,29 @@ class GuardBooks:
     def _switch(self, target: str, state: str, by: str, reason: str) -> None:
         self.switches.set(Switch(target, state, by, reason, self.now_ns))
 
+    def _slice(self, *told: int) -> None:
+        """Hold so much of the firm; told twice, or late, it changes nothing."""
+        *numbers, unit = told
+        held, before = self.slice.joined(Slice(*numbers)), self.slice
+        parts = held.capital - before.capital
+        if not self.slice_unit:
+            self.ledger.open("firm", _money(parts * unit))
+        elif parts:
+            self.ledger.shift_capital(_money(parts * unit))
+        self.slice, self.slice_unit = held, unit
+
+    def _firm(self, version: int, *switch: str) -> None:
+        """Take over the firm's kill switch, unless a newer one is known."""
+        if version > self.firm_switch.version:
+            self.firm_switch = FirmSwitch(version, *switch)
+            self._switch("firm", *switch)
+
     def _reconcile(self, account: str, waits: bool) -> None:
         self.switches.mark_unreconciled(account, waits)
+
+
+def _money(millionths: int) -> Decimal:
+    return Decimal(millionths).scaleb(-6)
 
 
 def _nothing() -> None:

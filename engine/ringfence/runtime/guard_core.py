@@ -145,7 +145,7 @@ class GuardCore:
 
     def _start(self, is_shared: bool) -> None:
         self._keeper.ready(self._clock.now_ns())
-        self.evaluator = Evaluator(self._linked, self._books.ledger.arrays)
+        self._bind()
         if not is_shared:
             self._keeper.renew()
         own = f"{self.settings.name}-" if is_shared else ""
@@ -173,7 +173,7 @@ class GuardCore:
         """Hear of what other guards did while there is nothing to decide."""
         while not self._ending.wait(self.settings.poll_seconds):
             # Where the store cannot be asked, orders are rejected, and this tries again.
-            with suppress(StateError, OSError):
+            with suppress(RingfenceError, OSError):
                 self.catch_up()
 
     # Reading
@@ -331,9 +331,18 @@ class GuardCore:
         self.close()
 
     def _bind_anew(self) -> None:
-        """Where the books were read anew, the evaluator looks at those."""
-        if self.evaluator.arrays is not self._books.ledger.arrays:
-            self.evaluator = Evaluator(self._linked, self._books.ledger.arrays)
+        """Where the books were read anew, or their limits are others, the evaluator looks at those."""
+        books = self._books
+        if self.evaluator.arrays is not books.ledger.arrays or self._bound != books.slice:
+            self._bind()
+
+    def _bind(self) -> None:
+        self.evaluator = self._evaluator_of(self._linked)
+        self._bound = self._books.slice
+
+    def _evaluator_of(self, linked: LinkedSet) -> Evaluator:
+        """What asks the gates of a policy set, with the limits that these books are held to."""
+        return Evaluator(self._books.limits_of(linked), self._books.ledger.arrays)
 
     def _record(self, kind: str, body: Mapping[str, Any]) -> None:
         self._audit.wait(self._audit.append(kind, body))

@@ -7,7 +7,7 @@ from typing import Any
 from ringfence.language.decision import RiskDecision
 from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.guard_decision import GuardDecision
-from ringfence.runtime.guard_policies import GuardPolicies
+from ringfence.runtime.guard_slices import GuardSlices
 from ringfence.runtime.metrics import HistogramValue, Metric, Sample
 
 __all__ = ["GuardMetrics"]
@@ -17,7 +17,7 @@ _SHORTEST, _LONGEST = 12, 30
 _BOUNDS = tuple(2**bits * 1e-9 for bits in range(_SHORTEST, _LONGEST + 1))
 
 
-class GuardMetrics(GuardPolicies):
+class GuardMetrics(GuardSlices):
     """The metrics of `CentralRiskGuard`."""
 
     def __init__(self, *parts: Any) -> None:
@@ -44,6 +44,7 @@ class GuardMetrics(GuardPolicies):
         with self._lock:
             yield from self._own_metrics()
             yield from self._keeper.metrics()
+            yield from self._slice_metrics()
 
     def _own_metrics(self) -> Iterable[Metric]:
         books = self._books

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringfence.errors import AuditError, StateError
+from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import KILL_STATES
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked
@@ -26,6 +27,7 @@ class GuardPolicies(GuardFeeds):
 
     def __init__(self, *parts: Any) -> None:
         self._shadow: Evaluator | None = None
+        self._shadow_policies: LinkedSet | None = None
         self._shadow_counts: Counter[str] = Counter()
         super().__init__(*parts)
         self._confirmed_ns = self._swapped_ns = self._clock.now_ns()
@@ -50,7 +52,7 @@ class GuardPolicies(GuardFeeds):
         """
         linked, before = policy_set.linked, self._linked
         # Loads compiled code and lays out the limits while orders are still decided with the old set.
-        evaluator = Evaluator(linked, self._books.ledger.arrays)
+        evaluator, bound = self._evaluator_of(linked), self._books.slice
         if self._records:
             self._record("policy-set", policy_set_body(linked))
         body = {
@@ -71,9 +73,8 @@ class GuardPolicies(GuardFeeds):
                 self._linked = before
                 self._keeper.adopt(before)
                 raise
-            if evaluator.arrays is not self._books.ledger.arrays:
-                evaluator = Evaluator(linked, self._books.ledger.arrays)
-            self.evaluator = evaluator
+            self.evaluator, self._bound = evaluator, bound
+            self._bind_anew()
             self._confirmed_ns = self._swapped_ns = self._clock.now_ns()
             self._fit_shadow()
         self._audit.wait(sequence)
@@ -99,10 +100,11 @@ class GuardPolicies(GuardFeeds):
         """
         evaluator = None
         if policy_set is not None:
-            evaluator = Evaluator(policy_set.linked, self._books.ledger.arrays)
+            evaluator = self._evaluator_of(policy_set.linked)
             if self._records:
                 self._record("policy-set", policy_set_body(policy_set.linked))
         with self._lock:
+            self._shadow_policies = None if policy_set is None else policy_set.linked
             self._shadow = evaluator
             self._shadow_counts.clear()
             self._fit_shadow()
@@ -120,8 +122,13 @@ class GuardPolicies(GuardFeeds):
             return dict(self._shadow_counts)
 
     def _fit_shadow(self) -> None:
-        shadow = self._shadow
-        self._books.fit_too(None if shadow is None else shadow.linked)
+        self._books.fit_too(self._shadow_policies)
+
+    def _bind(self) -> None:
+        super()._bind()
+        if self._shadow_policies is not None:
+            self._shadow = self._evaluator_of(self._shadow_policies)
+            self._fit_shadow()
 
     @property
     def _has_more(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ringfence.runtime.firm_slices import FirmSlices
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.state_directory import Durability
 
@@ -98,6 +99,11 @@ class GuardSettings:
             reduce risk pass; None for no lease.
         market_cache: Market data that guards share, asked where an order comes without any and what is known
             is older than `market_refresh_ns`.
+        slices: Limits of the firm over several groups of guards, each with books of its own; None where the
+            books are the whole firm's.
+        group: The group that this guard belongs to.
+        slice_lease_ns: A group of which no guard was heard for so long may lose what it does not use; a guard
+            that cannot be heard for so long takes only orders that reduce risk.
     """
 
     in_memory: bool = False
@@ -118,3 +124,6 @@ class GuardSettings:
     policy_lease_ns: int | None = None
     market_cache: MarketCache | None = None
     market_refresh_ns: int = 1_000_000_000
+    slices: FirmSlices | None = None
+    group: str = ""
+    slice_lease_ns: int = 5_000_000_000

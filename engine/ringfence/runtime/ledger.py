@@ -30,6 +30,7 @@ from ringfence.runtime.trading_day import TradingDay
 __all__ = ["Ledger", "Notice", "trading_day_of"]
 
 NAN = float("nan")
+_QUANTA = 1e6
 _DAY = ("00:00", "UTC")
 
 
@@ -167,6 +168,25 @@ class Ledger:
         """Take money out of an open book, rounded up; otherwise as `deposit`."""
         b, money = self._for_money(book, amount)
         self._moves.withdraw(self.arrays.pack.address, b, money, self._firm_too(book))
+
+    def shift_capital(self, amount: Any) -> None:
+        """Let the firm's book, opened by itself, have more capital or less, below zero.
+
+        It is lent to other books of the same firm or comes back from them. Equity, peak and the day's start all
+        move by the amount: summed over those books they stay what they were, so that money which goes takes no
+        loss along. (`withdraw` moves the peak in proportion, and so would heal the sum's drawdown.)
+
+        Raises:
+            LedgerError: the firm's book follows its accounts, or no amount of money.
+        """
+        money = read_amount(amount)
+        if not self._firm_alone:
+            raise LedgerError("the firm's book follows its accounts")
+        row = self.arrays.books.book[0]
+        peak = float(row[layout.PEAK])
+        self._moves.open_with(self.arrays.pack.address, 0, money, 0)
+        if peak == peak:
+            row[layout.PEAK] = round((peak + money) * _QUANTA) / _QUANTA
 
     def _for_money(self, book: str, amount: Any) -> tuple[int, float]:
         money, b = read_amount(amount), self.arrays.book_codes.get(book)
@@ -400,12 +420,17 @@ class Ledger:
             bid, ask, last: Prices in the quote currency; None or NaN where there is none.
             bid_depth, ask_depth, volume: Sizes in units of the base.
         """
-        s = self.arrays.symbol(symbol)
-        if ts < self.arrays.books.sym_ts[s]:
+        self.mark_with(symbol, ts, (bid, ask, last, bid_depth, ask_depth, volume))
+
+    def mark_with(self, symbol: str, ts: int, numbers: Iterable[Any]) -> None:
+        """As `mark`; `numbers` are bid, ask, last, the two depths and the volume."""
+        arrays = self.arrays
+        s = arrays.symbol(symbol)
+        if ts < arrays.times[s]:
             self._note("LATE_MARK", symbol, f"data of {ts} came after data of a later time")
             return
-        numbers = map(read_number, (bid, ask, last, bid_depth, ask_depth, volume))
-        self._moves.mark(self.arrays.pack.address, s, ts, *numbers)
+        read = [each if type(each) is float else read_number(each) for each in numbers]
+        self._moves.mark(arrays.pack.address, s, ts, *read)
 
     def day_ends_by(self, now_ns: int) -> bool:
         """Whether `advance` would begin a trading day, or set the clock."""

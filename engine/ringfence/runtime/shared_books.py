@@ -146,6 +146,20 @@ class SharedBooks:
     def keep(self, event: Event) -> Any:
         return self._append(event)
 
+    def keep_here(self, event: Event) -> bool:
+        """Append an event where the log still stands at the replica; False, and nothing was, where it does not.
+
+        Raises:
+            StateUnavailableError: nobody knows whether it was; a later look at the books tells.
+        """
+        try:
+            return self._append_here(event)
+        except StateUnavailableError:
+            # The log takes one event of a number: if this one arrived, the one that only lets time pass does not.
+            self._own += 1
+            self._waiting.append((self._own, ["time", event[1]]))
+            raise
+
     def renew(self) -> None:
         """Keep a snapshot; none of books that are known in part only."""
         self._snapshot_is_due = False

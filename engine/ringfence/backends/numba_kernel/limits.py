@@ -26,7 +26,7 @@ from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
 from ringfence.language.parameters import Money
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "moving_together"]
 
 NAN = float("nan")
 _QUOTES = {"bid": 1, "ask": 2, "last": 4, "mark": 8}
@@ -266,18 +266,36 @@ class Limits:
     def _move_table(self) -> np.ndarray[Any, np.dtype[np.int8]]:
         count = max(1, len(self._symbols))
         table = np.zeros((max(1, len(self._moves)), count, count), np.int8)
-        place = {symbol: s for s, symbol in enumerate(self._symbols)}
         for (threshold, least), k in self._moves.items():
-            # A pair of which nothing is known moves together.
-            table[k] = 1 if threshold <= 1.0 else 0
-            for (one, other), (rho, observations) in self._correlations.items():
-                if one not in place or other not in place:
-                    continue
-                if not observations >= least or not math.isfinite(rho):
-                    rho = 1.0
-                way = 1 if rho >= threshold else -1 if -rho >= threshold else 0
-                table[k, place[one], place[other]] = way
-                table[k, place[other], place[one]] = way
-            # What an order adds to its own symbol is measured apart.
-            np.fill_diagonal(table[k], 0)
+            table[k] = moving_together(self._symbols, self._correlations, threshold, least)
         return table
+
+
+def moving_together(
+    symbols: Names,
+    correlations: Mapping[tuple[str, str], tuple[float, float]],
+    threshold: float,
+    least: float,
+) -> np.ndarray[Any, np.dtype[np.int8]]:
+    """For each pair of symbols 1 where they move together, -1 against each other, 0 neither.
+
+    Args:
+        symbols: In the order of rows and columns.
+        correlations: Of a pair, and from how many observations.
+        threshold: From which correlation on they move together.
+        least: With fewer observations than this a pair counts as fully correlated.
+    """
+    count = max(1, len(symbols))
+    # A pair of which nothing is known moves together.
+    table = np.full((count, count), 1 if threshold <= 1.0 else 0, np.int8)
+    place = {symbol: s for s, symbol in enumerate(symbols)}
+    for (one, other), (rho, observations) in correlations.items():
+        if one not in place or other not in place:
+            continue
+        if not observations >= least or not math.isfinite(rho):
+            rho = 1.0
+        way = 1 if rho >= threshold else -1 if -rho >= threshold else 0
+        table[place[one], place[other]] = table[place[other], place[one]] = way
+    # What an order adds to its own symbol is measured apart.
+    np.fill_diagonal(table, 0)
+    return table

@@ -1,0 +1,385 @@
+"""A guard of one group of several: its slice of the firm, more of it when needed, and the firm's kill switch."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ringfence.errors import InputError, LedgerError, RingfenceError, StateError
+from ringfence.language.orders import KILL_STATES
+from ringfence.language.tickets import Refusal
+from ringfence.runtime.asked import Asked
+from ringfence.runtime.evaluator import Found, Route
+from ringfence.runtime.firm_slices import (
+    PARTS,
+    FirmSlices,
+    FirmState,
+    GroupState,
+    Slice,
+    held_off_words,
+)
+from ringfence.runtime.group_visit import prices_of, visit
+from ringfence.runtime.guard_policies import GuardPolicies
+from ringfence.runtime.metrics import Metric, Sample
+from ringfence.runtime.policy_set import PolicySet
+from ringfence.runtime.shared_books import SharedBooks
+from ringfence.runtime.slice_use import is_short, spare, use_of
+from ringfence.runtime.sliced_limits import require_sliceable
+
+__all__ = ["GuardSlices"]
+
+_STEP = PARTS // 16
+# What a group keeps besides what it uses, so that slices do not go to and fro with every order.
+_KEPT = 1 / 16
+_MOST_ASKS = 20
+_ASK_AGAIN_NS = 250_000_000
+_RETRY_NS = 1_000_000_000
+_NS_PER_MS = 1_000_000
+# Used in full, with what divisions round.
+_FULL = 1.0 + 1e-9
+_REDUCING = KILL_STATES.index("reducing")
+
+
+class GuardSlices(GuardPolicies):
+    """The slices of `CentralRiskGuard`."""
+
+    def __init__(self, linked: Any, audit: Any, state: Any, clock: Any, settings: Any, *more: Any):
+        self._slices: FirmSlices | None = settings.slices
+        self._most_asks = 0 if settings.slices is None else _MOST_ASKS
+        self._asks_left = 0
+        self._ask_again_ns = self._heard_ns = self._retry_ns = 0
+        self._own_books: frozenset[str] = frozenset()
+        self._why_held_off = ""
+        self._visit_again_ns: dict[str, int] = {}
+        self._visiting = threading.Lock()
+        self._is_short = False
+        self._untold_switch: tuple[str, str, str] | None = None
+        self._moves: Counter[str] = Counter({"in": 0, "out": 0})
+        self._reclaims = 0
+        if settings.slices is not None:
+            if not settings.group:
+                raise InputError("a guard with slices needs a group", fix="name it in its settings")
+            require_sliceable(linked)
+        super().__init__(linked, audit, state, clock, settings, *more)
+
+    def _start(self, is_shared: bool) -> None:
+        if self._slices is not None:
+            if not is_shared:
+                raise InputError(
+                    "slices are held by books that guards share",
+                    fix="open the guard with the log of its group: `slices.log(group, name)`",
+                )
+            self._keeper.ready(self._clock.now_ns())
+            self._join(self._slices)
+        elif self._books.slice_unit:
+            raise InputError(
+                "these books hold a slice of a firm", fix="give the guard `slices` and its `group`"
+            )
+        super()._start(is_shared)
+
+    def _join(self, slices: FirmSlices) -> None:
+        self._bind()
+        state = self._renew(slices, is_over=None)
+        try:
+            self._take_over(state)
+        except LedgerError as error:
+            raise StateError(
+                "the group's books were begun without a slice",
+                fix="begin them anew under another name, and move the positions there",
+            ) from error
+        if not (self._books.slice.share or self._raise(slices)):
+            self._visit(slices, slices.state(), _is_forsaken)
+            self._raise(slices)
+        self._take_over_switch(state)
+
+    def _renew(self, slices: FirmSlices, *, is_over: bool | None) -> FirmState:
+        lease_ms = self.settings.slice_lease_ns // _NS_PER_MS
+        books, group = self._books, self.settings.group
+        state = slices.renew(
+            group, books.slice, lease_ms=lease_ms, is_over=is_over, switch=books.firm_switch
+        )
+        self._heard_ns = self._clock.now_ns()
+        self._own_books = state.groups[group].books
+        return state
+
+    # Now and then
+
+    def catch_up(self) -> None:
+        """As `GuardPolicies.catch_up`; a guard of a group also tells the firm that it lives, and hears of it."""
+        super().catch_up()
+        slices, now = self._slices, self._clock.now_ns()
+        if slices is None or now < self._retry_ns:
+            return
+        try:
+            self._tell_switch(slices)
+            with self._lock:
+                loss = self._use(every_symbol=False).loss
+            # The store is asked while orders are decided, and so is every other group's.
+            state = self._renew(slices, is_over=not loss <= _FULL)
+            with self._alone():
+                if not self._closed:
+                    self._hear(slices, state)
+        except StateError:
+            self._retry_ns = now + _RETRY_NS
+            raise
+        if self._is_short:
+            self._visit(slices, state, _is_forsaken)
+        if self._why_held_off:
+            self._visit(slices, state, _is_left_over)
+
+    def _hear(self, slices: FirmSlices, state: FirmState) -> None:
+        self._take_over(state)
+        self._take_over_switch(state)
+        self._ask_again_ns = 0
+        use = self._use(every_symbol=False)
+        for _ in range(_MOST_ASKS):
+            # What markets did to it is covered first; only what cannot be holds off the others.
+            if use.most != use.most or use.most <= _FULL or not self._raise(slices):
+                break
+            use = self._use(every_symbol=False)
+            state = self._renew(slices, is_over=not use.loss <= _FULL)
+        if (state.is_wanted or state.is_overdrawn) and use.most <= 1.0:
+            self._give_back(slices, state)
+        over = [
+            name
+            for name, each in state.groups.items()
+            if each.is_over and name != self.settings.group
+        ]
+        self._why_held_off = ""
+        if state.is_overdrawn:
+            self._why_held_off = "FIRM_OVERDRAWN the groups hold more than the firm has"
+        elif over:
+            names = ",".join(over)
+            self._why_held_off = f"FIRM_OVER_LIMIT groups={names} lost more than their slices allow"
+
+    def _use(self, *, every_symbol: bool) -> Any:
+        self._bind_anew()
+        now = max(self._clock.now_ns(), self._books.now_ns)
+        return use_of(self.evaluator, self._books, now, every_symbol=every_symbol)
+
+    def _take_over(self, state: FirmState) -> bool:
+        """Let the group's log have what the store gave out; whether that was more than it had."""
+        held = state.slice_of(self.settings.group).joined(self._books.slice)
+        if held == self._books.slice and self._books.slice_unit:
+            return False
+        self._happen("slice", *held, state.unit, audit=self._told(held, state))
+        self._moves["in"] += 1
+        self._bind_anew()
+        return True
+
+    def _told(self, held: Slice, state: FirmState) -> Mapping[str, Any]:
+        return {
+            "group": self.settings.group,
+            "capital": str(state.money(held.capital)),
+            "share": held.share / PARTS,
+        }
+
+    # More
+
+    def _has_more_room(self, found: Found) -> bool:
+        """Whether the firm gave out more, where its limits stood in an order's way: it is decided anew then."""
+        slices, now = self._slices, found.now_ns
+        if slices is None or not self._asks_left or now < self._ask_again_ns:
+            return False
+        if not is_short(found, nothing=not self._books.slice.capital):
+            return False
+        self._asks_left -= 1
+        with suppress(RingfenceError):
+            if self._raise(slices):
+                return True
+        self._ask_again_ns = now + _ASK_AGAIN_NS
+        return False
+
+    def _raise(self, slices: FirmSlices) -> bool:
+        """Take a step more of what is free; whether there was something."""
+        group, held = self.settings.group, self._books.slice
+        grown = self._take_over(slices.take(group, held, _STEP, _STEP))
+        self._is_short = not grown
+        return grown
+
+    def _visit(
+        self, slices: FirmSlices, state: FirmState, wanted: Callable[[GroupState], bool]
+    ) -> None:
+        """Look into the books of other groups, never while orders wait, and of one not too often."""
+        own, now = self.settings.group, self._clock.now_ns()
+        if not self._visiting.acquire(blocking=False):
+            return
+        try:
+            for name, each in state.groups.items():
+                if name == own or not wanted(each) or now < self._visit_again_ns.get(name, 0):
+                    continue
+                self._visit_again_ns[name] = now + self.settings.slice_lease_ns
+                with self._lock:
+                    prices = prices_of(self._books)
+                origin = f"{own}:{self.settings.name}"
+                with suppress(StateError, OSError):
+                    self._reclaims += visit(
+                        slices, name, origin, state, prices, self._linked, self._build, now
+                    )
+        finally:
+            self._visiting.release()
+
+    # Less
+
+    def _give_back(self, slices: FirmSlices, state: FirmState) -> None:
+        """Give back what is not used; in the group's log first, where it still stands as it was looked at."""
+        books, keeper = self._books, self._keeper
+        use = self._use(every_symbol=True)
+        capital, share = spare(books, use.most, _KEPT)
+        if not (capital or share) or not isinstance(keeper, SharedBooks):
+            return
+        held = books.slice.less(capital, share)
+        now = max(self._clock.now_ns(), books.now_ns)
+        if keeper.keep_here(["slice", now, *held, books.slice_unit]):
+            self._bind_anew()
+            self._moves["out"] += 1
+            self._audit.append("slice", self._told(held, state))
+            self._renew(slices, is_over=None)
+
+    # The firm's switch
+
+    def set_kill_switch(self, target: str, state: str, *, by: str, reason: str) -> None:
+        """As `GuardFeeds.set_kill_switch`; the firm's is told to all groups.
+
+        Raises:
+            StateError: it is set in this group, and the others will be told once the store can be asked.
+        """
+        super().set_kill_switch(target, state, by=by, reason=reason)
+        if self._slices is not None and target == "firm":
+            self._untold_switch = state, by, reason
+            self._tell_switch(self._slices)
+
+    def _tell_switch(self, slices: FirmSlices) -> None:
+        untold = self._untold_switch
+        if untold is None:
+            return
+        try:
+            slices.set_switch(*untold)
+        except StateError as error:
+            raise StateError(
+                f"the firm's switch is set in this group alone: {error.message}",
+                fix="the other groups are told once the store of slices can be asked",
+            ) from error
+        self._untold_switch = None
+
+    def _take_over_switch(self, state: FirmState) -> None:
+        switch = state.switch
+        if switch is None or switch.version <= self._books.firm_switch.version:
+            return
+        fields = [switch.state, switch.by, switch.reason]
+        before = self._books.switches.state("firm")
+        body = {"switch": ["firm", *fields], "before": before, "version": switch.version}
+        self._happen("firm", switch.version, *fields, audit=body)
+
+    # Deciding
+
+    def _ask(self, route: Route, asked: Asked, lots: int, now: int) -> Any:
+        """Ask the gates; while another group lost too much, as if the firm took only orders that reduce risk."""
+        if self._slices is None:
+            return super()._ask(route, asked, lots, now)
+        if elsewhere := self._elsewhere(route):
+            return Refusal(
+                "OTHER_GROUP", f"{elsewhere} does not trade in group={self.settings.group}"
+            )
+        if not self._held_off(now):
+            return super()._ask(route, asked, lots, now)
+        switches = self._books.ledger.arrays.books.kill_book
+        before = switches[0]
+        switches[0] = max(before, _REDUCING)
+        try:
+            return super()._ask(route, asked, lots, now)
+        finally:
+            switches[0] = before
+
+    def _elsewhere(self, route: Route) -> str:
+        """A book of the order that is not of this group, so that its limits would hold twice; empty for none."""
+        account, strategy = route.key[:2]
+        if f"account/{account}" not in self._own_books:
+            return f"account/{account}"
+        name = f"strategy/{strategy}"
+        is_limited = any(bound.gate.level == "strategy" for bound in route.bounds)
+        return name if strategy and is_limited and name not in self._own_books else ""
+
+    def _held_off(self, now: int) -> str:
+        """Why only orders that reduce risk may pass; empty where nothing holds them off."""
+        if self._slices is None:
+            return ""
+        if now - self._heard_ns > self.settings.slice_lease_ns:
+            return "FIRM_UNHEARD the store of the firm's slices has not answered for too long"
+        return self._why_held_off
+
+    def _words(self, found: Found) -> tuple[str, str]:
+        reason, code = super()._words(found)
+        why = self._held_off(found.now_ns)
+        if not why or code != "KILL_SWITCH" or self._books.switches.state("firm") != "active":
+            return reason, code
+        return held_off_words(why)
+
+    @property
+    def _has_more(self) -> bool:
+        return super()._has_more or bool(self._books.slice_unit)
+
+    def _beside(self, found: Found) -> dict[str, Any]:
+        beside = super()._beside(found)
+        books = self._books
+        if books.slice_unit:
+            beside["slice"] = [self.settings.group, books.slice.capital, books.slice.share]
+            if why := self._held_off(found.now_ns):
+                beside["held_off"] = why
+        return beside
+
+    def on_balance(self, book: str, kind: str, amount: Any) -> None:
+        """As `GuardFeeds.on_balance`; in a group the firm's book has the capital of its slice."""
+        if self._slices is not None and book == "firm":
+            raise InputError(
+                "the firm's book of a group holds its slice of the capital",
+                fix="give the firm its capital when its slices are founded",
+            )
+        super().on_balance(book, kind, amount)
+
+    def use(
+        self, policy_set: PolicySet, *, by: str, source: Mapping[str, Any] | None = None
+    ) -> None:
+        """As `GuardPolicies.use`; also an InputError where a gate of the firm cannot be split over groups."""
+        if self._slices is not None:
+            require_sliceable(policy_set.linked)
+        super().use(policy_set, by=by, source=source)
+
+    def _slice_metrics(self) -> Iterable[Metric]:
+        books = self._books
+        if not books.slice_unit:
+            return
+        capital = books.slice.capital * books.slice_unit / 1e6
+        for name, kind, help, samples in (
+            ("capital", "gauge", "Capital of the firm that the group holds.", {"": capital}),
+            (
+                "share",
+                "gauge",
+                "Share of the firm's absolute limits that the group holds.",
+                {"": books.slice.share / PARTS},
+            ),
+            ("moves", "counter", "Times that this guard took or gave back.", self._moves),
+            ("reclaims", "counter", "Slices taken back from other groups.", {"": self._reclaims}),
+        ):
+            yield Metric(
+                f"ringfence_slice_{name}",
+                kind,  # type: ignore[arg-type]  # one of the three, from the rows above
+                help,
+                tuple(
+                    Sample({"direction": label} if label else {}, value)
+                    for label, value in samples.items()
+                ),
+            )
+
+
+def _is_left_over(group: GroupState) -> bool:
+    """Whether it reported a loss, and nobody is there to say that it is no more."""
+    return group.is_over and not group.is_live
+
+
+def _is_forsaken(group: GroupState) -> bool:
+    """Whether nobody speaks for what it holds."""
+    return group.slice is None or (
+        not group.is_live and bool(group.slice.capital or group.slice.share)
+    )

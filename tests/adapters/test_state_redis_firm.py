@@ -1,0 +1,187 @@
+"""Slices of the firm on a real server, as the guards' tests know them from memory."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from adapters.redis_server import RedisServer, wait_until
+from ringfence.adapters.state_redis import RedisFirmSlices
+from ringfence.errors import InputError, StateError
+from ringfence.runtime.firm_slices import NO_SLICE, PARTS, FirmSwitch, Slice
+from ringfence.runtime.shared_log import StateUnavailableError
+
+pytestmark = [pytest.mark.integration, pytest.mark.needs("redis-server", "redis-server")]
+
+GROUPS = {"one": ["account/a", "strategy/s"], "two": ["account/b"]}
+_NUMBERS = count()
+
+
+@pytest.fixture
+def slices(redis_server: RedisServer) -> Iterator[RedisFirmSlices]:
+    made = RedisFirmSlices(redis_server.settings(namespace=f"firm-{next(_NUMBERS)}"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def founded(slices: RedisFirmSlices) -> RedisFirmSlices:
+    slices.found("655360.5", GROUPS)
+    for name in GROUPS:
+        slices.renew(name, NO_SLICE, lease_ms=60_000)
+    return slices
+
+
+def test_nothing_can_be_asked_before_it_is_founded(slices: RedisFirmSlices) -> None:
+    for ask in (
+        slices.state,
+        lambda: slices.renew("one", NO_SLICE, lease_ms=1),
+        lambda: slices.take("one", NO_SLICE, 1, 1),
+        lambda: slices.set_switch("halted", "ann", "drill"),
+    ):
+        with pytest.raises(StateError, match="not founded"):
+            ask()
+
+
+def test_nothing_is_given_out_before_every_group_was_heard_of(slices: RedisFirmSlices) -> None:
+    state = slices.found(655_360, GROUPS)
+    assert (state.capital, state.unit, state.switch) == (PARTS, 10_000_000, None)
+    assert state.groups["one"].books == {"account/a", "strategy/s"}
+    assert state.groups["one"].slice is None
+
+    assert slices.take("one", NO_SLICE, 10, 10).slice_of("one") == NO_SLICE
+    slices.renew("two", Slice(5, 6, 1, 2), lease_ms=0)
+    assert slices.take("one", NO_SLICE, 10, 10).slice_of("one") == Slice(10, 10)
+
+
+def test_what_is_free_is_given_out_once_and_the_rest_is_wanted(founded: RedisFirmSlices) -> None:
+    state = founded.take("one", NO_SLICE, 60_000, 10)
+    assert not state.is_wanted
+
+    state = founded.take("two", NO_SLICE, 60_000, 10)
+    assert state.slice_of("two") == Slice(PARTS - 60_000, 10)
+    assert state.is_wanted
+    assert not state.is_overdrawn
+
+    founded.renew("one", Slice(60_000, 10, 1_000, 4), lease_ms=0)
+    state = founded.take("two", state.slice_of("two"), 60_000, PARTS)
+    assert state.slice_of("two") == Slice(PARTS - 60_000 + 1_000, PARTS - 6)
+
+
+def test_an_answer_that_was_lost_is_given_again(founded: RedisFirmSlices) -> None:
+    for _ in range(3):
+        state = founded.take("one", NO_SLICE, 100, 50)
+        assert state.slice_of("one") == Slice(100, 50)
+    assert founded.take("one", Slice(100, 50), 1, 1).slice_of("one") == Slice(101, 51)
+
+
+def test_of_two_accounts_of_a_group_the_larger_numbers_hold(founded: RedisFirmSlices) -> None:
+    founded.renew("one", Slice(100, 5, 3, 4), lease_ms=0)
+    state = founded.renew("one", Slice(90, 7, 2, 6), lease_ms=0)
+    assert state.slice_of("one") == Slice(100, 7, 3, 6)
+    state = founded.renew("one", Slice(PARTS, PARTS), lease_ms=0)
+    assert not state.is_overdrawn
+    assert founded.renew("two", Slice(5, 0), lease_ms=0).is_overdrawn
+    assert founded.take("two", Slice(5, 0), 5, 5).slice_of("two") == Slice(5, 5)
+
+
+def test_a_lease_ends_by_the_server_s_clock(founded: RedisFirmSlices) -> None:
+    assert founded.renew("one", NO_SLICE, lease_ms=60_000).groups["one"].is_live
+    assert founded.renew("one", NO_SLICE, lease_ms=0).groups["one"].is_live
+    founded.renew("one", NO_SLICE, lease_ms=-1)
+    assert not founded.state().groups["one"].is_live
+
+
+def test_a_group_tells_that_it_lost_too_much(founded: RedisFirmSlices) -> None:
+    assert founded.renew("one", NO_SLICE, lease_ms=1, is_over=True).groups["one"].is_over
+    assert founded.renew("one", NO_SLICE, lease_ms=1).groups["one"].is_over
+    assert not founded.renew("one", NO_SLICE, lease_ms=1, is_over=False).groups["one"].is_over
+
+
+def test_the_newest_switch_holds(founded: RedisFirmSlices) -> None:
+    assert founded.set_switch("halted", "ann", "a drill, “once”").switch == FirmSwitch(
+        1, "halted", "ann", "a drill, “once”"
+    )
+    newer = FirmSwitch(7, "reducing", "bob", "x")
+    assert founded.renew("one", NO_SLICE, lease_ms=1, switch=newer).switch == newer
+    older = FirmSwitch(6, "active", "eve", "x")
+    assert founded.renew("one", NO_SLICE, lease_ms=1, switch=older).switch == newer
+    assert founded.set_switch("active", "ann", "over").switch == FirmSwitch(
+        8, "active", "ann", "over"
+    )
+
+
+def test_capital_comes_at_once_and_leaves_only_where_it_is_free(founded: RedisFirmSlices) -> None:
+    unit = founded.state().unit
+    founded.take("one", NO_SLICE, PARTS, 0)
+    more = founded.found(1_310_721, GROUPS)
+    assert (more.capital, more.unit) == (2 * PARTS, unit)
+
+    with pytest.raises(InputError, match="hold capital"):
+        founded.found(655_000, GROUPS)
+    assert founded.found("655360.5", GROUPS).capital == PARTS
+    assert founded.state().slice_of("one").capital == PARTS
+
+
+@pytest.mark.parametrize(
+    ("capital", "groups", "why"),
+    [
+        (1_000, {"one": ["account/a"]}, "not named"),
+        (1_000, {**GROUPS, "three": ["account/a"]}, "is in the groups"),
+        (1_000, {**GROUPS, "th ree": []}, "name of a group"),
+        (1_000, {**GROUPS, "three": ["a"]}, "no book"),
+        (0, GROUPS, "no capital"),
+        ("1e20", GROUPS, "no capital"),
+    ],
+)
+def test_what_cannot_be_founded_is_refused(
+    founded: RedisFirmSlices, capital: object, groups: dict[str, list[str]], why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        founded.found(capital, groups)  # type: ignore[arg-type]
+    assert founded.found("655360.5", GROUPS).capital == PARTS
+
+
+def test_a_group_that_the_firm_does_not_have_is_refused(founded: RedisFirmSlices) -> None:
+    with pytest.raises(InputError, match="no group `three`"):
+        founded.renew("three", NO_SLICE, lease_ms=1)
+    with pytest.raises(InputError, match="no group `three`"):
+        founded.take("three", NO_SLICE, 1, 1)
+    founded.found("655360.5", {**GROUPS, "three": ["account/c"]})
+    assert founded.take("three", NO_SLICE, 1, 1).slice_of("three") == Slice(1, 1)
+
+
+def test_groups_have_books_of_their_own(founded: RedisFirmSlices) -> None:
+    one, two = founded.log("one", "x"), founded.log("two", "x")
+    one.found({"a": 1})
+    assert two.start() is None
+    one.close()
+    two.close()
+
+
+def test_after_a_restart_nothing_is_given_out_before_every_group_was_heard_of_anew(
+    tmp_path: Path,
+) -> None:
+    server = RedisServer(tmp_path, appendonly="yes", appendfsync="always").start()
+    slices = RedisFirmSlices(server.settings(namespace="firm"))
+    slices.found(655_360, GROUPS)
+    for name in GROUPS:
+        slices.renew(name, NO_SLICE, lease_ms=60_000)
+    slices.take("one", NO_SLICE, 10, 10)
+    server.kill()
+    server.start()
+
+    wait_until(slices.state, "the server")
+    assert slices.take("two", NO_SLICE, 5, 5).slice_of("two") == NO_SLICE
+    # It had given out more than the server knows.
+    slices.renew("one", Slice(PARTS - 3, 30), lease_ms=60_000)
+    assert slices.take("two", NO_SLICE, 5, 5).slice_of("two") == Slice(3, 5)
+    slices.close()
+    server.stop()
+
+
+def test_a_server_that_is_gone_is_told(redis_server: RedisServer) -> None:
+    settings = redis_server.settings(url="redis://127.0.0.1:1/0", namespace="nowhere")
+    with pytest.raises(StateUnavailableError):
+        RedisFirmSlices(settings).state()
