@@ -163,7 +163,53 @@ def test_a_pin_outlives_the_process(folder: Path, store: Path) -> None:
     # Even a guard that was opened with the source's set comes back to the pinned one.
     with running(source, store, guard=Recorder(second)) as found:
         assert found.next().result == "rolled-back"
-        assert found.next().result == "pinned"
+        assert found.reloader.reload(by="ann", reason="to see").result == "pinned"
+        assert found.guard.policy_set == first
+    # Also while the source cannot be read.
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    with running(source, store, guard=Recorder(second)) as found:
+        assert found.next().result == "rolled-back"
+        assert found.reloader.reload(by="ann", reason="to see").result == "failed"
+    (folder / "loop.yaml").unlink()
+    # What the source came to hold meanwhile is newer.
+    save(folder / "desk.yaml", policy("8_000 USD"))
+    with running(source, store, guard=Recorder(second)) as found:
+        assert found.next().result == "accepted"
+        assert found.guard.policy_set == sha256(folder)
+
+
+def test_a_pin_without_a_readable_source_holds_against_what_is_read_first(
+    folder: Path, store: Path
+) -> None:
+    source = DirectorySource(folder)
+    with running(source, store) as found:
+        first = found.next("accepted").policy_set
+        save(folder / "desk.yaml", policy("9_000 USD"))
+        found.next("accepted")
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    with running(source, store) as found:
+        found.next("failed")
+        assert found.reloader.rollback(first, **WHO).ok
+        (folder / "loop.yaml").unlink()
+
+        assert found.next("pinned").policy_set == first
+
+
+def test_a_pinned_set_that_is_damaged_is_a_failure(folder: Path, store: Path) -> None:
+    with running(DirectorySource(folder), store) as found:
+        first = found.next("accepted").policy_set
+        found.reloader.rollback(first, **WHO)
+        whole = (store / f"{first}.policies").read_bytes()
+        (store / f"{first}.policies").write_bytes(b"damaged")
+        found.guard.policy_set = "something else"
+
+        for _ in range(2):
+            failed = found.reloader.reload(by="ann", reason="to see")
+            assert (failed.result, "is not what was stored" in failed.message) == ("failed", True)
+        assert not found.reloader.health().ok
+        (store / f"{first}.policies").write_bytes(whole)
+        # Tried again by itself.
+        found.until(lambda each: (each.result, each.before) == ("rolled-back", "something else"))
         assert found.guard.policy_set == first
 
 

@@ -203,8 +203,6 @@ class Reloader:
 
     def _begin(self) -> None:
         self._watch()
-        if (restored := self._takeover.restore()) is not None:
-            self._tell(restored)
         self._look(settled=True)
 
     def _step(self) -> None:
