@@ -107,6 +107,7 @@ def test_a_slice_is_lowered_only_where_the_log_stands_as_it_was_looked_at(
     def overtaken(log: MemoryLog, known: Head, number: int, event: list[object], **how: Any) -> Any:
         if event[0] == "slice" and event[4] and not begun:
             begun.append(event)
+            firm.slices.wanted_ns = 0
             firm.mark(same)
             same.catch_up()
             ordered.append(same.evaluate_order(order("9")))
