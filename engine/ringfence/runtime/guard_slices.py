@@ -1,5 +1,6 @@
 """A guard of one group of several: its slice of the firm, more of it when needed, and the firm's kill switch."""
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +25,7 @@ from ringfence.runtime.guard_policies import GuardPolicies
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.shared_books import SharedBooks
-from ringfence.runtime.slice_use import is_short, spare, use_of
+from ringfence.runtime.slice_use import lack_of, spare, use_of
 from ringfence.runtime.sliced_limits import require_sliceable
 
 __all__ = ["GuardSlices"]
@@ -32,7 +33,7 @@ __all__ = ["GuardSlices"]
 _STEP = PARTS // 16
 # What a group keeps besides what it uses, so that slices do not go to and fro with every order.
 _KEPT = 1 / 16
-_MOST_ASKS = 20
+_MOST_ASKS = 8
 _ASK_AGAIN_NS = 250_000_000
 _RETRY_NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
@@ -135,7 +136,7 @@ class GuardSlices(GuardPolicies):
         use = self._use(every_symbol=False)
         for _ in range(_MOST_ASKS):
             # What markets did to it is covered first; only what cannot be holds off the others.
-            if use.most != use.most or use.most <= _FULL or not self._raise(slices):
+            if use.most != use.most or use.most <= _FULL or not self._raise(slices, use.most):
                 break
             use = self._use(every_symbol=False)
             state = self._renew(slices, is_over=not use.loss <= _FULL)
@@ -182,19 +183,21 @@ class GuardSlices(GuardPolicies):
         slices, now = self._slices, found.now_ns
         if slices is None or not self._asks_left or now < self._ask_again_ns:
             return False
-        if not is_short(found, nothing=not self._books.slice.capital):
+        lack = lack_of(found, nothing=not self._books.slice.capital)
+        if not lack:
             return False
         self._asks_left -= 1
         with suppress(RingfenceError):
-            if self._raise(slices):
+            if self._raise(slices, lack):
                 return True
         self._ask_again_ns = now + _ASK_AGAIN_NS
         return False
 
-    def _raise(self, slices: FirmSlices) -> bool:
-        """Take a step more of what is free; whether there was something."""
+    def _raise(self, slices: FirmSlices, lack: float = 0.0) -> bool:
+        """Take more of what is free, a step or what a use of `lack` times the slice needs; whether there was some."""
         group, held = self.settings.group, self._books.slice
-        grown = self._take_over(slices.take(group, held, _STEP, _STEP))
+        parts = _step(held.capital, lack), _step(held.share, lack)
+        grown = self._take_over(slices.take(group, held, *parts))
         self._is_short = not grown
         return grown
 
@@ -371,6 +374,10 @@ class GuardSlices(GuardPolicies):
                     for label, value in samples.items()
                 ),
             )
+
+
+def _step(held: int, lack: float) -> int:
+    return max(_STEP, min(PARTS, math.ceil(held * (lack - _FULL)))) if lack < math.inf else _STEP
 
 
 def _is_left_over(group: GroupState) -> bool:
