@@ -156,6 +156,8 @@ def test_groups_have_books_of_their_own(founded: RedisFirmSlices) -> None:
     one, two = founded.log("one", "x"), founded.log("two", "x")
     one.found({"a": 1})
     assert two.start() is None
+    counted = {metric.name: metric for metric in founded.metrics()}["ringfence_state_requests"]
+    assert {sample.labels["op"] for sample in counted.samples} >= {"renew", "found", "start"}
     one.close()
     two.close()
 
