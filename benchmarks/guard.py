@@ -126,25 +126,29 @@ def _times(full: CentralRiskGuard, alone: CentralRiskGuard) -> tuple[list[int], 
         each.on_balance(f"account/{account}", "opening", EQUITY)
     request = OrderRequest(account, symbol, "buy", "1", "100")
     plain, book = Order(1.0, 100.0), Book()
-    found: tuple[list[int], ...] = ([], [], [], [])
+    found: tuple[list[int], ...] = ([], [], [], [], [])
     for number in range(WARM + ROUNDS):
         if number % 500 == 0:
             for each in (full, alone):
                 each.on_mark(symbol, MarketData(100.0, 100.0, 100.0, time.time_ns()))
         now = time.time_ns()
-        asked = OrderRequest(account, symbol, "buy", "1", "100", client_order_id=f"bench-{number}")
+        asked, other = (
+            OrderRequest(account, symbol, "buy", "1", "100", client_order_id=f"{name}-{number}")
+            for name in ("bench", "other")
+        )
         asks: tuple[Callable[[], Any], ...] = (
             partial(eight_ifs, plain, book),
             partial(_bare, alone, request, now),
             partial(alone.evaluate_order, request),
             partial(full.evaluate_order, asked),
+            partial(full.evaluate_order, other, MarketData(100.0, 100.0, 100.0, now)),
         )
         answers: list[Any] = []
         for at, ask in enumerate(asks):
             taken = _timed(ask, answers)
             if number >= WARM:
                 found[at].append(taken)
-        for answer, each in zip(answers[2:], (alone, full), strict=True):
+        for answer, each in zip(answers[2:], (alone, full, full), strict=True):
             if answer.decision is not RiskDecision.APPROVE:
                 raise RuntimeError(answer.reason)
             each.on_cancel(answer.id)
@@ -179,7 +183,10 @@ def _figures(*times: list[int]) -> list[Figure]:
     plain = median(times[0])
     figures = [Figure("guard", "eight ifs, p50", plain / 1e3, "us")]
     for name, taken, most in zip(
-        ("bare decision", "in memory", "everything on"), times[1:], (1.0, None, 10.0), strict=True
+        ("bare decision", "in memory", "everything on", "everything on, with market data"),
+        times[1:],
+        (1.0, None, 10.0, None),
+        strict=True,
     ):
         ordered = sorted(taken)
         p50, p99, p999 = (ordered[int(len(ordered) * share)] for share in (0.5, 0.99, 0.999))

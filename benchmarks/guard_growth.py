@@ -24,7 +24,7 @@ from ringfence import (
     RiskDecision,
 )
 
-__all__ = ["guard_growth"]
+__all__ = ["Side", "all_on", "compared", "guard_growth", "in_memory"]
 
 ROUNDS = 4_000
 WITHIN = 1.2
@@ -60,8 +60,8 @@ def guard_growth(orders: int, directory: Path) -> list[Figure]:
     for what, sides in (
         ("accounts", by_accounts), ("policies", by_policies), ("held symbols", by_held),
     ):  # fmt: skip
-        for how in (_alone, _everything_on):
-            figures += _compared(what, sides, how, place)
+        for how in (in_memory, all_on):
+            figures += compared(what, sides, how, place)
     return figures
 
 
@@ -73,19 +73,20 @@ def _active(accounts: int) -> list[str]:
 Opens = Callable[[PolicySet, Path, ExitStack], CentralRiskGuard]
 
 
-def _alone(policies: PolicySet, place: Path, stack: ExitStack) -> CentralRiskGuard:
-    """In memory"""
+def in_memory(policies: PolicySet, place: Path, stack: ExitStack) -> CentralRiskGuard:
+    """Opens a guard that forgets everything."""
     del place
     settings = GuardSettings(in_memory=True, without_audit=True)
     return stack.enter_context(CentralRiskGuard.open(policies, settings=settings))
 
 
-def _everything_on(policies: PolicySet, place: Path, stack: ExitStack) -> CentralRiskGuard:
-    """Everything on"""
+def all_on(policies: PolicySet, place: Path, stack: ExitStack) -> CentralRiskGuard:
+    """Opens a guard that keeps and records everything."""
     return stack.enter_context(everything_on(policies, place))
 
 
-def _compared(what: str, sides: Sequence[Side], opens: Opens, place: Path) -> list[Figure]:
+def compared(what: str, sides: Sequence[Side], opens: Opens, place: Path) -> list[Figure]:
+    """Ask a small and a large guard in turns; `what` names what there is more of."""
     with ExitStack() as stack:
         guards = [
             opens(PolicySet.load(side.policies), place / f"state-{side.size}", stack)
@@ -95,7 +96,7 @@ def _compared(what: str, sides: Sequence[Side], opens: Opens, place: Path) -> li
             _prepare(each, side)
         with settled():
             small, large = _times(guards, sides)
-    how = (opens.__doc__ or "").lower()
+    how = "in memory" if opens is in_memory else "everything on"
     figures = [
         Figure("guard growth", f"{how}, {side.size:,} {what}, p50", taken / 1e3, "us")
         for side, taken in zip(sides, (small, large), strict=True)

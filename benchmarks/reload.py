@@ -15,15 +15,14 @@ from shutil import rmtree
 from statistics import median
 
 from benchmarks.generate import account_name
-from benchmarks.guard import Unsigned
+from benchmarks.guard import everything_on
 from benchmarks.market import SYMBOLS
 from benchmarks.measure import Figure, pinned
 from benchmarks.policy_files import EQUITY, policy_directory
-from ringfence import CentralRiskGuard, GuardSettings, MarketData, OrderRequest, RiskDecision
+from ringfence import CentralRiskGuard, MarketData, OrderRequest, RiskDecision
 from ringfence._resources import bundled
 from ringfence.reload import DirectorySource, Reloader, ReloadSettings
 from ringfence.reload.outcome import Outcome
-from ringfence.runtime.audit_log import AuditLog
 
 __all__ = ["reload"]
 
@@ -36,27 +35,26 @@ WARM = 2_000
 def reload(orders: int, directory: Path) -> list[Figure]:
     """Measure; the number of orders does not matter."""
     del orders
-    policies = policy_directory(directory / "reload", 10)
-    for name in ("state", "audit", "store"):
-        rmtree(directory / "reload" / name, ignore_errors=True)
+    place = directory / "reload"
+    rmtree(place, ignore_errors=True)
+    policies = policy_directory(place, 10)
     settings = ReloadSettings(debounce_ns=DEBOUNCE_NS)
-    with (
-        pinned(2),
-        AuditLog.open(directory / "reload" / "audit", durability="process") as log,
-        CentralRiskGuard.open(
-            policies,
-            audit=log,
-            state=directory / "reload" / "state",
-            settings=GuardSettings(signer=Unsigned()),
-        ) as guard,
-    ):
+    with pinned(2), everything_on(policies, place / "guard") as guard:
         desk = Desk(guard, policies)
-        source = DirectorySource(policies)
-        store = directory / "reload" / "store"
         # As the how-to advises.
+        gc.collect()
         gc.freeze()
-        with Reloader(guard, source, store=store, settings=settings, audit=log, listener=desk.hear):
-            return _figures(desk)
+        try:
+            with Reloader(
+                guard,
+                DirectorySource(policies),
+                store=place / "store",
+                settings=settings,
+                listener=desk.hear,
+            ):
+                return _figures(desk)
+        finally:
+            gc.unfreeze()
 
 
 class Desk:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import audit, guard, guard_growth, guard_log
 from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
 from benchmarks.kernel import differences
 from benchmarks.loop_setup import orders_of, plain_loop
 from benchmarks.measure import Figure
 from benchmarks.plain_loop import GATES, Order, PlainLoop
-from benchmarks.policy_files import policy_directory
+from benchmarks.policy_files import WIDE, policy_directory, wide_directory
 from benchmarks.replays import opened
 from benchmarks.validate import heavy_imports
 from ringfence import PolicySet
@@ -87,6 +88,56 @@ def test_a_run_prints_and_keeps_its_figures(tmp_path: Path) -> None:
     )
     assert all(figure["value"] > 0 for figure in kept["figures"])
     assert "end to end" in done.stdout
+
+
+def test_the_guard_is_measured_alone_by_growth_by_records_and_at_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "ROUNDS", 20)
+    monkeypatch.setattr(guard, "WARM", 2)
+    monkeypatch.setattr(guard_log, "BATCH", 10)
+    monkeypatch.setattr(guard_log, "BATCHES", 2)
+    monkeypatch.setattr(guard_log, "RESERVATIONS", 30)
+    monkeypatch.setattr(guard_growth, "ROUNDS", 10)
+    held = [
+        guard_growth.Side(n, wide_directory(tmp_path, n), [WIDE[0]], WIDE[1].format(0), held)
+        for n, held in ((2, [WIDE[1].format(0)]), (5, [*map(WIDE[1].format, range(5))]))
+    ]
+
+    figures = [
+        *guard.guard(0, tmp_path),
+        *guard_log.guard_log(0, tmp_path),
+        *guard_log.guard_restart(0, tmp_path),
+        *guard_growth.compared("held symbols", held, guard_growth.in_memory, tmp_path),
+        *guard_growth.compared("held symbols", held, guard_growth.all_on, tmp_path),
+    ]
+
+    assert all(figure.value > 0 for figure in figures)
+    assert {figure.name for figure in figures} >= {
+        "everything on, p99.9",
+        "decisions recorded",
+        "30 open orders, killed",
+        "in memory, 5 to 2 held symbols",
+        "everything on, 5 to 2 held symbols",
+    }
+
+
+@pytest.mark.needs("initdb", "postgresql")
+def test_the_sinks_are_measured_with_what_a_guard_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"DECISIONS": 20, "RECORDS": 500, "RUNS": 1}.items():
+        monkeypatch.setattr(audit, name, value)
+
+    figures = audit.audit(0, tmp_path)
+
+    assert [figure.name for figure in figures] == [
+        "size of a decision's body",
+        "append and wait",
+        "to DuckDB",
+        "to PostgreSQL",
+    ]
+    assert all(figure.value > 0 for figure in figures)
 
 
 def test_validate_imports_nothing_heavy() -> None:

@@ -53,12 +53,13 @@ class PostgresServer:
             f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync",
         )  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as file:
-            # Without `fsync`: the machine does not lose power in a test.
             file.write(
                 f"port = {self.port}\nlisten_addresses = '127.0.0.1'\n"
-                f"unix_socket_directories = '{folder}'\nfsync = {'on' if fsync else 'off'}\nshared_buffers = 64MB\n"
-                "max_wal_size = 2GB\n"
+                f"unix_socket_directories = '{folder}'\nmax_wal_size = 2GB\n"
             )
+            if not fsync:
+                # The machine does not lose power in a test.
+                file.write("fsync = off\nshared_buffers = 64MB\n")
 
     def start(self) -> None:
         self._run(_program("pg_ctl"), "-D", self.data, "-w", "-l", self.folder / "log", "start")

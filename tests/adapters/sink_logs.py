@@ -113,9 +113,9 @@ def line_with(stream: IO[str] | None, words: str) -> str:
 WRITER = """
 import sys
 from ringfence.cli.main import main
-from ringfence.runtime import audit_feed
+from ringfence.runtime import audit_batches, audit_feed
 
-audit_feed.BATCH = 20
+audit_batches.BATCH = 20
 step = audit_feed.Feed.step
 
 def told(self):

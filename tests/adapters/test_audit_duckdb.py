@@ -25,12 +25,15 @@ from adapters.sink_logs import (
     until,
     waits_for,
 )
+from ringfence.adapters import audit_duckdb
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.cli.main import main
 from ringfence.errors import AuditError, AuditSinkError
-from ringfence.runtime import audit_feed
+from ringfence.runtime import audit_batches
+from ringfence.runtime.audit_feed import Feed
 from ringfence.runtime.audit_head import newest
 from ringfence.runtime.audit_hold import holds
+from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_segments import framed
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
 from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
@@ -64,7 +67,7 @@ def catch_up(log: Path, path: Path) -> int:
 def test_every_record_is_written_once(
     log: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_feed, "BATCH", 7)
+    monkeypatch.setattr(audit_batches, "BATCH", 7)
     writer = AuditWriter(log, [DuckdbSink(path)])
     assert (writer.catch_up(), writer.catch_up()) == (30, 0)
     write(log, 5)
@@ -77,16 +80,16 @@ def test_every_record_is_written_once(
 
 
 def test_a_writer_that_another_one_overtook_goes_on_behind_it(log: Path, path: Path) -> None:
-    writer = AuditWriter(log, [DuckdbSink(path)])
-    writer.catch_up()
+    feed = Feed(log, DuckdbSink(path), Mask(), files=SYSTEM_FILES)
+    assert feed.step() == 30
     write(log, 5)
     catch_up(log, path)
     write(log, 5)
 
     with pytest.raises(AuditSinkError, match="another writer") as caught:
-        writer.catch_up()
+        feed.step()
     assert caught.value.kind == "conflict"
-    assert writer.catch_up() == 5
+    assert feed.step() == 5
     assert rows(path) == in_log(log)
 
 
@@ -147,9 +150,9 @@ def test_a_file_that_is_taken_loses_nothing_and_shows_as_lag(log: Path, path: Pa
         (failed,) = metrics["ringfence_audit_sink_errors"].samples
         assert failed.labels["kind"] == "busy"
         child.communicate("\n")
-        until(lambda: writer.status()[0].sequence == 30)
+        until(lambda: writer.status()[0].error == "")
         (status,) = writer.status()
-        assert (status.lag_records, status.lag_seconds, status.error) == (0, 0.0, "")
+        assert (status.sequence, status.lag_records, status.lag_seconds) == (30, 0, 0.0)
     assert rows(path) == in_log(log)
 
 
@@ -172,6 +175,35 @@ def test_a_record_that_was_changed_in_the_log_is_not_written(log: Path, path: Pa
         catch_up(log, path)
     assert "audit verify" in caught.value.fix
     assert not path.exists()
+
+
+def test_a_file_is_let_go_whatever_became_of_the_batch(
+    log: Path, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_batches, "BATCH", 10)
+    feed = Feed(log, DuckdbSink(path), Mask(), files=SYSTEM_FILES)
+    # While more is there the file stays open, and only for so long.
+    assert (feed.step(), is_taken(path)) == (10, True)
+    monkeypatch.setattr(audit_duckdb, "_OPEN_SECONDS", -1.0)
+    assert (feed.step(), is_taken(path)) == (10, False)
+    monkeypatch.undo()
+    assert (feed.step(), feed.step(), is_taken(path)) == (10, 0, False)
+
+    write(tmp_path / "other", 40, random=SeededRandom(2))
+    other = Feed(tmp_path / "other", DuckdbSink(path), Mask(), files=SYSTEM_FILES)
+    with pytest.raises(AuditSinkError, match="another record 30"):
+        other.step()
+    assert not is_taken(path)
+
+
+def is_taken(path: Path) -> bool:
+    """Whether another process is kept from the file."""
+    program = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert done.returncode == 0 or "Could not set lock" in done.stderr
+    return done.returncode != 0
 
 
 def test_records_that_are_gone_unwritten_are_told_of_and_skipped_only_when_asked(
@@ -335,6 +367,10 @@ def test_the_command_says_what_fails_and_goes_on(
     thread.join()
     assert main(["audit", "lag", "--log", str(log)]) == 0
     assert "duckdb: at record 0, 30 behind; `" in capsys.readouterr().out
+    assert main(["audit", "lag", "--json", "--log", str(log)]) == 0
+    assert json.loads(capsys.readouterr().out)["sinks"][0]["lag_seconds"] > 0
+    with opened(log, segment_bytes=1_000) as guard, pytest.raises(AuditError, match="come to 0"):
+        guard.drop_before(20)
 
 
 class Unsynced:
@@ -408,6 +444,8 @@ def test_reading_works_while_a_log_is_written_and_a_writer_runs(
     assert main(["audit", "lag", "--json", "--log", str(log)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["last"], found["sinks"][0]["sink"]) == (35, "duckdb")
+    behind = found["sinks"][0]["lag_records"]
+    assert (found["sinks"][0]["lag_seconds"] > 0) == (behind > 0)
     assert main(["audit", "release", "duckdb", "--log", str(log)]) == 0
     assert holds(log) == []
 

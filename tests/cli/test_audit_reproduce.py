@@ -264,6 +264,32 @@ def test_bad_usage_is_told_with_a_fix(
     assert "  fix: " in capsys.readouterr().err
 
 
+def test_what_stays_when_old_files_go_is_derived_from_what_stays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = policies(tmp_path / "first", more=MORE)
+    second = policies(tmp_path / "second", more=MORE.replace("4/s", "2/s"))
+    log, clock = tmp_path / "audit", FixedClock(NOON)
+    with AuditLog.open(log, durability="process", clock=clock, segment_bytes=40_000) as audit:
+        guard = opened(first, clock=clock, audit=audit)
+        for policy_set in (first, second, first):
+            guard.use(policy_set, by="test")
+            for _ in range(20):
+                clock.advance(400_000_000)
+                marked(guard, clock.now_ns(), 1_000.0)
+                guard.evaluate_order(order("0.1"))
+        begun = audit.drop_before(audit.last)
+        guard.close()
+    assert begun > 1
+    left = decisions(log)
+    assert left[0].sequence > 20
+
+    shown = json.loads(said(["verify", "--recompute", "--json"], log, capsys))
+    said(["reproduce", left[0].body["id"]], log, capsys)
+
+    assert shown["recomputed"]["how"] == {"derived": len(left)}
+
+
 def test_an_answer_that_repeats_one_which_is_gone_says_so(
     log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -528,9 +528,11 @@ def test_the_history_outlives_the_process_however_that_ends(folder: Path, tmp_pa
         found.next("accepted")
     assert [each["result"] for each in found.reloader.history] == ["accepted", "accepted"]
 
-    history.chmod(0o666)
+    history.unlink()
+    history.mkdir()
     with followed(folder, tmp_path) as found:
         found.next("accepted")
+        assert "the history: " in found.reloader.health().trouble
     assert len(found.reloader.history) == 1
 
 

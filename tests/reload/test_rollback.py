@@ -167,6 +167,21 @@ def test_a_pin_outlives_the_process(folder: Path, store: Path) -> None:
         assert found.guard.policy_set == first
 
 
+def test_what_another_hand_put_in_force_does_not_stay(folder: Path, store: Path) -> None:
+    with running(DirectorySource(folder), store) as found:
+        first = found.next("accepted").policy_set
+        save(folder / "desk.yaml", policy("9_000 USD"))
+        second = found.next("accepted").policy_set
+
+        found.guard.policy_set = "something else"
+        assert found.reloader.reload(by="ann", reason="to see").policy_set == second
+        found.reloader.rollback(first, **WHO)
+        found.guard.policy_set = "something else"
+        assert found.reloader.reload(by="ann", reason="to see").result == "rolled-back"
+
+        assert found.guard.policy_set == first
+
+
 # By requests, and the command that makes them
 
 
@@ -316,10 +331,11 @@ def test_a_request_that_others_could_have_written_is_dropped(store: Path) -> Non
     control = Control(store)
     control.hold().close()
     control.ask(request())
-    (control.requests / "r1.json").chmod(0o666)
-    assert control.take() == []
-    control.ask(request())
     (control.requests / "r2.json").symlink_to("r1.json")
+    control.requests.chmod(0o777)
+    with pytest.raises(InputError, match="may be written by others"):
+        control.take()
+    control.requests.chmod(0o700)
     assert [each.id for each in control.take()] == ["r1"]
     if os.geteuid() == 0:
         control.ask(request())

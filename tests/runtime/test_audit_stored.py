@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import decode, encode
 from ringfence.runtime.audit_head import chain_of, newest
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, RawRecord
 from ringfence.runtime.audit_segments import payload_of
 from ringfence.runtime.audit_stored import Stored, stored
+from ringfence.runtime.ports import SYSTEM_FILES
 from runtime.audit_logs import files_of, opened, write
 
 pytestmark = pytest.mark.unit
@@ -145,3 +147,37 @@ def test_the_name_of_a_log_is_read_from_its_oldest_file(tmp_path: Path) -> None:
     files_of(tmp_path)[0].write_bytes(b"nothing")
     with pytest.raises(Exception, match="damaged"):
         chain_of(tmp_path)
+
+
+class Fading:
+    """Files of which one was removed after it was listed, or that cannot be read at all."""
+
+    def __init__(self, gone: Path | None) -> None:
+        self._gone = gone
+
+    def size(self, path: Path) -> int:
+        if path == self._gone:
+            raise FileNotFoundError(2, "No such file or directory")
+        return SYSTEM_FILES.size(path)
+
+    def read_from(self, path: Path, offset: int, size: int = -1) -> bytes:
+        if self._gone is None:
+            raise PermissionError(13, "Permission denied")
+        return SYSTEM_FILES.read_from(path, offset, size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(SYSTEM_FILES, name)
+
+
+def test_a_file_that_goes_meanwhile_is_passed_over_and_one_that_cannot_be_read_is_told(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, 30, segment_bytes=1_000)
+    last = files_of(tmp_path)[-1]
+
+    found = newest(tmp_path, files=Fading(last))
+
+    assert found is not None
+    assert found.sequence == int(last.stem) - 1
+    with pytest.raises(AuditError, match="permission denied"):
+        newest(tmp_path, files=Fading(None))

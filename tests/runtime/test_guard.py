@@ -15,6 +15,7 @@ from ringfence.backends.numba_kernel import layout
 from ringfence.backends.reference import decide
 from ringfence.errors import InputError, LedgerError, PolicyError
 from ringfence.language.orders import Case, Market
+from ringfence.runtime import evaluator
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.audit_decision import gates_in
 from ringfence.runtime.guard import CentralRiskGuard
@@ -575,3 +576,25 @@ def test_a_subclass_is_not_an_order(guard: CentralRiskGuard) -> None:
     assert (
         guard.evaluate_order(Changing("main", "BTC/USD", "buy", "1", "1")).code == "INVALID_ORDER"
     )
+
+
+@pytest.mark.parametrize("unused", [0, 4])
+def test_a_record_holds_what_each_gate_found_however_many_the_set_has(
+    desk: PolicySet, monkeypatch: pytest.MonkeyPatch, unused: int
+) -> None:
+    # 0: as if the set had very many gates beside those of the order.
+    monkeypatch.setattr(evaluator, "_MOST_UNUSED", unused)
+    records = Records()
+    guard = opened(desk, audit=records, settings=GuardSettings(in_memory=True))
+
+    for size in ("4", "11", "500"):
+        found = guard.evaluate_order(order(size))
+
+        recorded = gates_in(records.of("decision")[-1], {})
+        assert [
+            (each["gate"], each["outcome"], repr(each["measure"]), repr(each["limit"]))
+            for each in recorded
+        ] == [
+            (each.gate, str(each.outcome), repr(each.measure), repr(each.limit))
+            for each in found.gates
+        ]

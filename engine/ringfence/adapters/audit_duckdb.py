@@ -1,12 +1,14 @@
 """The audit log in a DuckDB file: what `ringfence audit query` has in memory, kept.
 
 While one process has a DuckDB file open for writing, no other can open it at all. So the file is open only
-while a batch is written, and whoever wants to read it finds it free between; the writer finds it taken then,
-says `busy`, and tries again. Nobody needs the file to read the log itself.
+while there is something to write, and no longer than a second or two at a time; whoever wants to read it
+finds it free between. The writer finds it taken then, says `busy`, and tries again. Nobody needs the file to
+read the log itself.
 """
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -26,6 +28,8 @@ _KINDS = (
     ("permission denied", "rights"),
     ("read-only", "rights"),
 )
+# Where records come without end, the file is let go after so long: closing it costs as much as some thousand rows.
+_OPEN_SECONDS = 2.0
 _FIXES = {
     "busy": "close it in the other process: the writer tries again",
     "full": "make room on its disk: the writer goes on where it stopped",
@@ -45,6 +49,7 @@ class DuckdbSink:
         self._path = Path(path)
         self._name = name
         self._open: duckdb.DuckDBPyConnection | None = None
+        self._opened_at = 0.0  # of a clock that only measures
 
     @property
     def name(self) -> str:
@@ -56,7 +61,7 @@ class DuckdbSink:
         del chain
         if not self._path.exists():
             return Position()
-        with self._opened() as database:
+        with self._used() as database:
             # Also those of a file that an older version made.
             database.execute(TABLES)
             return _last(database)
@@ -65,7 +70,7 @@ class DuckdbSink:
         """Add records in one transaction."""
         del chain
         table = stored_table(records)
-        with self._opened() as database:
+        with self._used() as database:
             if not after.sequence:
                 database.execute(TABLES)
             database.execute("BEGIN")
@@ -79,6 +84,12 @@ class DuckdbSink:
             database.execute("INSERT INTO records SELECT * FROM coming")
             database.execute("COMMIT")
             database.unregister("coming")
+        if time.monotonic() - self._opened_at > _OPEN_SECONDS:
+            self.rest()
+
+    def rest(self) -> None:
+        """Close the file, so that others can have it."""
+        self.close()
 
     def interrupt(self) -> None:
         """Stop the statement that another thread runs."""
@@ -86,18 +97,32 @@ class DuckdbSink:
             database.interrupt()
 
     def close(self) -> None:
-        """Nothing is open between batches."""
+        """Close the file."""
+        database, self._open = self._open, None
+        if database is not None:
+            try:
+                database.close()
+            except duckdb.Error as error:
+                raise self._failure(error) from None
 
     @contextmanager
-    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _used(self) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
-            with duckdb.connect(str(self._path)) as database:
-                self._open = database
-                yield database
+            if (database := self._open) is None:
+                database = self._open = duckdb.connect(str(self._path))
+                self._opened_at = time.monotonic()
+            yield database
         except duckdb.Error as error:
+            self._give_up()
             raise self._failure(error) from None
-        finally:
-            self._open = None
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        # What was begun is rolled back; why it failed is told already.
+        with suppress(AuditSinkError):
+            self.close()
 
     def _failure(self, error: duckdb.Error) -> AuditSinkError:
         reason = str(error).strip().splitlines()[0]

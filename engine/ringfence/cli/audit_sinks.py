@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError
+from ringfence.errors import AuditError, InputError
+from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     from ringfence.adapters.audit_postgres import Server
@@ -125,23 +126,26 @@ def run_migrate(given: argparse.Namespace) -> int:
     return 0
 
 
-def run_lag(given: argparse.Namespace) -> int:
+def run_lag(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
     """Print how far each sink had come when its writer last noted it."""
     from ringfence.runtime.audit_head import chain_of, newest
     from ringfence.runtime.audit_hold import holds
 
     head, header = newest(given.log), chain_of(given.log)
     last = head.sequence if head is not None else 0
-    found = [
-        {
-            "sink": each.sink,
-            "sequence": each.sequence,
-            "lag_records": max(0, last - each.sequence),
-            "noted_ns": each.ts_ns,
-            "error": each.error,
-        }
-        for each in holds(given.log, header.chain if header is not None else "")
-    ]
+    found = []
+    for each in holds(given.log, header.chain if header is not None else ""):
+        since = _first_after(given.log, each.sequence)
+        found.append(
+            {
+                "sink": each.sink,
+                "sequence": each.sequence,
+                "lag_records": max(0, last - each.sequence),
+                "lag_seconds": 0.0 if since is None else max(0, clock.now_ns() - since) / 1e9,
+                "noted_ns": each.ts_ns,
+                "error": each.error,
+            }
+        )
     if given.json:
         print_json({"last": last, "sinks": found})
         return 0
@@ -152,6 +156,17 @@ def run_lag(given: argparse.Namespace) -> int:
             f"{about['sink']}: at record {about['sequence']}, {about['lag_records']:,} behind{error}"
         )
     return 0
+
+
+def _first_after(log: Path, sequence: int) -> int | None:
+    """Time of the first record behind another one; None where there is none, or it is gone."""
+    from ringfence.runtime.audit_reader import AuditReader
+
+    try:
+        record = next(AuditReader(log, after=sequence).poll_raw(), None)
+    except AuditError:
+        return None
+    return record.ts_ns if record is not None else None
 
 
 def run_release(given: argparse.Namespace) -> int:

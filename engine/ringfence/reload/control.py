@@ -91,7 +91,7 @@ class Control:
         try:
             for each in (self.directory, self.requests, self._answers):
                 self._files.make_folder(each)
-                _check_owner(each, {os.geteuid()})
+                _check_closed(each)
             lock = self._locked()
             # Whoever waited for them does not any more.
             for each in self._files.list(self._answers):
@@ -206,11 +206,15 @@ class Control:
     # The side of the reloader
 
     def take(self) -> list[Request]:
-        """The requests, taken away; what is none, or comes from another user, is dropped."""
+        """The requests, taken away; what is none, or comes from another user, is dropped.
+
+        Raises:
+            InputError: others may write where they lie.
+            OSError: they cannot be listed.
+        """
+        _check_closed(self.requests)
         found = []
-        for path in self._files.list(self.requests):
-            if path.suffix != ".json" or path.name.startswith("."):
-                continue
+        for path in self._waiting():
             try:
                 request = _made(Request, self._read(path) or {}, path)
             except InputError:
@@ -224,10 +228,21 @@ class Control:
     def wants_rollback(self) -> bool:
         """Whether somebody waits to go back; looks at the requests and leaves them."""
         try:
-            found = [self._read(path) for path in self._files.list(self.requests)]
-        except (InputError, OSError):
+            waiting = self._waiting()
+        except OSError:
             return False
-        return any(each is not None and each.get("action") == "rollback" for each in found)
+        return any(self._is_rollback(path) for path in waiting)
+
+    def _is_rollback(self, path: Path) -> bool:
+        try:
+            return (self._read(path) or {}).get("action") == "rollback"
+        except InputError:
+            return False
+
+    def _waiting(self) -> list[Path]:
+        """The files of requests, not those that are still being written."""
+        found = self._files.list(self.requests)
+        return [each for each in found if each.suffix == ".json" and not each.name.startswith(".")]
 
     def answer(self, request: Request, answer: Mapping[str, Any]) -> None:
         """Tell what came of a request; `OSError` where that cannot be written."""
@@ -259,13 +274,20 @@ class Control:
         return found
 
 
-def _check_owner(path: Path, owners: Set[int]) -> None:
-    """Whoever may write here may change what is in force: the reloader's user and the machine's own."""
-    about = path.lstat()
-    if stat.S_ISLNK(about.st_mode) or about.st_uid not in owners or about.st_mode & 0o022:
+def _check_closed(folder: Path) -> None:
+    """Whoever may write here may change what is in force: the reloader's user, and nobody else."""
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
         raise InputError(
-            f"`{path}` may be written by others", fix=f"take their right away: chmod go-w {path}"
+            f"`{folder}` may be written by others",
+            fix=f"take their right away: chmod go-w {folder}",
         )
+
+
+def _check_owner(path: Path, owners: Set[int]) -> None:
+    about = path.lstat()
+    if stat.S_ISLNK(about.st_mode) or about.st_uid not in owners:
+        raise InputError(f"`{path}` belongs to somebody else", fix="see who put it there")
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

@@ -280,7 +280,8 @@ class Reloader:
         elif outcome is not known:
             self._tell(outcome)
             self._plan_retry(now)
-        self._show()
+        else:
+            self._show()
 
     def _plan_retry(self, now: int) -> None:
         if self._takeover.may_pass_later:
@@ -306,8 +307,8 @@ class Reloader:
     def _take_requests(self) -> None:
         try:
             requests = self._control.take()
-        except OSError:
-            # The directory went; it is made anew when a reloader starts.
+        except (InputError, OSError) as error:
+            self._reports.troubled("requests", error)
             return
         for request in requests:
             if request.expires_ns < self._clock.now_ns():
@@ -317,7 +318,6 @@ class Reloader:
                 self._control.answer(request, outcome.told)
             except OSError as error:
                 self._reports.troubled("an answer", error)
-        self._show()
 
     def _done(self, request: Request) -> Outcome:
         by, reason = request.by, request.reason

@@ -49,11 +49,13 @@ class Takeover:
         self.pin = control.pin()
         self.failure: Outcome | None = None
         self.may_pass_later = False
-        # Digests of the source's files.
-        self._in_force = self._seen = self._noticed = self._failed = ""
+        # Digests of the source's files: what failed, what was seen last, what has to be seen again, and what
+        # is in force, with the set that it made.
+        self._failed = self._seen = self._noticed = ""
+        self._in_force = ("", "")
 
     def restore(self) -> Outcome | None:
-        """Go back to the pinned set, where another one is in force after a restart."""
+        """Go back to the pinned set, where another one is in force: after a restart, or by another hand."""
         pin = self.pin
         if pin is None or pin.policy_set == self._guard.policy_set:
             return None
@@ -105,9 +107,11 @@ class Takeover:
     ) -> Outcome:
         digest = self._seen = snapshot.digest
         if self.pin is not None and digest == self.pin.source:
+            if (restored := self.restore()) is not None:
+                return restored
             self._confirm()
             return self._outcome("pinned", wish, snapshot.about)
-        if digest == self._in_force:
+        if (digest, self._guard.policy_set) == self._in_force:
             self.commit = snapshot.revision.commit if snapshot.revision else ""
             self._confirm()
             return self._outcome("current", wish, snapshot.about)
@@ -136,7 +140,7 @@ class Takeover:
             except BaseException:
                 self._put_pin(old)
                 raise
-            self.commit, self._in_force, self.since_ns = "", "", now
+            self.commit, self._in_force, self.since_ns = "", ("", ""), now
             self._confirm()
         except Exception as error:
             return self._with("refused", error, wish, {"policy_set": name})
@@ -176,7 +180,7 @@ class Takeover:
         if policy_set.sha256 != before:
             self._guard.use(policy_set, by=wish.by, source={**about, "reason": wish.reason})
             self.since_ns = now
-        self._in_force = snapshot.digest
+        self._in_force = (snapshot.digest, policy_set.sha256)
         self.commit = snapshot.revision.commit if snapshot.revision else ""
         if self.pin is not None:
             self._put_pin(None)

@@ -29,6 +29,7 @@ LONGEST_NAME = 200
 # Digits of a size or price: what float64 counts, and room for zeros on both sides.
 LONGEST_NUMBER = 60
 _NUMBERS = (Decimal, float, int, str)
+_USUAL = frozenset((float, type(None)))
 _INFINITE = float("inf")
 # Numbers above zero by their text: most traders send the same ones again and again.
 _KNOWN_NUMBERS = 4096
@@ -190,6 +191,8 @@ def read_market(given: Any) -> tuple[int, tuple[float, ...]] | Refusal | None:
         given.ask_depth,
         given.volume,
     )
+    if _USUAL.issuperset(map(type, numbers)):
+        return timestamp, tuple([NAN if number is None else number for number in numbers])
     read = []
     for name, number in zip(_PRICES, numbers, strict=True):
         if type(number) is float:

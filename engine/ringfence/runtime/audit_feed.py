@@ -4,25 +4,19 @@ INVARIANT: a record is on the log's disk before a sink gets it. Otherwise a loss
 with records that the log lost, and whose numbers it gives to others.
 """
 
-from collections.abc import Iterator
-from itertools import islice
+from contextlib import suppress
 from pathlib import Path
 
 from ringfence.errors import AuditError, AuditSinkError
+from ringfence.runtime.audit_batches import Batches
 from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, RawRecord
 from ringfence.runtime.audit_sink import AuditSink, Position
-from ringfence.runtime.audit_stored import stored
 from ringfence.runtime.ports import LogFiles
 
-__all__ = ["BATCH", "Feed"]
-
-#: Records of one transaction, unless they are large.
-BATCH = 20_000
-_BATCH_BYTES = 64 << 20
-_FIRST = 1_000
+__all__ = ["Feed"]
 
 
 class Feed:
@@ -48,8 +42,7 @@ class Feed:
         #: Name of the log; empty before it was read.
         self.chain = ""
         self._log, self._mask, self._files, self._skip_gap = log, mask, files, skip_gap
-        self._reader: AuditReader | None = None
-        self._coming: Iterator[RawRecord] = iter(())
+        self._batches: Batches | None = None
 
     def step(self) -> int:
         """Hand on the next batch; returns how many records it had, 0 where the log holds no more.
@@ -60,40 +53,55 @@ class Feed:
             AuditError: the log cannot be read, the sink does not take it, or holds what is not in the log.
         """
         try:
-            if self._reader is None:
-                self._attach()
-            if self._reader is None or self.position is None:
+            if self._batches is None:
+                self._batches = self._attached()
+            if self._batches is None or self.position is None:
                 return 0
-            records = self._next(self._reader)
+            records, rows, self.more = self._batches.next()
             if not records:
                 self.waiting_ns = None
+                self.sink.rest()
                 return 0
             self.waiting_ns = records[0].ts_ns
-            self._follow(records)
+            self._follow(records, self.position)
             self._sync(records[-1].segment)
-            self.sink.write(self.chain, self.position, stored(records, self._mask))
+            self.sink.write(self.chain, self.position, rows)
         except BaseException:
-            self._reader, self._coming = None, iter(())
+            self._detach()
+            # Whatever it was, nobody is kept from the sink meanwhile; a second failure is none to tell of.
+            with suppress(AuditSinkError):
+                self.sink.rest()
             raise
         self.position = Position(records[-1].sequence, records[-1].hash)
         self.waiting_ns = None
+        if not self.more:
+            self.sink.rest()
         return len(records)
 
-    def _attach(self) -> None:
+    def close(self) -> None:
+        """Let log and sink go; `step` begins anew."""
+        self._detach()
+        self.sink.close()
+
+    def _detach(self) -> None:
+        batches, self._batches = self._batches, None
+        if batches is not None:
+            batches.close()
+
+    def _attached(self) -> Batches | None:
         header = chain_of(self._log, files=self._files)
         if header is None:
-            return
+            return None
         self.chain = header.chain
         self.position = last = self.sink.last(header.chain)
         if self._skip_gap and header.first > last.sequence + 1:
-            self._start(header.first - 1)
-            return
+            return self._after(header.first - 1)
         if last.sequence:
             self._compare(last, header.first)
-        self._start(last.sequence)
+        return self._after(last.sequence)
 
-    def _start(self, after: int) -> None:
-        self._reader = AuditReader(self._log, after=after, files=self._files)
+    def _after(self, sequence: int) -> Batches:
+        return Batches(AuditReader(self._log, after=sequence, files=self._files), self._mask)
 
     def _compare(self, last: Position, first: int) -> None:
         """Refuse a sink that ends with a record which this log does not have."""
@@ -116,36 +124,14 @@ class Feed:
                 "it holds records of another log: give this one a database of its own",
             )
 
-    def _next(self, reader: AuditReader) -> list[RawRecord]:
-        records = self._some(self._coming)
-        if not records:
-            self._coming = reader.poll_raw()
-            records = self._some(self._coming)
-        return records
-
-    def _some(self, coming: Iterator[RawRecord]) -> list[RawRecord]:
-        found: list[RawRecord] = []
-        size = 0
-        # Bodies differ a thousandfold in size; what is taken at once stays within what memory has room for.
-        while len(found) < BATCH and size < _BATCH_BYTES:
-            some = list(islice(coming, min(_FIRST, BATCH - len(found))))
-            if not some:
-                self.more = False
-                return found
-            found += some
-            size += sum(len(record.body) for record in some)
-        self.more = True
-        return found
-
-    def _follow(self, records: list[RawRecord]) -> None:
+    def _follow(self, records: list[RawRecord], last: Position) -> None:
         """Refuse a record that does not name the hash of the one before it."""
-        before, digest = (
-            (0, "") if self.position is None else (self.position.sequence, self.position.hash)
-        )
+        before, digest = last.sequence, last.hash
         for record in records:
-            if record.sequence == before + 1 and before and record.prev != digest:
+            if before and record.sequence == before + 1 and record.prev != digest:
                 raise AuditError(
-                    f"record {before} of `{self._log}` was changed: record {record.sequence} names another hash",
+                    f"record {before} of `{self._log}` was changed: record {record.sequence} names another "
+                    "hash",
                     f"`ringfence audit verify --log {self._log}` finds all that is wrong with it",
                 )
             before, digest = record.sequence, record.hash

@@ -42,6 +42,10 @@ class AuditSink(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Nothing more is to be written for now: let others have what only one can have."""
+        ...
+
     def interrupt(self) -> None:
         """Give up what another thread waits for in `write` or `last`."""
         ...

@@ -153,7 +153,7 @@ class AuditWriter:
                     pass
         finally:
             for line in self._lines:
-                line.feed.sink.close()
+                line.feed.close()
         return sum(line.records for line in self._lines) - before
 
     def status(self) -> list[SinkStatus]:
@@ -252,7 +252,7 @@ class _Line:
             self._note(due=True)
             self.hold.close()
             self.hold = None
-        self.feed.sink.close()
+        self.feed.close()
 
     @property
     def _sequence(self) -> int:

@@ -35,6 +35,7 @@ class BookArrays:
         accounts, strategies: Codes of names, for `Books.account_book` and `Books.strategy_book`.
         symbols, venues: Codes of symbols and venues; the venue of an order without one is 0.
         instruments: Instruments that are known, each with its FX rate into the ledger's currency.
+        times: Times of the symbols' market data, by their codes, ns.
         version: Another number once names or instruments changed, or the arrays are new ones.
     """
 
@@ -43,8 +44,7 @@ class BookArrays:
         self.version = 0
         self._fx = dict(fx)
         self.books = empty_books(8, 16)
-        self.pack = pack(self.books)
-        self._account_book = self.books.account_book.data
+        self._look()
         self.book_codes = {FIRM: 0}
         self.accounts: dict[str, int] = {}
         self.strategies: dict[str, int] = {}
@@ -220,6 +220,11 @@ class BookArrays:
 
     def _take(self, books: Books) -> None:
         self.books = books
-        self.pack = pack(books)
-        self._account_book = books.account_book.data
+        self._look()
         self.version += 1
+
+    def _look(self) -> None:
+        self.pack = pack(self.books)
+        # An array's own indexing takes several times as long.
+        self.times: memoryview[int] = self.books.sym_ts.data
+        self._account_book = self.books.account_book.data

@@ -24,7 +24,6 @@ from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked
-from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
 from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
@@ -233,7 +232,7 @@ class Evaluator:
         if route.looks is None or self._judged is None:
             return text
         recent = self._recent.of(self._judged, route.books, route.symbol)
-        return f'{text[:-1]},"recent":{encode(recent).decode("ascii")}}}'
+        return f'{text[:-1]},"recent":{recent}}}'
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""

@@ -243,7 +243,7 @@ class CentralRiskGuard(GuardMetrics):
         code = arrays.symbols.get(symbol)
         if code is None or cache is None:
             return None
-        if now - int(arrays.books.sym_ts[code]) <= self.settings.market_refresh_ns:
+        if now - arrays.times[code] <= self.settings.market_refresh_ns:
             return None
         try:
             found = read_market(cache.get(symbol))
@@ -260,11 +260,11 @@ class CentralRiskGuard(GuardMetrics):
             return Refusal(
                 "MARKET_DATA_AHEAD", f"market_data={timestamp} clock={now} of `{symbol}`"
             )
-        books = self._books.ledger.arrays.books
-        known = int(books.sym_ts[route.symbol])
+        arrays = self._books.ledger.arrays
+        known = arrays.times[route.symbol]
         if timestamp > known:
             return [symbol, timestamp, *without_nan(numbers)]
-        row = books.sym[route.symbol].tolist()
+        row = arrays.books.sym[route.symbol].tolist()
         if timestamp == known and repr([row[at] for at in _QUOTE]) != repr(list(numbers)):
             return Refusal(
                 "MARKET_DATA_CONTRADICTORY", f"two sets of data of `{symbol}` at {timestamp}"

@@ -222,10 +222,7 @@ class GuardBooks:
     # What an event does
 
     def _mark(self, symbol: str, ts: int, *prices: float | None) -> None:
-        bid, ask, last, bid_depth, ask_depth, volume = prices
-        self.ledger.mark(
-            symbol, ts, bid, ask, last, bid_depth=bid_depth, ask_depth=ask_depth, volume=volume
-        )
+        self.ledger.mark_with(symbol, ts, prices)
         if self._needs.quotes_ns:
             self.ledger.arrays.make_room(self.now_ns)
             self.ledger.note_quote(symbol, self.now_ns)

@@ -420,12 +420,17 @@ class Ledger:
             bid, ask, last: Prices in the quote currency; None or NaN where there is none.
             bid_depth, ask_depth, volume: Sizes in units of the base.
         """
-        s = self.arrays.symbol(symbol)
-        if ts < self.arrays.books.sym_ts[s]:
+        self.mark_with(symbol, ts, (bid, ask, last, bid_depth, ask_depth, volume))
+
+    def mark_with(self, symbol: str, ts: int, numbers: Iterable[Any]) -> None:
+        """As `mark`; `numbers` are bid, ask, last, the two depths and the volume."""
+        arrays = self.arrays
+        s = arrays.symbol(symbol)
+        if ts < arrays.times[s]:
             self._note("LATE_MARK", symbol, f"data of {ts} came after data of a later time")
             return
-        numbers = map(read_number, (bid, ask, last, bid_depth, ask_depth, volume))
-        self._moves.mark(self.arrays.pack.address, s, ts, *numbers)
+        read = [each if type(each) is float else read_number(each) for each in numbers]
+        self._moves.mark(arrays.pack.address, s, ts, *read)
 
     def day_ends_by(self, now_ns: int) -> bool:
         """Whether `advance` would begin a trading day, or set the clock."""

@@ -1,8 +1,10 @@
-"""Recent orders and quotes that a decision was made from, as data for an audit record."""
+"""Recent orders and quotes that a decision was made from, as JSON for an audit record."""
 
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.jit_packs import Pack
@@ -85,8 +87,8 @@ class RecentEvidence:
         self._books, self._block = books, block
         self._room: Any = None
 
-    def of(self, judged: Judged, books: Sequence[int], symbol: int) -> dict[str, Any]:
-        """What the gates of an order look at besides rows.
+    def of(self, judged: Judged, books: Sequence[int], symbol: int) -> str:
+        """What the gates of an order look at besides rows, as `audit_codec.encode` would write it.
 
         `rates` has level and times of orders that left (little-endian int64 in base64, as all of it), `equal`
         times of equal ones, `quotes` times and prices (`quote_prices`), all of them the oldest first, and
@@ -98,15 +100,14 @@ class RecentEvidence:
             symbol: Its code.
         """
         looks, now = judged.looks, judged.now_ns
-        found: dict[str, Any] = {}
+        parts: list[str] = []
+        rates: list[str] = []
         cut = False
-        if looks.rates:
-            found["rates"] = []
         for level, window in looks.rates:
             if books[level] != NO_BOOK:
                 times = self._left_times(books[level], now, window)
                 cut = cut or len(times) > MOST_ENTRIES
-                found["rates"].append([_LEVELS[level], _text(times[-MOST_ENTRIES:].tobytes())])
+                rates.append(f'["{_LEVELS[level]}",{_text(times[-MOST_ENTRIES:])}]')
         if looks.equal_ns or looks.quotes_ns:
             if self._room is None:
                 self._room = entries_of(MOST_ENTRIES)
@@ -115,38 +116,45 @@ class RecentEvidence:
         if looks.equal_ns:
             content = (books[1], symbol, judged.side, float(judged.lots), judged.price)
             count = read.equal_left(address, *content, now, looks.equal_ns, room.address)
-            found["equal"] = _text(entries.times[:count][::-1].tobytes())
-            cut = cut or count > MOST_ENTRIES
-        if looks.quotes_ns:
-            count = read.quotes_seen(address, symbol, now, looks.quotes_ns, room.address)
-            backwards = [each[:count][::-1].tobytes() for each in entries]
-            found["quotes"] = [_text(each) for each in backwards]
+            parts.append(f'"equal":{_text(entries.times[:count][::-1])}')
             cut = cut or count > MOST_ENTRIES
         if looks.lot_money:
-            found["lot_money"] = [self._lot_money(b) for b in books if b != NO_BOOK]
+            told = ",".join(_text(self._lot_money(b)) for b in books if b != NO_BOOK)
+            parts.append(f'"lot_money":[{told}]')
+        if looks.quotes_ns:
+            count = read.quotes_seen(address, symbol, now, looks.quotes_ns, room.address)
+            times, prices = entries.times[:count][::-1], entries.prices[:count][::-1]
+            parts.append(f'"quotes":[{_text(times)},{_text(prices)}]')
+            cut = cut or count > MOST_ENTRIES
+        if looks.rates:
+            parts.append(f'"rates":[{",".join(rates)}]')
         if cut:
-            found["cut"] = True
-        return found
+            parts.insert(0, '"cut":true')
+        return f"{{{','.join(parts)}}}"
 
     def _left_times(self, b: int, now: int, window: int) -> layout.Longs:
         """Times of the book's orders that left within the window, the oldest first."""
         ring, total = self._books.rate_ts[b], int(self._books.rate_n[b])
-        size = len(ring)
+        times, size = ring.data, len(ring)
         low, high = 0, min(total, size)
         while low < high:
             middle = (low + high) // 2
-            if now - int(ring[(total - 1 - middle) % size]) <= window:
+            if now - times[(total - 1 - middle) % size] <= window:
                 low = middle + 1
             else:
                 high = middle
-        found: layout.Longs = ring.take(range(total - low, total), mode="wrap")
+        first, last = (total - low) % size, total % size
+        if low and first >= last:
+            return np.concatenate([ring[first:], ring[:last]])
+        found: layout.Longs = ring[first:last] if low else ring[:0]
         return found
 
-    def _lot_money(self, b: int) -> str:
+    def _lot_money(self, b: int) -> layout.Floats:
         books = self._books
         held = books.held[b, : int(books.book_n[b, layout.HELD])]
-        return _text(books.sym[held, layout.LOT_MONEY].tobytes())
+        found: layout.Floats = books.sym[held, layout.LOT_MONEY]
+        return found
 
 
-def _text(row: bytes) -> str:
-    return binascii.b2a_base64(row, newline=False).decode("ascii")
+def _text(array: layout.Floats | layout.Longs) -> str:
+    return f'"{binascii.b2a_base64(array.tobytes(), newline=False).decode("ascii")}"'

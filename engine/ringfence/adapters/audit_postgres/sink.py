@@ -82,6 +82,9 @@ class PostgresSink:
                     if record.kind == DECISION:
                         copy.write_row(decision_row(chain, record))
 
+    def rest(self) -> None:
+        """Nothing: a connection that waits is in nobody's way."""
+
     def interrupt(self) -> None:
         """Ask the server to give up what it does for us."""
         if (connection := self._connection) is not None:
