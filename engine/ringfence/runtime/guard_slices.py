@@ -22,9 +22,10 @@ from ringfence.runtime.firm_slices import (
 )
 from ringfence.runtime.group_visit import prices_of, visit
 from ringfence.runtime.guard_policies import GuardPolicies
-from ringfence.runtime.metrics import Metric, Sample
+from ringfence.runtime.metrics import Metric
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.shared_books import SharedBooks
+from ringfence.runtime.slice_metrics import slice_metrics
 from ringfence.runtime.slice_use import lack_of, spare, use_of
 from ringfence.runtime.sliced_limits import require_sliceable
 
@@ -350,30 +351,7 @@ class GuardSlices(GuardPolicies):
         super().use(policy_set, by=by, source=source)
 
     def _slice_metrics(self) -> Iterable[Metric]:
-        books = self._books
-        if not books.slice_unit:
-            return
-        capital = books.slice.capital * books.slice_unit / 1e6
-        for name, kind, help, samples in (
-            ("capital", "gauge", "Capital of the firm that the group holds.", {"": capital}),
-            (
-                "share",
-                "gauge",
-                "Share of the firm's absolute limits that the group holds.",
-                {"": books.slice.share / PARTS},
-            ),
-            ("moves", "counter", "Times that this guard took or gave back.", self._moves),
-            ("reclaims", "counter", "Slices taken back from other groups.", {"": self._reclaims}),
-        ):
-            yield Metric(
-                f"ringfence_slice_{name}",
-                kind,  # type: ignore[arg-type]  # one of the three, from the rows above
-                help,
-                tuple(
-                    Sample({"direction": label} if label else {}, value)
-                    for label, value in samples.items()
-                ),
-            )
+        return slice_metrics(self._books, self._moves, self._reclaims)
 
 
 def _step(held: int, lack: float) -> int:
