@@ -21,7 +21,7 @@ def main(url: str, password: str, folder: str, group: str, account: str, seed: s
     slices = RedisFirmSlices(settings)
     guard = CentralRiskGuard.open(
         PolicySet.load(Path(folder)),
-        state=slices.log(group, group),
+        state=slices.log(group, f"{group}-{seed}"),
         settings=GuardSettings(
             name=group, without_audit=True, poll_seconds=0.01, slices=slices, group=group
         ),

@@ -256,7 +256,7 @@ def _note(line: str, promised: dict[str, Decimal], ended: set[str]) -> None:
 def _guard(slices: RedisFirmSlices, policy_set: PolicySet, group: str) -> CentralRiskGuard:
     return CentralRiskGuard.open(
         policy_set,
-        state=slices.log(group, f"{group}-looks"),
+        state=slices.log(group, f"{group}-looks-{next(_NUMBERS)}"),
         settings=GuardSettings(
             name=f"{group}-looks", without_audit=True, poll_seconds=0, slices=slices, group=group
         ),

@@ -38,6 +38,7 @@ _MOST_ASKS = 8
 _ASK_AGAIN_NS = 250_000_000
 _RETRY_NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
+_LEASES_BETWEEN = 12
 # Used in full, with what divisions round.
 _FULL = 1.0 + 1e-9
 _REDUCING = KILL_STATES.index("reducing")
@@ -58,7 +59,7 @@ class GuardSlices(GuardPolicies):
         self._is_short = False
         self._untold_switch: tuple[str, str, str] | None = None
         self._moves: Counter[str] = Counter({"in": 0, "out": 0})
-        self._reclaims = 0
+        self._reclaims = self._visits = 0
         if settings.slices is not None:
             if not settings.group:
                 raise InputError("a guard with slices needs a group", fix="name it in its settings")
@@ -213,10 +214,14 @@ class GuardSlices(GuardPolicies):
             for name, each in state.groups.items():
                 if name == own or not wanted(each) or now < self._visit_again_ns.get(name, 0):
                     continue
-                self._visit_again_ns[name] = now + self.settings.slice_lease_ns
+                # Once everything spare was taken, there is hardly more to be had.
+                leases = 1 if each.is_over else _LEASES_BETWEEN
+                self._visit_again_ns[name] = now + leases * self.settings.slice_lease_ns
+                self._visits += 1
                 with self._lock:
                     prices = prices_of(self._books)
-                origin = f"{own}:{self.settings.name}"
+                # No origin is ever used twice.
+                origin = f"{own}:{self._run}-{self._visits}"
                 with suppress(StateError, OSError):
                     self._reclaims += visit(
                         slices, name, origin, state, prices, self._linked, self._build, now
