@@ -327,7 +327,7 @@ class GuardSlices(GuardPolicies):
 
     @property
     def _has_more(self) -> bool:
-        return super()._has_more or bool(self._books.slice_unit)
+        return self._slices is not None or super()._has_more
 
     def _beside(self, found: Found) -> dict[str, Any]:
         beside = super()._beside(found)
