@@ -126,7 +126,7 @@ class GuardSlices(GuardPolicies):
         except StateError:
             self._retry_ns = now + _RETRY_NS
             raise
-        if self._is_short:
+        if self._is_short or self._watches(state):
             self._visit(slices, state, _is_forsaken)
         if self._why_held_off:
             self._visit(slices, state, _is_left_over)
@@ -202,6 +202,12 @@ class GuardSlices(GuardPolicies):
         grown = self._take_over(slices.take(group, held, *parts))
         self._is_short = not grown
         return grown
+
+    def _watches(self, state: FirmState) -> bool:
+        """Whether it is for this group to see what those lose that nobody speaks for."""
+        return self.settings.group == min(
+            (name for name, each in state.groups.items() if each.is_live), default=""
+        )
 
     def _visit(
         self, slices: FirmSlices, state: FirmState, wanted: Callable[[GroupState], bool]
