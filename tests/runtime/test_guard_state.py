@@ -15,10 +15,12 @@ import pytest
 
 from ringfence import PolicySet, RiskDecision
 from ringfence.errors import AuditError, StateError
+from ringfence.runtime import guard_core
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import AppendFile, FixedClock, Lock, SystemFiles
+from ringfence.runtime.state_directory import StateDirectory
 from runtime.desk import NOON, SECOND, Records, mark, opened, order, policies
 
 pytestmark = pytest.mark.unit
@@ -281,6 +283,31 @@ def test_a_long_journal_becomes_a_snapshot(desk: PolicySet, tmp_path: Path) -> N
 
     assert sum(path.stat().st_size for path in tmp_path.glob("journal-*")) < 4_000
     assert len(list(tmp_path.glob("snapshot-*"))) == 1
+
+
+def test_a_snapshot_of_another_version_is_refused(desk: PolicySet, tmp_path: Path) -> None:
+    store = StateDirectory(tmp_path, SystemFiles(), "process")
+    store.renew({"now": 1})
+    store.close()
+    with pytest.raises(StateError, match="cannot be read"):
+        again(desk, tmp_path)
+
+
+def test_very_many_orphans_are_reported_in_several_records(
+    desk: PolicySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = opened(desk, state=tmp_path, settings=KEPT)
+    found = [guard.evaluate_order(order("1")).id for _ in range(5)]
+    abandon(guard)
+    monkeypatch.setattr(guard_core, "_MANY", 2)
+    records = Records()
+
+    reopened = again(desk, tmp_path, audit=records)
+
+    parts = [each["orders"] for each in records.of("orphaned_reservations")]
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert [name for part in parts for name, _ in part] == found
+    assert [each.order_id for each in reopened.orphans] == found
 
 
 def test_orphans_that_cannot_be_reported_stop_the_start(desk: PolicySet, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from ringfence.errors import StateError
 from ringfence.language.linking import LinkedSet
+from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
 from ringfence.runtime.guard_settings import Store
 from ringfence.runtime.metrics import Metric
@@ -180,7 +181,8 @@ class OwnBooks:
 
     def renew(self) -> None:
         self._behind = True
-        self._store.renew(self.books.dump())
+        with no_collection():
+            self._store.renew(self.books.dump())
         self._behind = False
 
     def adopt(self, linked: LinkedSet) -> None:

@@ -95,6 +95,7 @@ class DerivedBooks(BookArrays):
         rows[len(names)] = row
         names[own] = len(names)
         self.book_codes[f"{kind}/{own}"] = row
+        self.version += 1
         return row
 
     def _grow(self, books: int, symbols: int) -> None:

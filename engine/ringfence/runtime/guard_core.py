@@ -15,6 +15,7 @@ from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
 from ringfence.runtime.books_keeper import BooksKeeper, OwnBooks
 from ringfence.runtime.evaluator import Evaluator
+from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks
 from ringfence.runtime.guard_settings import Audit, GuardSettings, NoAudit, NoState
 from ringfence.runtime.ports import Clock, LogFiles, Random
@@ -25,7 +26,8 @@ from ringfence.runtime.state_directory import StateDirectory
 __all__ = ["GuardCore", "Listener", "WorkingOrder"]
 
 Listener = Callable[[Event], None]
-# From so many working orders on, what an opened guard holds is looked through for garbage at once.
+# So many orphaned orders stand in one record; with more, what an opened guard holds is looked through for
+# garbage at once.
 _MANY = 10_000
 
 
@@ -47,18 +49,6 @@ class WorkingOrder(NamedTuple):
     filled: Decimal
     approved_ns: int
     expires_ns: int
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """While very many objects are made that all stay, looking for garbage takes most of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class GuardCore:
@@ -104,7 +94,7 @@ class GuardCore:
         self._inside = self._listener_errors = 0
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
-        with _no_collection():
+        with no_collection():
             self._open(state, files, is_shared)
             if len(self.orphans) > _MANY:
                 # Now, and not while the first orders wait.
@@ -130,7 +120,13 @@ class GuardCore:
         store = StateDirectory(state, files, settings.durability)
         try:
             snapshot, events = store.read()
-            books = self._build(snapshot)
+            try:
+                books = self._build(snapshot)
+            except (LookupError, TypeError, ValueError) as error:
+                raise StateError(
+                    f"the state in `{state}` cannot be read: {type(error).__name__.lower()} {error}",
+                    fix="open it with the version that wrote it",
+                ) from None
             _replay(books, events)
         except BaseException:
             store.close()
@@ -140,7 +136,7 @@ class GuardCore:
     def _build(self, state: dict[str, Any] | None) -> GuardBooks:
         settings = self.settings
         names = (settings.accounts, settings.strategies, settings.venues)
-        with _no_collection():
+        with no_collection():
             return GuardBooks(self._linked, names, settings.client_order_window_ns, state)
 
     def _start(self, is_shared: bool) -> None:
@@ -157,10 +153,12 @@ class GuardCore:
         # What its decisions are read with, long after the policies have changed.
         if self._records:
             self._record("policy-set", policy_set_body(self._linked))
-        if self.orphans:
+        # A record holds a bounded number of bytes.
+        for at in range(0, len(self.orphans), _MANY):
+            part = self.orphans[at : at + _MANY]
             self._record(
                 "orphaned_reservations",
-                {"orders": [[each.order_id, str(each.size)] for each in self.orphans]},
+                {"orders": [[each.order_id, str(each.size)] for each in part]},
             )
 
         if is_shared and self.settings.poll_seconds > 0:
@@ -292,8 +290,7 @@ class GuardCore:
         """
         with self._lock:
             try:
-                with _no_collection():
-                    self._keeper.renew()
+                self._keeper.renew()
             except OSError as error:
                 raise StateError(f"the state cannot be written: {error}") from error
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ringfence.errors import LedgerError, StateError
 from ringfence.language.linking import LinkedSet
+from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
 from ringfence.runtime.ledger import trading_day_of
 from ringfence.runtime.metrics import Metric, Sample
@@ -164,9 +165,9 @@ class SharedBooks:
         """Keep a snapshot; none of books that are known in part only."""
         self._snapshot_is_due = False
         if not self._is_partial:
-            self._ask(
-                self._log.keep_snapshot, Start(self._state(), self._head, dict(self._numbers))
-            )
+            with no_collection():
+                start = Start(self._state(), self._head, dict(self._numbers))
+                self._ask(self._log.keep_snapshot, start)
 
     def adopt(self, linked: LinkedSet) -> None:
         if trading_day_of(linked) != self.books.trading_day:

@@ -65,12 +65,14 @@ def replay(decide, books, bindings, results, details, columns, events):
 class Kernel:
     """Decides orders for every policy set of one structure. Arrays come as packs (`jit_layout.pack`)."""
 
-    __slots__ = ("_advance", "_decide", "_evaluate", "_replay")
+    __slots__ = ("_advance", "_decide", "_evaluate", "_keep", "_replay")
 
-    def __init__(self, decide: int, straight: Any = None) -> None:
-        """`decide` is the address of `decide_order`, `straight` a compiled `replay` that knows short cuts."""
+    def __init__(self, decide: Any, straight: Any = None) -> None:
+        """`decide` is the compiled `decide_order`, `straight` a compiled `replay` that knows short cuts."""
         entry = _entry_points()
-        self._decide = decide
+        self._decide: int = decide.address
+        # INVARIANT: what is called by its address is kept; machine code goes with the object that has it.
+        self._keep = (decide, straight)
         self._evaluate = entry.evaluate_one
         self._advance = entry.advance_to
         self._replay = entry.replay.ctypes
@@ -121,7 +123,7 @@ class Kernel:
 
 def kernel_of(slots: Sequence[Slot]) -> Kernel:
     """The kernel for these slots, compiled once per structure."""
-    return Kernel(_compiled(module_text(slots)).decide_order.address)
+    return Kernel(_compiled(module_text(slots)).decide_order)
 
 
 def kernel_for(limits: Limits, course: Course | None, orders: int) -> Kernel:
@@ -138,7 +140,7 @@ def kernel_for(limits: Limits, course: Course | None, orders: int) -> Kernel:
     text = straight_text(limits.slots, ways, course)
     if orders < STRAIGHT_FROM and not is_kept(text):
         return kernel_of(limits.slots)
-    decide = _compiled(module_text(limits.slots)).decide_order.address
+    decide = _compiled(module_text(limits.slots)).decide_order
     return Kernel(decide, _compiled(text).replay)
 
 

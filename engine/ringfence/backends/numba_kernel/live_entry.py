@@ -112,8 +112,10 @@ class LiveEntry:
             check=array(np.int32, headrooms_at + 8 * gates, gates),
         )
         # INVARIANT: whatever the block names by its address is kept here.
-        self._keep = [books, *(pack(each) for each in (limits.bindings, results, detail))]
-        addresses = [each.address for each in self._keep]
+        self._keep: list[Any] = [kernel]
+        packs = [books, *(pack(each) for each in (limits.bindings, results, detail))]
+        addresses = [each.address for each in packs]
+        self._keep += packs
         _ADDRESSES.pack_into(self._block, 0, kernel.decide, *addresses)
         self._pack = _ORDER.pack_into
         self._ask, question = _compiled()
