@@ -1,16 +1,23 @@
 """Slices of the firm on a real server, as the guards' tests know them from memory."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from adapters.redis_server import RedisServer, wait_until
+from ringfence import PolicySet
 from ringfence.adapters.state_redis import RedisFirmSlices
 from ringfence.errors import InputError, StateError
 from ringfence.runtime.firm_slices import NO_SLICE, PARTS, FirmSwitch, Slice
+from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.shared_log import StateUnavailableError
+from runtime.firm_desk import firm_policies
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("redis-server", "redis-server")]
 
@@ -156,6 +163,8 @@ def test_groups_have_books_of_their_own(founded: RedisFirmSlices) -> None:
     one, two = founded.log("one", "x"), founded.log("two", "x")
     one.found({"a": 1})
     assert two.start() is None
+    counted = {metric.name: metric for metric in founded.metrics()}["ringfence_state_requests"]
+    assert {sample.labels["op"] for sample in counted.samples} >= {"renew", "found", "start"}
     one.close()
     two.close()
 
@@ -185,3 +194,70 @@ def test_a_server_that_is_gone_is_told(redis_server: RedisServer) -> None:
     settings = redis_server.settings(url="redis://127.0.0.1:1/0", namespace="nowhere")
     with pytest.raises(StateUnavailableError):
         RedisFirmSlices(settings).state()
+
+
+def test_processes_that_are_killed_leave_the_firm_within_its_limit(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    settings = redis_server.settings(namespace="traded")
+    slices = RedisFirmSlices(settings)
+    owners = {"one": "main", "two": "other"}
+    slices.found(655_360, {group: [f"account/{name}"] for group, name in owners.items()})
+    policy_set, folder = firm_policies(tmp_path / "policies"), tmp_path / "policies"
+    for group, account in owners.items():
+        guard = _guard(slices, policy_set, group)
+        guard.on_balance(f"account/{account}", "opening", 10**8)
+        guard.close()
+    promised: dict[str, Decimal] = {}
+    ended: set[str] = set()
+
+    def start(group: str, seed: int) -> "subprocess.Popen[str]":
+        script = Path(__file__).with_name("sliced_trader.py")
+        words = [sys.executable, str(script), settings.url, redis_server.password]
+        words += [str(folder), group, owners[group], str(seed)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    for run in range(3):
+        traders = [start(group, 10 * run + at) for at, group in enumerate(owners)]
+        for trader in traders:
+            assert trader.stdout is not None
+            # Both trade while the first is read; each is killed wherever it is then.
+            lines = [trader.stdout.readline() for _ in range(60 + 37 * run)]
+            trader.kill()
+            # The last line may be cut.
+            lines += trader.stdout.read().splitlines(keepends=True)
+            for line in lines:
+                if line.endswith("\n"):
+                    _note(line, promised, ended)
+            trader.stdout.close()
+            trader.wait()
+
+    guards = [_guard(slices, policy_set, group) for group in owners]
+    assert sum(guard.book("firm").exposure for guard in guards) <= 16_000
+    working = {each.order_id for guard in guards for each in guard.working_orders()}
+    assert len(promised) > 50
+    assert promised.keys() - ended <= working
+    for guard, group in zip(guards, owners, strict=True):
+        known, held = guard._books.slice, slices.state().slice_of(group)
+        assert known == held
+        guard.close()
+    assert not slices.state().is_overdrawn
+    slices.close()
+
+
+def _note(line: str, promised: dict[str, Decimal], ended: set[str]) -> None:
+    name, what = line.split()
+    if what == "end":
+        ended.add(name)
+    elif what != "0":
+        promised[name] = Decimal(what)
+
+
+def _guard(slices: RedisFirmSlices, policy_set: PolicySet, group: str) -> CentralRiskGuard:
+    return CentralRiskGuard.open(
+        policy_set,
+        state=slices.log(group, f"{group}-looks-{next(_NUMBERS)}"),
+        settings=GuardSettings(
+            name=f"{group}-looks", without_audit=True, poll_seconds=0, slices=slices, group=group
+        ),
+    )

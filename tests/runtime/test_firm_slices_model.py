@@ -216,10 +216,10 @@ class FirmOfGroups(RuleBasedStateMachine):
             or firm.day_loss > LOSS_RATIO * firm.day_start_equity + CENT
             or firm.peak_equity - firm.equity > DRAWDOWN * firm.peak_equity + CENT
         )
-        position = self.guards[group].book("firm").positions.get(symbol)
-        reduces = position is not None and position.lots != 0
-        if lost and not reduces:
-            assert not self.decide(group, symbol, side, Decimal(SYMBOLS[symbol][0]))
+        for each in sorted(ACCOUNTS, key=lambda name: name != group):
+            position = self.firm(each).positions.get(symbol)
+            if lost and (position is None or not position.lots):
+                assert not self.decide(each, symbol, side, Decimal(SYMBOLS[symbol][0]))
 
     # What holds
 

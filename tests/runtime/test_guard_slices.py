@@ -107,6 +107,7 @@ def test_a_slice_is_lowered_only_where_the_log_stands_as_it_was_looked_at(
     def overtaken(log: MemoryLog, known: Head, number: int, event: list[object], **how: Any) -> Any:
         if event[0] == "slice" and event[4] and not begun:
             begun.append(event)
+            firm.slices.wanted_ns = 0
             firm.mark(same)
             same.catch_up()
             ordered.append(same.evaluate_order(order("9")))
@@ -116,10 +117,10 @@ def test_a_slice_is_lowered_only_where_the_log_stands_as_it_was_looked_at(
         firm.clock.advance(3_600 * SECOND)
     firm.mark(two)
     firm.mark(one)
-    two.catch_up()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MemoryLog, "append", overtaken)
-        two.evaluate_order(other("8"))
+        if who == "holder":
+            two.evaluate_order(other("8"))
         (two if who == "visitor" else one).catch_up()
         firm.clock.advance(SECOND)
         answer = two.evaluate_order(other("9"))
@@ -146,10 +147,6 @@ def test_a_group_that_nobody_speaks_for_loses_what_it_does_not_use(firm: Firm) -
     kept = one.evaluate_order(order("2"))
     firm.clock.advance(3_600 * SECOND)
     firm.mark(two)
-    two.catch_up()
-
-    two.on_cancel(two.evaluate_order(other("13")).id)
-    assert held(firm) == {"one": 10 * STEP, "two": 6 * STEP}
     two.catch_up()
 
     assert two.evaluate_order(other("13")).decision is APPROVE
@@ -288,6 +285,21 @@ def test_what_a_dead_group_lost_is_looked_at_with_newer_prices(firm: Firm) -> No
     two.catch_up()
 
     assert two.evaluate_order(other("1")).decision is APPROVE
+
+
+def test_what_a_dead_group_loses_holds_the_others_off(firm: Firm) -> None:
+    one, two = firm.guard("one"), firm.guard("two")
+    two.on_fill(two.evaluate_order(other("2")).id, "2", 1_000)
+    two.on_direct_fill("other", "", "BTC/USD", "buy", "20", 1_000)
+    two.catch_up()
+    firm.clock.advance(70 * SECOND)
+    firm.mark(one, 50.0)
+    one.catch_up()
+    firm.clock.advance(SECOND)
+    firm.mark(one, 50.0)
+    one.catch_up()
+
+    assert one.evaluate_order(order("0.1", price="50")).code == "FIRM_OVER_LIMIT"
 
 
 def test_the_firm_s_switch_reaches_every_group_and_the_next_ones(firm: Firm) -> None:

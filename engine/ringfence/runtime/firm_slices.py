@@ -193,7 +193,7 @@ class FirmSlices(Protocol):
         ...
 
     def log(self, group: str, origin: str) -> SharedLog:
-        """The log of a group's books, for a guard of that name."""
+        """The log of a group's books; `origin` names one run of a guard, and is never used twice."""
         ...
 
     def close(self) -> None:

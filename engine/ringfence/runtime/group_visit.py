@@ -82,6 +82,8 @@ def visit(
         books = visited.books
         use = use_of(Evaluator(books.limits_of(linked), books.ledger.arrays), books, now)
         gave = known is not None and _give_back(visited, known, use.most, state.unit, now)
+        # Nobody else keeps the log short.
+        visited.renew()
         # What the log has, whatever was tried.
         slices.renew(group, visited.books.slice, lease_ms=0, is_over=not use.loss <= 1.0)
         return gave

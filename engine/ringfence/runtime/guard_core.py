@@ -330,12 +330,12 @@ class GuardCore:
     def _bind_anew(self) -> None:
         """Where the books were read anew, or their limits are others, the evaluator looks at those."""
         books = self._books
-        if self.evaluator.arrays is not books.ledger.arrays or self._bound != books.slice:
+        if self.evaluator.arrays is not books.ledger.arrays or self._bound != books.slice.share:
             self._bind()
 
     def _bind(self) -> None:
         self.evaluator = self._evaluator_of(self._linked)
-        self._bound = self._books.slice
+        self._bound = self._books.slice.share
 
     def _evaluator_of(self, linked: LinkedSet) -> Evaluator:
         """What asks the gates of a policy set, with the limits that these books are held to."""

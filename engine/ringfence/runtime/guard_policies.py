@@ -52,7 +52,7 @@ class GuardPolicies(GuardFeeds):
         """
         linked, before = policy_set.linked, self._linked
         # Loads compiled code and lays out the limits while orders are still decided with the old set.
-        evaluator, bound = self._evaluator_of(linked), self._books.slice
+        evaluator, bound = self._evaluator_of(linked), self._books.slice.share
         if self._records:
             self._record("policy-set", policy_set_body(linked))
         body = {

@@ -1,5 +1,6 @@
 """A guard of one group of several: its slice of the firm, more of it when needed, and the firm's kill switch."""
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -21,10 +22,11 @@ from ringfence.runtime.firm_slices import (
 )
 from ringfence.runtime.group_visit import prices_of, visit
 from ringfence.runtime.guard_policies import GuardPolicies
-from ringfence.runtime.metrics import Metric, Sample
+from ringfence.runtime.metrics import Metric
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.shared_books import SharedBooks
-from ringfence.runtime.slice_use import is_short, spare, use_of
+from ringfence.runtime.slice_metrics import slice_metrics
+from ringfence.runtime.slice_use import lack_of, spare, use_of
 from ringfence.runtime.sliced_limits import require_sliceable
 
 __all__ = ["GuardSlices"]
@@ -32,10 +34,11 @@ __all__ = ["GuardSlices"]
 _STEP = PARTS // 16
 # What a group keeps besides what it uses, so that slices do not go to and fro with every order.
 _KEPT = 1 / 16
-_MOST_ASKS = 20
+_MOST_ASKS = 8
 _ASK_AGAIN_NS = 250_000_000
 _RETRY_NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
+_LEASES_BETWEEN = 12
 # Used in full, with what divisions round.
 _FULL = 1.0 + 1e-9
 _REDUCING = KILL_STATES.index("reducing")
@@ -56,7 +59,7 @@ class GuardSlices(GuardPolicies):
         self._is_short = False
         self._untold_switch: tuple[str, str, str] | None = None
         self._moves: Counter[str] = Counter({"in": 0, "out": 0})
-        self._reclaims = 0
+        self._reclaims = self._visits = 0
         if settings.slices is not None:
             if not settings.group:
                 raise InputError("a guard with slices needs a group", fix="name it in its settings")
@@ -123,7 +126,7 @@ class GuardSlices(GuardPolicies):
         except StateError:
             self._retry_ns = now + _RETRY_NS
             raise
-        if self._is_short:
+        if self._is_short or self._watches(state):
             self._visit(slices, state, _is_forsaken)
         if self._why_held_off:
             self._visit(slices, state, _is_left_over)
@@ -135,7 +138,7 @@ class GuardSlices(GuardPolicies):
         use = self._use(every_symbol=False)
         for _ in range(_MOST_ASKS):
             # What markets did to it is covered first; only what cannot be holds off the others.
-            if use.most != use.most or use.most <= _FULL or not self._raise(slices):
+            if use.most != use.most or use.most <= _FULL or not self._raise(slices, use.most):
                 break
             use = self._use(every_symbol=False)
             state = self._renew(slices, is_over=not use.loss <= _FULL)
@@ -182,21 +185,29 @@ class GuardSlices(GuardPolicies):
         slices, now = self._slices, found.now_ns
         if slices is None or not self._asks_left or now < self._ask_again_ns:
             return False
-        if not is_short(found, nothing=not self._books.slice.capital):
+        lack = lack_of(found, nothing=not self._books.slice.capital)
+        if not lack:
             return False
         self._asks_left -= 1
         with suppress(RingfenceError):
-            if self._raise(slices):
+            if self._raise(slices, lack):
                 return True
         self._ask_again_ns = now + _ASK_AGAIN_NS
         return False
 
-    def _raise(self, slices: FirmSlices) -> bool:
-        """Take a step more of what is free; whether there was something."""
+    def _raise(self, slices: FirmSlices, lack: float = 0.0) -> bool:
+        """Take more of what is free, a step or what a use of `lack` times the slice needs; whether there was some."""
         group, held = self.settings.group, self._books.slice
-        grown = self._take_over(slices.take(group, held, _STEP, _STEP))
+        parts = _step(held.capital, lack), _step(held.share, lack)
+        grown = self._take_over(slices.take(group, held, *parts))
         self._is_short = not grown
         return grown
+
+    def _watches(self, state: FirmState) -> bool:
+        """Whether it is for this group to see what those lose that nobody speaks for."""
+        return self.settings.group == min(
+            (name for name, each in state.groups.items() if each.is_live), default=""
+        )
 
     def _visit(
         self, slices: FirmSlices, state: FirmState, wanted: Callable[[GroupState], bool]
@@ -209,10 +220,14 @@ class GuardSlices(GuardPolicies):
             for name, each in state.groups.items():
                 if name == own or not wanted(each) or now < self._visit_again_ns.get(name, 0):
                     continue
-                self._visit_again_ns[name] = now + self.settings.slice_lease_ns
+                # Once everything spare was taken, there is hardly more to be had.
+                leases = 1 if each.is_over else _LEASES_BETWEEN
+                self._visit_again_ns[name] = now + leases * self.settings.slice_lease_ns
+                self._visits += 1
                 with self._lock:
                     prices = prices_of(self._books)
-                origin = f"{own}:{self.settings.name}"
+                # No origin is ever used twice.
+                origin = f"{own}:{self._run}-{self._visits}"
                 with suppress(StateError, OSError):
                     self._reclaims += visit(
                         slices, name, origin, state, prices, self._linked, self._build, now
@@ -318,7 +333,7 @@ class GuardSlices(GuardPolicies):
 
     @property
     def _has_more(self) -> bool:
-        return super()._has_more or bool(self._books.slice_unit)
+        return self._slices is not None or super()._has_more
 
     def _beside(self, found: Found) -> dict[str, Any]:
         beside = super()._beside(found)
@@ -347,30 +362,11 @@ class GuardSlices(GuardPolicies):
         super().use(policy_set, by=by, source=source)
 
     def _slice_metrics(self) -> Iterable[Metric]:
-        books = self._books
-        if not books.slice_unit:
-            return
-        capital = books.slice.capital * books.slice_unit / 1e6
-        for name, kind, help, samples in (
-            ("capital", "gauge", "Capital of the firm that the group holds.", {"": capital}),
-            (
-                "share",
-                "gauge",
-                "Share of the firm's absolute limits that the group holds.",
-                {"": books.slice.share / PARTS},
-            ),
-            ("moves", "counter", "Times that this guard took or gave back.", self._moves),
-            ("reclaims", "counter", "Slices taken back from other groups.", {"": self._reclaims}),
-        ):
-            yield Metric(
-                f"ringfence_slice_{name}",
-                kind,  # type: ignore[arg-type]  # one of the three, from the rows above
-                help,
-                tuple(
-                    Sample({"direction": label} if label else {}, value)
-                    for label, value in samples.items()
-                ),
-            )
+        return slice_metrics(self._books, self._moves, self._reclaims)
+
+
+def _step(held: int, lack: float) -> int:
+    return max(_STEP, min(PARTS, math.ceil(held * (lack - _FULL)))) if lack < math.inf else _STEP
 
 
 def _is_left_over(group: GroupState) -> bool:

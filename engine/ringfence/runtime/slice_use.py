@@ -13,7 +13,7 @@ from ringfence.runtime.firm_slices import PARTS
 from ringfence.runtime.guard_books import GuardBooks
 from ringfence.runtime.sliced_limits import is_sliced, loss_gates
 
-__all__ = ["Use", "is_short", "spare", "use_of"]
+__all__ = ["Use", "lack_of", "spare", "use_of"]
 
 _REDUCE, _BREACH, _EXEMPT, _UNKNOWN = 2, 3, 4, 5
 _SIDES = ((1, "buy"), (-1, "sell"))
@@ -87,13 +87,15 @@ def spare(books: GuardBooks, use: float, margin: float) -> tuple[int, int]:
     return (capital, share) if max(capital, share) >= _LEAST else (0, 0)
 
 
-def is_short(found: Found, *, nothing: bool) -> bool:
-    """Whether an order was refused or reduced for want of a larger slice, and by nothing else as well.
+def lack_of(found: Found, *, nothing: bool) -> float:
+    """By how much its slice fell short of an order: what is measured as a share of the limit; inf where that is
+    unknown, and 0 where a larger slice would not help, for others refuse or reduce the order as much.
 
     `nothing`: the group holds no capital, so that shares of it are unknown.
     """
     answer, route = found.answer, found.route
     own = other = math.inf
+    lack = 0.0
     for bound, column in zip(route.bounds, route.columns, strict=True):
         if bound.gate.mode != "enforce":
             continue
@@ -101,16 +103,24 @@ def is_short(found: Found, *, nothing: bool) -> bool:
         if outcome == _BREACH or (outcome == _UNKNOWN and is_firm and nothing):
             room = -1.0
         elif outcome == _UNKNOWN:
-            return False
+            return 0.0
         elif outcome == _REDUCE:
             room = float(answer.headrooms[column])
         else:
             continue
         if is_firm:
             own = min(own, room)
+            share = _share_of(answer.measures[column], answer.limits[column])
+            lack = max(lack, share if outcome != _UNKNOWN else math.inf)
         else:
             other = min(other, room)
-    return own < other
+    return lack if own < other else 0.0
+
+
+def _share_of(measure: float, limit: float) -> float:
+    if measure <= 0.0:
+        return 0.0
+    return measure / limit if limit > 0.0 else math.inf
 
 
 def _held(books: GuardBooks) -> list[str]:
@@ -170,13 +180,7 @@ def _uses(found: Found) -> Iterator[tuple[str, float]]:
         if gate.mode != "enforce" or outcome == _EXEMPT or not is_sliced(gate):
             continue
         measure, limit = answer.measures[column], answer.limits[column]
-        if outcome == _UNKNOWN:
-            use = _NAN
-        elif measure <= 0.0:
-            use = 0.0
-        else:
-            use = measure / limit if limit > 0.0 else math.inf
-        yield gate.label, use
+        yield gate.label, _NAN if outcome == _UNKNOWN else _share_of(measure, limit)
 
 
 def _larger(one: float, other: float) -> float:

@@ -15,6 +15,7 @@ from ringfence.adapters.state_redis.store import RedisStore
 from ringfence.errors import InputError, StateError
 from ringfence.language.orders import COUNTABLE
 from ringfence.runtime.firm_slices import PARTS, FirmState, FirmSwitch, GroupState, Slice
+from ringfence.runtime.metrics import Metric
 from ringfence.runtime.shared_log import SharedLog
 
 __all__ = ["RedisFirmSlices"]
@@ -213,7 +214,12 @@ class RedisFirmSlices:
     def log(self, group: str, origin: str) -> SharedLog:
         """As `FirmSlices.log`."""
         namespace = f"{self._settings.namespace}:group:{group}"
-        return RedisSharedLog(RedisStore(replace(self._settings, namespace=namespace)), origin)
+        settings = replace(self._settings, namespace=namespace)
+        return RedisSharedLog(RedisStore(settings, self._store.counts), origin)
+
+    def metrics(self) -> Iterable[Metric]:
+        """As `runtime.metrics.Source.metrics`, of the firm's key and of the logs that came from here."""
+        return self._store.metrics()
 
     def close(self) -> None:
         """Close the connections; another request opens one."""

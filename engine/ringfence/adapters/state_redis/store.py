@@ -24,9 +24,9 @@ class RedisStore:
         counts: What is counted.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSettings, counts: Counts | None = None) -> None:
         self.settings = settings
-        self.counts = Counts()
+        self.counts = Counts() if counts is None else counts
         self.quick = Servers(settings, settings.timeout_ms, self.counts)
         self.patient = Servers(settings, settings.snapshot_timeout_ms, self.counts)
 
