@@ -48,7 +48,8 @@ class GuardPolicies(GuardFeeds):
         Raises:
             StateError: it does not fit the books (another currency, a held symbol under other rules), or the
                 guard is closed; the old set stays.
-            AuditError: the change could not be recorded; the old set stays.
+            AuditError: the change could not be recorded, and the old set stays; where the log took the record and
+                failed to write it, the new set is in force, and orders are rejected until the log is open again.
         """
         linked, before = policy_set.linked, self._linked
         # Loads compiled code and lays out the limits while orders are still decided with the old set.
