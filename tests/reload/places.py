@@ -18,7 +18,7 @@ from runtime.desk import GATES, INSTRUMENTS, POLICY, Records
 
 MILLISECOND = 1_000_000
 # Long enough for any machine: nothing here waits for it to pass.
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 600
 QUICK = ReloadSettings(
     debounce_ns=30 * MILLISECOND,
     debounce_most_ns=300 * MILLISECOND,

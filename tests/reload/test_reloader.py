@@ -32,8 +32,8 @@ from ringfence.errors import AuditError, InputError, StateError
 from ringfence.reload import Reloader, candidate, warm
 from ringfence.reload.candidate import CandidateError
 from ringfence.reload.child import Child
-from ringfence.reload.debounce import Debounce
 from ringfence.reload.directory_source import DirectorySource
+from ringfence.reload.pace import Debounce, Pace
 from ringfence.reload.settings import ReloadSettings
 from ringfence.reload.start import first_policy_set
 from ringfence.reload.yielding import yielding
@@ -575,6 +575,32 @@ def test_a_burst_is_over_once_it_is_quiet_and_not_later_than_a_bound() -> None:
 
     debounce.clear()
     assert debounce.due_ns is None
+
+
+def test_what_may_pass_later_is_tried_ever_more_rarely() -> None:
+    pace = Pace(ReloadSettings(poll_ns=1_000, retry_ns=10, retry_most_ns=30))
+    pace.looked(0, told=True)
+    now, waits = 0, []
+    for _ in range(4):
+        pace.ended(now, may_pass_later=True)
+        waits.append(pace.next_ns - now)
+        now = pace.next_ns
+        assert pace.take(now - 1) is None
+        assert pace.take(now) == "retry"
+    assert waits == [10, 20, 30, 30]
+
+    pace.ended(now, may_pass_later=False)
+    assert pace.next_ns == 1_000
+    assert pace.take(1_000) == "poll"
+    pace.ended(now, may_pass_later=True)
+    assert pace.next_ns == now + 10
+
+
+def test_where_nothing_tells_of_changes_the_source_is_looked_at_more_often() -> None:
+    pace = Pace(ReloadSettings(poll_ns=60_000_000_000))
+    pace.looked(5, told=False)
+
+    assert pace.next_ns == 1_000_000_005
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reload.places import TEST, NoChild, Recorder, desk, policy, running, save
+from reload.places import TEST, Recorder, desk, policy, running, save
 from ringfence.cli.main import main
 from ringfence.errors import InputError
 from ringfence.reload.control import Control, Pin, Request
@@ -163,7 +163,53 @@ def test_a_pin_outlives_the_process(folder: Path, store: Path) -> None:
     # Even a guard that was opened with the source's set comes back to the pinned one.
     with running(source, store, guard=Recorder(second)) as found:
         assert found.next().result == "rolled-back"
-        assert found.next().result == "pinned"
+        assert found.reloader.reload(by="ann", reason="to see").result == "pinned"
+        assert found.guard.policy_set == first
+    # Also while the source cannot be read.
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    with running(source, store, guard=Recorder(second)) as found:
+        assert found.next().result == "rolled-back"
+        assert found.reloader.reload(by="ann", reason="to see").result == "failed"
+    (folder / "loop.yaml").unlink()
+    # What the source came to hold meanwhile is newer.
+    save(folder / "desk.yaml", policy("8_000 USD"))
+    with running(source, store, guard=Recorder(second)) as found:
+        assert found.next().result == "accepted"
+        assert found.guard.policy_set == sha256(folder)
+
+
+def test_a_pin_without_a_readable_source_holds_against_what_is_read_first(
+    folder: Path, store: Path
+) -> None:
+    source = DirectorySource(folder)
+    with running(source, store) as found:
+        first = found.next("accepted").policy_set
+        save(folder / "desk.yaml", policy("9_000 USD"))
+        found.next("accepted")
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    with running(source, store) as found:
+        found.next("failed")
+        assert found.reloader.rollback(first, **WHO).ok
+        (folder / "loop.yaml").unlink()
+
+        assert found.next("pinned").policy_set == first
+
+
+def test_a_pinned_set_that_is_damaged_is_a_failure(folder: Path, store: Path) -> None:
+    with running(DirectorySource(folder), store) as found:
+        first = found.next("accepted").policy_set
+        found.reloader.rollback(first, **WHO)
+        whole = (store / f"{first}.policies").read_bytes()
+        (store / f"{first}.policies").write_bytes(b"damaged")
+        found.guard.policy_set = "something else"
+
+        for _ in range(2):
+            failed = found.reloader.reload(by="ann", reason="to see")
+            assert (failed.result, "is not what was stored" in failed.message) == ("failed", True)
+        assert not found.reloader.health().ok
+        (store / f"{first}.policies").write_bytes(whole)
+        # Tried again by itself.
+        found.until(lambda each: (each.result, each.before) == ("rolled-back", "something else"))
         assert found.guard.policy_set == first
 
 
@@ -240,8 +286,8 @@ def test_the_command_runs_a_set_in_the_shadow(
 ) -> None:
     other = desk(tmp_path / "other", position="9_000 USD")
     who = ("--store", str(store), "--by", "ann", "--reason", "to see")
-    with running(DirectorySource(folder), store, child=NoChild()) as found:
-        first = found.next("accepted", "failed").policy_set
+    with running(DirectorySource(folder), store) as found:
+        first = found.next("accepted").policy_set
 
         code, out, _ = asked(capsys, "shadow", str(other), *who)
         assert (code, out) == (0, f"policy set {sha256(other)[:12]} runs in the shadow\n")

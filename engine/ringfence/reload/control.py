@@ -267,7 +267,7 @@ class Control:
             return None
         except OSError as error:
             raise _unreadable(path, error) from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise InputError(f"`{path}` is not what was written there", fix="remove it") from None
         if not isinstance(found, dict):
             raise InputError(f"`{path}` is not what was written there", fix="remove it")

@@ -12,9 +12,9 @@ from typing import Any
 from ringfence.errors import InputError
 from ringfence.reload.child import Child
 from ringfence.reload.control import Control, Request
-from ringfence.reload.debounce import Debounce
 from ringfence.reload.needs import Audit, Guard
 from ringfence.reload.outcome import Health, Outcome
+from ringfence.reload.pace import Pace
 from ringfence.reload.proving import Prover
 from ringfence.reload.reports import Reports
 from ringfence.reload.settings import ReloadSettings
@@ -28,8 +28,6 @@ from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, LogFiles
 
 __all__ = ["Reloader"]
 
-# How often requests are looked for where the system does not tell of them.
-_REQUESTS_NS = 1_000_000_000
 Listener = Callable[[Outcome], None]
 
 
@@ -83,12 +81,10 @@ class Reloader:
         self._watching = Watching(self._on_change)
         self._watched = False
         self._changed = threading.Condition()
-        self._debounce = Debounce(settings.debounce_ns, settings.debounce_most_ns)
+        self._pace = Pace(settings)
         self._asked: deque[tuple[Callable[[], Outcome], Future[Outcome]]] = deque()
         self._requested = False
         self._closed = False
-        self._poll_at = self._retry_at = 0
-        self._retry_ns = settings.retry_ns
         self._thread = threading.Thread(target=self._run, name="ringfence-reload", daemon=True)
 
     def start(self) -> "Reloader":
@@ -189,7 +185,7 @@ class Reloader:
         while True:
             with self._changed:
                 while not (self._closed or self._asked or self._requested):
-                    left = self._next() - time.monotonic_ns()
+                    left = self._pace.next_ns - time.monotonic_ns()
                     if left <= 0:
                         break
                     self._changed.wait(left / 1e9)
@@ -198,31 +194,19 @@ class Reloader:
             self._try(self._step)
 
     def _try(self, act: Callable[[], None]) -> None:
-        now = time.monotonic_ns()
         try:
             with yielding(self._settings.switch_ns / 1e9):
                 act()
         except Exception as error:
             # The thread goes on: the next look may find what this one did not.
             self._reports.troubled("the thread", error)
-            self._poll_at = now + self._settings.poll_ns
 
     def _begin(self) -> None:
         self._watch()
-        if (restored := self._takeover.restore()) is not None:
-            self._tell(restored)
         self._look(settled=True)
 
-    def _next(self) -> int:
-        due = self._debounce.due_ns
-        moments = [self._poll_at, *([due] if due is not None else [])]
-        if self._retry_at:
-            moments.append(self._retry_at)
-        return min(moments)
-
     def _step(self) -> None:
-        """Do what is due."""
-        now = time.monotonic_ns()
+        """Do what was asked, and what is due."""
         while self._asked:
             act, answer = self._asked.popleft()
             try:
@@ -232,18 +216,17 @@ class Reloader:
         if self._requested or not self._watched:
             self._requested = False
             self._take_requests()
-        due = self._debounce.due_ns
-        if due is not None and due <= now:
-            with self._changed:
-                self._debounce.clear()
-            self._watch()
-            # Where nothing tells of changes, files are quiet once they are read twice the same.
-            self._look(settled=self._watched and not self._source.polling)
-        elif self._retry_at and self._retry_at <= now:
+        with self._changed:
+            due = self._pace.take(time.monotonic_ns())
+        if due is None:
+            return
+        self._watch()
+        if due == "retry":
             self._look(settled=True, again=True)
-        elif self._poll_at <= now:
-            self._watch()
-            self._look(settled=False)
+        else:
+            # Where nothing tells of changes, files are quiet once they are read twice the same.
+            told = self._watched and not self._source.polling
+            self._look(settled=told and due == "changed")
 
     def _watch(self) -> None:
         # Before the files are read: what changes after that is told of.
@@ -264,36 +247,28 @@ class Reloader:
             if requested:
                 self._requested = True
             else:
-                self._debounce.note(time.monotonic_ns())
+                self._pace.note(time.monotonic_ns())
             self._changed.notify_all()
 
     def _look(self, *, settled: bool, again: bool = False) -> None:
         known = self._takeover.failure
         outcome = self._takeover.look(settled=settled, again=again)
         now = time.monotonic_ns()
-        self._poll_at = now + self._settings.poll_ns
-        if not self._watched:
-            self._poll_at = now + min(self._settings.poll_ns, _REQUESTS_NS)
-        if outcome.result == "noticed":
-            with self._changed:
-                self._debounce.note(now)
-        elif outcome is not known:
-            self._tell(outcome)
-            self._plan_retry(now)
-        else:
+        with self._changed:
+            self._pace.looked(now, told=self._watched)
+            if outcome.result == "noticed":
+                self._pace.note(now)
+        if outcome.result == "noticed" or outcome is known:
             self._show()
-
-    def _plan_retry(self, now: int) -> None:
-        if self._takeover.may_pass_later:
-            self._retry_at = now + self._retry_ns
-            self._retry_ns = min(2 * self._retry_ns, self._settings.retry_most_ns)
         else:
-            self._retry_at, self._retry_ns = 0, self._settings.retry_ns
+            self._tell(outcome)
+            self._pace.ended(now, may_pass_later=self._takeover.may_pass_later)
 
     def _looked(self, by: str, reason: str) -> Outcome:
         self._watch()
         outcome = self._takeover.look(settled=True, by=by, reason=reason, again=True)
-        self._plan_retry(time.monotonic_ns())
+        now = time.monotonic_ns()
+        self._pace.ended(now, may_pass_later=self._takeover.may_pass_later)
         return outcome
 
     def _unpinned(self, by: str, reason: str) -> Outcome:

@@ -54,13 +54,6 @@ class Takeover:
         self._failed = self._seen = self._noticed = ""
         self._in_force = ("", "")
 
-    def restore(self) -> Outcome | None:
-        """Go back to the pinned set, where another one is in force: after a restart, or by another hand."""
-        pin = self.pin
-        if pin is None or pin.policy_set == self._guard.policy_set:
-            return None
-        return self.rollback(pin.policy_set, pin.by, pin.reason)
-
     def look(
         self, *, settled: bool, by: str = "", reason: str = "", again: bool = False
     ) -> Outcome:
@@ -76,17 +69,12 @@ class Takeover:
             What came of it; `failure` itself where it fails as it did.
         """
         wish = _Wish(by, reason, time.perf_counter())
-        about: Mapping[str, Any] = {"place": self._source.place}
         self.may_pass_later = False
         try:
             snapshot = self._source.read(self.commit)
             golden = self._prover.golden()
         except Exception as error:
-            known = self.failure
-            if known is not None and known.message == _words(error)[0] and not again:
-                return known
-            return self._fail(error, wish, about)
-        about = snapshot.about
+            return self._unread(error, wish, again=again)
         author = snapshot.revision.author if snapshot.revision else ""
         wish = wish._replace(by=by or author or _FILES)
         try:
@@ -94,7 +82,19 @@ class Takeover:
         except Exception as error:
             self.may_pass_later = not (isinstance(error, CandidateError) and error.lasting)
             self._failed = self._key(snapshot, golden)
-            return self._fail(error, wish, about)
+            return self._fail(error, wish, snapshot.about)
+
+    def _unread(self, error: Exception, wish: "_Wish", *, again: bool) -> Outcome:
+        """What comes of a source that cannot be read; what is so for long is one failure."""
+        if self.pin is not None and self.pin.policy_set != self._guard.policy_set:
+            try:
+                return self._restore(self.pin)
+            except Exception as worse:
+                error = worse
+        known = self.failure
+        if known is not None and known.message == _words(error)[0] and not again:
+            return known
+        return self._fail(error, wish, {"place": self._source.place})
 
     def _judge(
         self,
@@ -106,18 +106,21 @@ class Takeover:
         again: bool,
     ) -> Outcome:
         digest = self._seen = snapshot.digest
+        known = self.failure
+        if known is not None and self._failed == self._key(snapshot, golden) and not again:
+            return known
+        if self.pin is not None and not self.pin.source:
+            # It could not be read when the person went back: this is what was there, as far as can be known.
+            self._put_pin(replace(self.pin, source=digest))
         if self.pin is not None and digest == self.pin.source:
-            if (restored := self.restore()) is not None:
-                return restored
+            if self.pin.policy_set != self._guard.policy_set:
+                return self._restore(self.pin)
             self._confirm()
             return self._outcome("pinned", wish, snapshot.about)
         if (digest, self._guard.policy_set) == self._in_force:
             self.commit = snapshot.revision.commit if snapshot.revision else ""
             self._confirm()
             return self._outcome("current", wish, snapshot.about)
-        known = self.failure
-        if known is not None and self._failed == self._key(snapshot, golden) and not again:
-            return known
         if not settled and digest != self._noticed:
             self._noticed = digest
             return self._outcome("noticed", wish, snapshot.about)
@@ -125,25 +128,38 @@ class Takeover:
 
     def rollback(self, name: str, by: str, reason: str) -> Outcome:
         """Go back to a set of the store, and stay there until the source holds something else than now."""
-        wish = _Wish(by, reason, time.perf_counter())
-        before, old = self._guard.policy_set, self.pin
+        began = time.perf_counter()
         try:
             policy_set = self._store.load(name)
             self._prover.stored(policy_set.linked)
             now = self._clock.now_ns()
-            # Before it is in force: a set that is not held would be replaced at the next look.
-            self._put_pin(Pin(policy_set.sha256, by, reason, now, self._digest_now()))
-            try:
-                about = {"place": "the policy store", "rollback": True, "reason": reason}
-                if policy_set.sha256 != before:
-                    self._guard.use(policy_set, by=by, source=about)
-            except BaseException:
-                self._put_pin(old)
-                raise
-            self.commit, self._in_force, self.since_ns = "", ("", ""), now
-            self._confirm()
+            pin = Pin(policy_set.sha256, by, reason, now, self._digest_now())
+            return self._hold(policy_set, pin, began)
         except Exception as error:
-            return self._with("refused", error, wish, {"policy_set": name})
+            return self._with("refused", error, _Wish(by, reason, began), {"policy_set": name})
+
+    def _restore(self, pin: Pin) -> Outcome:
+        """Go back to the pinned set: after a restart, or another hand, another one is in force."""
+        began = time.perf_counter()
+        policy_set = self._store.load(pin.policy_set)
+        self._prover.stored(policy_set.linked)
+        return self._hold(policy_set, pin, began)
+
+    def _hold(self, policy_set: PolicySet, pin: Pin, began: float) -> Outcome:
+        """Pin a set, and put it in force."""
+        before, old = self._guard.policy_set, self.pin
+        about = {"place": "the policy store", "rollback": True, "reason": pin.reason}
+        # Before it is in force: a set that is not held would be replaced at the next look.
+        self._put_pin(pin)
+        try:
+            if policy_set.sha256 != before:
+                self._guard.use(policy_set, by=pin.by, source=about)
+        except BaseException:
+            self._put_pin(old)
+            raise
+        self.commit, self._in_force, self.since_ns = "", ("", ""), self._clock.now_ns()
+        self._confirm()
+        wish = _Wish(pin.by, pin.reason, began)
         return self._outcome("rolled-back", wish, about, before=before)
 
     def unpin(self, by: str, reason: str) -> Outcome:

@@ -40,6 +40,8 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 _loaded: dict[str, types.ModuleType] = {}
+# Their texts: to ask whether one is loaded takes no hash.
+_texts: set[str] = set()
 _Compile = Callable[[types.ModuleType], None]
 _listeners: list[Callable[[Path | None], None]] = []
 
@@ -78,7 +80,7 @@ def is_kept(text: str) -> bool:
 
 def is_loaded(text: str) -> bool:
     """Whether the module of this text was loaded by this process, so that nothing is left to do."""
-    return _name(text) in _loaded
+    return text in _texts
 
 
 def is_stored(text: str) -> bool:
@@ -110,6 +112,7 @@ def load_module(text: str, compile_now: _Compile) -> types.ModuleType:
         exec(code, module.__dict__)  # nosec B102  # our own text
         compile_now(module)
     _loaded[name] = module
+    _texts.add(text)
     return module
 
 
