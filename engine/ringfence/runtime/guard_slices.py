@@ -8,20 +8,16 @@ from contextlib import suppress
 from typing import Any
 
 from ringfence.errors import InputError, LedgerError, RingfenceError, StateError
-from ringfence.language.orders import KILL_STATES
-from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked
-from ringfence.runtime.evaluator import Found, Route
+from ringfence.runtime.evaluator import Found
 from ringfence.runtime.firm_slices import (
     PARTS,
     FirmSlices,
     FirmState,
     GroupState,
     Slice,
-    held_off_words,
 )
 from ringfence.runtime.group_visit import prices_of, visit
-from ringfence.runtime.guard_policies import GuardPolicies
+from ringfence.runtime.guard_held_off import GuardHeldOff
 from ringfence.runtime.metrics import Metric
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.shared_books import SharedBooks
@@ -41,19 +37,15 @@ _NS_PER_MS = 1_000_000
 _LEASES_BETWEEN = 12
 # Used in full, with what divisions round.
 _FULL = 1.0 + 1e-9
-_REDUCING = KILL_STATES.index("reducing")
 
 
-class GuardSlices(GuardPolicies):
+class GuardSlices(GuardHeldOff):
     """The slices of `CentralRiskGuard`."""
 
     def __init__(self, linked: Any, audit: Any, state: Any, clock: Any, settings: Any, *more: Any):
-        self._slices: FirmSlices | None = settings.slices
         self._most_asks = 0 if settings.slices is None else _MOST_ASKS
         self._asks_left = 0
-        self._ask_again_ns = self._heard_ns = self._retry_ns = 0
-        self._own_books: frozenset[str] = frozenset()
-        self._why_held_off = ""
+        self._ask_again_ns = self._retry_ns = 0
         self._visit_again_ns: dict[str, int] = {}
         self._visiting = threading.Lock()
         self._is_short = False
@@ -287,62 +279,7 @@ class GuardSlices(GuardPolicies):
         body = {"switch": ["firm", *fields], "before": before, "version": switch.version}
         self._happen("firm", switch.version, *fields, audit=body)
 
-    # Deciding
-
-    def _ask(self, route: Route, asked: Asked, lots: int, now: int) -> Any:
-        """Ask the gates; while another group lost too much, as if the firm took only orders that reduce risk."""
-        if self._slices is None:
-            return super()._ask(route, asked, lots, now)
-        if elsewhere := self._elsewhere(route):
-            return Refusal(
-                "OTHER_GROUP", f"{elsewhere} does not trade in group={self.settings.group}"
-            )
-        if not self._held_off(now):
-            return super()._ask(route, asked, lots, now)
-        switches = self._books.ledger.arrays.books.kill_book
-        before = switches[0]
-        switches[0] = max(before, _REDUCING)
-        try:
-            return super()._ask(route, asked, lots, now)
-        finally:
-            switches[0] = before
-
-    def _elsewhere(self, route: Route) -> str:
-        """A book of the order that is not of this group, so that its limits would hold twice; empty for none."""
-        account, strategy = route.key[:2]
-        if f"account/{account}" not in self._own_books:
-            return f"account/{account}"
-        name = f"strategy/{strategy}"
-        is_limited = any(bound.gate.level == "strategy" for bound in route.bounds)
-        return name if strategy and is_limited and name not in self._own_books else ""
-
-    def _held_off(self, now: int) -> str:
-        """Why only orders that reduce risk may pass; empty where nothing holds them off."""
-        if self._slices is None:
-            return ""
-        if now - self._heard_ns > self.settings.slice_lease_ns:
-            return "FIRM_UNHEARD the store of the firm's slices has not answered for too long"
-        return self._why_held_off
-
-    def _words(self, found: Found) -> tuple[str, str]:
-        reason, code = super()._words(found)
-        why = self._held_off(found.now_ns)
-        if not why or code != "KILL_SWITCH" or self._books.switches.state("firm") != "active":
-            return reason, code
-        return held_off_words(why)
-
-    @property
-    def _has_more(self) -> bool:
-        return self._slices is not None or super()._has_more
-
-    def _beside(self, found: Found) -> dict[str, Any]:
-        beside = super()._beside(found)
-        books = self._books
-        if books.slice_unit:
-            beside["slice"] = [self.settings.group, books.slice.capital, books.slice.share]
-            if why := self._held_off(found.now_ns):
-                beside["held_off"] = why
-        return beside
+    # What it is told
 
     def on_balance(self, book: str, kind: str, amount: Any) -> None:
         """As `GuardFeeds.on_balance`; in a group the firm's book has the capital of its slice."""
