@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from adapters.redis_server import RedisServer
-from ringfence import PolicySet
+from ringfence import OrderRequest, PolicySet
 from ringfence.adapters.state_redis import RedisSharedLog, RedisStore
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_decision import GuardDecision
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import SYSTEM_CLOCK
 from ringfence.runtime.shared_log import Entry
@@ -122,10 +123,21 @@ class SharedDesk:
         for each in self.told[:: max(1, len(self.told) // 20)]:
             if each["kind"] == "answer" and each["client"] in history.answers:
                 side, size = each["asked"]
-                again = guard.evaluate_order(order(size, side=side, client_order_id=each["client"]))
+                again = _asked(guard, order(size, side=side, client_order_id=each["client"]))
                 assert (again.id, str(again.size)) == (each["id"], each["size"])
         guard.close()
         return history
+
+
+def _asked(guard: CentralRiskGuard, request: OrderRequest) -> GuardDecision:
+    """The answer once the store takes orders: after a restart it waits for what guards give back."""
+    pause = threading.Event()
+    for _ in range(600):
+        answer = guard.evaluate_order(request)
+        if answer.code != "STATE_UNAVAILABLE":
+            return answer
+        pause.wait(0.05)
+    raise AssertionError("the store takes no orders")
 
 
 def test_what_processes_were_told_is_one_history(server: RedisServer, tmp_path: Path) -> None:
