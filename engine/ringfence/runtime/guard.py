@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter_ns
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.errors import AuditError, RingfenceError, StateError
@@ -13,17 +13,14 @@ from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import (
     Asked,
-    inputs_of,
-    market_inputs,
     read_market,
     read_order,
     without_nan,
 )
-from ringfence.runtime.decision_record import decision_record
-from ringfence.runtime.evaluator import Found, Route, gates_of, halted_by
+from ringfence.runtime.evaluator import Found, Route, halted_by
+from ringfence.runtime.guard_answers import NO_AUDIT, Answer, GuardAnswers, Market, Question
 from ringfence.runtime.guard_books import Remembered
-from ringfence.runtime.guard_decision import ZERO, GuardDecision
-from ringfence.runtime.guard_metrics import GuardMetrics
+from ringfence.runtime.guard_decision import GuardDecision
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -38,11 +35,8 @@ from ringfence.runtime.shared_log import SharedLog
 
 __all__ = ["CentralRiskGuard"]
 
-_DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
-_WORDS = tuple(each.value for each in _DECISIONS)
 _REJECT = 2
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 _NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 _CONTENDED = Refusal(
     "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
@@ -56,21 +50,9 @@ _QUOTE = (
     layout.ASK_DEPTH,
     layout.VOLUME,
 )
-Market = tuple[int, tuple[float, ...]]
-# A decision, its record's number, and the order and client's id of what was kept for it.
-Answer = tuple[GuardDecision, int, tuple[str, str] | None]
 
 
-class _Question(NamedTuple):
-    """What was passed in, as it came and as it was read."""
-
-    given: Any
-    market_given: Any
-    asked: Asked | Refusal
-    market: Market | Refusal | None
-
-
-class CentralRiskGuard(GuardMetrics):
+class CentralRiskGuard(GuardAnswers):
     """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
     Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
@@ -125,12 +107,12 @@ class CentralRiskGuard(GuardMetrics):
         """
         started = perf_counter_ns()
         try:
-            question = _Question(
+            question = Question(
                 order_request, market_data, read_order(order_request), read_market(market_data)
             )
         except Exception:
             broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
-            question = _Question(None, None, broken, None)
+            question = Question(None, None, broken, None)
         try:
             answer = self._answer(question)
         except Exception as error:
@@ -140,7 +122,7 @@ class CentralRiskGuard(GuardMetrics):
         self._count_decision(answer, perf_counter_ns() - started)
         return answer
 
-    def _answer(self, question: _Question) -> GuardDecision:
+    def _answer(self, question: Question) -> GuardDecision:
         with self._lock:
             answer, sequence, undo = self._decide(question)
         if answer.decision is RiskDecision.REJECT:
@@ -151,10 +133,10 @@ class CentralRiskGuard(GuardMetrics):
             with self._lock:
                 if undo is not None:
                     self._keeper.undo(*undo)
-            return self._plain(answer.id, _NO_AUDIT, answer.decided_ns)
+            return self._plain(answer.id, NO_AUDIT, answer.decided_ns)
         return answer
 
-    def _decide(self, question: _Question) -> Answer:
+    def _decide(self, question: Question) -> Answer:
         """The answer, its record's number, and what to undo where that is never durable."""
         self._count += 1
         name = f"{self._run}-{self._count}"
@@ -182,7 +164,7 @@ class CentralRiskGuard(GuardMetrics):
         return self._refuse(name, now, question, _CONTENDED)
 
     def _try(
-        self, name: str, now: int, question: _Question, asked: Asked, market: Market | None
+        self, name: str, now: int, question: Question, asked: Asked, market: Market | None
     ) -> Answer | None:
         """Decide on the books as they are; None where others have moved them meanwhile."""
         self._bind_anew()
@@ -274,7 +256,7 @@ class CentralRiskGuard(GuardMetrics):
     def _settle(
         self,
         name: str,
-        question: _Question,
+        question: Question,
         asked: Asked,
         content: tuple[Any, ...],
         taken: list[Any] | None,
@@ -315,128 +297,10 @@ class CentralRiskGuard(GuardMetrics):
             return decision, self._append(answer, decision, question, found, shown, beside), undo
         except Exception as error:
             self._keeper.undo(*undo)
-            told = _NO_AUDIT
+            told = NO_AUDIT
             if not isinstance(error, AuditError):
                 told = Refusal("INTERNAL_ERROR", _named(error))
             return self._plain(name, told, now), 0, None
-
-    def _append(
-        self,
-        answer: Remembered,
-        decision: GuardDecision,
-        question: _Question,
-        found: Found,
-        shown: str,
-        beside: Mapping[str, Any],
-    ) -> int:
-        given = question.market_given
-        body = decision_record(
-            (
-                answer.decision_id,
-                _WORDS[answer.decision],
-                answer.code,
-                answer.reason,
-                str(decision.size),
-                answer.policy_set,
-                answer.at_ns,
-            ),
-            found.asked,
-            found.route.texts,
-            gates_of(found),
-            shown,
-            None if given is None else market_inputs(given),
-            beside,
-        )
-        return self._audit.append("decision", body)
-
-    def _decision(
-        self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
-    ) -> GuardDecision:
-        size, approval = ZERO, None
-        if answer.lots:
-            step = (
-                self._books.ledger.arrays.lot_step(asked.symbol)
-                if found is None
-                else found.route.instrument.lot_step
-            )
-            size = answer.lots * step
-            if self.settings.signer is not None:
-                approval = self.settings.signer.sign(
-                    approval_id=answer.decision_id,
-                    account=asked.account,
-                    strategy=asked.strategy,
-                    venue=asked.venue,
-                    symbol=asked.symbol,
-                    side=asked.side_name,
-                    type=asked.type,
-                    size=size,
-                    price=asked.exact_price,
-                    reduce_only=asked.reduce_only,
-                    client_order_id=asked.client_order_id,
-                    policy_set=answer.policy_set,
-                    issued_ns=answer.at_ns,
-                    expires_ns=answer.expires_ns,
-                )
-        tell = None
-        if found is not None:
-            evaluator, here = self.evaluator, found
-
-            def tell() -> Any:
-                return evaluator.in_words(here).gates
-
-        return GuardDecision(
-            answer.decision_id,
-            _DECISIONS[answer.decision],
-            answer.reason,
-            size,
-            answer.code,
-            answer.policy_set,
-            approval,
-            answer.at_ns,
-            tell,
-            repeated=repeated,
-        )
-
-    def _repeat(self, earlier: Remembered, asked: Asked) -> Answer | None:
-        """The answer of then, once more; nothing is reserved."""
-        if earlier.lots and not self._keeper.keep_repeat(asked.client_order_id):
-            return None
-        decision = self._decision(earlier, asked, None, repeated=True)
-        try:
-            return (
-                decision,
-                self._audit.append("decision", {**_head(decision), "repeated": True}),
-                None,
-            )
-        except Exception:
-            return self._plain(decision.id, _NO_AUDIT, self._books.now_ns), 0, None
-
-    def _refuse_now(
-        self, name: str, now: int, question: _Question, refusal: Refusal
-    ) -> Answer | None:
-        """As `_refuse`, where the books are still those that it was found with."""
-        return self._refuse(name, now, question, refusal) if self._keeper.current() else None
-
-    def _refuse(self, name: str, now: int, question: _Question, refusal: Refusal) -> Answer:
-        """A REJECT that no gate was asked for, recorded where that is possible."""
-        decision = self._plain(name, refusal, now)
-        body = {**_head(decision), "inputs": inputs_of(question.given, question.market_given)}
-        try:
-            return decision, self._audit.append("decision", body), None
-        except Exception:
-            return self._plain(name, _NO_AUDIT, now), 0, None
-
-    def _plain(self, name: str, refusal: Refusal, now: int) -> GuardDecision:
-        return GuardDecision(
-            name,
-            RiskDecision.REJECT,
-            f"{refusal.code} {refusal.message}",
-            ZERO,
-            refusal.code,
-            self._linked.sha256,
-            None,
-            now,
-        )
 
     def _trip(self, found: Found) -> None:
         """Halt the books whose gates say so, until a person resets them."""
@@ -470,15 +334,3 @@ class CentralRiskGuard(GuardMetrics):
 def _named(error: BaseException) -> str:
     """An error in a reason: its kind, for its text may hold anything."""
     return f"error={type(error).__name__}"
-
-
-def _head(decision: GuardDecision) -> dict[str, Any]:
-    return {
-        "id": decision.id,
-        "decision": decision.decision.value,
-        "code": decision.code,
-        "reason": decision.reason,
-        "size": str(decision.size),
-        "policy_set": decision.policy_set,
-        "decided_ns": decision.decided_ns,
-    }

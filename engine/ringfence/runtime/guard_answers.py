@@ -1,0 +1,165 @@
+"""How a guard answers: the decision with its approval, its record, the answer of then, and refusals."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ringfence.language.decision import RiskDecision
+from ringfence.language.tickets import Refusal
+from ringfence.runtime.asked import Asked, inputs_of, market_inputs
+from ringfence.runtime.decision_record import decision_record
+from ringfence.runtime.evaluator import Found, gates_of
+from ringfence.runtime.guard_books import Remembered
+from ringfence.runtime.guard_decision import ZERO, GuardDecision
+from ringfence.runtime.guard_metrics import GuardMetrics
+
+__all__ = ["NO_AUDIT", "Answer", "GuardAnswers", "Market", "Question"]
+
+_DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
+_WORDS = tuple(each.value for each in _DECISIONS)
+NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
+Market = tuple[int, tuple[float, ...]]
+# A decision, its record's number, and the order and client's id of what was kept for it.
+Answer = tuple[GuardDecision, int, tuple[str, str] | None]
+
+
+class Question(NamedTuple):
+    """What was passed in, as it came and as it was read."""
+
+    given: Any
+    market_given: Any
+    asked: Asked | Refusal
+    market: Market | Refusal | None
+
+
+class GuardAnswers(GuardMetrics):
+    """The answers of `CentralRiskGuard`."""
+
+    def _append(
+        self,
+        answer: Remembered,
+        decision: GuardDecision,
+        question: Question,
+        found: Found,
+        shown: str,
+        beside: Mapping[str, Any],
+    ) -> int:
+        given = question.market_given
+        body = decision_record(
+            (
+                answer.decision_id,
+                _WORDS[answer.decision],
+                answer.code,
+                answer.reason,
+                str(decision.size),
+                answer.policy_set,
+                answer.at_ns,
+            ),
+            found.asked,
+            found.route.texts,
+            gates_of(found),
+            shown,
+            None if given is None else market_inputs(given),
+            beside,
+        )
+        return self._audit.append("decision", body)
+
+    def _decision(
+        self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
+    ) -> GuardDecision:
+        size, approval = ZERO, None
+        if answer.lots:
+            step = (
+                self._books.ledger.arrays.lot_step(asked.symbol)
+                if found is None
+                else found.route.instrument.lot_step
+            )
+            size = answer.lots * step
+            if self.settings.signer is not None:
+                approval = self.settings.signer.sign(
+                    approval_id=answer.decision_id,
+                    account=asked.account,
+                    strategy=asked.strategy,
+                    venue=asked.venue,
+                    symbol=asked.symbol,
+                    side=asked.side_name,
+                    type=asked.type,
+                    size=size,
+                    price=asked.exact_price,
+                    reduce_only=asked.reduce_only,
+                    client_order_id=asked.client_order_id,
+                    policy_set=answer.policy_set,
+                    issued_ns=answer.at_ns,
+                    expires_ns=answer.expires_ns,
+                )
+        tell = None
+        if found is not None:
+            evaluator, here = self.evaluator, found
+
+            def tell() -> Any:
+                return evaluator.in_words(here).gates
+
+        return GuardDecision(
+            answer.decision_id,
+            _DECISIONS[answer.decision],
+            answer.reason,
+            size,
+            answer.code,
+            answer.policy_set,
+            approval,
+            answer.at_ns,
+            tell,
+            repeated=repeated,
+        )
+
+    def _repeat(self, earlier: Remembered, asked: Asked) -> Answer | None:
+        """The answer of then, once more; nothing is reserved."""
+        if earlier.lots and not self._keeper.keep_repeat(asked.client_order_id):
+            return None
+        decision = self._decision(earlier, asked, None, repeated=True)
+        try:
+            return (
+                decision,
+                self._audit.append("decision", {**_head(decision), "repeated": True}),
+                None,
+            )
+        except Exception:
+            return self._plain(decision.id, NO_AUDIT, self._books.now_ns), 0, None
+
+    def _refuse_now(
+        self, name: str, now: int, question: Question, refusal: Refusal
+    ) -> Answer | None:
+        """As `_refuse`, where the books are still those that it was found with."""
+        return self._refuse(name, now, question, refusal) if self._keeper.current() else None
+
+    def _refuse(self, name: str, now: int, question: Question, refusal: Refusal) -> Answer:
+        """A REJECT that no gate was asked for, recorded where that is possible."""
+        decision = self._plain(name, refusal, now)
+        body = {**_head(decision), "inputs": inputs_of(question.given, question.market_given)}
+        try:
+            return decision, self._audit.append("decision", body), None
+        except Exception:
+            return self._plain(name, NO_AUDIT, now), 0, None
+
+    def _plain(self, name: str, refusal: Refusal, now: int) -> GuardDecision:
+        return GuardDecision(
+            name,
+            RiskDecision.REJECT,
+            f"{refusal.code} {refusal.message}",
+            ZERO,
+            refusal.code,
+            self._linked.sha256,
+            None,
+            now,
+        )
+
+
+def _head(decision: GuardDecision) -> dict[str, Any]:
+    return {
+        "id": decision.id,
+        "decision": decision.decision.value,
+        "code": decision.code,
+        "reason": decision.reason,
+        "size": str(decision.size),
+        "policy_set": decision.policy_set,
+        "decided_ns": decision.decided_ns,
+    }
