@@ -65,8 +65,11 @@ class BookArrays:
     def _is_other(self, instrument: Instrument) -> bool:
         """Whether its rules are not those that are known; an error where they may not be others."""
         before = self.instruments.get(instrument.symbol)
-        if before is not None and repr(before) == repr(self._with_rate(instrument)):
-            return False
+        if before is not None:
+            now = self._with_rate(instrument)
+            # As text where they differ, for a rate that is not known does not equal itself.
+            if before == now or repr(before) == repr(now):
+                return False
         s = self.symbol(instrument.symbol)
         if self.books.pos[:, s, layout.COST].any() or self.books.holders_n[s]:
             raise LedgerError(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,8 +91,9 @@ class Found(NamedTuple):
 _new: Callable[[type[Found], tuple[Any, ...]], Found] = tuple.__new__
 
 
+@lru_cache(maxsize=8)
 def gate_needs(linked: LinkedSet) -> Needs:
-    """What the gates of a policy set look at beside the books."""
+    """What the gates of a policy set look at beside the books; worked out once for a set."""
     return needs_of(linked, Limits(linked, [], [], [], []))
 
 
@@ -138,6 +140,14 @@ class Evaluator:
                 return made
             found = self._routes[key] = made
         return found
+
+    def know_routes_of(self, other: "Evaluator") -> None:
+        """Look up beforehand what orders have asked another evaluator about."""
+        # Another thread may find a new one meanwhile.
+        for key in list(other._routes):
+            made = self._new_route(*key)
+            if not isinstance(made, Refusal):
+                self._routes[key] = made
 
     def _new_route(self, account: str, strategy: str, venue: str, symbol: str) -> Route | Refusal:
         arrays = self._arrays

@@ -10,7 +10,7 @@ from ringfence.language.orders import KILL_STATES
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.audit_decision import policy_set_body
-from ringfence.runtime.evaluator import Evaluator, Found, Route
+from ringfence.runtime.evaluator import Evaluator, Found, Route, gate_needs
 from ringfence.runtime.guard_feeds import GuardFeeds
 from ringfence.runtime.policy_lease import lease_words
 from ringfence.runtime.policy_set import PolicySet
@@ -52,8 +52,11 @@ class GuardPolicies(GuardFeeds):
                 failed to write it, the new set is in force, and orders are rejected until the log is open again.
         """
         linked, before = policy_set.linked, self._linked
-        # Loads compiled code and lays out the limits while orders are still decided with the old set.
+        # All that takes time is done while orders are still decided with the old set: compiled code is loaded,
+        # limits are laid out, and bound to what orders ask about.
         evaluator, bound = self._evaluator_of(linked), self._books.slice.share
+        evaluator.know_routes_of(self.evaluator)
+        gate_needs(linked)
         if self._records:
             self._record("policy-set", policy_set_body(linked))
         body = {
