@@ -217,6 +217,10 @@ class SharedBooks:
 
     def _append_here(self, event: Event) -> bool:
         """Append where the log stands at the replica; False where it does not."""
+        if self._waiting:
+            # INVARIANT: numbers reach the log in their order; it takes none below its last.
+            self._flush()
+            return False
         number = self._own + 1
         try:
             found = self._ask(self._log.append, self._head, number, event, only_there=True)
