@@ -42,7 +42,11 @@ def main(
     port: str, password: str, namespace: str, name: str, folder: str, seed: str, count: str
 ) -> None:
     source = random.Random(int(seed))
-    guard = opened(port, password, namespace, name, folder)
+    try:
+        guard = opened(port, password, namespace, name, folder)
+    except StateError:
+        say(kind="no store")
+        return
     working = [(each.order_id, each.size) for each in guard.orphans]
     say(kind="ready", orphans=len(working))
     for number in range(int(count)):
