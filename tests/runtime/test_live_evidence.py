@@ -12,7 +12,7 @@ from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.book_arrays import BookArrays
-from ringfence.runtime.evidence import Evidence
+from runtime.plain_evidence import Evidence
 
 pytestmark = pytest.mark.unit
 

@@ -1,6 +1,7 @@
 """Where choices come from: hypothesis, which shrinks them, or a seed, which repeats them."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -31,9 +32,9 @@ class Chooser(Protocol):
         ...
 
 
-class _Base:
-    def whole(self, low: int, high: int) -> int:
-        raise NotImplementedError
+class _Base(ABC):
+    @abstractmethod
+    def whole(self, low: int, high: int) -> int: ...
 
     def pick(self, among: Sequence[T]) -> T:
         return among[self.whole(0, len(among) - 1)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
 
-__all__ = ["DIMENSIONS", "EVERYTHING", "Scope", "ScopeIndex"]
+__all__ = ["DIMENSIONS", "Scope", "ScopeIndex"]
 
 DIMENSIONS = ("accounts", "strategies", "venues", "symbols")
 
@@ -50,9 +50,6 @@ class Scope:
         return {
             key: sorted(set(getattr(self, key))) for key in self.__slots__ if getattr(self, key)
         }
-
-
-EVERYTHING = Scope()
 
 
 @dataclass(slots=True)

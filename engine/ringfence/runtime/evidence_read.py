@@ -1,4 +1,4 @@
-"""What `evidence` wrote, read again: checked first, since whoever can write a log can write anything."""
+"""What an order was decided on (`live_evidence`), read again: checked first, since whoever can write a log can write anything."""
 
 import binascii
 from dataclasses import dataclass

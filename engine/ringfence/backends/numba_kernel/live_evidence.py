@@ -1,7 +1,7 @@
 """What a live order was decided on, written as JSON by compiled code: rows of the arrays in base64.
 
-The same text as `audit_codec.encode` makes of `evidence.Evidence.of`, in a fraction of the time. It is on the
-way of every order.
+The same text as the audit log's encoder makes of plain data (a property test holds that), in a fraction of the
+time. It is on the way of every order.
 """
 
 from collections.abc import Callable, Sequence
@@ -233,7 +233,12 @@ class LiveEvidence:
         self._view = self._arrays["out"].data
 
     def of(self, books: Sequence[int], symbol: int, venue: int) -> str:
-        """The text, as `Evidence.of` describes it.
+        """Market data, switches and books of an order, in the kernel's own numbers and columns (`layout`).
+
+        Rows are the bytes of little-endian float64 in base64: exact, NaN included, and quick to write.
+        `market` is the symbol's row (`SYM_WIDTH`). Of each book that the order touches there are its level,
+        its row (`BOOK_WIDTH`), its switch, for all symbols that it holds their names, rows (`POS_WIDTH`,
+        one after the other) and numbers of working orders, and how old a mark may at most be (`OLDEST`).
 
         Args:
             books: Rows of the firm's, the account's and the strategy's book; -1 for none.

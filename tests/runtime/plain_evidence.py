@@ -1,4 +1,4 @@
-"""What a decision was made from, as data for an audit record."""
+"""What a decision was made from, as plain data: what the compiled writer is held against."""
 
 import binascii
 from collections.abc import Sequence
@@ -16,12 +16,7 @@ _SYMBOL_ROW = 8 * layout.SYM_WIDTH
 
 
 class Evidence:
-    """Reads the arrays of books; made anew where they are.
-
-    Args:
-        books: The arrays.
-        symbols: Names of symbols, by their codes.
-    """
+    """Reads the arrays of books; `symbols` are the names by their codes."""
 
     def __init__(self, books: Books, symbols: Sequence[str]) -> None:
         self._books, self._symbols = books, symbols
@@ -35,17 +30,7 @@ class Evidence:
         self._kill_symbol = books.kill_symbol.data
 
     def of(self, books: Sequence[int], symbol: int, venue: int) -> dict[str, Any]:
-        """Market data, switches and books of an order, in the kernel's own numbers and columns (`layout`).
-
-        Rows are the bytes of little-endian float64 in base64: exact, NaN included, and quick to write.
-        `market` is the symbol's row (`SYM_WIDTH`). Of each book that the order touches there are its level,
-        its row (`BOOK_WIDTH`), its switch, for all symbols that it holds their names, rows (`POS_WIDTH`,
-        one after the other) and numbers of working orders, and how old a mark may at most be (`OLDEST`).
-
-        Args:
-            books: Rows of the firm's, the account's and the strategy's book; -1 for none.
-            symbol, venue: Their codes.
-        """
+        """As `LiveEvidence.of`, before it is encoded."""
         return {
             "market": _text(self._quotes[symbol * _SYMBOL_ROW : (symbol + 1) * _SYMBOL_ROW]),
             "market_ns": self._times[symbol],
