@@ -17,6 +17,7 @@ __all__ = ["build_parser", "leaves", "main"]
 _COMMANDS = {
     "validate": "validate",
     "test": "test",
+    "fmt": "fmt",
     "dry-run": "dry_run",
     "effective": "effective",
     "fields": "fields",
