@@ -18,6 +18,7 @@ _COMMANDS = {
     "validate": "validate",
     "test": "test",
     "dry-run": "dry_run",
+    "explain": "explain",
     "effective": "effective",
     "fields": "fields",
     "rules": "rules",

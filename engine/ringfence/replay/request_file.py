@@ -48,9 +48,11 @@ def read_request(out: Path) -> tuple[dict[str, Any], Path]:
     except ValueError:
         raise _unreadable(path) from None
     match whole:
-        case {"schema": schema, "directory": str(directory), "request": dict(given)} if (
-            schema == _SCHEMA and _sound(given)
-        ):
+        case {
+            "schema": schema,
+            "directory": str(directory),
+            "request": dict(given),
+        } if schema == _SCHEMA and _sound(given):
             return given, Path(directory)
     raise _unreadable(path)
 

@@ -14,7 +14,6 @@ from ringfence.backends.explain import (
     Side,
 )
 from ringfence.errors import Span
-from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
 from ringfence.review.explanation import Explanation, GateExplained
 from ringfence.review.why_not import Way, WhyNot
@@ -45,7 +44,7 @@ def explanation_data(told: Explanation) -> dict[str, Any]:
         "code": decision.code,
         "reason": decision.reason,
         "path": list(told.path),
-        "gates": [_gate(each, told.linked) for each in told.gates],
+        "gates": [_gate(each) for each in told.gates],
         "why_not": None if told.why_not is None else _why_not(told.why_not),
     }
 
@@ -56,7 +55,9 @@ def moment(ns: int) -> str:
         at = _EPOCH + timedelta(microseconds=ns // 1_000)
     except OverflowError:
         return str(ns)
-    text = at.replace(tzinfo=None).isoformat(timespec="seconds" if not ns % 1_000_000_000 else "auto")
+    text = at.replace(tzinfo=None).isoformat(
+        timespec="seconds" if not ns % 1_000_000_000 else "auto"
+    )
     return text + "Z"
 
 
@@ -81,7 +82,7 @@ def _order(case: Case, told: Explanation) -> dict[str, Any]:
     }
 
 
-def _gate(each: GateExplained, linked: LinkedSet) -> dict[str, Any]:
+def _gate(each: GateExplained) -> dict[str, Any]:
     result, explained = each.result, each.explained
     return {
         "gate": result.gate,

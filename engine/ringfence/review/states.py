@@ -164,7 +164,8 @@ def _positions(question: Question, words: Words, names: set[str]) -> Iterator[St
         def text(x: float, symbol: str = symbol) -> str:
             instrument = held[symbol].instrument
             size = words.lots(math.ceil(x), instrument)
-            now = words.lots(held[symbol].lots, instrument)
+            lots = held[symbol].lots
+            now = f"{'short ' if lots < 0 else ''}{words.lots(abs(lots), instrument)}"
             return f"{size} less of {symbol} in {_book_key(question)} (now {now})"
 
         def values(x: float, symbol: str = symbol, step: Decimal = step) -> dict[str, str]:
@@ -344,9 +345,7 @@ def _switch(question: Question) -> State:
     )
 
 
-def _quality(
-    question: Question, names: set[str], failing: Sequence[Check]
-) -> Iterator[State]:
+def _quality(question: Question, names: set[str], failing: Sequence[Check]) -> Iterator[State]:
     market, symbol = question.ticket.market, question.symbol
     for name, sign in (("market.age", 1.0), ("market.skew", -1.0)):
         if name not in names:

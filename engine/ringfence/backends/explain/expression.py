@@ -62,7 +62,7 @@ class Writer:
         """Each step, the innermost first; of a condition the chosen branch alone."""
         match node:
             case ir.Conditional(test=test, then=then, otherwise=other):
-                return self._conditional(node, test, then, other)
+                return self._conditional(test, then, other)
             case ir.Logic(values=values):
                 return [step for part in self._looked_at(node, values) for step in self.steps(part)]
             case ir.Arithmetic(left=left, right=right) | ir.Compare(left=left, right=right):
@@ -81,9 +81,7 @@ class Writer:
         middle = f" = {numbered}" if numbered != named else ""
         return f"{named}{middle} {joined} {self.value(node)}"
 
-    def _conditional(
-        self, node: ir.Node, test: ir.Node, then: ir.Node, other: ir.Node
-    ) -> list[str]:
+    def _conditional(self, test: ir.Node, then: ir.Node, other: ir.Node) -> list[str]:
         said = self.steps(test) if not isinstance(test, _LEAVES) else []
         holds = self.value_of(test)
         if math.isnan(holds):

@@ -55,7 +55,7 @@ def explain_gate(
         level=gate.level,
         checks=tuple(checks),
         inputs=() if exempt else tuple(_inputs(question, words)),
-        limits=tuple(_limits(question, words)),
+        limits=tuple(_limits(question)),
         override=in_force,
         others=tuple(each for each in overrides if each != in_force),
         exempt=tuple(closing_words(question, words)) if exempt else (),
@@ -124,7 +124,7 @@ def _inputs(question: Question, words: Words) -> list[ExplainedInput]:
     return found
 
 
-def _limits(question: Question, words: Words) -> list[ExplainedLimit]:
+def _limits(question: Question) -> list[ExplainedLimit]:
     gate, row, base = question.asked.gate, question.asked.row, question.bound.rows[-1]
     own = row.spans if row.scope is not None else {}
     given = base.spans

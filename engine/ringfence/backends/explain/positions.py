@@ -50,6 +50,12 @@ class Exposures:
                 if symbol != self.question.symbol:
                     yield symbol, held
 
+    def _held(self, symbol: str, lots: int, held: AskedHolding) -> Part:
+        """Lots of a symbol at its mark; a short position is said to be one."""
+        return self._part(
+            f"{'short' if held.lots < 0 else 'held'} in {symbol}", lots, held.mark, held
+        )
+
     def _part(self, what: str, lots: int, price: float, held: AskedHolding) -> Part:
         instrument = held.instrument
         value = lots * (price * instrument.lot_multiplier) if lots else 0.0
@@ -63,7 +69,7 @@ class Exposures:
         symbol, held = self.question.symbol, self.question.holding
         parts = []
         if held is not None and before:
-            parts.append(self._part(f"held in {symbol}", before, held.mark, held))
+            parts.append(self._held(symbol, before, held))
         instrument = self.question.ticket.instrument
         price, more = self.order_price(), after - before
         value = more * (price * instrument.lot_multiplier)
@@ -76,7 +82,7 @@ class Exposures:
         parts = []
         for symbol, held in self.others():
             if lots := _worst(held, working):
-                parts.append(self._part(f"held in {symbol}", lots, held.mark, held))
+                parts.append(self._held(symbol, lots, held))
         return parts + self.own(working)
 
     def correlated(self, threshold: float, least: float) -> tuple[list[Part], list[str]]:
@@ -116,7 +122,7 @@ class Exposures:
         holdings = question.book.holdings if question.book is not None else {}
         for symbol, held in holdings.items():
             if held.lots:
-                held_parts.append(self._part(f"held in {symbol}", held.lots, held.mark, held))
+                held_parts.append(self._held(symbol, held.lots, held))
             if held.buys:
                 buys.append(self._part(f"buys in {symbol}", held.buys, held.mark, held))
             if held.sells:
