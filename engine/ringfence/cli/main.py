@@ -19,6 +19,7 @@ _COMMANDS = {
     "test": "test",
     "dry-run": "dry_run",
     "explain": "explain",
+    "suggest": "suggest",
     "effective": "effective",
     "fields": "fields",
     "rules": "rules",
