@@ -12,7 +12,14 @@ from ringfence.language.policy_tests import merge, read_case
 from ringfence.language.rules import Rule
 from ringfence.language.source import Document, Key
 
-__all__ = ["BACKENDS", "CaseResult", "check_own_policy", "run_file", "run_rule_cases"]
+__all__ = [
+    "BACKENDS",
+    "CaseResult",
+    "check_own_policy",
+    "run_file",
+    "run_rule_cases",
+    "set_of_case",
+]
 
 Decide = Callable[..., Decision]
 
@@ -113,6 +120,20 @@ def _with_kill_switch(document: Document, policy: Mapping[str, Any]) -> LinkedSe
         # Behind the file's own gates, whose places in the file then stay right.
         gates.append({"rule": f"{KILL_SWITCH}@1"})
     return _own_set(document, {**policy, "gates": gates})
+
+
+def set_of_case(document: Document, index: int) -> LinkedSet | None:
+    """The set that a test file brings for one of its cases; None where it has no policy of its own.
+
+    Raises:
+        PolicyError: the file's own policy does not link.
+    """
+    own = document.data.get("policy")
+    if own is None:
+        return None
+    case, defaults = document.data["cases"][index], document.data.get("defaults") or {}
+    throws = _throws_switch(case, defaults)
+    return _with_kill_switch(document, own) if throws else _own_set(document, own)
 
 
 def check_own_policy(document: Document) -> None:
