@@ -5,10 +5,10 @@ Hosts refuse comments above 65,536 characters, so sections are cut, with their c
 make no link, no image, no mention, and cannot leave its cell.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ringfence.replay.markdown_parts import code, cut, escaped, fold, table
 from ringfence.replay.wording import (
     DECISIONS,
     MODES,
@@ -31,11 +31,21 @@ from ringfence.replay.wording import (
     verdict,
 )
 
-__all__ = ["MAX_CHARACTERS", "render_markdown"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "code_text",
+    "cut_text",
+    "escaped_text",
+    "fold_text",
+    "render_markdown",
+    "table_text",
+]
 
 #: The longest comment that `render_markdown` writes, in characters.
 MAX_CHARACTERS = 65_000
 
+_PLAIN = re.compile(r"[^A-Za-z0-9 ,()%=+/.-]")
+_NAME_WIDTH = 64
 _CUTS = (50, 25, 10, 5, 2)
 
 Json = Mapping[str, Any]
@@ -97,7 +107,7 @@ def _decisions(summary: Json) -> str:
         figures = [_money(held[key], held["currency"]) for key in ("approved", "cut", "rejected")]
         body.append([side, mode, *(count(made[key]) for key in DECISIONS), *figures])
     head = ["side", "state", *DECISIONS.values(), "notional approved", "cut", "notional rejected"]
-    return table(head, body, "ll" + "r" * 6)
+    return table_text(head, body, "ll" + "r" * 6)
 
 
 def _changes(summary: Json, rows: int) -> Iterable[str]:
@@ -107,11 +117,11 @@ def _changes(summary: Json, rows: int) -> Iterable[str]:
     currency = changes["currency"]
     by_gate = changes["by_gate"]
     body = [
-        [code(row["gate"]), count(row["orders"]), _money(row["notional"], currency)]
+        [code_text(row["gate"]), count(row["orders"]), _money(row["notional"], currency)]
         for row in by_gate[:rows]
     ]
-    yield table(["gate that changes the decision", "orders", "notional"], body, "lrr")
-    yield cut(len(by_gate) - rows, "gate")
+    yield table_text(["gate that changes the decision", "orders", "notional"], body, "lrr")
+    yield cut_text(len(by_gate) - rows, "gate")
     examples = sorted(changes["examples"], key=lambda row: -(row["notional"] or 0.0))[:rows]
     head = [
         "time",
@@ -126,24 +136,24 @@ def _changes(summary: Json, rows: int) -> Iterable[str]:
         "notional",
     ]
     body = [_example(row, currency) for row in examples]
-    more = cut(changes["orders"] - len(examples), "order")
+    more = cut_text(changes["orders"] - len(examples), "order")
     title = f"The {plural(len(examples), 'changed order')} with the most notional"
-    yield fold(title, table(head, body, "l" * 7 + "rrr"), more)
+    yield fold_text(title, table_text(head, body, "l" * 7 + "rrr"), more)
 
 
 def _example(row: Json, currency: object) -> list[str]:
     price = "at market" if row["price"] is None else f"at {quantity(row['price'])}"
-    wants = f"{row['side']} {quantity(row['size'])} {code(row['symbol'])} {price}"
+    wants = f"{row['side']} {quantity(row['size'])} {code_text(row['symbol'])} {price}"
     return [
         moment(row["ts"]),
-        code(row["order_id"]),
-        code(row["account"]),
+        code_text(row["order_id"]),
+        code_text(row["account"]),
         wants,
         _outcome(row["base"]),
         _outcome(row["head"]),
-        code(row["gate"]),
-        escaped(measured(row["measure"], row["unit"], clip(currency, 12))),
-        escaped(measured(row["limit"], row["unit"], clip(currency, 12))),
+        code_text(row["gate"]),
+        escaped_text(measured(row["measure"], row["unit"], clip(currency, 12))),
+        escaped_text(measured(row["limit"], row["unit"], clip(currency, 12))),
         _money(row["notional"], currency),
     ]
 
@@ -166,12 +176,20 @@ def _utilisation(summary: Json, rows: int) -> str:
             figures[0] = f"**{figures[0]}**"
         stopped = [count(gate[key]) for key in ("breach", "reduce", "exempt")]
         body.append(
-            [code(gate["gate"]), gate["level"], *figures, *stopped, escaped(remark_of(gate))]
+            [
+                code_text(gate["gate"]),
+                gate["level"],
+                *figures,
+                *stopped,
+                escaped_text(remark_of(gate)),
+            ]
         )
     head = ["gate", "level", "peak", "p99", "p90", "p50", "breach", "reduce", "exempt", "remark"]
     nearest = next((g["utilisation"]["peak"] for g in gates if g["utilisation"]), None)
     title = "How close to each limit" + (f": at most {percent(nearest)} used" if nearest else "")
-    return fold(title, table(head, body, "ll" + "r" * 7 + "l"), cut(len(gates) - rows, "gate"))
+    return fold_text(
+        title, table_text(head, body, "ll" + "r" * 7 + "l"), cut_text(len(gates) - rows, "gate")
+    )
 
 
 def _decided_by(summary: Json, rows: int) -> str:
@@ -181,16 +199,16 @@ def _decided_by(summary: Json, rows: int) -> str:
     currency = run["notional"]["currency"]
     body = [
         [
-            code(row["gate"]),
+            code_text(row["gate"]),
             count(row["reject"]),
             count(row["reduce"]),
             _money(row["notional"], currency),
         ]
         for row in run["by_gate"][:rows]
     ]
-    listed = table(["gate", "rejected", "reduced", "notional"], body, "lrrr")
-    more = cut(len(run["by_gate"]) - rows, "gate")
-    return fold("Rejections and reductions by gate (head)", listed, more)
+    table = table_text(["gate", "rejected", "reduced", "notional"], body, "lrrr")
+    more = cut_text(len(run["by_gate"]) - rows, "gate")
+    return fold_text("Rejections and reductions by gate (head)", table, more)
 
 
 def _unreplayable(summary: Json, rows: int) -> str:
@@ -200,42 +218,71 @@ def _unreplayable(summary: Json, rows: int) -> str:
     body = []
     for group in groups[:rows]:
         first = group["examples"][0] if group["examples"] else None
-        detail = f"row {count(first['row'])}: {code(first['detail'])}" if first else ""
-        body.append([code(group["reason"]), count(group["rows"]), detail])
+        detail = f"row {count(first['row'])}: {code_text(first['detail'])}" if first else ""
+        body.append([code_text(group["reason"]), count(group["rows"]), detail])
     total = unreplayable_rows(summary)
     title = f"{plural(total, 'row')} not replayed ({share(total, summary['orders']['rows'])})"
-    listed = table(["reason", "rows", "first"], body, "lrl")
-    return fold(title, listed, cut(len(groups) - rows, "reason"))
+    table = table_text(["reason", "rows", "first"], body, "lrl")
+    return fold_text(title, table, cut_text(len(groups) - rows, "reason"))
 
 
 def _assumptions(summary: Json, rows: int) -> str:
     lines = summary["assumptions"]
     if not lines:
         return ""
-    listed = "\n".join(f"- {escaped(clip(line, 400))}" for line in lines[:rows])
-    return fold("Assumptions", listed, cut(len(lines) - rows, "assumption"))
+    listed = "\n".join(f"- {escaped_text(clip(line, 400))}" for line in lines[:rows])
+    return fold_text("Assumptions", listed, cut_text(len(lines) - rows, "assumption"))
 
 
 def _provenance(summary: Json) -> str:
     orders, sides = summary["orders"], summary["sides"]
     mode = primary_mode(summary)
     told = [
-        f"{count(orders['replayed'])} of {plural(orders['rows'], 'row')} of {code(orders['source'])}",
+        f"{count(orders['replayed'])} of {plural(orders['rows'], 'row')} of {code_text(orders['source'])}",
     ]
     if orders["first_ts"]:
         told.append(f"{moment(orders['first_ts'])} to {moment(orders['last_ts'])}")
     told += [
-        f"{name} {code(sides[name]['source'])} <code>{escaped(sides[name]['policy_set'][:12])}</code>"
+        f"{name} {code_text(sides[name]['source'])} <code>{escaped_text(sides[name]['policy_set'][:12])}</code>"
         for name in ("base", "head")
         if name in sides
     ]
-    told += [f"{mode}: {MODES.get(mode, '')}", f"ringfence {escaped(summary['ringfence'])}"]
+    told += [f"{mode}: {MODES.get(mode, '')}", f"ringfence {escaped_text(summary['ringfence'])}"]
     return f"<sub>{' · '.join(told)}</sub>"
+
+
+def table_text(head: Sequence[str], body: Iterable[Sequence[str]], align: str) -> str:
+    """A table; `align` has `r` for each column of numbers, and anything else for the others."""
+    rule = ["---:" if side == "r" else "---" for side in align]
+    rows = [head, rule, *body]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def fold_text(title: str, *blocks: str) -> str:
+    """A part that opens on a click."""
+    inside = "\n\n".join(block for block in blocks if block)
+    return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
+
+
+def cut_text(hidden: int, noun: str) -> str:
+    """How many lines a table lacks; empty where it is whole."""
+    return f"... and {plural(hidden, 'more ' + noun)}, not listed here." if hidden > 0 else ""
+
+
+def escaped_text(text: object) -> str:
+    """Return text with all that Markdown or HTML could take for its own as character references."""
+    plain = _PLAIN.sub(lambda found: f"&#{ord(found.group())};", clip(text, 500))
+    return re.sub(r"(?i)www\.", lambda found: f"{found.group()[:3]}&#46;", plain)
 
 
 def _sentence(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+def code_text(text: object) -> str:
+    """A name from outside, clipped and made harmless."""
+    return f"<code>{escaped_text(clip(text, _NAME_WIDTH))}</code>" if text else "-"
+
+
 def _money(value: object, currency: object) -> str:
-    return escaped(money(value, clip(currency, 12)))
+    return escaped_text(money(value, clip(currency, 12)))
