@@ -18,6 +18,7 @@ _COMMANDS = {
     "ci": "ci",
     "validate": "validate",
     "test": "test",
+    "fmt": "fmt",
     "dry-run": "dry_run",
     "effective": "effective",
     "fields": "fields",

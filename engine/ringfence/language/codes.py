@@ -62,4 +62,7 @@ CODES: dict[str, str] = {
     "E304": "two gates of one name",
     "E305": "test without a policy",
     "E306": "policies in two currencies",
+    # E450-E499: layout and taste
+    "E450": "layout that would change the document",
+    "E451": "not in the canonical layout",
 }
