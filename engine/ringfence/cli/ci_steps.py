@@ -1,10 +1,11 @@
 """The steps of `ringfence ci`, in their order; each is what the command of its name does, in this process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ringfence.errors import Diagnostic
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.replay.wording import plural
 from ringfence.review.gate import StepResult, Verdict
@@ -36,6 +37,12 @@ class Change:
         """
         return link_path(self.policies)
 
+    @property
+    def documents(self) -> list[Path]:
+        """Where the documents of the change lie: the policies, and what the desk settles about its checks."""
+        own = Path(".ringfence")
+        return [self.policies, *([own] if own.is_dir() else [])]
+
 
 def validate(change: Change) -> StepResult:
     """Every fault of every file."""
@@ -46,6 +53,27 @@ def validate(change: Change) -> StepResult:
     )
 
 
+def fmt(change: Change) -> StepResult:
+    """Whether every file is in the one layout."""
+    from ringfence.review.layout_files import lay_out, not_canonical
+
+    files = list(lay_out(change.documents))
+    wrong = [not_canonical(each) for each in files if each.changes]
+    found = [*(finding for each in files for finding in each.findings), *wrong]
+    if wrong:
+        return StepResult(
+            Verdict.FAILED, f"{plural(len(wrong), 'file')} not in the one layout", tuple(found)
+        )
+    return _judged(found, f"{plural(len(files), 'file')} in the one layout")
+
+
+def _judged(findings: Sequence[Diagnostic], said: str) -> StepResult:
+    """Failed where a finding is an error."""
+    wrong = any(each.severity == "error" for each in findings)
+    return StepResult(Verdict.FAILED if wrong else Verdict.PASSED, said, tuple(findings))
+
+
 STEPS: Mapping[str, Callable[[Change], StepResult]] = {
     "validate": validate,
+    "fmt": fmt,
 }
