@@ -15,6 +15,7 @@ from ringfence.errors import InputError, PolicyError
 __all__ = ["build_parser", "leaves", "main"]
 
 _COMMANDS = {
+    "ci": "ci",
     "validate": "validate",
     "test": "test",
     "fmt": "fmt",
