@@ -11,6 +11,7 @@ from ringfence.backends.reference.books import BookState, build_book
 from ringfence.backends.reference.inputs import Inputs
 from ringfence.backends.reference.interpreter import evaluate
 from ringfence.backends.reference.numbers import at_most
+from ringfence.language import ir
 from ringfence.language.answers import (
     approved,
     denied,
@@ -41,7 +42,7 @@ NAN = float("nan")
 
 @dataclass(slots=True)
 class Finding:
-    """A gate at one size: its outcome and its closest check."""
+    """A gate, or one check of it, at one size: its outcome and its closest check."""
 
     outcome: Outcome
     check: str = ""
@@ -69,26 +70,30 @@ class AskedGate:
         self.inputs.lots = lots
         if self.gate.applies_to == "risk_increasing" and self.inputs.risk_reducing:
             return Finding(Outcome.EXEMPT, reason="the order only reduces risk")
-        if not self.checks:
+        checks = self.binding
+        if not checks:
             return Finding(Outcome.UNKNOWN, reason="no limit is set")
-        return reduce(_worse, map(self.check, self.checks))
+        return reduce(_worse, map(self.found, checks))
+
+    def value_of(self, node: ir.Node) -> float:
+        """The value of an expression of the rule, at the size that was asked last."""
+        return evaluate(node, self.read, self.numeric)
+
+    def read(self, name: str) -> float:
+        """The value of an input field, computed with the gate's parameters."""
+        return self.inputs.read(name, self.params)
 
     @property
-    def checks(self) -> list[Check]:
-        """The rule's checks that bind with these limits."""
+    def binding(self) -> list[Check]:
+        """The checks that every parameter they need is given for."""
         given = self.row.values
         return [
             check for check in self.gate.rule.checks if all(name in given for name in check.when)
         ]
 
-    def read(self, name: str) -> float:
-        """A field at the size that was asked last."""
-        return self.inputs.read(name, self.params)
-
-    def check(self, check: Check) -> Finding:
-        """What one check finds at the size that was asked last."""
-        measure = evaluate(check.measure, self.read, self.numeric)
-        limit = evaluate(check.limit, self.read, self.numeric)
+    def found(self, check: Check) -> Finding:
+        """What one check finds, at the size that was asked last."""
+        measure, limit = self.value_of(check.measure), self.value_of(check.limit)
         left, right = (measure, limit) if check.compare == "<=" else (limit, measure)
         holds = at_most(left, right)
         outcome = (
@@ -161,7 +166,7 @@ def _book(linked: LinkedSet, case: Case, level: str) -> BookState | None:
 def asked_gates(
     linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket
 ) -> list[AskedGate]:
-    """The gates that bind an order, with the limits in force at the case's time."""
+    """The gates of an order with the limits in force, ready to be asked at any size."""
     rows = [bound.row_at(case.clock_ns) for bound in bounds]
     fresh = [
         float(row.values[bound.gate.rule.freshness])  # type: ignore[arg-type]  # a duration

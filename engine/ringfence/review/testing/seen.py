@@ -123,7 +123,7 @@ def _of_gate(
         if finding.outcome is Outcome.BREACH:
             yield (label, "breaches")
             yield (label, "limit", str(number), finding.check, "decides")
-        for check in gate.checks:
+        for check in gate.binding:
             written = limits_of(gate.gate, number, check)
             where = _place(gate, check, written, lots, linked) if written else ""
             if where:
@@ -135,7 +135,7 @@ def _place(
 ) -> str:
     """Whether a check stands `at` its limit, or one step `inside` or `outside` of it."""
     gate.inputs.lots = lots
-    found = gate.check(check)
+    found = gate.found(check)
     if not (math.isfinite(found.measure) and math.isfinite(found.limit)):
         return ""
     if at_most(found.measure, found.limit) and at_most(found.limit, found.measure):
@@ -173,7 +173,7 @@ def _step(
 def _lot(gate: AskedGate, check: Check, found: Finding) -> float:
     gate.inputs.lots += 1
     try:
-        more = gate.check(check)
+        more = gate.found(check)
     finally:
         gate.inputs.lots -= 1
     moved = abs((more.measure - more.limit) - (found.measure - found.limit))
@@ -214,8 +214,8 @@ def _of_rule(gate: AskedGate, lots: int) -> Iterator[Key]:
     if finding.outcome is Outcome.EXEMPT:
         return
     rule = gate.gate.rule.key
-    for check in gate.checks:
-        outcome = gate.check(check).outcome
+    for check in gate.binding:
+        outcome = gate.found(check).outcome
         if outcome is not Outcome.UNKNOWN:
             yield (rule, check.name, "holds" if outcome is Outcome.PASS else "fails")
         for side, node in (("measure", check.measure), ("limit", check.limit)):
