@@ -9,7 +9,7 @@ from ringfence.language import ir
 from ringfence.language.gates import ALWAYS, Gate, LimitRow, Policy, canonical_value
 from ringfence.language.rules import Rule
 
-__all__ = ["canonical_rule", "digest", "expression_text"]
+__all__ = ["canonical_binding", "canonical_content", "canonical_rule", "digest", "expression_text"]
 
 
 def expression_text(node: ir.Node) -> str:
@@ -88,6 +88,19 @@ def _gate(gate: Gate) -> dict[str, Any]:
     }
 
 
+def canonical_binding(gate: Gate, row: LimitRow) -> str:
+    """What a gate means with the limits of one row, as text: wherever it stands and however it is named."""
+    form = {
+        "rule": canonical_rule(gate.rule),
+        "values": _row(row)["values"],
+        "level": gate.level,
+        "mode": gate.mode,
+        "on_breach": gate.on_breach,
+        "applies_to": gate.applies_to,
+    }
+    return json.dumps(form, sort_keys=True, default=str)
+
+
 def _policy(policy: Policy) -> dict[str, Any]:
     return {
         "policy": policy.label,
@@ -97,6 +110,11 @@ def _policy(policy: Policy) -> dict[str, Any]:
         "day": policy.day,
         "gates": [_gate(gate) for gate in policy.gates],
     }
+
+
+def canonical_content(policy: Policy) -> dict[str, Any]:
+    """What a policy says, whatever its version; formatting, comments and descriptions do not count."""
+    return {**_policy(policy), "policy": policy.name}
 
 
 def digest(policies: Iterable[Policy], rules: Iterable[Rule], surroundings: Any) -> str:
