@@ -104,7 +104,9 @@ def test_every_gate_of_a_state_passes_where_the_reference_says_so(
     for lots in {ticket.lots, max(1, ticket.lots // 2), 1}:
         state.lots = dict.fromkeys(Size, z3.IntVal(lots))
         inputs = StateInputs(state)
-        for gate, expected in zip(found.gates, asked_gates(linked, case, bounds, ticket), strict=True):
+        for gate, expected in zip(
+            found.gates, asked_gates(linked, case, bounds, ticket), strict=True
+        ):
             outcome = expected.at(lots)
             if _hair(outcome.measure, outcome.limit):
                 continue
