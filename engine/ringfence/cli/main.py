@@ -18,6 +18,7 @@ _COMMANDS = {
     "validate": "validate",
     "test": "test",
     "fmt": "fmt",
+    "lint": "lint",
     "dry-run": "dry_run",
     "effective": "effective",
     "fields": "fields",
