@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringfence.errors import PolicyError
 from ringfence.language.linking import link
 from ringfence.language.parameters import Parameter, ParameterSet
 from ringfence.language.rule_library import RuleLibrary
 from ringfence.language.source import load
-from ringfence.review.lint import lint, mended, switched_off
+from ringfence.review.lint import lint, mended
 from ringfence.review.lint_owners import known_owners
 from ringfence.review.lint_spelling import respelled, spelling
 
@@ -151,20 +150,12 @@ def test_a_rule_without_cases_and_twins_are_found(tmp_path: Path) -> None:
 
 
 def test_what_is_switched_off_is_not_looked_for(tmp_path: Path) -> None:
-    assert switched_off(tmp_path) == {}
-    (tmp_path / ".ringfence").mkdir()
-    (tmp_path / ".ringfence" / "settings.yaml").write_text(
-        "apiVersion: ringfence/v1\nkind: Settings\n"
-        "lint: {switched_off: [{code: E456, reason: Our amounts come from another system.}]}\n"
-    )
-    off = switched_off(tmp_path)
-
-    assert off == {"E456": "Our amounts come from another system."}
     codes(tmp_path, POLICY.replace("100_000", "100000").replace("95%", "0.95"))
-    assert [each.code for each in lint([tmp_path], tmp_path, off).findings] == ["E457"]
-    assert [
-        each.code for each in lint([tmp_path], tmp_path, off).spelled[f"{tmp_path}/desk.yaml"]
-    ] == ["E457"]
+
+    found = lint([tmp_path], tmp_path, {"E456"})
+
+    assert [each.code for each in found.findings] == ["E457"]
+    assert [each.code for each in found.spelled[f"{tmp_path}/desk.yaml"]] == ["E457"]
 
 
 MONEY = Parameter("max", "money", limit=True)
@@ -254,11 +245,3 @@ def test_mending_changes_no_meaning_and_leaves_nothing_to_mend() -> None:
     assert list(respelled(after, library)) == []
     digests = [link([each], check_mandatory=False).sha256 for each in (document, after)]
     assert digests[0] == digests[1]
-
-
-def test_settings_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
-    (tmp_path / ".ringfence").mkdir()
-    (tmp_path / ".ringfence" / "settings.yaml").write_text("a: [\n")
-
-    with pytest.raises(PolicyError, match="E102"):
-        switched_off(tmp_path)

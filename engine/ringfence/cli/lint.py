@@ -36,10 +36,12 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Look at every document below the paths; 1 where something is found."""
-    from ringfence.review.lint import lint, switched_off
+    from ringfence.review.lint import lint
+    from ringfence.review.mistakes.settings import find_settings, load_settings
 
     root = _root(given.paths[0])
-    off = switched_off(root)
+    settings = find_settings(given.paths[0])
+    off = load_settings(settings).lint_off if settings else {}
     found = lint(given.paths, root, off)
     fixed = _fix(found) if given.fix else []
     if fixed:

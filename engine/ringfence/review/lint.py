@@ -15,9 +15,7 @@ from ringfence.review.lint_names import name_findings
 from ringfence.review.lint_owners import known_owners
 from ringfence.review.lint_spelling import Respelled, respelled
 
-__all__ = ["Linted", "lint", "mended", "switched_off"]
-
-_SETTINGS = Path(".ringfence", "settings.yaml")
+__all__ = ["Linted", "lint", "mended"]
 
 
 @dataclass(slots=True)
@@ -83,23 +81,6 @@ def mended(document: Document, spelled: Sequence[Respelled]) -> str:
     # A value has kept its place, or this raises and nothing is written.
     load(text, document.path)
     return text
-
-
-def switched_off(root: Path) -> dict[str, str]:
-    """Return the codes that `.ringfence/settings.yaml` switches off, each with its reason.
-
-    Args:
-        root: The top of the repository.
-
-    Raises:
-        PolicyError: the file cannot be read.
-    """
-    path = root / _SETTINGS
-    if not path.is_file():
-        return {}
-    data = load_file(path, str(_SETTINGS)).data
-    listed = (data.get("lint") or {}).get("switched_off") if isinstance(data, dict) else None
-    return {str(each["code"]): str(each["reason"]) for each in listed or ()}
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
