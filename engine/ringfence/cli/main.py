@@ -27,6 +27,8 @@ _COMMANDS = {
     "fields": "fields",
     "rules": "rules",
     "schema": "schema",
+    "init": "init",
+    "new": "new",
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",

@@ -56,7 +56,7 @@ def lint(paths: Sequence[Path], root: Path, off: Collection[str] = ()) -> Linted
             spelled = [each for each in respelled(document, library) if each.code not in off]
             found.spelled[document.path] = spelled
             taste += [each.finding() for each in spelled]
-    taste += case_findings(found.documents)
+    taste += case_findings(found.documents, library)
     found.findings += [each for each in taste if each.code not in off]
     # The exception puts findings in the order in which they are shown.
     found.findings = list(PolicyError(found.findings).diagnostics)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from ringfence.errors import Diagnostic
+from ringfence.language.rule_library import RuleLibrary
 from ringfence.language.source import Document
 from ringfence.review.lint_names import warning
 
@@ -11,23 +12,23 @@ __all__ = ["case_findings"]
 _WHY = "a limit that no case names can change its meaning unseen"
 
 
-def case_findings(documents: Sequence[Document]) -> Iterator[Diagnostic]:
+def case_findings(documents: Sequence[Document], library: RuleLibrary) -> Iterator[Diagnostic]:
     """Give the policies, gates and rules without cases, and the cases of one file that share a name.
 
     Args:
         documents: All that are looked at together, each with the shape of its kind.
+        library: Knows the code of each rule: a case that expects a gate's code names the gate.
     """
-    named = {
-        gate
-        for document in documents
-        if document.data["kind"] == "PolicyTest" and document.data.get("policy") is None
-        for case in document.data["cases"]
-        for gate in case["then"].get("gates") or ()
-    }
+    named: set[str] = set()
+    for document in documents:
+        if document.data["kind"] == "PolicyTest" and document.data.get("policy") is None:
+            for case in document.data["cases"]:
+                named.update(case["then"].get("gates") or ())
+                named.add(case["then"].get("code", ""))
     for document in documents:
         kind = document.data["kind"]
         if kind == "Policy":
-            yield from _policy(document, named)
+            yield from _policy(document, named, library)
         elif kind == "Rule" and not document.data["spec"].get("cases"):
             yield warning(
                 document,
@@ -41,13 +42,15 @@ def case_findings(documents: Sequence[Document]) -> Iterator[Diagnostic]:
             yield from _twins(document)
 
 
-def _policy(document: Document, named: set[str]) -> Iterator[Diagnostic]:
-    gates = [
-        gate.get("name") or str(gate["rule"]).partition("@")[0]
-        for gate in document.data["spec"]["gates"]
-    ]
+def _policy(document: Document, named: set[str], library: RuleLibrary) -> Iterator[Diagnostic]:
     name = document.data["metadata"]["name"]
-    if named.isdisjoint(gates):
+    gates = []
+    for gate in document.data["spec"]["gates"]:
+        rule_name, _, version = str(gate["rule"]).partition("@")
+        rule, _ = library.find(rule_name, version)
+        own = gate.get("name") or rule_name
+        gates.append((own, {own, f"{name}/{own}", rule.code if rule else own}))
+    if all(named.isdisjoint(words) for _, words in gates):
         yield warning(
             document,
             "E460",
@@ -57,8 +60,8 @@ def _policy(document: Document, named: set[str]) -> Iterator[Diagnostic]:
             f"`ringfence new test {name}` begins one; lint the tests together with the policies",
         )
         return
-    for index, gate in enumerate(gates):
-        if gate not in named:
+    for index, (gate, words) in enumerate(gates):
+        if named.isdisjoint(words):
             yield warning(
                 document,
                 "E461",
