@@ -12,7 +12,7 @@ from ringfence.language.orders import Case
 from ringfence.language.policy_tests import merge, read_case
 from ringfence.language.source import Document, Key, load_file
 from ringfence.language.suggest import suggestion
-from ringfence.review.test_runner import set_of_case
+from ringfence.review.testing.cases import set_of_case
 
 __all__ = ["Asked", "asked_case", "read_asked"]
 
