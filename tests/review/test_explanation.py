@@ -207,6 +207,24 @@ def test_a_refusal_comes_before_any_gate() -> None:
     assert path(shadow)[-1] == "only recorded (shadow): order-size would not pass"
 
 
+def test_one_gate_alone_by_its_name_or_that_of_its_level() -> None:
+    linked = policy(
+        "{rule: order-size@1, limits: {max_size: 5}}",
+        "{rule: kill-switch@1}",
+        "{rule: kill-switch@1, level: firm, name: k}",
+    )
+    case = asked(linked)
+
+    def shown(only: str, **when: str) -> list[str]:
+        told = explain(linked, asked(linked, **when) if when else case, only=only)
+        return [each.result.gate for each in told.gates]
+
+    assert shown("kill-switch") == ["kill-switch"]
+    assert shown("firm.k") == ["k"]
+    # Also of an order that cannot be read.
+    assert shown("k", symbol="XYZ") == ["k"]
+
+
 def test_a_gate_that_is_not_there_is_said() -> None:
     linked = policy("{rule: order-size@1, limits: {max_size: 5}}")
 
