@@ -62,4 +62,10 @@ CODES: dict[str, str] = {
     "E304": "two gates of one name",
     "E305": "test without a policy",
     "E306": "policies in two currencies",
+    # E500-E529: tests of policies
+    "E500": "case that failed",
+    "E501": "seen by no case",
+    "E502": "too little covered",
+    "E503": "change that no case notices",
+    "E504": "too few changes noticed",
 }

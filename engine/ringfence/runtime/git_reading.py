@@ -146,7 +146,9 @@ def quiet_git(directory: Path | None = None) -> Iterator[Git]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
+def yaml_blobs(
+    git: Git, commit: str, revision: str, inside: str, *, may_lack: bool = False
+) -> list[Blob]:
     """Every YAML file at or below a path in a commit, sorted; symbolic links and submodules are none.
 
     Args:
@@ -154,6 +156,7 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
         commit: The commit's hash.
         revision: What messages call it.
         inside: A file or directory, from the top; everything where it is empty.
+        may_lack: Whether there may be none.
 
     Raises:
         InputError: there is none, there are too many, or the commit cannot be read.
@@ -174,7 +177,7 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
         hidden = any(part.startswith(".") for part in PurePosixPath(below).parts)
         if name == inside or (name.endswith(_SUFFIXES) and not hidden):
             found.append(Blob(name, blob, int(size)))
-    if not found:
+    if not found and not may_lack:
         raise InputError(
             f"`{inside or '.'}` holds no YAML files in `{revision}`",
             "name the path as it was then: git:REF:PATH",

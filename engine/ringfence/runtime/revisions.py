@@ -11,9 +11,9 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.git_reading import quiet_git, yaml_blobs
+from ringfence.runtime.git_reading import Blob, quiet_git, yaml_blobs
 
-__all__ = ["link_spec"]
+__all__ = ["documents_at", "link_spec"]
 
 _PREFIX = "git:"
 
@@ -70,8 +70,52 @@ def _with_extra(
     return [*kept, document], findings
 
 
+def documents_at(revision: str, path: str) -> dict[str, Document | None]:
+    """Every YAML document at or below `path` in a revision, by the path it would have here now.
+
+    Args:
+        revision: A branch, a tag or a commit.
+        path: Relative to the current directory, or absolute.
+
+    Returns:
+        The documents, None for one that cannot be read; nothing where the path did not exist.
+
+    Raises:
+        InputError: there is no repository, or no such revision.
+    """
+    found: dict[str, Document | None] = {}
+    inside, files = _files(revision, path, may_lack=True)
+    for blob, content in files:
+        below = PurePosixPath(blob.name).relative_to(inside or ".")
+        here = path if blob.name == inside else str(Path(path, below))
+        try:
+            found[here] = load(content, here) if content is not None else None
+        except PolicyError:
+            found[here] = None
+    return found
+
+
 def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnostic]]:
     """Every YAML document at or below `path` in `revision`, and the findings met while loading."""
+    documents: list[Document] = []
+    findings: list[Diagnostic] = []
+    _, files = _files(revision, path)
+    for blob, content in files:
+        shown = f"{revision}:{blob.name}"
+        if content is None:
+            findings.append(_too_large(shown))
+            continue
+        try:
+            documents.append(load(content, shown))
+        except PolicyError as error:
+            findings.extend(error.diagnostics)
+    return documents, findings
+
+
+def _files(
+    revision: str, path: str, *, may_lack: bool = False
+) -> tuple[str, list[tuple[Blob, bytes | None]]]:
+    """What the repository calls `path`, and every YAML file there; None for what is too large to read."""
     _check_revision(revision)
     with quiet_git() as git:
         top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
@@ -83,19 +127,10 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
                 "name a branch, a tag or a commit; fetch it first where it is a remote one",
             ),
         ).strip()  # fmt: skip
-        documents: list[Document] = []
-        findings: list[Diagnostic] = []
-        blobs = yaml_blobs(git, commit, revision, inside)
+        blobs = yaml_blobs(git, commit, revision, inside, may_lack=may_lack)
         sound = [each for each in blobs if each.size <= MAX_BYTES]
-        findings.extend(
-            _too_large(f"{revision}:{each.name}") for each in blobs if each.size > MAX_BYTES
-        )
-        for blob, content in zip(sound, git.read([each.object for each in sound]), strict=True):
-            try:
-                documents.append(load(content, f"{revision}:{blob.name}"))
-            except PolicyError as error:
-                findings.extend(error.diagnostics)
-    return documents, findings
+        contents = dict(zip(sound, git.read([each.object for each in sound]), strict=True))
+        return inside, [(each, contents.get(each)) for each in blobs]
 
 
 def _check_revision(revision: str) -> None:

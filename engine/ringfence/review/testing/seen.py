@@ -46,7 +46,7 @@ def seen_in(
     bounds = linked.bind(*names)
     if of_set:
         yield from _of_scopes(linked, names)
-        yield from _of_overrides(linked, bounds, question.clock_ns)
+        yield from _of_overrides(bounds, question.clock_ns)
     ticket, refusal = read_ticket(question, linked)
     if ticket is None or refusal is not None or decision.code == REDUCE_ONLY_UNTRUE.code:
         return
@@ -61,9 +61,7 @@ def seen_in(
             yield from _of_gate(gate, number, _sizes(gate, ticket, reduced), linked)
 
 
-def _reduced_lots(
-    decision: Decision, expected: Mapping[str, Any], ticket: Ticket
-) -> int | None:
+def _reduced_lots(decision: Decision, expected: Mapping[str, Any], ticket: Ticket) -> int | None:
     """The size of a reduction in lots, where the case says what it must be."""
     if decision.decision is not RiskDecision.REDUCE_SIZE or "size" not in expected:
         return None
@@ -92,9 +90,7 @@ def _of_scopes(linked: LinkedSet, names: tuple[str, ...]) -> Iterator[Key]:
                         yield (policy.label, "scope", dimension, kind, glob)
 
 
-def _of_overrides(
-    linked: LinkedSet, bounds: Sequence[Bound], clock_ns: int
-) -> Iterator[Key]:
+def _of_overrides(bounds: Sequence[Bound], clock_ns: int) -> Iterator[Key]:
     for bound in bounds:
         inforce = bound.row_at(clock_ns)
         for number, row in enumerate(bound.gate.rows[1:], start=1):
