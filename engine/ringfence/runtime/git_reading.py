@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ringfence.errors import InputError
 from ringfence.runtime.temporary import temporary_directory
 
-__all__ = ["MAX_FILES", "Blob", "Git", "quiet_git", "yaml_blobs"]
+__all__ = ["MAX_FILES", "Blob", "Git", "NoFilesError", "quiet_git", "yaml_blobs"]
 
 #: The most YAML files that are read from a revision.
 MAX_FILES = 10_000
@@ -29,6 +29,10 @@ class Blob(NamedTuple):
     name: str
     object: str
     size: int
+
+
+class NoFilesError(InputError):
+    """A path that held no YAML files in a revision."""
 
 
 class Answer(NamedTuple):
@@ -146,9 +150,7 @@ def quiet_git(directory: Path | None = None) -> Iterator[Git]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def yaml_blobs(
-    git: Git, commit: str, revision: str, inside: str, *, may_lack: bool = False
-) -> list[Blob]:
+def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
     """Every YAML file at or below a path in a commit, sorted; symbolic links and submodules are none.
 
     Args:
@@ -156,10 +158,10 @@ def yaml_blobs(
         commit: The commit's hash.
         revision: What messages call it.
         inside: A file or directory, from the top; everything where it is empty.
-        may_lack: Whether there may be none.
 
     Raises:
-        InputError: there is none, there are too many, or the commit cannot be read.
+        NoFilesError: there is none.
+        InputError: there are too many, or the commit cannot be read.
     """
     listed = git.run(
         "ls-tree", "-r", "-z", "-l", "--full-tree", commit, *(["--", inside] if inside else []),
@@ -177,8 +179,8 @@ def yaml_blobs(
         hidden = any(part.startswith(".") for part in PurePosixPath(below).parts)
         if name == inside or (name.endswith(_SUFFIXES) and not hidden):
             found.append(Blob(name, blob, int(size)))
-    if not found and not may_lack:
-        raise InputError(
+    if not found:
+        raise NoFilesError(
             f"`{inside or '.'}` holds no YAML files in `{revision}`",
             "name the path as it was then: git:REF:PATH",
         )

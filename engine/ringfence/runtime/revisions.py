@@ -11,14 +11,20 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.git_reading import Blob, quiet_git, yaml_blobs
+from ringfence.runtime.git_reading import Blob, Git, NoFilesError, quiet_git, yaml_blobs
 
-__all__ = ["documents_at", "link_spec"]
+__all__ = ["documents_at", "link_spec", "read_at"]
 
 _PREFIX = "git:"
 
 
-def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -> LinkedSet:
+def link_spec(
+    spec: str,
+    extra: Path | None = None,
+    default: str = "policies",
+    *,
+    check_mandatory: bool = True,
+) -> LinkedSet:
     """Link the policies that a SPEC names.
 
     Args:
@@ -26,22 +32,44 @@ def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -
             directory, as other paths are; `default` where it is not given. Findings in a revision
             name their files `REF:PATH`.
         extra: An instruments file whose entries are added, and win over those of the policies.
+        check_mandatory: Whether every tradable (account, symbol) must face all mandatory gates.
 
     Raises:
+        NoFilesError: there is nothing at this path in the revision.
         InputError: there is nothing to read, no repository, or no such revision or path.
         PolicyError: with every finding of every file.
     """
     if not spec.startswith(_PREFIX):
-        return link_path(Path(spec)) if extra is None else _link_with(Path(spec), extra)
+        if extra is None:
+            return link_path(Path(spec), check_mandatory=check_mandatory)
+        return link(*_documents_with(Path(spec), extra), check_mandatory=check_mandatory)
     revision, _, path = spec.removeprefix(_PREFIX).partition(":")
     documents, findings = _documents(revision, path or default)
     if extra is not None:
         documents, findings = _with_extra(documents, findings, extra)
-    return link(documents, findings)
+    return link(documents, findings, check_mandatory=check_mandatory)
 
 
-def _link_with(path: Path, extra: Path) -> LinkedSet:
-    """Link a file or directory together with an instruments file, without which it may not link."""
+def read_at(revision: str, path: str) -> bytes | None:
+    """The bytes of one file, named from the top of the repository, in a revision; None where it is not there.
+
+    Raises:
+        InputError: there is no repository, no such revision, or the file is larger than 1 MiB.
+    """
+    _check_revision(revision)
+    with quiet_git() as git:
+        _, commit = _commit(git, revision)
+        try:
+            (blob,) = yaml_blobs(git, commit, revision, path)
+        except NoFilesError:
+            return None
+        if blob.size > MAX_BYTES:
+            raise InputError(f"`{path}` of {revision} is larger than 1 MiB", "split the file")
+        return git.read([blob.object])[0]
+
+
+def _documents_with(path: Path, extra: Path) -> tuple[list[Document], list[Diagnostic]]:
+    """The documents of a file or directory together with an instruments file, without which they may not link."""
     files = yaml_files(path) if path.is_dir() else [path]
     documents: list[Document] = []
     findings: list[Diagnostic] = []
@@ -50,7 +78,7 @@ def _link_with(path: Path, extra: Path) -> LinkedSet:
             documents.append(load_file(file))
         except PolicyError as error:
             findings.extend(error.diagnostics)
-    return link(*_with_extra(documents, findings, extra))
+    return _with_extra(documents, findings, extra)
 
 
 def _with_extra(
@@ -78,13 +106,16 @@ def documents_at(revision: str, path: str) -> dict[str, Document | None]:
         path: Relative to the current directory, or absolute.
 
     Returns:
-        The documents, None for one that cannot be read; nothing where the path did not exist.
+        The documents, None for one that cannot be read; nothing where the path held none.
 
     Raises:
         InputError: there is no repository, or no such revision.
     """
+    try:
+        inside, files = _files(revision, path)
+    except NoFilesError:
+        return {}
     found: dict[str, Document | None] = {}
-    inside, files = _files(revision, path, may_lack=True)
     for blob, content in files:
         below = PurePosixPath(blob.name).relative_to(inside or ".")
         here = path if blob.name == inside else str(Path(path, below))
@@ -112,25 +143,29 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
     return documents, findings
 
 
-def _files(
-    revision: str, path: str, *, may_lack: bool = False
-) -> tuple[str, list[tuple[Blob, bytes | None]]]:
+def _files(revision: str, path: str) -> tuple[str, list[tuple[Blob, bytes | None]]]:
     """What the repository calls `path`, and every YAML file there; None for what is too large to read."""
     _check_revision(revision)
     with quiet_git() as git:
-        top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
-        inside = _inside(Path(top), path)
-        commit = git.run(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
-            otherwise=InputError(
-                f"`{revision}` is no revision of the repository at {top}",
-                "name a branch, a tag or a commit; fetch it first where it is a remote one",
-            ),
-        ).strip()  # fmt: skip
-        blobs = yaml_blobs(git, commit, revision, inside, may_lack=may_lack)
+        top, commit = _commit(git, revision)
+        inside = _inside(top, path)
+        blobs = yaml_blobs(git, commit, revision, inside)
         sound = [each for each in blobs if each.size <= MAX_BYTES]
         contents = dict(zip(sound, git.read([each.object for each in sound]), strict=True))
         return inside, [(each, contents.get(each)) for each in blobs]
+
+
+def _commit(git: Git, revision: str) -> tuple[Path, str]:
+    """The top of the repository, and the commit that a revision names."""
+    top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
+    commit = git.run(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
+        otherwise=InputError(
+            f"`{revision}` is no revision of the repository at {top}",
+            "name a branch, a tag or a commit; fetch it first where it is a remote one",
+        ),
+    ).strip()  # fmt: skip
+    return Path(top), commit
 
 
 def _check_revision(revision: str) -> None:

@@ -11,7 +11,7 @@ from ringfence.language.policy_tests import merge, read_case
 from ringfence.language.rules import Rule
 from ringfence.language.source import Document, Key
 
-__all__ = ["TestCase", "cases_of_file", "cases_of_rule", "own_set"]
+__all__ = ["TestCase", "cases_of_file", "cases_of_rule", "own_set", "set_of_case"]
 
 KILL_SWITCH = "kill-switch"
 
@@ -85,6 +85,20 @@ def cases_of_file(document: Document, linked: LinkedSet | None) -> list[TestCase
         )
         for index, case in enumerate(data["cases"])
     ]
+
+
+def set_of_case(document: Document, index: int) -> LinkedSet | None:
+    """The set that a test file brings for one of its cases; None where it has no policy of its own.
+
+    Raises:
+        PolicyError: the file's own policy does not link.
+    """
+    own = document.data.get("policy")
+    if own is None:
+        return None
+    case, defaults = document.data["cases"][index], document.data.get("defaults") or {}
+    throws = _throws_switch(case, defaults)
+    return _with_kill_switch(document, own) if throws else own_set(document, own)
 
 
 def cases_of_rule(rule: Rule) -> list[TestCase]:
