@@ -103,4 +103,10 @@ CODES: dict[str, str] = {
     "E461": "gate that no test names",
     "E462": "no schema for editors",
     "E463": "scope that names all",
+    # E500-E529: tests of policies
+    "E500": "case that failed",
+    "E501": "seen by no case",
+    "E502": "too little covered",
+    "E503": "change that no case notices",
+    "E504": "too few changes noticed",
 }
