@@ -14,6 +14,7 @@ import pytest
 import ringfence
 from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.codes import CODES
+from ringfence.language.invariant_library import invariants_for
 from ringfence.language.linking import link
 from ringfence.language.render import render_text
 from ringfence.language.schema import check, kind_of
@@ -42,7 +43,10 @@ def diagnose(folder: Path) -> list[Diagnostic]:
         if kind is None or folder.name.startswith("E1"):
             return check(document, kind) if kind is not None else findings
         more = [load(path.read_bytes(), path.name) for path in sorted(folder.glob("second.yaml"))]
-        link([document, *more], check_mandatory=folder.name == "E301")
+        linked = link([document, *more], check_mandatory=folder.name == "E301")
+        _, found = invariants_for(linked)
+        if found:
+            return found
         if kind == "PolicyTest":
             return [each for result in run_file(document, None) for each in result.diagnostics]
     except PolicyError as error:

@@ -16,6 +16,7 @@ from ringfence.cli.output import add_format, has_errors, show_findings
 from ringfence.errors import Diagnostic, PolicyError
 
 if TYPE_CHECKING:
+    from ringfence.language.linking import LinkedSet
     from ringfence.language.source import Document
 
 __all__ = ["add"]
@@ -23,7 +24,9 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("validate", help="check policies, rules, tests and instruments")
+    parser = commands.add_parser(
+        "validate", help="check policies, rules, tests, instruments and invariants"
+    )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
     add_format(parser)
     parser.set_defaults(run=run)
@@ -62,6 +65,7 @@ def _validate(given: argparse.Namespace) -> int:
         try:
             linked = link_path(path)
             _check_tests(linked.documents.values())
+            _check_invariants(linked)
         except PolicyError as error:
             findings.extend(error.diagnostics)
             continue
@@ -93,3 +97,13 @@ def _check_tests(documents: "Iterable[Document]") -> None:
             from ringfence.review.test_runner import check_own_policy
 
             check_own_policy(document)
+
+
+def _check_invariants(linked: "LinkedSet") -> None:
+    """Read the claims about this set."""
+    if any(each.data["kind"] == "Invariant" for each in linked.documents.values()):
+        from ringfence.language.invariant_library import invariants_for
+
+        _, findings = invariants_for(linked)
+        if findings:
+            raise PolicyError(findings)

@@ -62,4 +62,9 @@ CODES: dict[str, str] = {
     "E304": "two gates of one name",
     "E305": "test without a policy",
     "E306": "policies in two currencies",
+    # E530-E559: invariants and their proofs
+    "E532": "invariant without one claim",
+    "E533": "claim that is no condition",
+    "E534": "value of an invariant that does not fit",
+    "E535": "two invariants of one name",
 }

@@ -34,7 +34,7 @@ from ringfence.language.tickets import (
     read_ticket,
 )
 
-__all__ = ["decide"]
+__all__ = ["Gate", "book_of", "decide", "gates_of", "oldest_mark", "plain"]
 
 NAN = float("nan")
 
@@ -51,12 +51,16 @@ class _Finding:
     reason: str = ""
 
 
-class _Gate:
-    """A bound gate with the limits in force, ready to be asked at any size."""
+class Gate:
+    """A bound gate with the limits in force, ready to be asked at any size.
+
+    `params` are its parameters, money in the policy set's currency; `numeric` those of them that an
+    expression can read, a choice as its place in the list.
+    """
 
     def __init__(self, bound: Bound, row: LimitRow, inputs: Inputs, linked: LinkedSet) -> None:
         self.gate, self.row, self.inputs = bound.gate, row, inputs
-        self.params = {name: _plain(value, linked) for name, value in row.values.items()}
+        self.params = {name: plain(value, linked) for name, value in row.values.items()}
         self.numeric = {name: self._number(name, value) for name, value in self.params.items()}
 
     def _number(self, name: str, value: Any) -> float:
@@ -127,8 +131,10 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     if ticket is None:
         refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
         return refused(linked, refusal, [not_evaluated(bound, case.clock_ns) for bound in bounds])
-    gates = _gates(linked, case, bounds, ticket)
-    account = Inputs(case, ticket, "account", _book(linked, case, "account"), math.inf, ticket.lots)
+    gates = gates_of(linked, case, bounds, ticket)
+    account = Inputs(
+        case, ticket, "account", book_of(linked, case, "account"), math.inf, ticket.lots
+    )
     if refusal is None and ticket.reduce_only and not account.risk_reducing:
         refusal = REDUCE_ONLY_UNTRUE
     first = [gate.at(ticket.lots) for gate in gates]
@@ -147,23 +153,27 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     return _reduce(linked, gates, results, ticket, allowed)
 
 
-def _book(linked: LinkedSet, case: Case, level: str) -> BookState | None:
+def book_of(linked: LinkedSet, case: Case, level: str) -> BookState | None:
+    """The book of a level that an order belongs to; None where the case has none."""
     name = getattr(case.order, level, "")
     book = case.books.get("firm" if level == "firm" else f"{level}/{name}")
     return build_book(book, case, linked) if book is not None else None
 
 
-def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket) -> list[_Gate]:
+def oldest_mark(bounds: Sequence[Bound], clock_ns: int) -> float:
+    """The age in seconds that the mark of a held symbol may have: the least that a gate allows."""
+    rows = [(bound.gate.rule.freshness, bound.row_at(clock_ns).values) for bound in bounds]
+    ages = [float(values[name]) for name, values in rows if name in values]  # type: ignore[arg-type]  # a duration
+    return min(ages, default=math.inf)
+
+
+def gates_of(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket) -> list[Gate]:
+    """The gates that bind an order, each with its inputs."""
     rows = [bound.row_at(case.clock_ns) for bound in bounds]
-    fresh = [
-        float(row.values[bound.gate.rule.freshness])  # type: ignore[arg-type]  # a duration
-        for bound, row in zip(bounds, rows, strict=True)
-        if bound.gate.rule.freshness in row.values
-    ]
-    max_age = min(fresh, default=math.inf)
-    books = {level: _book(linked, case, level) for level in ("account", "strategy", "firm")}
+    max_age = oldest_mark(bounds, case.clock_ns)
+    books = {level: book_of(linked, case, level) for level in ("account", "strategy", "firm")}
     return [
-        _Gate(
+        Gate(
             bound,
             row,
             Inputs(case, ticket, bound.gate.level, books[bound.gate.level], max_age),
@@ -174,7 +184,7 @@ def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticke
 
 
 def _results(
-    gates: Sequence[_Gate], findings: Sequence[_Finding], ticket: Ticket
+    gates: Sequence[Gate], findings: Sequence[_Finding], ticket: Ticket
 ) -> tuple[list[GateResult], int]:
     """Each gate's result at the size asked, and the smallest headroom of those that reduce."""
     results, allowed = [], ticket.lots
@@ -194,7 +204,7 @@ def _results(
 
 def _reduce(
     linked: LinkedSet,
-    gates: Sequence[_Gate],
+    gates: Sequence[Gate],
     results: list[GateResult],
     ticket: Ticket,
     lots: int,
@@ -215,7 +225,7 @@ def _reduce(
 
 
 def _result(
-    gate: _Gate, finding: _Finding, outcome: Outcome, headroom: Decimal | None
+    gate: Gate, finding: _Finding, outcome: Outcome, headroom: Decimal | None
 ) -> GateResult:
     return GateResult(
         gate=gate.gate.name,
@@ -235,7 +245,7 @@ def _result(
     )
 
 
-def _plain(value: Value, linked: LinkedSet) -> Any:
+def plain(value: Value, linked: LinkedSet) -> Any:
     """A parameter's value; money in the policy set's currency."""
     if isinstance(value, Money):
         rate = convert(linked.desk.fx, value.currency, linked.currency)
