@@ -6,6 +6,7 @@ What is said of decisions themselves, and is no expression, has a name in `STAND
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from ringfence.language import ir
 from ringfence.language.canonical import expression_text
 from ringfence.language.fields import USED
 from ringfence.language.gates import canonical_value
+from ringfence.language.instruments import convert
+from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import (
     CURRENCY,
     DURATIONS,
     NUMBER,
+    Money,
     Parameter,
     ParameterSet,
     Value,
@@ -79,6 +83,21 @@ class Invariant:
         if self.claim is None:
             return STANDARDS[self.standard]
         return str(self.document.data["spec"]["claim"]).strip()
+
+    def plain(self, linked: LinkedSet) -> dict[str, Any]:
+        """Its values as fields are computed with them; money in the currency of the policy set."""
+        return {name: _converted(value, linked) for name, value in self.values.items()}
+
+    def numeric(self, plain: Mapping[str, Any]) -> dict[str, float]:
+        """Its plain values as an expression reads them: a choice is its place in the list."""
+        return {
+            name: (
+                float(self.choices[name].index(value))
+                if name in self.choices
+                else float(value) if isinstance(value, int | float) else math.nan
+            )
+            for name, value in plain.items()
+        }
 
     def canonical(self) -> dict[str, Any]:
         """What it means: a proof of it holds for every text of the same meaning."""
@@ -175,6 +194,13 @@ def read_invariant(
         shipped=shipped,
     )
     return invariant, []
+
+
+def _converted(value: Value, linked: LinkedSet) -> Any:
+    if isinstance(value, Money):
+        rate = convert(linked.desk.fx, value.currency, linked.currency)
+        return math.nan if rate is None else value.amount * rate
+    return value
 
 
 def _one_claim(document: Document, *, both: bool) -> Diagnostic:

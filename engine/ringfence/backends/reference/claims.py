@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ringfence.backends.reference.decide import Gate, book_of, decide, gates_of, oldest_mark, plain
+from ringfence.backends.reference.books import build_book
+from ringfence.backends.reference.decide import AskedGate, asked_gates, decide
 from ringfence.backends.reference.inputs import Inputs
 from ringfence.backends.reference.interpreter import evaluate
 from ringfence.backends.reference.numbers import at_most
 from ringfence.language import ir
+from ringfence.language.canonical import expression_text
 from ringfence.language.decision import Decision, Outcome, RiskDecision
 from ringfence.language.invariants import EXPOSURE_RULE, Invariant
 from ringfence.language.linking import Bound, LinkedSet
@@ -17,8 +18,9 @@ from ringfence.language.orders import Case
 from ringfence.language.rules import walk
 from ringfence.language.scopes import ScopeIndex
 from ringfence.language.tickets import Ticket, read_ticket
+from ringfence.language.units import Unit
 
-__all__ = ["broken"]
+__all__ = ["broken", "claim_values"]
 
 
 @dataclass(slots=True)
@@ -42,24 +44,27 @@ class _Decided:
             return self.ticket.lots
         return int(self.decision.size / self.ticket.instrument.lot_step)
 
-    def enforced(self) -> Iterator[Gate]:
+    def gates(self) -> list[AskedGate]:
+        """The gates that bind the order."""
+        return asked_gates(self.linked, self.case, self.bounds, self.ticket)
+
+    def enforced(self) -> Iterator[AskedGate]:
         """The gates that decide."""
-        gates = gates_of(self.linked, self.case, self.bounds, self.ticket)
-        return (each for each in gates if each.gate.mode == "enforce")
+        return (each for each in self.gates() if each.gate.mode == "enforce")
 
     def inputs(self, level: str, lots: int) -> Inputs:
-        """The fields of a level's book, with the order at a size."""
-        book = book_of(self.linked, self.case, level)
-        max_age = oldest_mark(self.bounds, self.case.clock_ns)
-        return Inputs(self.case, self.ticket, level, book, max_age, lots)
+        """The fields of a level's book, with the order at a size; marks as old as its gates allow."""
+        name = getattr(self.case.order, level, "")
+        book = self.case.books.get("firm" if level == "firm" else f"{level}/{name}")
+        state = build_book(book, self.case, self.linked) if book is not None else None
+        max_age = min((each.inputs.max_age for each in self.gates()), default=math.inf)
+        return Inputs(self.case, self.ticket, level, state, max_age, lots)
 
     def value(self, node: ir.Node, invariant: Invariant) -> float:
         """A part of an invariant, at the size approved."""
         inputs = self.inputs(invariant.level, self.lots)
-        params = {name: plain(each, self.linked) for name, each in invariant.values.items()}
-        numeric = {
-            name: _number(each, invariant.choices.get(name)) for name, each in params.items()
-        }
+        params = invariant.plain(self.linked)
+        numeric = invariant.numeric(params)
         return evaluate(node, lambda name: inputs.read(name, params), numeric)
 
 
@@ -80,13 +85,9 @@ def broken(
         base: The policy set before the change, for `as-strict-as-base`.
         check_mandatory: As in `decide`.
     """
-    order = case.order
-    names = (order.account, order.strategy, order.venue, order.symbol)
-    ticket, _ = read_ticket(case, linked)
-    if ticket is None or not ScopeIndex([invariant.scope]).match(*names):
+    decided = _decided(linked, case, check_mandatory)
+    if decided is None or not ScopeIndex([invariant.scope]).match(*_names(case)):
         return ""
-    decision = decide(linked, case, check_mandatory=check_mandatory)
-    decided = _Decided(linked, case, ticket, linked.bind(*names), decision)
     if not all(decided.value(each, invariant) == 1.0 for each in invariant.assume):
         return ""
     if invariant.standard == "closing-orders-pass":
@@ -103,6 +104,39 @@ def broken(
     if value == 1.0:
         return ""
     return "the claim is unknown" if math.isnan(value) else "the claim is false"
+
+
+def claim_values(
+    invariant: Invariant, linked: LinkedSet, case: Case, *, check_mandatory: bool = True
+) -> dict[str, tuple[float, Unit]]:
+    """What the fields and parameters that a claim names are for one order, at the size approved.
+
+    Returns:
+        By the name that the claim has for it the value, NaN where unknown, and its unit; nothing for
+        a standard claim, or an order that cannot be read.
+    """
+    decided = _decided(linked, case, check_mandatory)
+    if decided is None or invariant.claim is None:
+        return {}
+    named = [node for node in walk(invariant.claim) if isinstance(node, ir.Field | ir.Param)]
+    return {
+        expression_text(node): (decided.value(node, invariant), node.unit)
+        for node in reversed(named)
+    }
+
+
+def _names(case: Case) -> tuple[str, str, str, str]:
+    order = case.order
+    return order.account, order.strategy, order.venue, order.symbol
+
+
+def _decided(linked: LinkedSet, case: Case, check_mandatory: bool) -> _Decided | None:
+    """The order with its decision; None where it cannot be read."""
+    ticket, _ = read_ticket(case, linked)
+    if ticket is None:
+        return None
+    decision = decide(linked, case, check_mandatory=check_mandatory)
+    return _Decided(linked, case, ticket, linked.bind(*_names(case)), decision)
 
 
 def _closing(decided: _Decided) -> str:
@@ -140,12 +174,10 @@ def _known_inputs(decided: _Decided) -> str:
     for gate in decided.enforced():
         if gate.at(decided.lots).outcome is Outcome.EXEMPT:
             continue
-        for check in gate.gate.rule.checks:
-            if not all(name in gate.row.values for name in check.when):
-                continue
+        for check in gate.binding:
             for node in (*walk(check.measure), *walk(check.limit)):
                 if isinstance(node, ir.Field):
-                    value = gate.inputs.read(node.name, gate.params)
+                    value = gate.read(node.name)
                     if not math.isfinite(value):
                         return f"`{node.name}` is unknown, which gate `{gate.gate.name}` names"
     return ""
@@ -183,9 +215,3 @@ _STANDARDS: Mapping[str, Callable[[_Decided], str]] = {
     "size-never-grows": _size_never_grows,
     "exposure-within-limits": _exposure,
 }
-
-
-def _number(value: Any, choices: tuple[str, ...] | None) -> float:
-    if isinstance(value, str):
-        return float(choices.index(value)) if choices else math.nan
-    return float(value) if isinstance(value, int | float) else math.nan
