@@ -124,8 +124,7 @@ def _pin_book(state: State, level: str, book: Reference | None, symbol: str) -> 
     own = book.holdings.get(symbol) if book else None
     pinned.own = _holding(own)
     pinned.others = [
-        (each, _holding(book.holdings[each.symbol] if book else None))
-        for each, _ in pinned.others
+        (each, _holding(book.holdings[each.symbol] if book else None)) for each, _ in pinned.others
     ]
     if book is None:
         pinned.equity = pinned.deposits = Term(FALSE, real(0))

@@ -67,7 +67,7 @@ def same(found: float | Fraction, expected: float) -> bool:
     return abs(Fraction(found) - exact) <= NEAR * max(abs(exact), Fraction(1, 10**9))
 
 
-@settings(max_examples=150, phases=UNSHRUNK)
+@settings(max_examples=40, phases=UNSHRUNK)
 @given(questions(), st.sampled_from(PARAMS), st.sampled_from([math.inf, 5.0, 0.5]))
 def test_every_field_of_a_state_is_what_the_reference_reads(
     question: tuple[LinkedSet, Case], params: dict[str, Any], max_age: float
@@ -86,7 +86,7 @@ def test_every_field_of_a_state_is_what_the_reference_reads(
             assert same(found, expected), (level, name, found, expected)
 
 
-@settings(max_examples=100, phases=UNSHRUNK)
+@settings(max_examples=60, phases=UNSHRUNK)
 @given(questions())
 def test_every_gate_of_a_state_passes_where_the_reference_says_so(
     question: tuple[LinkedSet, Case],

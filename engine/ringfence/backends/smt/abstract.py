@@ -57,6 +57,7 @@ class AbstractInputs:
     terms: dict[Key, Term] = field(default_factory=dict)
     ages: set[tuple[str, float]] = field(default_factory=set)
     small: set[Size] = field(default_factory=set)
+    memo: dict[Any, Any] = field(default_factory=dict)
 
     def read(self, name: str, reading: Reading) -> Term:
         """As `Inputs.read`."""
@@ -164,20 +165,25 @@ class AbstractInputs:
             yield either(second.known, first.value == 1)
         elif names == ("instrument.lot_step", "order.size"):
             yield first.value <= second.value
-        elif names == ("order.duplicates", "order.rate"):
+        elif (
+            names == ("order.duplicates", "order.rate")
+            and other.level != "strategy"
+            and one.uses[0] <= other.uses[0]
+        ):
             # Equal orders are of the same account, and this one counts as well.
-            if other.level in ("account", "firm") and one.uses[0] <= other.uses[0]:
-                yield _rises(Term(first.known, first.value + 1), second)
+            yield _rises(Term(first.known, first.value + 1), second)
 
     def _same_field(self, one: Key, other: Key, first: Term, second: Term) -> Iterator[Expr]:
         if (one.level, one.uses) == (other.level, other.uses):
             if one.size != other.size and _PLACES[Size(one.size)] < _PLACES[Size(other.size)]:
-                yield from self._grown(one, other, first, second)
+                yield from _grown(one, first, second)
             return
         if one.size != other.size:
             return
         match one.name:
-            case "order.rate" if other.level in (one.level, "firm") and one.uses[0] <= other.uses[0]:
+            case "order.rate" if (
+                other.level in (one.level, "firm") and one.uses[0] <= other.uses[0]
+            ):
                 # A longer window, or the whole firm, counts no fewer orders.
                 yield _rises(first, second)
             case "order.duplicates" if one.uses[0] <= other.uses[0]:
@@ -201,18 +207,6 @@ class AbstractInputs:
                 # `max` starts from the larger of both.
                 if other.uses[0] == "max":
                     yield _rises(first, second)
-
-    def _grown(self, one: Key, other: Key, first: Term, second: Term) -> Iterator[Expr]:
-        """The same field at a smaller size and at a larger one."""
-        if FIELDS[one.name].rises:
-            yield _rises(first, second)
-        if one.name == "order.risk_reducing":
-            yield either(opposite(second.value), first.value)
-        if one.name == "order.full_close" and _strict(one.size):
-            # One size alone closes the whole position.
-            yield opposite(both(first.value, second.value))
-        if one.name == "order.size" and _strict(one.size):
-            yield first.value < second.value
 
     def _same_book(self, one: Key, other: Key, first: Term, second: Term) -> Iterator[Expr]:
         match one.name, other.name:
@@ -251,6 +245,19 @@ class AbstractInputs:
         yield either(opposite(fits), enough)
 
 
+def _grown(one: Key, first: Term, second: Term) -> Iterator[Expr]:
+    """The same field at a smaller size and at a larger one."""
+    if FIELDS[one.name].rises:
+        yield _rises(first, second)
+    if one.name == "order.risk_reducing":
+        yield either(opposite(second.value), first.value)
+    if one.name == "order.full_close" and _strict(one.size):
+        # One size alone closes the whole position.
+        yield opposite(both(first.value, second.value))
+    if one.name == "order.size" and _strict(one.size):
+        yield first.value < second.value
+
+
 def _width(window: float | None) -> float:
     """A window's length; without one no earlier quote counts, and with one of 0 s one of that age does."""
     return -1.0 if window is None else window
@@ -264,5 +271,3 @@ def _strict(one: str) -> bool:
 def _rises(less: Term, more: Term) -> Expr:
     """Where the second is known so is the first, which is not above it."""
     return either(opposite(more.known), both(less.known, less.value <= more.value))
-
-

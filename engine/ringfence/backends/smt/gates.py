@@ -85,6 +85,13 @@ class BoundGate:
 
     def check(self, check: Check, inputs: Inputs, size: Size) -> Term:
         """Whether a check holds; unknown where its measure or its limit is."""
+        key = (self, check.name, size)
+        if key not in inputs.memo:
+            inputs.memo[key] = self._check(check, inputs, size)
+        found: Term = inputs.memo[key]
+        return found
+
+    def _check(self, check: Check, inputs: Inputs, size: Size) -> Term:
         measure = self.term(check.measure, inputs, size)
         limit = self.term(check.limit, inputs, size)
         left, right = (measure, limit) if check.compare == "<=" else (limit, measure)
@@ -217,5 +224,3 @@ def _bound_gate(linked: LinkedSet, bound: Bound, row: LimitRow, max_age: float) 
         for name, value in params.items()
     }
     return BoundGate(bound.gate, row, params, numeric, max_age)
-
-

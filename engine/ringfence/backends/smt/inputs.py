@@ -11,9 +11,11 @@ from ringfence.language.fields import FIELDS
 __all__ = ["BY_LEVEL", "BY_SIZE", "MAY_LACK", "Inputs", "Reading", "Size", "used_values"]
 
 #: Fields that differ by the level of the gate's book.
-BY_LEVEL = frozenset(
-    name for name in FIELDS if name.startswith("book.")
-) | {"order.risk_reducing", "order.full_close", "order.rate"}
+BY_LEVEL = frozenset(name for name in FIELDS if name.startswith("book.")) | {
+    "order.risk_reducing",
+    "order.full_close",
+    "order.rate",
+}
 #: Fields that differ by the size of the order.
 BY_SIZE = frozenset(name for name, each in FIELDS.items() if each.rises) | {
     "order.risk_reducing",
@@ -50,7 +52,12 @@ class Reading:
 
 
 class Inputs(Protocol):
-    """Every order, book and market that is considered: all of them, or those of one scene."""
+    """Every order, book and market that is considered: all of them, or those of one scene.
+
+    `memo` keeps what was built over them, for gates read the same fields and are asked more than once.
+    """
+
+    memo: dict[Any, Any]
 
     def read(self, name: str, reading: Reading) -> Term:
         """The value of an input field."""

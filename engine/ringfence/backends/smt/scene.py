@@ -92,12 +92,12 @@ class Scene:
         present = reference_of(self.market, reference)
         if not usable(present):
             return NAN
-        seen = [
-            found
+        earlier = [
+            seen
             for quote in self.market.history
-            if quote.age <= window and usable(found := reference_of(quote, reference))
+            if quote.age <= window and usable(seen := reference_of(quote, reference))
         ]
-        found = [abs(price - against) / against for against in (present, *seen)]
+        found = [abs(price - against) / against for against in (present, *earlier)]
         return max(found) if all(map(math.isfinite, found)) else NAN
 
     @property

@@ -32,6 +32,7 @@ QUANTA = 10**6
 COUNTABLE = 2**53
 _NEAR = Fraction(1, 2**48)
 CENTS = 100
+_THOUSANDTH, _SHARE = Fraction(1, 1000), Fraction(1, 10_000)
 
 
 @dataclass(slots=True)
@@ -102,11 +103,11 @@ class State:
     buy: Expr = field(default_factory=lambda: z3.Bool("order buys"))
     reduce_only: Expr = field(default_factory=lambda: z3.Bool("order reduce only"))
     lots: dict[Size, Expr] = field(default_factory=dict)
-    age: Term = field(default_factory=lambda: _maybe("market age"))
-    completeness: Term = field(default_factory=lambda: _maybe("market completeness"))
-    bid_depth: Term = field(default_factory=lambda: _maybe("market bid depth"))
-    ask_depth: Term = field(default_factory=lambda: _maybe("market ask depth"))
-    volume: Term = field(default_factory=lambda: _maybe("market volume"))
+    age: Term = field(default_factory=lambda: _maybe("market age", _THOUSANDTH))
+    completeness: Term = field(default_factory=lambda: _maybe("market completeness", _SHARE))
+    bid_depth: Term = field(default_factory=lambda: _maybe("market bid depth", _THOUSANDTH))
+    ask_depth: Term = field(default_factory=lambda: _maybe("market ask depth", _THOUSANDTH))
+    volume: Term = field(default_factory=lambda: _maybe("market volume", _THOUSANDTH))
     kill: Expr = field(default_factory=lambda: z3.Int("kill state"))
     past: list[Expr] = field(default_factory=list)
     ages: dict[str, Term] = field(default_factory=dict)
@@ -119,7 +120,7 @@ class State:
             held = self.scene.others[level]
             self.books[level] = _book(level, held, self.scene.capital[level])
             for each in held:
-                self.ages.setdefault(each.symbol, _maybe(f"age of {each.symbol}"))
+                self.ages.setdefault(each.symbol, _maybe(f"age of {each.symbol}", _THOUSANDTH))
 
     def by_side(self, value: Callable[[int], Expr]) -> Expr:
         """A value that differs for buys (+1) and sells (-1)."""
@@ -190,8 +191,9 @@ def _absolute(lots: Expr) -> Expr:
     return z3.If(lots >= 0, lots, -lots)
 
 
-def _maybe(name: str) -> Term:
-    return Term(z3.Bool(f"{name} known"), z3.Real(name))
+def _maybe(name: str, step: Fraction) -> Term:
+    """A number that may be unknown, in whole steps, so that models are round."""
+    return Term(z3.Bool(f"{name} known"), times(real(step), z3.ToReal(z3.Int(name))))
 
 
 def _picked(name: str, among: tuple[float, ...]) -> tuple[Term, Expr]:

@@ -1,15 +1,17 @@
 """The input fields of one scene's states: as the reference computes them, in whole lots and exact money."""
 
+# ruff: noqa: ARG005  (one table of readers: each takes the inputs, the reading and the parameters)
+
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
 import z3
 
-from ringfence.backends.smt.inputs import MAY_LACK, Reading, Size
+from ringfence.backends.smt.inputs import Reading, Size, used_values
 from ringfence.backends.smt.scene import Held, mid_of, spread_of
 from ringfence.backends.smt.state import (
     COUNTABLE,
@@ -58,14 +60,22 @@ class StateInputs:
     """Reads fields of a state, as `Inputs` of every state in its scene."""
 
     state: State
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """What was built before: gates read the same fields, and are asked about more than once."""
 
     def read(self, name: str, reading: Reading) -> Term:
         """As `Inputs.read`."""
-        uses, params = FIELDS[name].uses, reading.params
-        if any(used not in params for used in uses if used not in MAY_LACK):
+        values = used_values(name, reading.params)
+        if values is None:
             return _BOOLEAN if FIELDS[name].unit.kind == "boolean" else UNKNOWN
-        term = _READERS[name](self, reading, params)
-        return self._portfolio(term, reading) if FIELDS[name].portfolio else term
+        key = (name, reading.level, reading.size, values, reading.max_age)
+        found = self.memo.get(key)
+        if found is None:
+            found = _READERS[name](self, reading, reading.params)
+            if FIELDS[name].portfolio:
+                found = self._portfolio(found, reading)
+            self.memo[key] = found
+        return found
 
     def axioms(self) -> list[Expr]:
         """As `Inputs.axioms`."""
@@ -86,13 +96,18 @@ class StateInputs:
         return either(opposite(compare(real(least), amount)), self.state.by_side(worth))
 
     def _portfolio(self, term: Term, reading: Reading) -> Term:
-        book = self.state.books[reading.level]
-        return Term(both(term.known, book.exists, opposite(self.stale(reading))), term.value)
+        key = ("fresh", reading.level, reading.max_age)
+        if key not in self.memo:
+            book = self.state.books[reading.level]
+            self.memo[key] = both(book.exists, opposite(self.stale(reading)))
+        return Term(both(term.known, self.memo[key]), term.value)
 
     def stale(self, reading: Reading) -> Expr:
         """Whether a held symbol has no mark, or one that is too old."""
         book, limit = self.state.books[reading.level], reading.max_age
-        found = [both(book.own.held, self._old(self._own_mark(reading.level), self.state.age, limit))]
+        found = [
+            both(book.own.held, self._old(self._own_mark(reading.level), self.state.age, limit))
+        ]
         found += [
             both(holding.held, self._old(each.mark, self.state.ages[each.symbol], limit))
             for each, holding in book.others
@@ -166,7 +181,9 @@ class StateInputs:
 
     def depth(self) -> Term:
         """Size on the side that the order would take."""
-        return self._by_side(lambda side: self.state.ask_depth if side > 0 else self.state.bid_depth)
+        return self._by_side(
+            lambda side: self.state.ask_depth if side > 0 else self.state.bid_depth
+        )
 
     def completeness(self, required: tuple[str, ...]) -> Term:
         """Share of the required fields that are there, never above what the feed says."""
@@ -186,6 +203,10 @@ class StateInputs:
 
     def position_after(self, reading: Reading, working: str) -> Term:
         """Exposure in the order's symbol, in quanta."""
+        key = ("position", reading.level, reading.size, working)
+        if key in self.memo:
+            known: Term = self.memo[key]
+            return known
         state, scene = self.state, self.state.scene
         held = state.books[reading.level].own
         buy, sell = state.order_lots(reading.size)
@@ -195,7 +216,8 @@ class StateInputs:
         more = self._by_side(
             lambda side: quanta(after - before, scene.increase_price(reading.level, side) * unit)
         )
-        return total([existing, more])
+        self.memo[key] = total([existing, more])
+        return self.position_after(reading, working)
 
     def exposure_after(self, reading: Reading, working: str) -> Term:
         """Exposure in all symbols, in quanta."""
@@ -215,7 +237,9 @@ class StateInputs:
                 state.lots[reading.size], scene.increase_price(reading.level, side) * unit
             )
         )
-        net = total([*(quanta(held.lots, worth, up=False) for worth, held in everything), _fillers(book)])
+        net = total(
+            [*(quanta(held.lots, worth, up=False) for worth, held in everything), _fillers(book)]
+        )
         up = total(
             [*(quanta(held.buys, worth) for worth, held in everything), where(state.buy, order)]
         )
@@ -293,7 +317,9 @@ class StateInputs:
         book = self.state.books[reading.level]
         peak, equity = book.peak, book.equity
         known = both(peak.known, equity.known, opposite(compare(peak.value, real(0))))
-        return Term(known, largest([real(0), quotient(minus(peak.value, equity.value), peak.value)]))
+        return Term(
+            known, largest([real(0), quotient(minus(peak.value, equity.value), peak.value)])
+        )
 
 
 def _money(term: Term) -> Term:
@@ -384,9 +410,7 @@ _READERS: dict[str, _Reader] = {
     "instrument.min_size": _pinned(
         lambda i: float(i.state.scene.instrument.min_size or i.state.scene.instrument.lot_step)
     ),
-    "instrument.max_size": _pinned(
-        lambda i: float(i.state.scene.instrument.max_size or UNBOUNDED)
-    ),
+    "instrument.max_size": _pinned(lambda i: float(i.state.scene.instrument.max_size or UNBOUNDED)),
     "instrument.min_notional": _pinned(
         lambda i: i.state.scene.instrument.min_notional * i.state.scene.instrument.fx
     ),

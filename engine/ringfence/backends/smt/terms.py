@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import z3
@@ -54,6 +55,7 @@ class Term:
     value: Expr
 
 
+@lru_cache(maxsize=4096)
 def real(value: float | Fraction) -> Expr:
     """A finite number, exactly."""
     exact = Fraction(value)
@@ -69,38 +71,38 @@ def constant(value: float) -> Term:
 
 
 def truth(value: bool) -> Expr:
-    """A truth value."""
+    """A truth value: always one of the two objects, which are told by identity."""
     return TRUE if value else FALSE
 
 
 def both(*parts: Expr) -> Expr:
     """All of them, constants folded."""
-    left = [each for each in parts if not z3.is_true(each)]
-    if any(z3.is_false(each) for each in left):
+    left = [each for each in parts if each is not TRUE]
+    if any(each is FALSE for each in left):
         return FALSE
     return (left[0] if len(left) == 1 else z3.And(*left)) if left else TRUE
 
 
 def either(*parts: Expr) -> Expr:
     """Any of them, constants folded."""
-    left = [each for each in parts if not z3.is_false(each)]
-    if any(z3.is_true(each) for each in left):
+    left = [each for each in parts if each is not FALSE]
+    if any(each is TRUE for each in left):
         return TRUE
     return (left[0] if len(left) == 1 else z3.Or(*left)) if left else FALSE
 
 
 def opposite(part: Expr) -> Expr:
     """Not."""
-    if z3.is_true(part):
+    if part is TRUE:
         return FALSE
-    return TRUE if z3.is_false(part) else z3.Not(part)
+    return TRUE if part is FALSE else z3.Not(part)
 
 
 def choose(test: Expr, then: Expr, other: Expr) -> Expr:
     """`then` where `test` holds, otherwise `other`."""
-    if z3.is_true(test) or then.eq(other):
+    if test is TRUE or then.eq(other):
         return then
-    return other if z3.is_false(test) else z3.If(test, then, other)
+    return other if test is FALSE else z3.If(test, then, other)
 
 
 def _fraction(value: Expr) -> Fraction | None:
