@@ -29,6 +29,8 @@ from ringfence.review.layout_files import lay_out, not_canonical
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
+from ringfence.review.proof_words import findings_of
+from ringfence.review.proofs import Question, prove
 from ringfence.review.test_runner import run_file
 
 pytestmark = pytest.mark.unit
@@ -71,11 +73,19 @@ def diagnose(folder: Path) -> list[Diagnostic]:
         _, found = invariants_for(linked)
         if found:
             return found
+        if "E530" <= folder.name < "E560":
+            return failed_proofs(linked)
         if kind == "PolicyTest":
             return [each for result in run_file(document, None) for each in result.diagnostics]
     except PolicyError as error:
         return list(error.diagnostics)
     return mistakes_in(folder, linked) if "E400" <= folder.name < "E450" else []
+
+
+def failed_proofs(linked: LinkedSet) -> list[Diagnostic]:
+    invariants, _ = invariants_for(linked)
+    question = Question(linked, invariants, timeout_s=5, check_mandatory=False)
+    return findings_of(prove(question), linked)
 
 
 def mistakes_in(folder: Path, linked: LinkedSet) -> list[Diagnostic]:

@@ -92,8 +92,11 @@ CODES: dict[str, str] = {
     "E450": "layout that would change the document",
     "E451": "not in the canonical layout",
     # E530-E559: invariants and their proofs
+    "E530": "invariant that does not hold",
+    "E531": "invariant that can be neither proved nor refuted",
     "E532": "invariant without one claim",
     "E533": "claim that is no condition",
     "E534": "value of an invariant that does not fit",
     "E535": "two invariants of one name",
+    "E536": "invariant that speaks of no order",
 }
