@@ -19,6 +19,7 @@ import ringfence
 from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.codes import CODES
 from ringfence.language.gates import to_ns
+from ringfence.language.invariant_library import invariants_for
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.render import render_text
 from ringfence.language.rules import read_rule
@@ -30,6 +31,8 @@ from ringfence.review.lint import lint
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
+from ringfence.review.proof_words import findings_of
+from ringfence.review.proofs import Question, prove
 from ringfence.review.test_runner import run_case, run_file
 from ringfence.review.testing.cases import cases_of_rule
 from ringfence.review.testing.coverage import coverage_of
@@ -82,6 +85,11 @@ def diagnose(folder: Path) -> list[Diagnostic]:
         others = [each for each in sorted(folder.glob("*.yaml")) if each.name not in OWN]
         more = [load(path.read_bytes(), path.name) for path in others]
         linked = link([document, *more], check_mandatory=folder.name == "E301")
+        _, found = invariants_for(linked)
+        if found:
+            return found
+        if "E530" <= folder.name < "E560":
+            return failed_proofs(linked)
         if kind == "PolicyTest":
             results = run_file(document, None)
             invalid = [each for result in results for each in result.diagnostics]
@@ -101,6 +109,12 @@ def left_unseen(document: Document, code: str) -> list[Diagnostic]:
         return uncovered_items(coverage) if code == "E501" else too_little_covered(coverage, 100)
     mutation = mutate(suite, random=SeededRandom(0), at_most=100)
     return survivors(mutation) if code == "E503" else too_few_noticed(mutation, 100)
+
+
+def failed_proofs(linked: LinkedSet) -> list[Diagnostic]:
+    invariants, _ = invariants_for(linked)
+    question = Question(linked, invariants, timeout_s=5, check_mandatory=False)
+    return findings_of(prove(question), linked)
 
 
 def mistakes_in(folder: Path, linked: LinkedSet) -> list[Diagnostic]:

@@ -109,4 +109,12 @@ CODES: dict[str, str] = {
     "E502": "too little covered",
     "E503": "change that no case notices",
     "E504": "too few changes noticed",
+    # E530-E559: invariants and their proofs
+    "E530": "invariant that does not hold",
+    "E531": "invariant that can be neither proved nor refuted",
+    "E532": "invariant without one claim",
+    "E533": "claim that is no condition",
+    "E534": "value of an invariant that does not fit",
+    "E535": "two invariants of one name",
+    "E536": "invariant that speaks of no order",
 }
