@@ -20,6 +20,8 @@ _COMMANDS = {
     "test": "test",
     "fmt": "fmt",
     "dry-run": "dry_run",
+    "explain": "explain",
+    "suggest": "suggest",
     "effective": "effective",
     "fields": "fields",
     "rules": "rules",

@@ -11,14 +11,20 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.git_reading import quiet_git, yaml_blobs
+from ringfence.runtime.git_reading import Git, NoFilesError, quiet_git, yaml_blobs
 
-__all__ = ["link_spec"]
+__all__ = ["link_spec", "read_at"]
 
 _PREFIX = "git:"
 
 
-def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -> LinkedSet:
+def link_spec(
+    spec: str,
+    extra: Path | None = None,
+    default: str = "policies",
+    *,
+    check_mandatory: bool = True,
+) -> LinkedSet:
     """Link the policies that a SPEC names.
 
     Args:
@@ -26,22 +32,44 @@ def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -
             directory, as other paths are; `default` where it is not given. Findings in a revision
             name their files `REF:PATH`.
         extra: An instruments file whose entries are added, and win over those of the policies.
+        check_mandatory: Whether every tradable (account, symbol) must face all mandatory gates.
 
     Raises:
+        NoFilesError: there is nothing at this path in the revision.
         InputError: there is nothing to read, no repository, or no such revision or path.
         PolicyError: with every finding of every file.
     """
     if not spec.startswith(_PREFIX):
-        return link_path(Path(spec)) if extra is None else _link_with(Path(spec), extra)
+        if extra is None:
+            return link_path(Path(spec), check_mandatory=check_mandatory)
+        return link(*_documents_with(Path(spec), extra), check_mandatory=check_mandatory)
     revision, _, path = spec.removeprefix(_PREFIX).partition(":")
     documents, findings = _documents(revision, path or default)
     if extra is not None:
         documents, findings = _with_extra(documents, findings, extra)
-    return link(documents, findings)
+    return link(documents, findings, check_mandatory=check_mandatory)
 
 
-def _link_with(path: Path, extra: Path) -> LinkedSet:
-    """Link a file or directory together with an instruments file, without which it may not link."""
+def read_at(revision: str, path: str) -> bytes | None:
+    """The bytes of one file, named from the top of the repository, in a revision; None where it is not there.
+
+    Raises:
+        InputError: there is no repository, no such revision, or the file is larger than 1 MiB.
+    """
+    _check_revision(revision)
+    with quiet_git() as git:
+        _, commit = _commit(git, revision)
+        try:
+            (blob,) = yaml_blobs(git, commit, revision, path)
+        except NoFilesError:
+            return None
+        if blob.size > MAX_BYTES:
+            raise InputError(f"`{path}` of {revision} is larger than 1 MiB", "split the file")
+        return git.read([blob.object])[0]
+
+
+def _documents_with(path: Path, extra: Path) -> tuple[list[Document], list[Diagnostic]]:
+    """The documents of a file or directory together with an instruments file, without which they may not link."""
     files = yaml_files(path) if path.is_dir() else [path]
     documents: list[Document] = []
     findings: list[Diagnostic] = []
@@ -50,7 +78,7 @@ def _link_with(path: Path, extra: Path) -> LinkedSet:
             documents.append(load_file(file))
         except PolicyError as error:
             findings.extend(error.diagnostics)
-    return link(*_with_extra(documents, findings, extra))
+    return _with_extra(documents, findings, extra)
 
 
 def _with_extra(
@@ -74,15 +102,8 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
     """Every YAML document at or below `path` in `revision`, and the findings met while loading."""
     _check_revision(revision)
     with quiet_git() as git:
-        top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
-        inside = _inside(Path(top), path)
-        commit = git.run(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
-            otherwise=InputError(
-                f"`{revision}` is no revision of the repository at {top}",
-                "name a branch, a tag or a commit; fetch it first where it is a remote one",
-            ),
-        ).strip()  # fmt: skip
+        top, commit = _commit(git, revision)
+        inside = _inside(top, path)
         documents: list[Document] = []
         findings: list[Diagnostic] = []
         blobs = yaml_blobs(git, commit, revision, inside)
@@ -96,6 +117,19 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
             except PolicyError as error:
                 findings.extend(error.diagnostics)
     return documents, findings
+
+
+def _commit(git: Git, revision: str) -> tuple[Path, str]:
+    """The top of the repository, and the commit that a revision names."""
+    top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
+    commit = git.run(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
+        otherwise=InputError(
+            f"`{revision}` is no revision of the repository at {top}",
+            "name a branch, a tag or a commit; fetch it first where it is a remote one",
+        ),
+    ).strip()  # fmt: skip
+    return Path(top), commit
 
 
 def _check_revision(revision: str) -> None:
