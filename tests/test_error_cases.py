@@ -25,6 +25,7 @@ from ringfence.language.schema import check, kind_of
 from ringfence.language.source import load
 from ringfence.language.yaml_findings import LINE_BREAK
 from ringfence.review.layout_files import lay_out, not_canonical
+from ringfence.review.lint import lint
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
@@ -46,14 +47,13 @@ def content_of(folder: Path) -> bytes:
 
 
 def style(folder: Path) -> list[Diagnostic]:
-    """What `fmt --check` says of the files in a folder."""
+    """What `fmt --check` and `lint` say of the files in a folder, as far as the folder is about it."""
     with chdir(folder):
         files = list(lay_out([Path("policy.yaml")]))
-    return [
-        found
-        for file in files
-        for found in (*file.findings, *([not_canonical(file)] if file.changes else []))
-    ]
+        findings = lint(sorted(Path().glob("*.yaml")), Path()).findings
+    findings += [found for file in files for found in file.findings]
+    findings += [not_canonical(file) for file in files if file.changes]
+    return [each for each in findings if each.code == folder.name]
 
 
 def diagnose(folder: Path) -> list[Diagnostic]:

@@ -19,6 +19,7 @@ _COMMANDS = {
     "validate": "validate",
     "test": "test",
     "fmt": "fmt",
+    "lint": "lint",
     "dry-run": "dry_run",
     "explain": "explain",
     "suggest": "suggest",

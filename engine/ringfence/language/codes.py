@@ -91,4 +91,16 @@ CODES: dict[str, str] = {
     # E450-E499: layout and taste
     "E450": "layout that would change the document",
     "E451": "not in the canonical layout",
+    "E452": "file that is not called after what is in it",
+    "E453": "two cases of one name",
+    "E454": "owner whom nobody knows",
+    "E455": "description that says nothing",
+    "E456": "amount without its digits in groups",
+    "E457": "share without its usual sign",
+    "E458": "time in an unusual unit",
+    "E459": "override without a reason",
+    "E460": "policy or rule without a test",
+    "E461": "gate that no test names",
+    "E462": "no schema for editors",
+    "E463": "scope that names all",
 }
