@@ -53,6 +53,10 @@ def run(given: argparse.Namespace) -> int:
     from ringfence.review.gate_markdown import headline, render_gate
     from ringfence.review.merge_base import find_base
 
+    if not given.policies.exists():
+        raise InputError(
+            f"`{given.policies}` does not exist", "name the directory of policies with --policies"
+        )
     base = find_base(given.base, os.environ)
     change = Change(given.policies, base, _now(given.now), given.strict)
     with _progress() as begins:
