@@ -19,6 +19,7 @@ from ringfence.language.render import render_text
 from ringfence.language.schema import check, kind_of
 from ringfence.language.source import load
 from ringfence.language.yaml_findings import LINE_BREAK
+from ringfence.review.approval_rules import approval_findings
 from ringfence.review.test_runner import run_file
 
 pytestmark = pytest.mark.unit
@@ -41,6 +42,8 @@ def diagnose(folder: Path) -> list[Diagnostic]:
         kind, findings = kind_of(document)
         if kind is None or folder.name.startswith("E1"):
             return check(document, kind) if kind is not None else findings
+        if kind == "Approvals":
+            return approval_findings(document)
         more = [load(path.read_bytes(), path.name) for path in sorted(folder.glob("second.yaml"))]
         link([document, *more], check_mandatory=folder.name == "E301")
         if kind == "PolicyTest":

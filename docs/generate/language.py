@@ -26,6 +26,7 @@ _ERROR_GROUPS = {
     "E18": "Mappings of foreign exports",
     "E20": "Names, types, units and values",
     "E30": "The policy set as a whole",
+    "E56": "Plans and approvals",
 }
 """Title of a run of codes by the first code in it, without its last digit."""
 

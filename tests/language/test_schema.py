@@ -130,6 +130,20 @@ spec:
   venues: [kraken]
   correlations: {"BTC/USD|ETH/USD": 0.85}
 """,
+    "Approvals": """
+apiVersion: ringfence/v1
+kind: Approvals
+metadata: {name: approvals, version: 1.0.0, owner: risk@example.com, description: Who approves.}
+spec:
+  groups:
+    risk: [ann, ben@example.com]
+  rules:
+    - directions: [LOOSER, UNKNOWN]
+      levels: [firm, account, strategy]
+      policies: [desk-*]
+      gates: [total-exposure]
+      needs: {risk: 2, anyone: 1}
+""",
 }
 
 

@@ -62,4 +62,10 @@ CODES: dict[str, str] = {
     "E304": "two gates of one name",
     "E305": "test without a policy",
     "E306": "policies in two currencies",
+    # E560-E589: plans, and who must approve them
+    "E560": "approvals of a group that is not declared",
+    "E561": "more approvals than a group has people",
+    "E562": "person named twice in one group",
+    "E563": "group that bears a reserved name",
+    "E564": "looser change that would need nobody",
 }

@@ -23,6 +23,7 @@ KINDS = {
     "Policy": "policy.v1.schema.json",
     "PolicyTest": "policy-test.v1.schema.json",
     "Instruments": "instruments.v1.schema.json",
+    "Approvals": "approvals.v1.schema.json",
 }
 
 # Where NaN and infinity may stand: only a test case asks what happens when data is not there.

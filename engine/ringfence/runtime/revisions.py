@@ -11,9 +11,9 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.git_reading import quiet_git, yaml_blobs
+from ringfence.runtime.git_reading import Git, quiet_git, yaml_blobs
 
-__all__ = ["link_spec"]
+__all__ = ["authors_since", "commit_of", "file_at", "link_spec"]
 
 _PREFIX = "git:"
 
@@ -76,13 +76,7 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
     with quiet_git() as git:
         top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
         inside = _inside(Path(top), path)
-        commit = git.run(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
-            otherwise=InputError(
-                f"`{revision}` is no revision of the repository at {top}",
-                "name a branch, a tag or a commit; fetch it first where it is a remote one",
-            ),
-        ).strip()  # fmt: skip
+        commit = _commit(git, revision, top)
         documents: list[Document] = []
         findings: list[Diagnostic] = []
         blobs = yaml_blobs(git, commit, revision, inside)
@@ -96,6 +90,61 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
             except PolicyError as error:
                 findings.extend(error.diagnostics)
     return documents, findings
+
+
+def commit_of(spec: str) -> str:
+    """The commit that a SPEC names; empty for a file or directory.
+
+    Raises:
+        InputError: there is no repository, or no such revision.
+    """
+    if not spec.startswith(_PREFIX):
+        return ""
+    revision, _, _ = spec.removeprefix(_PREFIX).partition(":")
+    _check_revision(revision)
+    with quiet_git() as git:
+        top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
+        return _commit(git, revision, top)
+
+
+def file_at(commit: str, name: str) -> bytes | None:
+    """What a file held in a commit, named from the repository's top; None where it was not there.
+
+    Raises:
+        InputError: there is no repository, or it cannot be read.
+    """
+    with quiet_git() as git:
+        said = git.answer("ls-tree", "-z", "--full-tree", commit, "--", name).out
+        facts, tab, _ = said.decode("utf-8", "surrogateescape").partition("\t")
+        if not tab or facts.split()[1] != "blob":
+            return None
+        return git.read([facts.split()[2]])[0]
+
+
+def authors_since(base: str, head: str) -> tuple[str, ...]:
+    """Addresses of the authors of the commits that lead from one commit to another, each once.
+
+    Raises:
+        InputError: there is no repository, or it does not hold them.
+    """
+    with quiet_git() as git:
+        said = git.run(
+            "log", "--format=%ae", "--end-of-options", f"{base}..{head}",
+            otherwise=InputError(
+                f"the way from {base[:12]} to {head[:12]} cannot be read", "fetch the whole history"
+            ),
+        )  # fmt: skip
+    return tuple(dict.fromkeys(line for line in said.splitlines() if line))
+
+
+def _commit(git: Git, revision: str, top: str) -> str:
+    return git.run(
+        "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
+        otherwise=InputError(
+            f"`{revision}` is no revision of the repository at {top}",
+            "name a branch, a tag or a commit; fetch it first where it is a remote one",
+        ),
+    ).strip()  # fmt: skip
 
 
 def _check_revision(revision: str) -> None:
