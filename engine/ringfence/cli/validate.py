@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.output import add_format, has_errors, show_findings
 from ringfence.errors import Diagnostic, PolicyError
 
 if TYPE_CHECKING:
@@ -24,19 +25,7 @@ def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("validate", help="check policies, rules, tests and instruments")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "github"),
-        default="text",
-        help="how findings are printed; `github` makes annotations of a pull request",
-    )
-    parser.add_argument(
-        "--json",
-        dest="format",
-        action="store_const",
-        const="json",
-        help="the same as --format json",
-    )
+    add_format(parser)
     parser.set_defaults(run=run)
 
 
@@ -84,16 +73,11 @@ def _validate(given: argparse.Namespace) -> int:
                 "policy_set": linked.sha256,
             }
         )
-    if findings:
-        from ringfence.cli.output import show_findings
-
-        show_findings(findings, given.format)
+    sound = [each["path"] for each in valid]
+    show_findings(findings, given.format, checked=sound, more={"sets": valid})
+    if has_errors(findings):
         return 1
-    if given.format == "json":
-        from ringfence.cli.output import print_json
-
-        print_json({"valid": True, "sets": valid})
-    else:
+    if given.format in ("text", "github"):
         for each in valid:
             print(
                 f"{each['path']}: {each['policies']} policies, {each['gates']} gates, "

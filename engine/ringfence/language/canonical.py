@@ -9,7 +9,7 @@ from ringfence.language import ir
 from ringfence.language.gates import ALWAYS, Gate, LimitRow, Policy, canonical_value
 from ringfence.language.rules import Rule
 
-__all__ = ["canonical_rule", "digest", "expression_text"]
+__all__ = ["canonical_binding", "canonical_rule", "digest", "expression_text"]
 
 
 def expression_text(node: ir.Node) -> str:
@@ -86,6 +86,19 @@ def _gate(gate: Gate) -> dict[str, Any]:
         "applies_to": gate.applies_to,
         "rows": [_row(row) for row in gate.rows],
     }
+
+
+def canonical_binding(gate: Gate, row: LimitRow) -> str:
+    """What a gate means with the limits of one row, as text: wherever it stands and however it is named."""
+    form = {
+        "rule": canonical_rule(gate.rule),
+        "values": _row(row)["values"],
+        "level": gate.level,
+        "mode": gate.mode,
+        "on_breach": gate.on_breach,
+        "applies_to": gate.applies_to,
+    }
+    return json.dumps(form, sort_keys=True, default=str)
 
 
 def _policy(policy: Policy) -> dict[str, Any]:
