@@ -12,7 +12,7 @@ from ringfence.language.gates import Gate, LimitRow, Policy, canonical_value
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money, Value
 from ringfence.review.beside_changes import Move, beside_changes
-from ringfence.review.limit_words import scope_words, value_words, window_words
+from ringfence.review.limit_words import scope_words, value_words, window_moves, window_words
 from ringfence.review.matching import match_gates, match_overrides, match_policies
 
 __all__ = ["Change", "Move", "limit_changes"]
@@ -192,7 +192,7 @@ def _row_moves(
         return
     pairs = (
         ("scope", ("scope",), scope_words(base.scope), scope_words(head.scope)),
-        ("window", ("until",), window_words(base), window_words(head)),
+        ("window", ("until",), *window_moves(base, head)),
         ("ticket", ("ticket",), base.ticket, head.ticket),
     )
     where = _where(head)

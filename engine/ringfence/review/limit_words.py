@@ -8,7 +8,7 @@ from ringfence.language.rules import Rule
 from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.replay.wording import duration, percent, quantity
 
-__all__ = ["moment_words", "scope_words", "value_words", "window_words"]
+__all__ = ["moment_words", "scope_words", "value_words", "window_moves", "window_words"]
 
 _SHOWN = 6
 
@@ -59,13 +59,25 @@ def _listed(globs: tuple[str, ...]) -> str:
 
 def window_words(row: LimitRow) -> str:
     """When an override holds; `always` without a window."""
-    first, last = ALWAYS
+    return _window(row, first=True, last=True) or "always"
+
+
+def window_moves(base: LimitRow, head: LimitRow) -> tuple[str, str]:
+    """The ends of two windows that differ, in words; empty where none does."""
+    first, last = base.from_ns != head.from_ns, base.until_ns != head.until_ns
+    if not first and not last:
+        return "", ""
+    sides = [_window(each, first=first, last=last) for each in (base, head)]
+    return sides[0] or "without an end", sides[1] or "without an end"
+
+
+def _window(row: LimitRow, *, first: bool, last: bool) -> str:
     parts = []
-    if row.from_ns != first:
+    if first and row.from_ns != ALWAYS[0]:
         parts.append(f"from {moment_words(row.from_ns)}")
-    if row.until_ns != last:
+    if last and row.until_ns != ALWAYS[1]:
         parts.append(f"until {moment_words(row.until_ns)}")
-    return " ".join(parts) or "always"
+    return " ".join(parts)
 
 
 def moment_words(at_ns: int) -> str:

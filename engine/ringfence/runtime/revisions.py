@@ -4,7 +4,9 @@ Nothing is checked out and nothing of the repository runs: objects alone are rea
 system monitors, replacements, lazy fetching and the machine's configuration switched off.
 """
 
+import hashlib
 import os
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
@@ -13,7 +15,7 @@ from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
 from ringfence.runtime.git_reading import Git, quiet_git, yaml_blobs
 
-__all__ = ["authors_since", "commit_of", "file_at", "link_spec"]
+__all__ = ["authors_since", "commit_holding", "commit_of", "file_at", "link_spec", "top_directory"]
 
 _PREFIX = "git:"
 
@@ -105,6 +107,42 @@ def commit_of(spec: str) -> str:
     with quiet_git() as git:
         top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
         return _commit(git, revision, top)
+
+
+def commit_holding(path: str, contents: Collection[bytes]) -> str:
+    """The commit checked out here, where it holds just these YAML files at a path; empty where it does not.
+
+    Args:
+        path: A directory, relative to the current one.
+        contents: What the files hold.
+    """
+    try:
+        with quiet_git() as git:
+            top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
+            commit = _commit(git, "HEAD", top)
+            blobs = yaml_blobs(git, commit, "HEAD", _inside(Path(top), path))
+    except InputError:
+        return ""
+    size = len(blobs[0].object)
+    return commit if sorted(each.object for each in blobs) == _objects(contents, size) else ""
+
+
+def _objects(contents: Collection[bytes], size: int) -> list[str]:
+    """The names that git gives to contents, as many digits as its hashes have here."""
+    kind = "sha1" if size == 40 else "sha256"
+    return sorted(
+        hashlib.new(kind, b"blob %d\0" % len(each) + each, usedforsecurity=False).hexdigest()
+        for each in contents
+    )
+
+
+def top_directory() -> Path | None:
+    """The top of the repository that the current directory is in; None where it is in none."""
+    try:
+        with quiet_git() as git:
+            return Path(git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip())
+    except InputError:
+        return None
 
 
 def file_at(commit: str, name: str) -> bytes | None:
