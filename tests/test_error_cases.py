@@ -2,11 +2,15 @@
 
 A file that would be too large to keep is described in `generated.json` instead: a text before, a text
 to repeat, and how often. `RINGFENCE_REWRITE_EXPECTED=1` writes the expected texts anew, for review.
+
+A folder may hold more files of the same policy set; those of mistakes (E4) also the set as it was
+(`previous/`), the time (`now`) and the desk's settings (`settings.yaml`).
 """
 
 import json
 import os
 import re
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -14,18 +18,24 @@ import pytest
 import ringfence
 from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.codes import CODES
-from ringfence.language.linking import link
+from ringfence.language.gates import to_ns
+from ringfence.language.linking import LinkedSet, link
 from ringfence.language.render import render_text
 from ringfence.language.schema import check, kind_of
 from ringfence.language.source import load
 from ringfence.language.yaml_findings import LINE_BREAK
 from ringfence.review.approval_rules import approval_findings
+from ringfence.review.layout_files import lay_out, not_canonical
+from ringfence.review.mistakes import Context, Settings, find_mistakes
+from ringfence.review.mistakes.previous import Previous, previous_of
+from ringfence.review.mistakes.settings import load_settings
 from ringfence.review.test_runner import run_file
 
 pytestmark = pytest.mark.unit
 
 CASES = Path(__file__).parent / "cases" / "errors"
 FOLDERS = sorted(folder.name for folder in CASES.iterdir() if folder.is_dir())
+OWN = ("policy.yaml", "settings.yaml")
 
 
 def content_of(folder: Path) -> bytes:
@@ -36,7 +46,20 @@ def content_of(folder: Path) -> bytes:
     return (parts.get("before", "") + parts["repeat"] * parts["times"]).encode()
 
 
+def style(folder: Path) -> list[Diagnostic]:
+    """What `fmt --check` says of the files in a folder."""
+    with chdir(folder):
+        files = list(lay_out([Path("policy.yaml")]))
+    return [
+        found
+        for file in files
+        for found in (*file.findings, *([not_canonical(file)] if file.changes else []))
+    ]
+
+
 def diagnose(folder: Path) -> list[Diagnostic]:
+    if "E450" <= folder.name < "E500":
+        return style(folder)
     try:
         document = load(content_of(folder), "policy.yaml")
         kind, findings = kind_of(document)
@@ -44,19 +67,33 @@ def diagnose(folder: Path) -> list[Diagnostic]:
             return check(document, kind) if kind is not None else findings
         if kind == "Approvals":
             return approval_findings(document)
-        more = [load(path.read_bytes(), path.name) for path in sorted(folder.glob("second.yaml"))]
-        link([document, *more], check_mandatory=folder.name == "E301")
+        others = [each for each in sorted(folder.glob("*.yaml")) if each.name not in OWN]
+        more = [load(path.read_bytes(), path.name) for path in others]
+        linked = link([document, *more], check_mandatory=folder.name == "E301")
         if kind == "PolicyTest":
             return [each for result in run_file(document, None) for each in result.diagnostics]
     except PolicyError as error:
         return list(error.diagnostics)
-    return []
+    return mistakes_in(folder, linked) if "E400" <= folder.name < "E450" else []
+
+
+def mistakes_in(folder: Path, linked: LinkedSet) -> list[Diagnostic]:
+    now = folder / "now"
+    with chdir(folder):
+        settings = settings_of(Path("settings.yaml"))
+        before = previous_of("./previous", Path()) if Path("previous").is_dir() else Previous(None)
+    at = now.read_text(encoding="utf-8").strip() if now.exists() else "2026-01-15"
+    context = Context(linked, to_ns(at), before.linked, settings)
+    return [*before.findings, *find_mistakes(context)]
+
+
+def settings_of(path: Path) -> Settings:
+    return load_settings(path) if path.exists() else Settings()
 
 
 def rendered(folder: Path) -> str:
     def read_line(path: str, number: int) -> str:
-        second = folder / path
-        content = second.read_bytes() if path == "second.yaml" else content_of(folder)
+        content = content_of(folder) if path == "policy.yaml" else (folder / path).read_bytes()
         lines = LINE_BREAK.split(content.decode("utf-8", "replace"))
         return lines[number - 1] if number <= len(lines) else ""
 
@@ -97,7 +134,7 @@ def test_codes_in_the_source_are_registered() -> None:
     used = {
         code
         for folder in ("language", "review")
-        for module in (package / folder).glob("*.py")
+        for module in (package / folder).rglob("*.py")
         for code in re.findall(r'"(E\d\d\d)"', module.read_text(encoding="utf-8"))
     }
 

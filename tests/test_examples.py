@@ -40,7 +40,7 @@ def test_the_tightened_copy_differs_in_three_limits_and_two_versions() -> None:
 
     assert base.keys() == head.keys()
     assert {place: (base[place], head[place]) for place in base if base[place] != head[place]} == {
-        ("desk.yaml", "metadata", "version"): ("1.0.0", "1.1.0"),
+        ("desk.yaml", "metadata", "version"): ("1.0.1", "1.1.1"),
         ("desk.yaml", *gates, "position-size@1", "limits", "max"): (
             "1_500_000 USDT",
             "1_000_000 USDT",

@@ -26,6 +26,12 @@ _ERROR_GROUPS = {
     "E18": "Mappings of foreign exports",
     "E20": "Names, types, units and values",
     "E30": "The policy set as a whole",
+    "E40": "Mistakes: against the revision before",
+    "E41": "Mistakes: overrides and days",
+    "E42": "Mistakes: names and values",
+    "E43": "Mistakes: limits beside one another",
+    "E44": "Mistakes: trials, old rules, acceptances",
+    "E45": "Layout and taste",
     "E56": "Plans and approvals",
 }
 """Title of a run of codes by the first code in it, without its last digit."""

@@ -91,10 +91,23 @@ def test_effective_names_file_and_line(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(capsys.readouterr().out)["limits"]
 
 
+RAISE = """\
+      limits: {max: 4_000_000 USDT, max_of_equity: 95%}
+      overrides:
+        - limits: {max: 4_500_000 USDT}
+          from: 2026-02-02T08:00:00Z
+          until: 2026-02-06T20:00:00Z
+          ticket: RISK-142
+"""
+
+
 def test_an_override_is_named_only_where_it_changes_the_limit(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["effective", "--account", "alpha", "--symbol", "BTC/USDT", "--policies", POLICIES]
+    text = (ROOT / "policies" / "desk.yaml").read_text(encoding="utf-8")
+    desk = tmp_path / "desk.yaml"
+    desk.write_text(text.replace(f"{RAISE.splitlines()[0]}\n", RAISE), encoding="utf-8")
+    arguments = ["effective", "--account", "alpha", "--symbol", "BTC/USDT", "--policies", str(desk)]
 
     assert main([*arguments, "--at", "2026-02-03T12:00:00Z", "--json"]) == 0
     limits = {

@@ -24,6 +24,19 @@ ROOT = Path(__file__).parents[2]
 SHIPPED = {
     path.name: path.read_text("utf-8") for path in sorted((ROOT / "policies").glob("*.yaml"))
 }
+LIMITS = "      limits: {max: 4_000_000 USDT, max_of_equity: 95%}\n"
+# The desk as it is shipped, and an override.
+SHIPPED["desk.yaml"] = SHIPPED["desk.yaml"].replace(
+    LIMITS,
+    f"""{LIMITS}      overrides:
+        - limits: {{max: 4_500_000 USDT}}
+          scope: {{accounts: [alpha]}}
+          from: 2026-02-02T08:00:00Z
+          until: 2026-02-06T20:00:00Z
+          ticket: RISK-142
+          reason: Holds two positions for a week.
+""",
+)
 
 
 def linked(files: dict[str, str]) -> LinkedSet:
@@ -97,7 +110,7 @@ def test_a_limit_that_moved_has_both_values_a_factor_and_both_places() -> None:
         (("- rule: drawdown@1", "- rule: drawdown@1\n      level: strategy"), ("level", "", "account", "strategy")),
         (("- rule: venue-rules@1", "- rule: venue-rules@1\n      name: venue"), ("name", "", "venue-rules", "venue")),
         (("accounts: [alpha, beta]", "accounts: [alpha]"), ("scope", "", "accounts alpha, beta", "accounts alpha")),
-        (("version: 1.0.0", "version: 1.0.1"), ("version", "", "1.0.0", "1.0.1")),
+        (("version: 1.0.1", "version: 1.0.2"), ("version", "", "1.0.1", "1.0.2")),
     ],
 )  # fmt: skip
 def test_each_part_of_a_policy_is_told_by_its_name(

@@ -14,7 +14,7 @@ from ringfence.errors import InputError
 if TYPE_CHECKING:
     from ringfence.replay.dry_run import Progress
 
-__all__ = ["add", "add_inputs", "amount", "progress_bar"]
+__all__ = ["add", "add_inputs", "amount_given", "progress_bar"]
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
@@ -72,7 +72,7 @@ def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run it; 0 when done, whatever was decided, 130 when interrupted."""
-    equity = amount(given.equity)
+    equity = amount_given(given.equity)
     from ringfence.replay.dry_run import Request, dry_run
     from ringfence.replay.sources import BATCH_ROWS
 
@@ -112,12 +112,8 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def amount(text: str | None) -> float | None:
-    """The amount that `--equity` names.
-
-    Raises:
-        InputError: it is none.
-    """
+def amount_given(text: str | None) -> float | None:
+    """The amount of `--equity`."""
     if text is None:
         return None
     try:

@@ -15,9 +15,13 @@ from ringfence.errors import InputError, PolicyError
 __all__ = ["build_parser", "leaves", "main"]
 
 _COMMANDS = {
+    "ci": "ci",
     "validate": "validate",
     "test": "test",
+    "fmt": "fmt",
     "dry-run": "dry_run",
+    "explain": "explain",
+    "suggest": "suggest",
     "effective": "effective",
     "fields": "fields",
     "rules": "rules",

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import add_format, has_errors, show_findings
-from ringfence.errors import Diagnostic, PolicyError
+from ringfence.errors import Diagnostic, InputError, PolicyError
 
 if TYPE_CHECKING:
+    from ringfence.language.linking import LinkedSet
     from ringfence.language.source import Document
+    from ringfence.runtime.ports import Clock
 
 __all__ = ["add"]
 
@@ -25,16 +27,41 @@ def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("validate", help="check policies, rules, tests and instruments")
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
+    parser.add_argument(
+        "--base",
+        metavar="REF",
+        help="the revision that is to change: what moved too far since, or without its version, is found; "
+        "a directory is named with its `./` or `/`",
+    )
+    parser.add_argument(
+        "--now",
+        metavar="TIME",
+        help="the time by which windows and reviews are judged, such as 2026-01-31T08:00:00Z; now where not given",
+    )
+    parser.add_argument("--strict", action="store_true", help="fail on warnings too")
     add_format(parser)
     parser.set_defaults(run=run)
 
 
-def run(given: argparse.Namespace) -> int:
-    """Validate each path as a policy set of its own."""
+def run(given: argparse.Namespace, clock: "Clock | None" = None) -> int:
+    """Validate each path as a policy set of its own; without `--now` at the clock's time."""
     # What is left when the process ends goes with it: to look through it for cycles first is no use.
     atexit.register(gc.freeze)
     with _without_looking_for_cycles():
-        return _validate(given)
+        return _validate(given, _now(given.now, clock))
+
+
+def _now(given: str | None, clock: "Clock | None") -> int:
+    if given is None:
+        from ringfence.runtime.ports import SYSTEM_CLOCK
+
+        return (clock or SYSTEM_CLOCK).now_ns()
+    from ringfence.language.gates import to_ns
+
+    try:
+        return to_ns(given)
+    except ValueError as error:
+        raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
 
 
 @contextmanager
@@ -53,7 +80,7 @@ def _without_looking_for_cycles() -> Iterator[None]:
             gc.enable()
 
 
-def _validate(given: argparse.Namespace) -> int:
+def _validate(given: argparse.Namespace, now_ns: int) -> int:
     from ringfence.language.linking import link_path
 
     findings: list[Diagnostic] = []
@@ -62,8 +89,12 @@ def _validate(given: argparse.Namespace) -> int:
         try:
             linked = link_path(path)
             _check_tests(linked.documents.values())
+            found = _mistakes(linked, path, given.base, now_ns)
         except PolicyError as error:
             findings.extend(error.diagnostics)
+            continue
+        findings.extend(found)
+        if has_errors(found) or (given.strict and found):
             continue
         valid.append(
             {
@@ -74,8 +105,9 @@ def _validate(given: argparse.Namespace) -> int:
             }
         )
     sound = [each["path"] for each in valid]
-    show_findings(findings, given.format, checked=sound, more={"sets": valid})
-    if has_errors(findings):
+    failed = has_errors(findings) or (given.strict and bool(findings))
+    show_findings(findings, given.format, failed=failed, checked=sound, more={"sets": valid})
+    if failed:
         return 1
     if given.format in ("text", "github"):
         for each in valid:
@@ -84,6 +116,19 @@ def _validate(given: argparse.Namespace) -> int:
                 f"policy set {each['policy_set'][:12]}: valid"
             )
     return 0
+
+
+def _mistakes(linked: "LinkedSet", path: Path, base: str | None, now_ns: int) -> list[Diagnostic]:
+    """What people get wrong in a set that links, against a revision of it too where one is named."""
+    if not linked.policies:
+        return []
+    from ringfence.review.mistakes import Context, find_mistakes
+    from ringfence.review.mistakes.previous import Previous, previous_of, settings_of
+
+    settings = settings_of(path, base)
+    previous = previous_of(base, path) if base is not None else Previous(None)
+    found = find_mistakes(Context(linked, now_ns, previous.linked, settings))
+    return [*(each for each in previous.findings if each.code not in settings.off), *found]
 
 
 def _check_tests(documents: "Iterable[Document]") -> None:

@@ -9,7 +9,7 @@ from ringfence.language import ir
 from ringfence.language.gates import ALWAYS, Gate, LimitRow, Policy, canonical_value
 from ringfence.language.rules import Rule
 
-__all__ = ["canonical_binding", "canonical_rule", "digest", "expression_text"]
+__all__ = ["canonical_binding", "canonical_content", "canonical_rule", "digest", "expression_text"]
 
 
 def expression_text(node: ir.Node) -> str:
@@ -110,6 +110,11 @@ def _policy(policy: Policy) -> dict[str, Any]:
         "day": policy.day,
         "gates": [_gate(gate) for gate in policy.gates],
     }
+
+
+def canonical_content(policy: Policy) -> dict[str, Any]:
+    """What a policy says, whatever its version; formatting, comments and descriptions do not count."""
+    return {**_policy(policy), "policy": policy.name}
 
 
 def digest(policies: Iterable[Policy], rules: Iterable[Rule], surroundings: Any) -> str:

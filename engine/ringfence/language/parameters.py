@@ -266,6 +266,10 @@ class ParameterSet:
                 typed[name] = default
         return typed if self._required <= typed.keys() else None
 
+    def value(self, name: str, given: object) -> Value | None:
+        """The typed value of one parameter; None where there is no such parameter, or it does not fit."""
+        return self._plain_value(name, self._expand_rates({name: given})[name])
+
     def _plain_value(self, name: str, value: object) -> Value | None:
         parameter = self.parameters.get(name)
         if parameter is None or value is None:

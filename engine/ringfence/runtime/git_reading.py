@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ringfence.errors import InputError
 from ringfence.runtime.temporary import temporary_directory
 
-__all__ = ["MAX_FILES", "Blob", "Git", "quiet_git", "yaml_blobs"]
+__all__ = ["MAX_FILES", "Blob", "Git", "NoFilesError", "quiet_git", "yaml_blobs"]
 
 #: The most YAML files that are read from a revision.
 MAX_FILES = 10_000
@@ -29,6 +29,10 @@ class Blob(NamedTuple):
     name: str
     object: str
     size: int
+
+
+class NoFilesError(InputError):
+    """A path that held no YAML files in a revision."""
 
 
 class Answer(NamedTuple):
@@ -156,7 +160,8 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
         inside: A file or directory, from the top; everything where it is empty.
 
     Raises:
-        InputError: there is none, there are too many, or the commit cannot be read.
+        NoFilesError: there is none.
+        InputError: there are too many, or the commit cannot be read.
     """
     listed = git.run(
         "ls-tree", "-r", "-z", "-l", "--full-tree", commit, *(["--", inside] if inside else []),
@@ -175,7 +180,7 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
         if name == inside or (name.endswith(_SUFFIXES) and not hidden):
             found.append(Blob(name, blob, int(size)))
     if not found:
-        raise InputError(
+        raise NoFilesError(
             f"`{inside or '.'}` holds no YAML files in `{revision}`",
             "name the path as it was then: git:REF:PATH",
         )

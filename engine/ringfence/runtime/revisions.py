@@ -4,23 +4,27 @@ Nothing is checked out and nothing of the repository runs: objects alone are rea
 system monitors, replacements, lazy fetching and the machine's configuration switched off.
 """
 
-import hashlib
 import os
-from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.git_reading import Git, quiet_git, yaml_blobs
+from ringfence.runtime.git_reading import Git, NoFilesError, quiet_git, yaml_blobs
 
-__all__ = ["authors_since", "commit_holding", "commit_of", "file_at", "link_spec", "top_directory"]
+__all__ = ["link_spec", "read_at"]
 
 _PREFIX = "git:"
 
 
-def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -> LinkedSet:
+def link_spec(
+    spec: str,
+    extra: Path | None = None,
+    default: str = "policies",
+    *,
+    check_mandatory: bool = True,
+) -> LinkedSet:
     """Link the policies that a SPEC names.
 
     Args:
@@ -28,22 +32,44 @@ def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -
             directory, as other paths are; `default` where it is not given. Findings in a revision
             name their files `REF:PATH`.
         extra: An instruments file whose entries are added, and win over those of the policies.
+        check_mandatory: Whether every tradable (account, symbol) must face all mandatory gates.
 
     Raises:
+        NoFilesError: there is nothing at this path in the revision.
         InputError: there is nothing to read, no repository, or no such revision or path.
         PolicyError: with every finding of every file.
     """
     if not spec.startswith(_PREFIX):
-        return link_path(Path(spec)) if extra is None else _link_with(Path(spec), extra)
+        if extra is None:
+            return link_path(Path(spec), check_mandatory=check_mandatory)
+        return link(*_documents_with(Path(spec), extra), check_mandatory=check_mandatory)
     revision, _, path = spec.removeprefix(_PREFIX).partition(":")
     documents, findings = _documents(revision, path or default)
     if extra is not None:
         documents, findings = _with_extra(documents, findings, extra)
-    return link(documents, findings)
+    return link(documents, findings, check_mandatory=check_mandatory)
 
 
-def _link_with(path: Path, extra: Path) -> LinkedSet:
-    """Link a file or directory together with an instruments file, without which it may not link."""
+def read_at(revision: str, path: str) -> bytes | None:
+    """The bytes of one file, named from the top of the repository, in a revision; None where it is not there.
+
+    Raises:
+        InputError: there is no repository, no such revision, or the file is larger than 1 MiB.
+    """
+    _check_revision(revision)
+    with quiet_git() as git:
+        _, commit = _commit(git, revision)
+        try:
+            (blob,) = yaml_blobs(git, commit, revision, path)
+        except NoFilesError:
+            return None
+        if blob.size > MAX_BYTES:
+            raise InputError(f"`{path}` of {revision} is larger than 1 MiB", "split the file")
+        return git.read([blob.object])[0]
+
+
+def _documents_with(path: Path, extra: Path) -> tuple[list[Document], list[Diagnostic]]:
+    """The documents of a file or directory together with an instruments file, without which they may not link."""
     files = yaml_files(path) if path.is_dir() else [path]
     documents: list[Document] = []
     findings: list[Diagnostic] = []
@@ -52,7 +78,7 @@ def _link_with(path: Path, extra: Path) -> LinkedSet:
             documents.append(load_file(file))
         except PolicyError as error:
             findings.extend(error.diagnostics)
-    return link(*_with_extra(documents, findings, extra))
+    return _with_extra(documents, findings, extra)
 
 
 def _with_extra(
@@ -76,9 +102,8 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
     """Every YAML document at or below `path` in `revision`, and the findings met while loading."""
     _check_revision(revision)
     with quiet_git() as git:
-        top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
-        inside = _inside(Path(top), path)
-        commit = _commit(git, revision, top)
+        top, commit = _commit(git, revision)
+        inside = _inside(top, path)
         documents: list[Document] = []
         findings: list[Diagnostic] = []
         blobs = yaml_blobs(git, commit, revision, inside)
@@ -94,95 +119,17 @@ def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnosti
     return documents, findings
 
 
-def commit_of(spec: str) -> str:
-    """The commit that a SPEC names; empty for a file or directory.
-
-    Raises:
-        InputError: there is no repository, or no such revision.
-    """
-    if not spec.startswith(_PREFIX):
-        return ""
-    revision, _, _ = spec.removeprefix(_PREFIX).partition(":")
-    _check_revision(revision)
-    with quiet_git() as git:
-        top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
-        return _commit(git, revision, top)
-
-
-def commit_holding(path: str, contents: Collection[bytes]) -> str:
-    """The commit checked out here, where it holds just these YAML files at a path; empty where it does not.
-
-    Args:
-        path: A directory, relative to the current one.
-        contents: What the files hold.
-    """
-    try:
-        with quiet_git() as git:
-            top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
-            commit = _commit(git, "HEAD", top)
-            blobs = yaml_blobs(git, commit, "HEAD", _inside(Path(top), path))
-    except InputError:
-        return ""
-    size = len(blobs[0].object)
-    return commit if sorted(each.object for each in blobs) == _objects(contents, size) else ""
-
-
-def _objects(contents: Collection[bytes], size: int) -> list[str]:
-    """The names that git gives to contents, as many digits as its hashes have here."""
-    kind = "sha1" if size == 40 else "sha256"
-    return sorted(
-        hashlib.new(kind, b"blob %d\0" % len(each) + each, usedforsecurity=False).hexdigest()
-        for each in contents
-    )
-
-
-def top_directory() -> Path | None:
-    """The top of the repository that the current directory is in; None where it is in none."""
-    try:
-        with quiet_git() as git:
-            return Path(git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip())
-    except InputError:
-        return None
-
-
-def file_at(commit: str, name: str) -> bytes | None:
-    """What a file held in a commit, named from the repository's top; None where it was not there.
-
-    Raises:
-        InputError: there is no repository, or it cannot be read.
-    """
-    with quiet_git() as git:
-        said = git.answer("ls-tree", "-z", "--full-tree", commit, "--", name).out
-        facts, tab, _ = said.decode("utf-8", "surrogateescape").partition("\t")
-        if not tab or facts.split()[1] != "blob":
-            return None
-        return git.read([facts.split()[2]])[0]
-
-
-def authors_since(base: str, head: str) -> tuple[str, ...]:
-    """Addresses of the authors of the commits that lead from one commit to another, each once.
-
-    Raises:
-        InputError: there is no repository, or it does not hold them.
-    """
-    with quiet_git() as git:
-        said = git.run(
-            "log", "--format=%ae", "--end-of-options", f"{base}..{head}",
-            otherwise=InputError(
-                f"the way from {base[:12]} to {head[:12]} cannot be read", "fetch the whole history"
-            ),
-        )  # fmt: skip
-    return tuple(dict.fromkeys(line for line in said.splitlines() if line))
-
-
-def _commit(git: Git, revision: str, top: str) -> str:
-    return git.run(
+def _commit(git: Git, revision: str) -> tuple[Path, str]:
+    """The top of the repository, and the commit that a revision names."""
+    top = git.run("rev-parse", "--show-toplevel", otherwise=_NO_REPOSITORY).strip()
+    commit = git.run(
         "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}",
         otherwise=InputError(
             f"`{revision}` is no revision of the repository at {top}",
             "name a branch, a tag or a commit; fetch it first where it is a remote one",
         ),
     ).strip()  # fmt: skip
+    return Path(top), commit
 
 
 def _check_revision(revision: str) -> None:

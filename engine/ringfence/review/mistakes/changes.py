@@ -1,0 +1,228 @@
+"""What moved against the previous revision: limits by too much, content without its version."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ringfence.errors import Diagnostic
+from ringfence.language.canonical import canonical_content, canonical_rule
+from ringfence.language.gates import Gate, LimitRow, Policy
+from ringfence.language.parameters import Value
+from ringfence.language.rules import parse_version
+from ringfence.language.source import Document
+from ringfence.review.mistakes.context import (
+    Context,
+    amount,
+    given_in,
+    place_of,
+    warning,
+    written,
+)
+
+__all__ = ["gate_before", "moves", "versions"]
+
+
+def gate_before(context: Context, gate: Gate) -> Gate | None:
+    """The gate as it was: that of its name in the policy of its name, or the only one of its rule there."""
+    before = context.before.get(gate.policy.name)
+    if before is None:
+        return None
+    for each in before.gates:
+        if each.name == gate.name:
+            return each
+    alike = [each for each in before.gates if each.rule.name == gate.rule.name]
+    return alike[0] if len(alike) == 1 else None
+
+
+def moves(context: Context) -> Iterable[Diagnostic]:
+    """Limits that moved far without `acknowledge:` (E400), and acknowledgements of no such move (E401)."""
+    for policy in context.linked.policies:
+        same = _same_text(policy, context.before.get(policy.name))
+        for gate in policy.gates:
+            # What is as it was needs no look: nothing moved, and what is acknowledged was so before.
+            before = None if same else gate_before(context, gate)
+            for row in gate.rows:
+                told = given_in(row).get("acknowledge") or ()
+                old = _row_before(gate, row, before)
+                if old is not None and before is not None:
+                    yield from _moved(context, gate, row, before, old, told)
+                for number, each in enumerate(told):
+                    if reason := _stale(context, gate, row, each, before, old, same=same):
+                        yield _unfit(row, number, reason)
+
+
+def _moved(
+    context: Context,
+    gate: Gate,
+    row: LimitRow,
+    gate_then: Gate,
+    then: LimitRow,
+    told: Iterable[Mapping[str, Any]],
+) -> Iterator[Diagnostic]:
+    known = given_in(then).get("acknowledge") or ()
+    new = [each for each in told if each not in known]
+    for name in row.given:
+        moved = _factor(context, row.values[name], then.values.get(name))
+        if moved is None or moved <= context.settings.limit_factor:
+            continue
+        if any(_names(gate, each, name, then.values[name], row.values[name]) for each in new):
+            continue
+        was, now = written(gate_then, then, name), written(gate, row, name)
+        what = "moved" if len(then.at) == len(row.at) else "stands in a new override"
+        by = f"by a factor of {moved:.3g}" if math.isfinite(moved) else "from or to zero"
+        yield Diagnostic(
+            "E400",
+            f"`{name}` {what}, from {was} to {now}: {by}",
+            place_of(row, name),
+            why=f"a limit that moves by more than {context.settings.limit_factor:g} times is most often a slip: "
+            "a zero too many or too few",
+            fix="where it is meant, say so beside `limits`: "
+            f"`acknowledge: [{{limit: {name}, from: {was}, to: {now}, ticket: ..., reason: ...}}]`",
+            related=(place_of(then, name),),
+        )
+
+
+def _row_before(gate: Gate, row: LimitRow, before: Gate | None) -> LimitRow | None:
+    """The limits that stood where a row stands: of a new override, the gate's own."""
+    if before is None:
+        return None
+    if row is gate.rows[0]:
+        return before.rows[0]
+    for alike in (_same_override, _same_scope):
+        found = [each for each in before.rows[1:] if alike(each, row)]
+        if len(found) == 1:
+            return found[0]
+    return before.rows[0]
+
+
+def _same_override(one: LimitRow, other: LimitRow) -> bool:
+    return _same_scope(one, other) and one.ticket == other.ticket
+
+
+def _same_scope(one: LimitRow, other: LimitRow) -> bool:
+    return one.scope == other.scope
+
+
+def _factor(context: Context, now: Value, then: Value | None) -> float | None:
+    """By what a number moved, at least 1; infinite from and to zero. None for what is no number."""
+    one, two = amount(now, context.linked), amount(then, context.linked)
+    if one is None or two is None or one == two:
+        return None
+    low, high = sorted((abs(one), abs(two)))
+    return high / low if low > 0 else math.inf
+
+
+def _names(gate: Gate, told: Mapping[str, Any], name: str, then: Value, now: Value) -> bool:
+    """Whether an acknowledgement names exactly this move."""
+    read = gate.rule.parameters.value
+    return bool(
+        told["limit"] == name and read(name, told["from"]) == then and read(name, told["to"]) == now
+    )
+
+
+def _stale(
+    context: Context,
+    gate: Gate,
+    row: LimitRow,
+    told: Mapping[str, Any],
+    before: Gate | None,
+    then: LimitRow | None,
+    *,
+    same: bool,
+) -> str:
+    """Why an acknowledgement names no move; empty where it does, or where it keeps the memory of one."""
+    name = told["limit"]
+    if name not in gate.rule.parameters.parameters:
+        return f"`{gate.rule.name}` has no limit `{name}`"
+    for key in ("from", "to"):
+        if gate.rule.parameters.value(name, told[key]) is None:
+            return f"`{told[key]}` is no value of `{name}`"
+    if row.values.get(name) != gate.rule.parameters.value(name, told["to"]):
+        now = written(gate, row, name) if name in row.values else "not set"
+        return f"`{name}` is {now}, not {told['to']}"
+    if context.previous is None or same:
+        return ""
+    if before is None or then is None:
+        return "the gate is new, so that no limit moved"
+    if told in (given_in(then).get("acknowledge") or ()):
+        return ""
+    if then.values.get(name) != gate.rule.parameters.value(name, told["from"]):
+        was = written(before, then, name) if name in then.values else "not set"
+        return f"`{name}` was {was}, not {told['from']}"
+    return ""
+
+
+def _unfit(row: LimitRow, number: int, reason: str) -> Diagnostic:
+    return warning(
+        "E401",
+        f"the acknowledgement fits no move: {reason}",
+        row.document.span(*row.at, "acknowledge", number),
+        "it stands for one move of one limit, and must not be taken for the next",
+        "remove it, or write the move that it is for",
+    )
+
+
+def versions(context: Context) -> Iterable[Diagnostic]:
+    """Policies and rules that changed without their version (E402), or whose version went down (E403)."""
+    if context.previous is None:
+        return
+    for policy in context.linked.policies:
+        before = context.before.get(policy.name)
+        if before is not None and not _same_text(policy, before):
+            yield from _version(
+                policy.document,
+                before.document,
+                "policy",
+                changed=_says_other(policy.document, before.document)
+                and canonical_content(policy) != canonical_content(before),
+            )
+    own = {
+        rule.name: rule
+        for rule in context.previous.rules
+        if rule.document.path in context.previous.documents
+    }
+    for rule in context.linked.rules:
+        then = own.get(rule.name)
+        if then is not None and rule.document.path in context.linked.documents:
+            now_form, then_form = canonical_rule(rule), canonical_rule(then)
+            del now_form["rule"], then_form["rule"]
+            yield from _version(rule.document, then.document, "rule", changed=now_form != then_form)
+
+
+def _version(
+    document: Document, before: Document, kind: str, *, changed: bool
+) -> Iterator[Diagnostic]:
+    name, now, was = (
+        document.data["metadata"]["name"],
+        document.data["metadata"]["version"],
+        before.data["metadata"]["version"],
+    )
+    span = document.span("metadata", "version")
+    major, minor, patch = parse_version(was)
+    if parse_version(now) < (major, minor, patch):
+        yield Diagnostic(
+            "E403",
+            f"the version of the {kind} `{name}` goes down, from {was} to {now}",
+            span,
+            why="of two versions the higher one is the later one, to everybody who reads a decision",
+            fix=f"write a version above {was}, such as `version: {major}.{minor + 1}.0`",
+            related=(before.span("metadata", "version"),),
+        )
+    elif changed and now == was:
+        yield Diagnostic(
+            "E402",
+            f"the {kind} `{name}` says something else than before, and is still {now}",
+            span,
+            why="a decision names the version that it was made by; one version must mean one thing",
+            fix=f"write `version: {major}.{minor + 1}.0`, or `{major}.{minor}.{patch + 1}` for a correction",
+            related=(before.span("metadata", "version"),),
+        )
+
+
+def _same_text(policy: Policy, before: Policy | None) -> bool:
+    return before is not None and policy.document.source.text == before.document.source.text
+
+
+def _says_other(document: Document, before: Document) -> bool:
+    """Whether the text itself changed: a rule of the library may change what an untouched policy means."""
+    return any(document.data[key] != before.data[key] for key in ("metadata", "spec"))

@@ -1,0 +1,88 @@
+"""What a policy set is compared with, and whose settings hold: those of the revision it is to change."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringfence.errors import Diagnostic, PolicyError
+from ringfence.language.linking import LinkedSet, link_path
+from ringfence.review.mistakes.settings import (
+    SETTINGS,
+    Settings,
+    find_settings,
+    load_settings,
+    read_settings,
+)
+
+__all__ = ["Previous", "previous_of", "settings_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The set as it was; None, and why, where it cannot be compared with."""
+
+    linked: LinkedSet | None
+    findings: tuple[Diagnostic, ...] = ()
+
+
+def previous_of(base: str, path: Path) -> Previous:
+    """The policies that stood at `path`.
+
+    Args:
+        base: A Git revision; or a file or directory, which starts with `.` or `/`.
+        path: What is validated.
+
+    Returns:
+        Without a set where nothing stood there, as before a first commit of policies.
+
+    Raises:
+        InputError: there is no repository, no such revision, or no such directory.
+    """
+    from ringfence.runtime.git_reading import NoFilesError
+    from ringfence.runtime.revisions import link_spec
+
+    try:
+        if _is_path(base):
+            return Previous(link_path(Path(base), check_mandatory=False))
+        return Previous(link_spec(f"git:{base}:{path}", check_mandatory=False))
+    except NoFilesError:
+        return Previous(None)
+    except PolicyError as error:
+        first = error.diagnostics[0]
+        count = len(error.diagnostics)
+        return Previous(
+            None,
+            (
+                Diagnostic(
+                    "E404",
+                    f"the policies of `{base}` do not link ({count} finding{'s' if count > 1 else ''}), so that "
+                    "nothing was compared with them",
+                    first.span,
+                    why=f"{first.code}: {first.message}",
+                    fix="look over each limit that changed, or name a revision whose policies are valid",
+                    severity="warning",
+                ),
+            ),
+        )
+
+
+def settings_of(path: Path, base: str | None) -> Settings:
+    """The settings that hold for the policies at `path`.
+
+    Those of the revision compared with, where it has some: a change does not settle how it is checked.
+
+    Raises:
+        InputError: they cannot be read.
+        PolicyError: with every finding.
+    """
+    if base is not None and not _is_path(base):
+        from ringfence.runtime.revisions import read_at
+
+        content = read_at(base, SETTINGS.as_posix())
+        if content is not None:
+            return read_settings(content, f"{base}:{SETTINGS.as_posix()}")
+    found = find_settings(path)
+    return load_settings(found) if found is not None else Settings()
+
+
+def _is_path(base: str) -> bool:
+    return base.startswith((".", "/"))
