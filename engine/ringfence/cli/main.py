@@ -20,6 +20,7 @@ _COMMANDS = {
     "test": "test",
     "fmt": "fmt",
     "lint": "lint",
+    "prove": "prove",
     "dry-run": "dry_run",
     "explain": "explain",
     "suggest": "suggest",

@@ -103,4 +103,18 @@ CODES: dict[str, str] = {
     "E461": "gate that no test names",
     "E462": "no schema for editors",
     "E463": "scope that names all",
+    # E500-E529: tests of policies
+    "E500": "case that failed",
+    "E501": "seen by no case",
+    "E502": "too little covered",
+    "E503": "change that no case notices",
+    "E504": "too few changes noticed",
+    # E530-E559: invariants and their proofs
+    "E530": "invariant that does not hold",
+    "E531": "invariant that can be neither proved nor refuted",
+    "E532": "invariant without one claim",
+    "E533": "claim that is no condition",
+    "E534": "value of an invariant that does not fit",
+    "E535": "two invariants of one name",
+    "E536": "invariant that speaks of no order",
 }
