@@ -120,7 +120,6 @@ def repository_files(desk: Desk, policies: str = "policies") -> dict[str, str]:
     files = {
         target.format(name=desk.name, policies=policies): render(template, values)
         for target, template in _TARGETS.items()
-        if template != "invariant.yaml" or values["invariants"]
     }
     return files | {schema_file(kind): schema_text(kind) for kind in KINDS}
 
@@ -241,5 +240,4 @@ def _values(desk: Desk, policies: str) -> dict[str, Any]:
         "firm_exposure": f"{exposure:_}",
         "held_at_most": f"{(exposure - 25_000) / 2000:g}",
         "held_too_much": f"{(exposure - 24_000) / 2000:g}",
-        "invariants": "Invariant" in KINDS,
     }
