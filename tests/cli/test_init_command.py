@@ -168,6 +168,24 @@ def test_where_policies_are_nothing_is_written(
     assert held(place) == before
 
 
+def test_policies_may_stand_beside_others_in_a_directory_of_another_name(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "policies").mkdir()
+    (place / "policies" / "of-the-building.yaml").write_text("a: 1\n", encoding="utf-8")
+
+    assert main(["init", "--policies", "limits"]) == 0
+
+    assert "ringfence validate limits" in capsys.readouterr().out
+    assert main(["validate", "limits"]) == 0
+    assert main(["lint", "limits"]) == 0
+    assert len(list((place / "policies").iterdir())) == 1
+    assert "policies:" in (place / ".github/workflows/policy-gate.yml").read_text("utf-8")
+    assert "/limits/ " in (place / ".github/CODEOWNERS").read_text("utf-8")
+    named = [text for text in held(place).values() if " policies/" in text]
+    assert named == []
+
+
 def test_a_second_time_nothing_is_written(place: Path) -> None:
     assert main(["init", "inner"]) == 0
     before = held(place)
@@ -205,6 +223,8 @@ def test_directories_that_lead_elsewhere_are_refused(
         ["--bases", "BTC,btc"],
         ["--owner", "a\nb: c"],
         ["--action", "x y"],
+        ["--policies", "../limits"],
+        ["--policies", "deep/limits"],
         ["--git", "inner"],
     ],
 )

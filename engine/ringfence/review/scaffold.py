@@ -22,6 +22,7 @@ _FILES = Path(__file__).parent / "scaffold_files"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Names that stand in YAML without quotes, in paths of books and in lists.
 _ACCOUNT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_DIRECTORY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _BASE = re.compile(r"[A-Z][A-Z0-9]{0,9}")
 _OWNER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._%+/-]*(@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)?")
 
@@ -110,12 +111,16 @@ def repository_files(desk: Desk, policies: str = "policies") -> dict[str, str]:
 
     Args:
         desk: What it is for.
-        policies: The directory of policies.
+        policies: The name of the directory of policies, at the top.
 
     Raises:
         InputError: a name or value cannot be used.
     """
     desk.check()
+    if not _DIRECTORY.fullmatch(policies):
+        raise InputError(
+            f"`{policies}` is no directory right at the top", fix="write for example `limits`"
+        )
     values = _values(desk, policies)
     files = {
         target.format(name=desk.name, policies=policies): render(template, values)
