@@ -129,6 +129,8 @@ def switches_reset(question: Question) -> WhatIf:
         return replace(case, kill_switch={**case.kill_switch, **dict.fromkeys(thrown, "active")})
 
     told = ", ".join(f"{key} is {state}" for key, state in thrown.items())
+    if set(thrown.values()) == {"reducing"}:
+        told += "; an order that only reduces risk passes as it is"
     return WhatIf(
         "state",
         apply=apply,
