@@ -15,8 +15,8 @@ from ringfence.cli.explain_words import explanation_lines, explanation_markdown
 from ringfence.language.decision import GateResult, Outcome
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
-from ringfence.review.explanation import Explanation, GateExplained, explain
-from ringfence.review.explanation_data import explanation_data
+from ringfence.review.explaining.explanation import Explanation, GateExplained, explain
+from ringfence.review.explaining.explanation_data import explanation_data
 from strategies import cases, policy_sets, rule_pools
 
 pytestmark = pytest.mark.unit

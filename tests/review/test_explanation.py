@@ -10,7 +10,7 @@ from ringfence.cli.explain_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.instruments import Instrument
 from ringfence.language.linking import LinkedSet
-from ringfence.review.explanation import explain
+from ringfence.review.explaining.explanation import explain
 
 pytestmark = pytest.mark.unit
 

@@ -15,8 +15,8 @@ from ringfence.language.changed_limits import with_rows
 from ringfence.language.decision import RiskDecision
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money
+from ringfence.review.explaining.why_not import Way, WhyNot, why_not
 from ringfence.review.sayable import in_style, sayable, sayable_value
-from ringfence.review.why_not import Way, WhyNot, why_not
 
 pytestmark = pytest.mark.unit
 

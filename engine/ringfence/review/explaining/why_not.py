@@ -17,9 +17,9 @@ from ringfence.language.orders import Case, to_decimal
 from ringfence.language.parameters import Value
 from ringfence.language.rules import Check, walk
 from ringfence.language.tickets import Ticket, read_ticket
+from ringfence.review.explaining.states import states_for
+from ringfence.review.explaining.what_if import WhatIf
 from ringfence.review.sayable import as_value, in_style, number_of, sayable, sayable_value
-from ringfence.review.states import states_for
-from ringfence.review.what_if import WhatIf
 
 __all__ = ["Needs", "Way", "WhyNot", "why_not"]
 

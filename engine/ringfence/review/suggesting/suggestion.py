@@ -18,9 +18,9 @@ from ringfence.language.rules import walk
 from ringfence.language.source import load
 from ringfence.replay.limit_use import LimitUse, gate_key, limit_use
 from ringfence.replay.sources import Inputs
-from ringfence.review.limit_edits import Edit, edited_files, limit_edit
-from ringfence.review.movable_limits import movable
 from ringfence.review.sayable import as_value, number_of, sayable_value
+from ringfence.review.suggesting.limit_edits import Edit, edited_files, limit_edit
+from ringfence.review.suggesting.movable_limits import movable
 
 __all__ = ["Goal", "Suggestion", "Trial", "suggest"]
 

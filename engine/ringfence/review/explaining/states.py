@@ -14,8 +14,7 @@ from ringfence.language import ir
 from ringfence.language.orders import Book, Case, Position
 from ringfence.language.rules import Check, walk
 from ringfence.language.tickets import usable
-from ringfence.review.sayable import sayable
-from ringfence.review.states_around import (
+from ringfence.review.explaining.states_around import (
     another_price,
     better_data,
     later,
@@ -23,7 +22,8 @@ from ringfence.review.states_around import (
     on_the_tick,
     switches_reset,
 )
-from ringfence.review.what_if import WhatIf
+from ringfence.review.explaining.what_if import WhatIf
+from ringfence.review.sayable import sayable
 
 __all__ = ["states_for"]
 

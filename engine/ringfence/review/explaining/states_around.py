@@ -11,8 +11,8 @@ from ringfence.language import ir
 from ringfence.language.orders import Case, Market
 from ringfence.language.rules import Check, walk
 from ringfence.language.tickets import usable
+from ringfence.review.explaining.what_if import WhatIf
 from ringfence.review.sayable import sayable
-from ringfence.review.what_if import WhatIf
 
 __all__ = [
     "another_price",
