@@ -19,16 +19,21 @@ import ringfence
 from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.codes import CODES
 from ringfence.language.gates import to_ns
+from ringfence.language.invariant_library import invariants_for
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.render import render_text
 from ringfence.language.rules import read_rule
 from ringfence.language.schema import check, kind_of
 from ringfence.language.source import Document, load
 from ringfence.language.yaml_findings import LINE_BREAK
+from ringfence.review.approval_rules import approval_findings
 from ringfence.review.layout_files import lay_out, not_canonical
+from ringfence.review.lint import lint
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
+from ringfence.review.proof_words import findings_of
+from ringfence.review.proofs import Question, prove
 from ringfence.review.test_runner import run_case, run_file
 from ringfence.review.testing.cases import cases_of_rule
 from ringfence.review.testing.coverage import coverage_of
@@ -59,14 +64,13 @@ def content_of(folder: Path) -> bytes:
 
 
 def style(folder: Path) -> list[Diagnostic]:
-    """What `fmt --check` says of the files in a folder."""
+    """What `fmt --check` and `lint` say of the files in a folder, as far as the folder is about it."""
     with chdir(folder):
         files = list(lay_out([Path("policy.yaml")]))
-    return [
-        found
-        for file in files
-        for found in (*file.findings, *([not_canonical(file)] if file.changes else []))
-    ]
+        findings = lint(sorted(Path().glob("*.yaml")), Path()).findings
+    findings += [found for file in files for found in file.findings]
+    findings += [not_canonical(file) for file in files if file.changes]
+    return [each for each in findings if each.code == folder.name]
 
 
 def diagnose(folder: Path) -> list[Diagnostic]:
@@ -79,9 +83,16 @@ def diagnose(folder: Path) -> list[Diagnostic]:
             return check(document, kind) if kind is not None else findings
         if "E501" <= folder.name <= "E504":
             return left_unseen(document, folder.name)
+        if kind == "Approvals":
+            return approval_findings(document)
         others = [each for each in sorted(folder.glob("*.yaml")) if each.name not in OWN]
         more = [load(path.read_bytes(), path.name) for path in others]
         linked = link([document, *more], check_mandatory=folder.name == "E301")
+        _, found = invariants_for(linked)
+        if found:
+            return found
+        if "E530" <= folder.name < "E560":
+            return failed_proofs(linked)
         if kind == "PolicyTest":
             results = run_file(document, None)
             invalid = [each for result in results for each in result.diagnostics]
@@ -101,6 +112,12 @@ def left_unseen(document: Document, code: str) -> list[Diagnostic]:
         return uncovered_items(coverage) if code == "E501" else too_little_covered(coverage, 100)
     mutation = mutate(suite, random=SeededRandom(0), at_most=100)
     return survivors(mutation) if code == "E503" else too_few_noticed(mutation, 100)
+
+
+def failed_proofs(linked: LinkedSet) -> list[Diagnostic]:
+    invariants, _ = invariants_for(linked)
+    question = Question(linked, invariants, timeout_s=5, check_mandatory=False)
+    return findings_of(prove(question), linked)
 
 
 def mistakes_in(folder: Path, linked: LinkedSet) -> list[Diagnostic]:
