@@ -31,6 +31,8 @@ _ERROR_GROUPS = {
     "E42": "Mistakes: names and values",
     "E43": "Mistakes: limits beside one another",
     "E44": "Mistakes: trials, old rules, acceptances",
+    "E45": "Layout and taste",
+    "E53": "Invariants and their proofs",
 }
 """Title of a run of codes by the first code in it, without its last digit."""
 

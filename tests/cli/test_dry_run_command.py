@@ -120,7 +120,7 @@ def test_interrupted_leaves_readable_results_and_exit_code_130(tmp_path):
         "@contextmanager\n"
         "def stop():\n"
         "    yield lambda done, total: os.kill(os.getpid(), signal.SIGINT)\n"
-        "command._progress = stop\n"
+        "command.progress_bar = stop\n"
         "from ringfence.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

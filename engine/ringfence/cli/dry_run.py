@@ -14,7 +14,7 @@ from ringfence.errors import InputError
 if TYPE_CHECKING:
     from ringfence.replay.dry_run import Progress
 
-__all__ = ["add"]
+__all__ = ["add", "amount_given", "progress_bar"]
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
@@ -62,7 +62,7 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run it; 0 when done, whatever was decided, 130 when interrupted."""
-    equity = _amount(given.equity)
+    equity = amount_given(given.equity)
     from ringfence.replay.dry_run import Request, dry_run
     from ringfence.replay.sources import BATCH_ROWS
 
@@ -83,7 +83,7 @@ def run(given: argparse.Namespace) -> int:
         batch_rows=BATCH_ROWS if given.batch_rows is None else given.batch_rows,
         report=not given.no_report,
     )
-    with compiling_is_said(json=given.json), _progress() as progress:
+    with compiling_is_said(json=given.json), progress_bar() as progress:
         result = dry_run(request, progress)
     files = dict(result.files)
     if given.markdown is not None:
@@ -102,7 +102,8 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _amount(text: str | None) -> float | None:
+def amount_given(text: str | None) -> float | None:
+    """The amount of `--equity`."""
     if text is None:
         return None
     try:
@@ -117,7 +118,7 @@ def _amount(text: str | None) -> float | None:
 
 
 @contextmanager
-def _progress() -> Iterator["Progress | None"]:
+def progress_bar() -> Iterator["Progress | None"]:
     """A bar with rate and time left, on standard error, where that is a terminal."""
     if not sys.stderr.isatty():
         yield None

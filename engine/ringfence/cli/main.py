@@ -15,13 +15,21 @@ from ringfence.errors import InputError, PolicyError
 __all__ = ["build_parser", "leaves", "main"]
 
 _COMMANDS = {
+    "ci": "ci",
     "validate": "validate",
     "test": "test",
+    "fmt": "fmt",
+    "lint": "lint",
+    "prove": "prove",
     "dry-run": "dry_run",
+    "explain": "explain",
+    "suggest": "suggest",
     "effective": "effective",
     "fields": "fields",
     "rules": "rules",
     "schema": "schema",
+    "init": "init",
+    "new": "new",
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",

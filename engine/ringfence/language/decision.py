@@ -84,8 +84,13 @@ class Decision:
         return iter((self.decision, self.reason, self.size))
 
     def gate(self, name: str) -> GateResult:
-        """The result of the gate called `name`; raises KeyError where there is none."""
+        """The result of the gate called `name`, or `policy/name` where several policies have one.
+
+        Raises:
+            KeyError: there is none.
+        """
+        policy, _, gate = name.rpartition("/")
         for result in self.gates:
-            if result.gate == name:
+            if result.gate == gate and policy in ("", result.policy.partition("@")[0]):
                 return result
         raise KeyError(name)

@@ -22,6 +22,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.replay.changes import Changes
 from ringfence.replay.engine import Engine
 from ringfence.replay.rejects import Rejects
+from ringfence.replay.request_file import REQUEST_FILE, request_text
 from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
 from ringfence.replay.stages import Replay, Run, depth_of
@@ -31,7 +32,17 @@ from ringfence.replay.wording import plural
 from ringfence.runtime.ports import SYSTEM_FILES
 from ringfence.runtime.revisions import link_spec
 
-__all__ = ["MODES", "Progress", "Request", "Result", "dry_run"]
+__all__ = [
+    "MODES",
+    "Progress",
+    "Request",
+    "Result",
+    "dry_run",
+    "own_view",
+    "request_data",
+    "request_of",
+    "table_name",
+]
 
 MODES = ("propagated", "frozen")
 
@@ -157,12 +168,12 @@ def _opened(request: Request) -> Inputs:
 def _start(
     side: str, mode: str, linked: LinkedSet, inputs: Inputs, request: Request, stack: ExitStack
 ) -> Run:
-    own = _own_view(inputs)
+    own = own_view(inputs)
     standing = depth_of(request.workers)
     engine = Engine(linked, own, mode=mode, equity=request.equity, standing=standing)
     orders = inputs.orders
     writer = DecisionsWriter(
-        request.out / _file_name(side, mode, request),
+        request.out / table_name(side, mode, request.mode),
         columns=engine.columns,
         codes=engine.codes,
         names={
@@ -180,7 +191,7 @@ def _start(
     return Run(side, mode, engine, own, Tally(engine.columns, len(engine.codes)), writer)
 
 
-def _own_view(inputs: Inputs) -> Inputs:
+def own_view(inputs: Inputs) -> Inputs:
     """The inputs with rejects of their own: engines read marks and fills each for itself."""
 
     def own(stream: Any) -> Any:
@@ -195,8 +206,9 @@ def _own_view(inputs: Inputs) -> Inputs:
     )
 
 
-def _file_name(side: str, mode: str, request: Request) -> str:
-    main = "frozen" if request.mode == "frozen" else "propagated"
+def table_name(side: str, mode: str, asked: str) -> str:
+    """The file that holds a side's decisions in a mode, where `asked` is the mode of the whole run."""
+    main = "frozen" if asked == "frozen" else "propagated"
     parts = ["decisions", *(["base"] if side == "base" else []), *([mode] if mode != main else [])]
     return "-".join(parts) + ".parquet"
 
@@ -332,6 +344,7 @@ def _write(request: Request, summary: dict[str, Any], runs: list[Run]) -> dict[s
             if stale not in written:
                 stale.unlink(missing_ok=True)
         files["summary"] = out / "summary.json"
+        SYSTEM_FILES.write_atomic(out / REQUEST_FILE, request_text(request_data(request)))
         SYSTEM_FILES.write_atomic(files["summary"], text.encode("utf-8"))
         report = out / "report.html"
         if request.report:
@@ -344,6 +357,23 @@ def _write(request: Request, summary: dict[str, Any], runs: list[Run]) -> dict[s
     except OSError as error:
         raise _no_directory(out, error) from None
     return files
+
+
+def request_data(request: Request) -> dict[str, Any]:
+    """A request as plain data; `request_of` reads it again. Where and how results are written is left out."""
+    named = ("orders", "fills", "marks", "balances", "policies", "base", "mapping", "marks_mapping")
+    given: dict[str, Any] = {name: getattr(request, name) for name in named}
+    given["instruments"] = None if request.instruments is None else str(request.instruments)
+    return {**given, "mode": request.mode, "equity": request.equity}
+
+
+def request_of(given: dict[str, Any]) -> Request:
+    """The request that `request_data` made data of."""
+    instruments = given["instruments"]
+    return Request(
+        **{**given, "instruments": None if instruments is None else Path(instruments)},
+        report=False,
+    )
 
 
 def _no_directory(out: Path, error: OSError) -> InputError:

@@ -9,7 +9,7 @@ from ringfence.backends.numba_kernel.decide import new_detail, new_results
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
 from ringfence.backends.numba_kernel.kernel import kernel_for
-from ringfence.backends.numba_kernel.layout import Codes, Orders, Results
+from ringfence.backends.numba_kernel.layout import Books, Codes, Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.rings import grow_left, grow_quotes, needs_of
 from ringfence.backends.numba_kernel.straight_text import Course
@@ -39,6 +39,7 @@ class Engine:
         columns: What the rows of `DecidedBatch.outcome`, `measure` and `limit` are of.
         codes: What `DecidedBatch.code` is a place in.
         sha256, currency: Of the policy set.
+        names: Of books and symbols, by their places in `books`.
 
     Args:
         linked: The policy set.
@@ -68,6 +69,7 @@ class Engine:
             list(orders.venues),
             list(inputs.symbols),
         )
+        self.names = names
         limits = Limits(linked, names.accounts, names.strategies, names.venues, names.symbols)
         self.columns = columns_of(limits)
         self.codes, self._places = codes_of(limits.slots)
@@ -100,6 +102,11 @@ class Engine:
         self._bindings = pack(limits.bindings)
         self._detail = pack(new_detail(len(self.columns)))
         self._packed_books = pack(self._books)
+
+    @property
+    def books(self) -> Books:
+        """The arrays as they are now; the next decision moves them."""
+        return self._books
 
     @property
     def assumptions(self) -> list[str]:

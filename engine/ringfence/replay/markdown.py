@@ -31,7 +31,15 @@ from ringfence.replay.wording import (
     verdict,
 )
 
-__all__ = ["MAX_CHARACTERS", "render_markdown"]
+__all__ = [
+    "MAX_CHARACTERS",
+    "code_text",
+    "cut_text",
+    "escaped_text",
+    "fold_text",
+    "render_markdown",
+    "table_text",
+]
 
 #: The longest comment that `render_markdown` writes, in characters.
 MAX_CHARACTERS = 65_000
@@ -99,7 +107,7 @@ def _decisions(summary: Json) -> str:
         figures = [_money(held[key], held["currency"]) for key in ("approved", "cut", "rejected")]
         body.append([side, mode, *(count(made[key]) for key in DECISIONS), *figures])
     head = ["side", "state", *DECISIONS.values(), "notional approved", "cut", "notional rejected"]
-    return _table(head, body, "ll" + "r" * 6)
+    return table_text(head, body, "ll" + "r" * 6)
 
 
 def _changes(summary: Json, rows: int) -> Iterable[str]:
@@ -109,11 +117,11 @@ def _changes(summary: Json, rows: int) -> Iterable[str]:
     currency = changes["currency"]
     by_gate = changes["by_gate"]
     body = [
-        [_code(row["gate"]), count(row["orders"]), _money(row["notional"], currency)]
+        [code_text(row["gate"]), count(row["orders"]), _money(row["notional"], currency)]
         for row in by_gate[:rows]
     ]
-    yield _table(["gate that changes the decision", "orders", "notional"], body, "lrr")
-    yield _cut(len(by_gate) - rows, "gate")
+    yield table_text(["gate that changes the decision", "orders", "notional"], body, "lrr")
+    yield cut_text(len(by_gate) - rows, "gate")
     examples = sorted(changes["examples"], key=lambda row: -(row["notional"] or 0.0))[:rows]
     head = [
         "time",
@@ -128,24 +136,24 @@ def _changes(summary: Json, rows: int) -> Iterable[str]:
         "notional",
     ]
     body = [_example(row, currency) for row in examples]
-    more = _cut(changes["orders"] - len(examples), "order")
+    more = cut_text(changes["orders"] - len(examples), "order")
     title = f"The {plural(len(examples), 'changed order')} with the most notional"
-    yield _fold(title, _table(head, body, "l" * 7 + "rrr"), more)
+    yield fold_text(title, table_text(head, body, "l" * 7 + "rrr"), more)
 
 
 def _example(row: Json, currency: object) -> list[str]:
     price = "at market" if row["price"] is None else f"at {quantity(row['price'])}"
-    wants = f"{row['side']} {quantity(row['size'])} {_code(row['symbol'])} {price}"
+    wants = f"{row['side']} {quantity(row['size'])} {code_text(row['symbol'])} {price}"
     return [
         moment(row["ts"]),
-        _code(row["order_id"]),
-        _code(row["account"]),
+        code_text(row["order_id"]),
+        code_text(row["account"]),
         wants,
         _outcome(row["base"]),
         _outcome(row["head"]),
-        _code(row["gate"]),
-        _escaped(measured(row["measure"], row["unit"], clip(currency, 12))),
-        _escaped(measured(row["limit"], row["unit"], clip(currency, 12))),
+        code_text(row["gate"]),
+        escaped_text(measured(row["measure"], row["unit"], clip(currency, 12))),
+        escaped_text(measured(row["limit"], row["unit"], clip(currency, 12))),
         _money(row["notional"], currency),
     ]
 
@@ -168,12 +176,20 @@ def _utilisation(summary: Json, rows: int) -> str:
             figures[0] = f"**{figures[0]}**"
         stopped = [count(gate[key]) for key in ("breach", "reduce", "exempt")]
         body.append(
-            [_code(gate["gate"]), gate["level"], *figures, *stopped, _escaped(remark_of(gate))]
+            [
+                code_text(gate["gate"]),
+                gate["level"],
+                *figures,
+                *stopped,
+                escaped_text(remark_of(gate)),
+            ]
         )
     head = ["gate", "level", "peak", "p99", "p90", "p50", "breach", "reduce", "exempt", "remark"]
     nearest = next((g["utilisation"]["peak"] for g in gates if g["utilisation"]), None)
     title = "How close to each limit" + (f": at most {percent(nearest)} used" if nearest else "")
-    return _fold(title, _table(head, body, "ll" + "r" * 7 + "l"), _cut(len(gates) - rows, "gate"))
+    return fold_text(
+        title, table_text(head, body, "ll" + "r" * 7 + "l"), cut_text(len(gates) - rows, "gate")
+    )
 
 
 def _decided_by(summary: Json, rows: int) -> str:
@@ -183,16 +199,16 @@ def _decided_by(summary: Json, rows: int) -> str:
     currency = run["notional"]["currency"]
     body = [
         [
-            _code(row["gate"]),
+            code_text(row["gate"]),
             count(row["reject"]),
             count(row["reduce"]),
             _money(row["notional"], currency),
         ]
         for row in run["by_gate"][:rows]
     ]
-    table = _table(["gate", "rejected", "reduced", "notional"], body, "lrrr")
-    more = _cut(len(run["by_gate"]) - rows, "gate")
-    return _fold("Rejections and reductions by gate (head)", table, more)
+    table = table_text(["gate", "rejected", "reduced", "notional"], body, "lrrr")
+    more = cut_text(len(run["by_gate"]) - rows, "gate")
+    return fold_text("Rejections and reductions by gate (head)", table, more)
 
 
 def _unreplayable(summary: Json, rows: int) -> str:
@@ -202,55 +218,58 @@ def _unreplayable(summary: Json, rows: int) -> str:
     body = []
     for group in groups[:rows]:
         first = group["examples"][0] if group["examples"] else None
-        detail = f"row {count(first['row'])}: {_code(first['detail'])}" if first else ""
-        body.append([_code(group["reason"]), count(group["rows"]), detail])
+        detail = f"row {count(first['row'])}: {code_text(first['detail'])}" if first else ""
+        body.append([code_text(group["reason"]), count(group["rows"]), detail])
     total = unreplayable_rows(summary)
     title = f"{plural(total, 'row')} not replayed ({share(total, summary['orders']['rows'])})"
-    table = _table(["reason", "rows", "first"], body, "lrl")
-    return _fold(title, table, _cut(len(groups) - rows, "reason"))
+    table = table_text(["reason", "rows", "first"], body, "lrl")
+    return fold_text(title, table, cut_text(len(groups) - rows, "reason"))
 
 
 def _assumptions(summary: Json, rows: int) -> str:
     lines = summary["assumptions"]
     if not lines:
         return ""
-    listed = "\n".join(f"- {_escaped(clip(line, 400))}" for line in lines[:rows])
-    return _fold("Assumptions", listed, _cut(len(lines) - rows, "assumption"))
+    listed = "\n".join(f"- {escaped_text(clip(line, 400))}" for line in lines[:rows])
+    return fold_text("Assumptions", listed, cut_text(len(lines) - rows, "assumption"))
 
 
 def _provenance(summary: Json) -> str:
     orders, sides = summary["orders"], summary["sides"]
     mode = primary_mode(summary)
     told = [
-        f"{count(orders['replayed'])} of {plural(orders['rows'], 'row')} of {_code(orders['source'])}",
+        f"{count(orders['replayed'])} of {plural(orders['rows'], 'row')} of {code_text(orders['source'])}",
     ]
     if orders["first_ts"]:
         told.append(f"{moment(orders['first_ts'])} to {moment(orders['last_ts'])}")
     told += [
-        f"{name} {_code(sides[name]['source'])} <code>{_escaped(sides[name]['policy_set'][:12])}</code>"
+        f"{name} {code_text(sides[name]['source'])} <code>{escaped_text(sides[name]['policy_set'][:12])}</code>"
         for name in ("base", "head")
         if name in sides
     ]
-    told += [f"{mode}: {MODES.get(mode, '')}", f"ringfence {_escaped(summary['ringfence'])}"]
+    told += [f"{mode}: {MODES.get(mode, '')}", f"ringfence {escaped_text(summary['ringfence'])}"]
     return f"<sub>{' · '.join(told)}</sub>"
 
 
-def _table(head: Sequence[str], body: Iterable[Sequence[str]], align: str) -> str:
+def table_text(head: Sequence[str], body: Iterable[Sequence[str]], align: str) -> str:
+    """A table; `align` has `r` for each column of numbers, and anything else for the others."""
     rule = ["---:" if side == "r" else "---" for side in align]
     rows = [head, rule, *body]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _fold(title: str, *blocks: str) -> str:
+def fold_text(title: str, *blocks: str) -> str:
+    """A part that opens on a click."""
     inside = "\n\n".join(block for block in blocks if block)
     return f"<details><summary>{title}</summary>\n\n{inside}\n\n</details>"
 
 
-def _cut(hidden: int, noun: str) -> str:
+def cut_text(hidden: int, noun: str) -> str:
+    """How many lines a table lacks; empty where it is whole."""
     return f"... and {plural(hidden, 'more ' + noun)}, not listed here." if hidden > 0 else ""
 
 
-def _escaped(text: object) -> str:
+def escaped_text(text: object) -> str:
     """Return text with all that Markdown or HTML could take for its own as character references."""
     plain = _PLAIN.sub(lambda found: f"&#{ord(found.group())};", clip(text, 500))
     return re.sub(r"(?i)www\.", lambda found: f"{found.group()[:3]}&#46;", plain)
@@ -260,9 +279,10 @@ def _sentence(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _code(text: object) -> str:
-    return f"<code>{_escaped(clip(text, _NAME_WIDTH))}</code>" if text else "-"
+def code_text(text: object) -> str:
+    """A name from outside, clipped and made harmless."""
+    return f"<code>{escaped_text(clip(text, _NAME_WIDTH))}</code>" if text else "-"
 
 
 def _money(value: object, currency: object) -> str:
-    return _escaped(money(value, clip(currency, 12)))
+    return escaped_text(money(value, clip(currency, 12)))

@@ -6,13 +6,21 @@ from typing import Any
 
 from ringfence.errors import Diagnostic, PolicyError, Span
 from ringfence.language.decision import Decision
-from ringfence.language.linking import LinkedSet, link
-from ringfence.language.orders import to_decimal
-from ringfence.language.policy_tests import merge, read_case
+from ringfence.language.linking import LinkedSet
+from ringfence.language.orders import Case, to_decimal
 from ringfence.language.rules import Rule
-from ringfence.language.source import Document, Key
+from ringfence.language.source import Document
+from ringfence.review.testing.cases import TestCase, cases_of_file, cases_of_rule, own_set
 
-__all__ = ["BACKENDS", "CaseResult", "check_own_policy", "run_file", "run_rule_cases"]
+__all__ = [
+    "BACKENDS",
+    "CaseResult",
+    "check_own_policy",
+    "differences",
+    "run_case",
+    "run_file",
+    "run_rule_cases",
+]
 
 Decide = Callable[..., Decision]
 
@@ -38,24 +46,45 @@ BACKENDS: Mapping[str, Callable[[], Decide]] = {
     "numba": _numba,
 }
 _ORACLE = ("reference",)
-KILL_SWITCH = "kill-switch"
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
     """One case: what was asked, and each way in which an answer differs.
 
-    `decision` is that of the first backend asked.
+    `decision` is that of the first backend asked; `question` is None where the state cannot be.
     """
 
-    name: str
-    span: Span
-    passed: bool
+    case: TestCase
     problems: list[str]
     decision: Decision | None
-    given: Mapping[str, Any] = field(repr=False)
-    expected: Mapping[str, Any] = field(repr=False)
+    question: Case | None = field(repr=False, default=None)
     diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the case is called."""
+        return self.case.name
+
+    @property
+    def span(self) -> Span:
+        """Where the case stands."""
+        return self.case.span
+
+    @property
+    def passed(self) -> bool:
+        """Whether all came out as expected."""
+        return not self.problems
+
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """State and order, defaults merged in."""
+        return {"given": self.case.given, "when": self.case.when}
+
+    @property
+    def expected(self) -> Mapping[str, Any]:
+        """What must come out."""
+        return self.case.expected
 
 
 def run_file(
@@ -71,48 +100,7 @@ def run_file(
     Raises:
         PolicyError: the file's own policy does not link, or it has none and no set is given.
     """
-    data = document.data
-    own = data.get("policy")
-    under_test = _own_set(document, own) if own is not None else linked
-    if under_test is None:
-        raise PolicyError(
-            [
-                Diagnostic(
-                    "E305",
-                    "the test names no policy",
-                    document.key_span("cases"),
-                    why="a test asks a policy set what it would decide",
-                    fix="add `policy:` with gates, or run with `--policies DIR`",
-                )
-            ]
-        )
-    defaults = data.get("defaults") or {}
-    with_switch = _with_kill_switch(document, own) if own is not None else under_test
-    return [
-        _run(
-            case,
-            defaults,
-            with_switch if _throws_switch(case, defaults) else under_test,
-            document.span("cases", index),
-            own is None,
-            backends,
-        )
-        for index, case in enumerate(data["cases"])
-    ]
-
-
-def _throws_switch(case: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
-    given = merge(defaults.get("given") or {}, case.get("given") or {})
-    return bool((given.get("control") or {}).get("kill_switch"))
-
-
-def _with_kill_switch(document: Document, policy: Mapping[str, Any]) -> LinkedSet:
-    """The file's own policy for cases that throw a kill switch: no policy may be without that gate."""
-    gates = list(policy["gates"])
-    if not any(str(gate["rule"]).partition("@")[0] == KILL_SWITCH for gate in gates):
-        # Behind the file's own gates, whose places in the file then stay right.
-        gates.append({"rule": f"{KILL_SWITCH}@1"})
-    return _own_set(document, {**policy, "gates": gates})
+    return [run_case(each, backends) for each in cases_of_file(document, linked)]
 
 
 def check_own_policy(document: Document) -> None:
@@ -123,7 +111,7 @@ def check_own_policy(document: Document) -> None:
     """
     own = document.data.get("policy")
     if own is not None:
-        _own_set(document, own)
+        own_set(document, own)
 
 
 def run_rule_cases(rule: Rule, backends: Sequence[str] = _ORACLE) -> list[CaseResult]:
@@ -133,102 +121,45 @@ def run_rule_cases(rule: Rule, backends: Sequence[str] = _ORACLE) -> list[CaseRe
         rule: The rule.
         backends: As in `run_file`.
     """
-    document = rule.document
-    spec = document.data["spec"]
-    defaults = spec.get("case_defaults") or {}
-    results = []
-    for index, case in enumerate(spec.get("cases") or ()):
-        limits = merge(defaults.get("limits") or {}, case.get("limits") or {})
-        alone = _Part(
-            document,
-            {
-                "gates": [
-                    {"rule": f"{rule.name}@{'.'.join(map(str, rule.version))}", "limits": limits}
-                ]
-            },
-            ("spec", "cases", index),
-        )
-        linked = link([document, alone], check_mandatory=False)
-        span = document.span("spec", "cases", index)
-        results.append(_run(case, defaults, linked, span, False, backends))
-    return results
+    return [run_case(each, backends) for each in cases_of_rule(rule)]
 
 
-class _Part(Document):
-    """A policy that stands inside another document; findings point at where it stands."""
+def run_case(case: TestCase, backends: Sequence[str] = _ORACLE) -> CaseResult:
+    """Run one case.
 
-    __slots__ = ("_at",)
-
-    def __init__(self, whole: Document, spec: Mapping[str, Any], at: tuple[Key, ...]) -> None:
-        data = {
-            "apiVersion": "ringfence/v1",
-            "kind": "Policy",
-            "metadata": {
-                "name": "test",
-                "version": "0.0.0",
-                "owner": "test",
-                "description": "A policy inside a test.",
-            },
-            "spec": dict(spec),
-        }
-        super().__init__(whole.source, data, whole._root, whole.has_nonfinite)
-        self._at = at
-
-    def span(self, *keys: Key) -> Span:
-        return super().span(*self._at, *keys[1:])
-
-    def key_span(self, *keys: Key) -> Span:
-        return super().key_span(*self._at, *keys[1:])
-
-
-def _own_set(document: Document, policy: Mapping[str, Any]) -> LinkedSet:
-    return link([_Part(document, policy, ("policy",))], check_mandatory=False)
-
-
-def _run(
-    case: Mapping[str, Any],
-    defaults: Mapping[str, Any],
-    linked: LinkedSet,
-    span: Span,
-    check_mandatory: bool,
-    backends: Sequence[str],
-) -> CaseResult:
-    given = merge(defaults.get("given") or {}, case.get("given") or {})
-    when = merge(defaults.get("when") or {}, case.get("when") or {})
-    expected = case["then"]
-    name = str(case["name"])
-    whole = {"given": given, "when": when}
+    Args:
+        case: The case.
+        backends: As in `run_file`.
+    """
     answers: dict[str, Decision] = {}
     try:
-        question = read_case(given, when, linked, span)
+        question = case.question()
         for backend in backends:
             decide = BACKENDS[backend]()
-            answers[backend] = decide(linked, question, check_mandatory=check_mandatory)
+            answers[backend] = decide(case.linked, question, check_mandatory=case.asks_the_set)
     except PolicyError as error:
         problems = [each.message for each in error.diagnostics]
-        found = error.diagnostics
-        return CaseResult(name, span, False, problems, None, whole, expected, found)
-    problems = _problems(expected, answers)
-    decision = answers[backends[0]]
-    return CaseResult(name, span, not problems, problems, decision, whole, expected)
+        return CaseResult(case, problems, None, None, error.diagnostics)
+    return CaseResult(case, _problems(case.expected, answers), answers[backends[0]], question)
 
 
 def _problems(expected: Mapping[str, Any], answers: Mapping[str, Decision]) -> list[str]:
     """How the answers differ from what was expected, and from one another."""
     first, *others = answers
-    problems = _differences(expected, answers[first])
+    problems = differences(expected, answers[first])
     for other in others:
         # As text, in which an unknown number is equal to itself.
         if repr(answers[other]) == repr(answers[first]):
             continue
-        differences = _differences(expected, answers[other])
-        problems += [f"{other}: {each}" for each in differences]
-        if not differences:
+        more = differences(expected, answers[other])
+        problems += [f"{other}: {each}" for each in more]
+        if not more:
             problems.append(f"{first} and {other} give different figures: report this as a fault")
     return problems
 
 
-def _differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:
+def differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:
+    """Each way in which a decision is not what a case expects, in words."""
     problems = []
     if decision.decision != expected["decision"]:
         why = f" ({decision.reason})" if decision.reason else ""

@@ -12,7 +12,7 @@ from typing import Any
 from ringfence.backends import reference
 from ringfence.errors import InputError, LedgerError
 from ringfence.language.linking import LinkedSet
-from ringfence.language.orders import KILL_STATES, OrderRequest
+from ringfence.language.orders import KILL_STATES, Case, OrderRequest
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, read_order
 from ringfence.runtime.audit_decision import OUTCOMES, order_in
@@ -223,14 +223,23 @@ class Deriver:
         Raises:
             InputError: the record shows what it cannot be asked about.
         """
-        if given.share is not None:
-            return self._of(given.share).reference(replace(given, share=None))
-        asked = given.asked
-        case = derived_case(self.linked, asked, given.now_ns, given.shown, reducing=given.reducing)
-        answer = reference.decide(self.linked, case)
+        case, linked = self.case(given)
+        answer = reference.decide(linked, case)
         reason, code = self._leased(given, answer.reason, answer.code)
         gates = [[each.gate, str(each.outcome), each.measure, each.limit] for each in answer.gates]
         return Derived(answer.decision.value, code, reason, str(answer.size), gates)
+
+    def case(self, given: Given) -> tuple[Case, LinkedSet]:
+        """What the interpreter is asked, and of which limits; after `kernel`.
+
+        Raises:
+            InputError: the record shows what it cannot be asked about.
+        """
+        if given.share is not None:
+            return self._of(given.share).case(replace(given, share=None))
+        reducing = given.reducing
+        case = derived_case(self.linked, given.asked, given.now_ns, given.shown, reducing=reducing)
+        return case, self.linked
 
     @staticmethod
     def _leased(given: Given, reason: str, code: str) -> tuple[str, str]:

@@ -59,8 +59,11 @@ class Files(Protocol):
         """What the file holds."""
         ...
 
-    def write_atomic(self, path: Path, content: bytes) -> None:
-        """Put `content` at `path`, durably: a reader finds the old file or the new one, whole."""
+    def write_atomic(self, path: Path, content: bytes, mode: int | None = None) -> None:
+        """Put `content` at `path`, durably: a reader finds the old file or the new one, whole.
+
+        Its permissions are those of any new file, or `mode`.
+        """
         ...
 
     def exists(self, path: Path) -> bool:
@@ -191,12 +194,14 @@ class SystemFiles:
     def read_bytes(self, path: Path) -> bytes:
         return path.read_bytes()
 
-    def write_atomic(self, path: Path, content: bytes) -> None:
+    def write_atomic(self, path: Path, content: bytes, mode: int | None = None) -> None:
         beside = path.with_name(f".{path.name}.{self.random.token(8)}")
         # Exclusive: a file or link that someone else has put there is not followed.
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(handle, "wb") as file:
+                if mode is not None:
+                    os.fchmod(handle, mode)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

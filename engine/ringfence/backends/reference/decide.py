@@ -11,6 +11,7 @@ from ringfence.backends.reference.books import BookState, build_book
 from ringfence.backends.reference.inputs import Inputs
 from ringfence.backends.reference.interpreter import evaluate
 from ringfence.backends.reference.numbers import at_most
+from ringfence.language import ir
 from ringfence.language.answers import (
     approved,
     denied,
@@ -34,14 +35,14 @@ from ringfence.language.tickets import (
     read_ticket,
 )
 
-__all__ = ["decide"]
+__all__ = ["AskedGate", "Finding", "asked_gates", "decide"]
 
 NAN = float("nan")
 
 
 @dataclass(slots=True)
-class _Finding:
-    """A gate at one size: its outcome and its closest check."""
+class Finding:
+    """A gate, or one check of it, at one size: its outcome and its closest check."""
 
     outcome: Outcome
     check: str = ""
@@ -51,7 +52,7 @@ class _Finding:
     reason: str = ""
 
 
-class _Gate:
+class AskedGate:
     """A bound gate with the limits in force, ready to be asked at any size."""
 
     def __init__(self, bound: Bound, row: LimitRow, inputs: Inputs, linked: LinkedSet) -> None:
@@ -64,33 +65,42 @@ class _Gate:
             return float(self.gate.rule.parameters.parameters[name].allowed.index(value))
         return float(value) if isinstance(value, int | float) else NAN
 
-    def at(self, lots: int) -> _Finding:
+    def at(self, lots: int) -> Finding:
         """What the gate finds at a size in lots."""
         self.inputs.lots = lots
         if self.gate.applies_to == "risk_increasing" and self.inputs.risk_reducing:
-            return _Finding(Outcome.EXEMPT, reason="the order only reduces risk")
+            return Finding(Outcome.EXEMPT, reason="the order only reduces risk")
+        checks = self.binding
+        if not checks:
+            return Finding(Outcome.UNKNOWN, reason="no limit is set")
+        return reduce(_worse, map(self.found, checks))
+
+    def value_of(self, node: ir.Node) -> float:
+        """The value of an expression of the rule, at the size that was asked last."""
+        return evaluate(node, self.read, self.numeric)
+
+    def read(self, name: str) -> float:
+        """The value of an input field, computed with the gate's parameters."""
+        return self.inputs.read(name, self.params)
+
+    @property
+    def binding(self) -> list[Check]:
+        """The checks that every parameter they need is given for."""
         given = self.row.values
-        checks = [
+        return [
             check for check in self.gate.rule.checks if all(name in given for name in check.when)
         ]
-        if not checks:
-            return _Finding(Outcome.UNKNOWN, reason="no limit is set")
-        findings = [self._check(check) for check in checks]
-        return reduce(_worse, findings)
 
-    def _check(self, check: Check) -> _Finding:
-        def read(name: str) -> float:
-            return self.inputs.read(name, self.params)
-
-        measure = evaluate(check.measure, read, self.numeric)
-        limit = evaluate(check.limit, read, self.numeric)
+    def found(self, check: Check) -> Finding:
+        """What one check finds, at the size that was asked last."""
+        measure, limit = self.value_of(check.measure), self.value_of(check.limit)
         left, right = (measure, limit) if check.compare == "<=" else (limit, measure)
         holds = at_most(left, right)
         outcome = (
             Outcome.UNKNOWN if math.isnan(holds) else Outcome.PASS if holds else Outcome.BREACH
         )
         margin_blind = "" if outcome is not Outcome.UNKNOWN else "an input is missing or stale"
-        return _Finding(outcome, check.name, measure, limit, check.unit.kind, margin_blind)
+        return Finding(outcome, check.name, measure, limit, check.unit.kind, margin_blind)
 
     def headroom(self, asked: int) -> int:
         """The largest size in lots, at most what is asked, that passes; by bisection.
@@ -127,7 +137,7 @@ def decide(linked: LinkedSet, case: Case, *, check_mandatory: bool = True) -> De
     if ticket is None:
         refusal = refusal or Refusal("INVALID_ORDER", "the order cannot be read")
         return refused(linked, refusal, [not_evaluated(bound, case.clock_ns) for bound in bounds])
-    gates = _gates(linked, case, bounds, ticket)
+    gates = asked_gates(linked, case, bounds, ticket)
     account = Inputs(case, ticket, "account", _book(linked, case, "account"), math.inf, ticket.lots)
     if refusal is None and ticket.reduce_only and not account.risk_reducing:
         refusal = REDUCE_ONLY_UNTRUE
@@ -153,7 +163,10 @@ def _book(linked: LinkedSet, case: Case, level: str) -> BookState | None:
     return build_book(book, case, linked) if book is not None else None
 
 
-def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket) -> list[_Gate]:
+def asked_gates(
+    linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticket
+) -> list[AskedGate]:
+    """The gates of an order with the limits in force, ready to be asked at any size."""
     rows = [bound.row_at(case.clock_ns) for bound in bounds]
     fresh = [
         float(row.values[bound.gate.rule.freshness])  # type: ignore[arg-type]  # a duration
@@ -163,7 +176,7 @@ def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticke
     max_age = min(fresh, default=math.inf)
     books = {level: _book(linked, case, level) for level in ("account", "strategy", "firm")}
     return [
-        _Gate(
+        AskedGate(
             bound,
             row,
             Inputs(case, ticket, bound.gate.level, books[bound.gate.level], max_age),
@@ -174,7 +187,7 @@ def _gates(linked: LinkedSet, case: Case, bounds: Sequence[Bound], ticket: Ticke
 
 
 def _results(
-    gates: Sequence[_Gate], findings: Sequence[_Finding], ticket: Ticket
+    gates: Sequence[AskedGate], findings: Sequence[Finding], ticket: Ticket
 ) -> tuple[list[GateResult], int]:
     """Each gate's result at the size asked, and the smallest headroom of those that reduce."""
     results, allowed = [], ticket.lots
@@ -194,7 +207,7 @@ def _results(
 
 def _reduce(
     linked: LinkedSet,
-    gates: Sequence[_Gate],
+    gates: Sequence[AskedGate],
     results: list[GateResult],
     ticket: Ticket,
     lots: int,
@@ -215,7 +228,7 @@ def _reduce(
 
 
 def _result(
-    gate: _Gate, finding: _Finding, outcome: Outcome, headroom: Decimal | None
+    gate: AskedGate, finding: Finding, outcome: Outcome, headroom: Decimal | None
 ) -> GateResult:
     return GateResult(
         gate=gate.gate.name,
@@ -246,7 +259,7 @@ def _plain(value: Value, linked: LinkedSet) -> Any:
 _RANKS = {Outcome.UNKNOWN: 2, Outcome.BREACH: 1}
 
 
-def _worse(one: _Finding, other: _Finding) -> _Finding:
+def _worse(one: Finding, other: Finding) -> Finding:
     """Of two checks the one that a gate shows: unknown before breach before the one nearest its limit."""
     ranks = _RANKS.get(one.outcome, 0), _RANKS.get(other.outcome, 0)
     if ranks[0] != ranks[1]:
@@ -257,7 +270,7 @@ def _worse(one: _Finding, other: _Finding) -> _Finding:
     return other if other_part * whole > part * other_whole else one
 
 
-def _share(finding: _Finding) -> tuple[float, float]:
+def _share(finding: Finding) -> tuple[float, float]:
     """The part of the limit that is used, as a fraction; zero where there is none."""
     if finding.limit > 0 and math.isfinite(finding.measure):
         return finding.measure, finding.limit

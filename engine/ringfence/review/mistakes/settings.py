@@ -1,8 +1,8 @@
-"""What a desk settles about `ringfence validate`: `.ringfence/settings.yaml`."""
+"""What a desk settles about `ringfence validate` and `ringfence lint`: `.ringfence/settings.yaml`."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,14 @@ class Settings:
         limit_factor: By what a limit may move, up or down, without `acknowledge:`; a pure number.
         ticket_pattern: What a ticket looks like; None where any text is one.
         off: The reason for each code that is switched off.
+        lint_off: The same for `ringfence lint`.
         document: Where they are from; None for those of a desk without any.
     """
 
     limit_factor: float = FACTOR
     ticket_pattern: re.Pattern[str] | None = None
     off: dict[str, str] = field(default_factory=dict)
+    lint_off: dict[str, str] = field(default_factory=dict)
     document: Document | None = None
 
 
@@ -77,9 +79,14 @@ def read_settings(document: Document | bytes, path: str = str(SETTINGS)) -> Sett
     return Settings(
         limit_factor=float(chosen.get("limit_factor", FACTOR)),
         ticket_pattern=re.compile(pattern) if pattern is not None else None,
-        off={each["code"]: each["reason"] for each in chosen.get("switched_off") or ()},
+        off=_reasons(chosen),
+        lint_off=_reasons(document.data.get("lint") or {}),
         document=document,
     )
+
+
+def _reasons(chosen: Mapping[str, Any]) -> dict[str, str]:
+    return {each["code"]: each["reason"] for each in chosen.get("switched_off") or ()}
 
 
 def _present(path: Path) -> Path | None:

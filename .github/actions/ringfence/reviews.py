@@ -1,0 +1,61 @@
+"""Prints the reviews of the pull request that approve it as it stands, as GitHub's API lists them.
+
+An approval counts while it is its reviewer's latest word, was given for the newest commit, and its reviewer
+neither opened the pull request nor wrote one of its commits. Who of them may approve what is not decided
+here: `.ringfence/approvals.yaml` says it.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # -I leaves it out
+
+from github_api import Api, RefusedError, notice, pull_request
+
+_OPINIONS = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
+
+
+def main() -> int:
+    """Print them; the exit code."""
+    change = pull_request()
+    found: list[dict[str, Any]] = []
+    if change is None:
+        notice("no pull request started this run, so nobody reviewed it")
+    else:
+        try:
+            found = _approvals(Api(), change)
+        except RefusedError as refused:
+            # Nobody's approval is known then, and none counts.
+            notice(f"the reviews cannot be read ({refused}): no approval counts")
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def _approvals(api: Api, change: dict[str, Any]) -> list[dict[str, Any]]:
+    number = int(change["number"])
+    authors = {change["user"]["login"]}
+    for commit in api.each(f"/pulls/{number}/commits"):
+        authors |= {(commit.get(role) or {}).get("login") for role in ("author", "committer")}
+    latest: dict[str, dict[str, Any]] = {}
+    # In the order in which they were given.
+    for review in api.each(f"/pulls/{number}/reviews"):
+        if review["state"] in _OPINIONS and review.get("user"):
+            latest[review["user"]["login"]] = review
+    return [
+        {
+            "user": {"login": login},
+            "state": review["state"],
+            "commit_id": review["commit_id"],
+            "submitted_at": review.get("submitted_at"),
+        }
+        for login, review in sorted(latest.items())
+        if review["state"] == "APPROVED"
+        and review.get("commit_id") == change["head"]["sha"]
+        and login not in authors
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
