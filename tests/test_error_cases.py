@@ -26,6 +26,7 @@ from ringfence.language.rules import read_rule
 from ringfence.language.schema import check, kind_of
 from ringfence.language.source import Document, load
 from ringfence.language.yaml_findings import LINE_BREAK
+from ringfence.review.approval_rules import approval_findings
 from ringfence.review.layout_files import lay_out, not_canonical
 from ringfence.review.lint import lint
 from ringfence.review.mistakes import Context, Settings, find_mistakes
@@ -82,6 +83,8 @@ def diagnose(folder: Path) -> list[Diagnostic]:
             return check(document, kind) if kind is not None else findings
         if "E501" <= folder.name <= "E504":
             return left_unseen(document, folder.name)
+        if kind == "Approvals":
+            return approval_findings(document)
         others = [each for each in sorted(folder.glob("*.yaml")) if each.name not in OWN]
         more = [load(path.read_bytes(), path.name) for path in others]
         linked = link([document, *more], check_mandatory=folder.name == "E301")

@@ -117,4 +117,10 @@ CODES: dict[str, str] = {
     "E534": "value of an invariant that does not fit",
     "E535": "two invariants of one name",
     "E536": "invariant that speaks of no order",
+    # E560-E589: plans, and who must approve them
+    "E560": "approvals of a group that is not declared",
+    "E561": "more approvals than a group has people",
+    "E562": "person named twice in one group",
+    "E563": "group that bears a reserved name",
+    "E564": "looser change that would need nobody",
 }
