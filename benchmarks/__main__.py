@@ -20,6 +20,7 @@ BENCHMARKS = {
     "by-accounts": "flat_cost:by_accounts",
     "by-policies": "flat_cost:by_policies",
     "validate": "validate:validate",
+    "prove": "prove:prove",
     "guard": "guard:guard",
     "guard-growth": "guard_growth:guard_growth",
     "guard-log": "guard_log:guard_log",

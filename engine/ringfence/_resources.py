@@ -1,12 +1,16 @@
-"""Where `rules/` and `schemas/` are: in an installed package, in a checkout, or where a variable says."""
+"""Where `rules/` and `schemas/` are: in an installed package, in a checkout, or where a variable says.
+
+And where what was worked out once is kept for this user.
+"""
 
 import os
+import stat
 from pathlib import Path
 from typing import Literal
 
 from ringfence.errors import InputError
 
-__all__ = ["bundled"]
+__all__ = ["bundled", "cache_directory", "is_ours"]
 
 
 def bundled(kind: Literal["rules", "schemas"]) -> Path:
@@ -37,3 +41,22 @@ def bundled(kind: Literal["rules", "schemas"]) -> Path:
     if (root / "pyproject.toml").is_file() and (root / kind).is_dir():
         return root / kind
     raise FileNotFoundError(f"no {kind}/ in the installed package or in a checkout at {root}")
+
+
+def cache_directory() -> Path:
+    """Where results are kept: `RINGFENCE_CACHE_PATH`, else `ringfence` below the user's cache directory."""
+    if given := os.environ.get("RINGFENCE_CACHE_PATH"):
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / "ringfence"
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the file or directory belongs to this user, and nobody else may write to it."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return False
+    kind = stat.S_ISDIR(about.st_mode) or stat.S_ISREG(about.st_mode)
+    others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return kind and about.st_uid == os.getuid() and others == 0

@@ -1,4 +1,4 @@
-"""The four document kinds: what fits, what does not, and that the quick check agrees with jsonschema."""
+"""The document kinds: what fits, what does not, and that the quick check agrees with jsonschema."""
 
 import copy
 import json
@@ -129,6 +129,18 @@ spec:
   strategies: [carry]
   venues: [kraken]
   correlations: {"BTC/USD|ETH/USD": 0.85}
+""",
+    "Invariant": """\
+apiVersion: ringfence/v1
+kind: Invariant
+metadata: {name: small-orders, version: 1.0.0, owner: risk, description: no order is large}
+spec:
+  claim: order.notional <= params.most
+  standard: size-never-grows
+  assume: [order.is_buy, market.spread <= params.wide]
+  scope: {accounts: [main], exclude: {symbols: ["*/EUR"]}}
+  level: firm
+  parameters: {most: 50_000 USD, wide: 1%, size: {quantity: 2.5}, cap: {price: "60000"}, required: [bid], three: 3}
 """,
     "Approvals": """
 apiVersion: ringfence/v1

@@ -67,7 +67,12 @@ def add(commands: Any) -> None:
         metavar="SPEC",
         help="a directory, a file, git:REF or git:REF:PATH; `policies` where not given",
     )
-    parser.add_argument("--gate", default="", metavar="NAME", help="explain this gate alone")
+    parser.add_argument(
+        "--gate",
+        default="",
+        metavar="NAME",
+        help="explain the gates of this name alone, or `level.name`",
+    )
     parser.add_argument(
         "--why-not", metavar="SIZE", help="say what would have to change for this size to pass"
     )

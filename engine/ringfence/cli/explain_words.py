@@ -162,7 +162,7 @@ def _input(each: ExplainedInput) -> Iterator[str]:
     if opened is None:
         yield f"{name} = {each.text} ({each.source})"
         return
-    if not opened.parts or not opened.adds_up:
+    if not opened.is_sum:
         yield f"{name} = {each.text}: {opened.formula}"
     else:
         yield from _sum(name, opened)

@@ -25,7 +25,9 @@ __all__ = ["add"]
 
 def add(commands: Any) -> None:
     """Add the command's arguments."""
-    parser = commands.add_parser("validate", help="check policies, rules, tests and instruments")
+    parser = commands.add_parser(
+        "validate", help="check policies, rules, tests, instruments and invariants"
+    )
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or directory")
     parser.add_argument(
         "--base",
@@ -89,6 +91,7 @@ def _validate(given: argparse.Namespace, now_ns: int) -> int:
         try:
             linked = link_path(path)
             _check_tests(linked.documents.values())
+            _check_invariants(linked)
             found = _mistakes(linked, path, given.base, now_ns)
         except PolicyError as error:
             findings.extend(error.diagnostics)
@@ -138,3 +141,13 @@ def _check_tests(documents: "Iterable[Document]") -> None:
             from ringfence.review.test_runner import check_own_policy
 
             check_own_policy(document)
+
+
+def _check_invariants(linked: "LinkedSet") -> None:
+    """Read the claims about this set."""
+    if any(each.data["kind"] == "Invariant" for each in linked.documents.values()):
+        from ringfence.language.invariant_library import invariants_for
+
+        _, findings = invariants_for(linked)
+        if findings:
+            raise PolicyError(findings)

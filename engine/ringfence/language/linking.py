@@ -28,7 +28,7 @@ MANDATORY = (
     "position-size",
     "correlated-exposure",
 )
-KINDS = ("Policy", "Rule", "Instruments", "PolicyTest")
+KINDS = ("Policy", "Rule", "Instruments", "PolicyTest", "Invariant")
 # The kinds that a set's meaning comes from.
 _MEANT = ("Policy", "Rule", "Instruments")
 
@@ -110,6 +110,24 @@ class LinkedSet:
         if found is None:
             found = self._cache[mask] = self._bind(mask)
         return found
+
+    def with_gates(self, others: Mapping[Gate, Gate]) -> "LinkedSet":
+        """The same set with other gates in the place of some, for what-if questions; its name stays.
+
+        Args:
+            others: By the gate whose place they take; its policy, its scope and its overrides' scopes hold.
+        """
+        places = {
+            bit: replace(policy, gates=[others.get(each, each) for each in policy.gates])
+            for bit, policy in self._by_bit.items()
+        }
+        return replace(
+            self,
+            policies=list(places.values()),
+            gates=tuple(others.get(each, each) for each in self.gates),
+            _by_bit=places,
+            _cache={},
+        )
 
     def mask(self, dimension: int, name: str) -> int:
         """Which scopes hold a name in one dimension; names of equal masks share all gates."""

@@ -23,6 +23,7 @@ KINDS = {
     "Policy": "policy.v1.schema.json",
     "PolicyTest": "policy-test.v1.schema.json",
     "Instruments": "instruments.v1.schema.json",
+    "Invariant": "invariant.v1.schema.json",
     "Approvals": "approvals.v1.schema.json",
 }
 
@@ -136,7 +137,7 @@ def _wrong_header(document: Document, kind: str) -> Diagnostic | None:
             "E150",
             f"the document is a {found}, a {kind} is expected here",
             document.span("kind"),
-            why="each kind has its own place: rules, policies, tests and instruments",
+            why="each kind has its own place: rules, policies, tests, instruments and invariants",
             fix=f"move the file, or write `kind: {kind}` if that is what it is",
         )
     version = data.get("apiVersion", API_VERSION)

@@ -58,6 +58,12 @@ class Cell:
         return self.until_ns - 1 if self.until_ns < ALWAYS[1] else 0
 
     @property
+    def surroundings_changed(self) -> bool:
+        """Whether instruments, FX rates, correlations or the currency differ here, between the first and
+        the last policy set."""
+        return self._moved
+
+    @property
     def changed(self) -> bool:
         """Whether the first and the last policy set differ here: in any gate or limit in force, or in
         the instruments, rates and correlations that orders are judged with."""

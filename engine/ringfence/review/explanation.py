@@ -15,6 +15,7 @@ from ringfence.backends.reference.decide import AskedGate, asked_gates, decide
 from ringfence.errors import InputError
 from ringfence.language.answers import too_small
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.language.gates import Gate
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
 from ringfence.language.suggest import suggestion
@@ -110,7 +111,7 @@ def explain(
         linked: The policy set.
         case: The order and everything the decision depends on.
         check_mandatory: As in `decide`.
-        only: The one gate to explain, by name; all where empty.
+        only: The gates to explain, by name or `level.name`; all where empty.
         origin: Where the order comes from.
 
     Raises:
@@ -120,7 +121,8 @@ def explain(
     order = case.order
     bounds = linked.bind(order.account, order.strategy, order.venue, order.symbol)
     names = [bound.gate.name for bound in bounds]
-    if only and only not in names:
+    wanted = [bound.gate for bound in bounds if only in _names(bound.gate)]
+    if only and not wanted:
         raise InputError(
             f"no gate `{only}` binds this order",
             (
@@ -136,7 +138,8 @@ def explain(
     for bound, gate, result in zip(bounds, asked, decision.gates, strict=True):
         about = (bound.gate.on_breach, bound.gate.applies_to)
         if gate is None or ticket is None:
-            explained.append(GateExplained(result, None, *about))
+            if not only or bound.gate in wanted:
+                explained.append(GateExplained(result, None, *about))
             continue
         question = Question(
             asked=gate,
@@ -150,7 +153,7 @@ def explain(
         )
         if not valuation:
             valuation = valuation_words(question, Words(linked.currency, ticket.instrument))
-        if only and bound.gate.name != only:
+        if only and bound.gate not in wanted:
             continue
         largest, any_size = _largest(gate, ticket)
         gate.at(ticket.lots)
@@ -162,12 +165,16 @@ def explain(
         linked=linked,
         case=case,
         decision=decision,
-        gates=tuple(each for each in explained if not only or each.result.gate == only),
+        gates=tuple(explained),
         path=tuple(_path(linked, decision, ticket)),
         valuation=valuation,
         ticket=ticket,
         origin=origin or Origin(),
     )
+
+
+def _names(gate: Gate) -> tuple[str, str]:
+    return gate.name, f"{gate.level}.{gate.name}"
 
 
 def _largest(gate: AskedGate, ticket: Ticket) -> tuple[Decimal | None, bool]:

@@ -193,6 +193,7 @@ def _opened(each: ExplainedField) -> dict[str, Any]:
             {"what": part.what, "written": part.written, "value": _finite(part.value)}
             for part in each.parts
         ],
+        "is_sum": each.is_sum,
         "adds_up": each.adds_up,
         "off_by": _finite(each.off_by),
     }

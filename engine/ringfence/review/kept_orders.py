@@ -110,15 +110,10 @@ def from_dry_run(
 
 @contextmanager
 def _inside(directory: Path | None) -> Iterator[None]:
-    """Paths of the dry run are relative to where it ran."""
+    """Paths of the dry run are relative to where it ran; where that is gone, to where this runs."""
     before = Path.cwd()
-    try:
-        if directory is not None:
-            os.chdir(directory)
-    except OSError:
-        raise InputError(
-            f"`{directory}`, where the dry run ran, is no longer there", "run the dry run again"
-        ) from None
+    if directory is not None and directory.is_dir():
+        os.chdir(directory)
     try:
         yield
     finally:

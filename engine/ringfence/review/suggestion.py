@@ -194,8 +194,8 @@ class _Work:
                 tight = middle
         if wide != 1.0:
             self._settle({(gate_key(gate), name): wide for gate, name in self._limits})
-            if found.after is not None:
-                found.reached = found.after.reject_rate <= goal
+        if found.after is not None:
+            found.reached = found.after.reject_rate <= goal
         else:
             found.notes.append("the limits as they are come closest: nothing has to move")
         return self._judged()
@@ -233,8 +233,8 @@ class _Work:
         self._found.monotone = all(a >= b for a, b in itertools.pairwise(rates))
         if not self._found.monotone:
             self._found.notes.append(
-                "a tighter limit did not always reject more: what is rejected early leaves room later; the "
-                "limit suggested is the tightest of those tried that reaches the goal next to one that does not"
+                "a tighter limit did not always reject more: what is rejected early leaves room later; of the limits "
+                "tried the one suggested reaches the goal, and the next tighter one does not"
             )
         return self._found
 
@@ -322,11 +322,8 @@ class _Work:
         values = self._values(factors)
         gates = {gate_key(gate): gate for gate, _ in self._limits}
         for (label, name), value in values.items():
-            gate = gates[label]
-            if number_of(value) == number_of(gate.rows[0].values[name]):
-                continue
-            edit = limit_edit(gate, name, value)
-            if edit is not None:
+            edit = limit_edit(gates[label], name, value)
+            if edit is not None and edit.after != edit.before:
                 found.edits.append(edit)
         if not found.edits:
             return

@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import shutil
-import stat
 import sys
 import tempfile
 import types
@@ -26,6 +25,7 @@ import llvmlite.binding
 import numba
 import numba.core.config
 
+from ringfence._resources import cache_directory, is_ours
 from ringfence.backends.numba_kernel.compile_lock import only_one
 
 __all__ = [
@@ -65,14 +65,6 @@ def _tell(kept_in: Path | None) -> None:
         _listeners.pop()(kept_in)
 
 
-def cache_directory() -> Path:
-    """Where compiled code is kept: `RINGFENCE_CACHE_PATH`, else below the user's cache directory."""
-    if given := os.environ.get("RINGFENCE_CACHE_PATH"):
-        return Path(given)
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(home) / "ringfence"
-
-
 def is_kept(text: str) -> bool:
     """Whether the module of this text need not be compiled: it was loaded, or lies whole on disk."""
     return is_loaded(text) or is_stored(text)
@@ -86,7 +78,7 @@ def is_loaded(text: str) -> bool:
 def is_stored(text: str) -> bool:
     """Whether the module of this text lies whole on disk, ready to be loaded."""
     root = cache_directory()
-    return _is_ours(root) and _is_whole(root / _name(text))
+    return is_ours(root) and _is_whole(root / _name(text))
 
 
 def can_store() -> bool:
@@ -120,7 +112,7 @@ def _kept(name: str, text: str, compile_now: _Compile) -> types.ModuleType | Non
     """The module from disk, put there first where it is missing; None where nothing can be kept."""
     root = cache_directory()
     place = root / name
-    if _is_ours(root) and _is_whole(place):
+    if is_ours(root) and _is_whole(place):
         return _load(name, place, compile_now)
     if not _make_root(root):
         return None
@@ -167,25 +159,14 @@ def _key(text: str) -> str:
     return digest.hexdigest()[:40]
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether the file or directory belongs to this user, and nobody else may write to it."""
-    try:
-        about = path.lstat()
-    except OSError:
-        return False
-    kind = stat.S_ISDIR(about.st_mode) or stat.S_ISREG(about.st_mode)
-    others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return kind and about.st_uid == os.getuid() and others == 0
-
-
 def _is_whole(place: Path) -> bool:
     """Whether the directory is ours and holds exactly what its manifest says."""
-    if not _is_ours(place):
+    if not is_ours(place):
         return False
     try:
         manifest = json.loads((place / MANIFEST).read_text())
         files = {str(f.relative_to(place)): f for f in place.rglob("*") if not f.is_dir()}
-        if not all(_is_ours(each) for each in place.rglob("*")):
+        if not all(is_ours(each) for each in place.rglob("*")):
             return False
         files.pop(MANIFEST)
         return bool(manifest == {name: _sha256(file) for name, file in files.items()})
@@ -202,7 +183,7 @@ def _make_root(root: Path) -> bool:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:
         return False
-    return _is_ours(root) and os.access(root, os.W_OK)
+    return is_ours(root) and os.access(root, os.W_OK)
 
 
 def _compile_aside(

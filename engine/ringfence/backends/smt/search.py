@@ -104,11 +104,17 @@ def search(
 
 
 def candidates(
-    question: Question, keys: Sequence[Key], timeout_ms: int = TIMEOUT_MS
+    question: Question,
+    keys: Sequence[Key],
+    timeout_ms: int = TIMEOUT_MS,
+    going: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """The second phase: states that do it by the solver's reckoning, one for each scene that has one."""
+    """The second phase: states that do it by the solver's reckoning, one for each scene that has one.
+
+    It ends once `going` says no, which is asked before each scene.
+    """
     for count, scene in enumerate(scenes(question.setting, keys, question.gates)):
-        if count >= _MOST_SCENES:
+        if count >= _MOST_SCENES or not going():
             return
         found = _state_of(question, scene, timeout_ms)
         if found is not None:

@@ -66,7 +66,9 @@ def _ended(context: Context, gate: Gate, row: LimitRow) -> Iterator[Diagnostic]:
 
 
 def _endless(row: LimitRow) -> Iterator[Diagnostic]:
-    if row.until_ns != ALWAYS[1] or (row.scope is not None and row.from_ns == ALWAYS[0]):
+    # A narrower scope without a window is a standing limit, not one for a while.
+    narrower = row.scope != Scope()
+    if row.until_ns != ALWAYS[1] or (narrower and row.from_ns == ALWAYS[0]):
         return
     if row.from_ns == ALWAYS[0]:
         yield Diagnostic(
