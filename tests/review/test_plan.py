@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from replay.sample_summaries import SAMPLES
-from review.plans import EDITS, SCHEMA, SHIPPED, edited, linked, plan, usual
+from review.plans import EDITS, SCHEMA, SHIPPED, WITNESS, edited, linked, plan, usual
 from ringfence.errors import InputError
 from ringfence.review.approval_rules import DEFAULT_RULES
+from ringfence.review.directions import Witness
 from ringfence.review.plan import Given
 from ringfence.review.plan_file import load_plan, save_plan
 from ringfence.review.plan_findings import plan_findings
@@ -22,6 +23,7 @@ from ringfence.review.plan_html import render_html
 from ringfence.review.plan_markdown import MARKER, render_markdown
 from ringfence.review.plan_text import render_text
 from ringfence.review.plan_words import headline, rows_of, witnesses_of
+from ringfence.review.witness_words import witness_told
 
 pytestmark = pytest.mark.unit
 
@@ -65,12 +67,37 @@ def test_the_witness_is_told_in_words() -> None:
     assert witness["books"] == [
         "at 2026-01-05T12:00:00Z",
         "BTC/USDT: bid 50,000, ask nan",
-        "ETH/USDT: no market data",
         "account/alpha: equity 100,000, holds -4 ETH/USDT marked 2,000, working buy 1 ETH/USDT",
         "firm: nothing held",
     ]
     assert (witness["base"]["decision"], witness["head"]["decision"]) == ("REDUCE_SIZE", "APPROVE")
     assert witness["base"]["gates"] == ["desk@1.0.0/total-exposure"]
+
+
+def test_a_crowded_book_is_told_by_what_counts_in_it() -> None:
+    found = Witness(
+        given={
+            "books": {
+                "firm": {
+                    "positions": {f"S{k}": {"size": k, "mark": 10} for k in range(1, 9)},
+                    "working": [
+                        {"side": "buy", "size": "0.5", "symbol": f"S{k % 5}"} for k in range(20)
+                    ],
+                }
+            }
+        },
+        when=WITNESS.when,
+        base=WITNESS.base,
+        head=WITNESS.head,
+    )
+
+    told = witness_told(found)
+
+    assert told is not None
+    assert told["books"] == [
+        "firm: holds 8 S8 marked 10, holds 7 S7 marked 10, holds 6 S6 marked 10, 5 smaller positions, "
+        "working buy 2 S0 in 4 orders, working buy 2 S1 in 4 orders, working buy 2 S2 in 4 orders, and 2 more such"
+    ]
 
 
 def test_what_lets_more_pass_is_listed_first() -> None:

@@ -123,15 +123,20 @@ def _show(given: argparse.Namespace) -> int:
 
 def _plan(given: argparse.Namespace) -> int:
     equity = amount_given(given.equity)
-    base, head = _sides(given)
+    from ringfence.review.directed_changes import review_of
     from ringfence.review.plan import make_plan
+    from ringfence.runtime.garbage import no_collection
 
+    # Of large sets, all of which stay.
+    with no_collection():
+        base, head = _sides(given)
+        review = review_of(base.linked, head.linked)
     approvals = _given(given, base, head)
     summary: dict[str, Any] | None = None
     written: dict[str, Path] = {}
     if given.orders is not None:
         summary, written = _dry_run(given, base, head, equity)
-    plan = make_plan(base, head, approvals, summary)
+    plan = make_plan(base, head, approvals, summary, review=review)
     if given.out is not None:
         written = {**written, **_write(given.out, plan)}
     if given.save is not None:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ringfence.language.decision import Decision, Outcome
+from ringfence.replay.wording import plural
 from ringfence.review.directions import Witness
 
 __all__ = ["plain_data", "witness_told"]
 
 _BLOCKS = (Outcome.BREACH, Outcome.REDUCE, Outcome.UNKNOWN)
-_MOST_LINES = 12
+_MOST_LINES, _MOST_PARTS = 12, 3
 _BOOK_FIELDS = ("currency", "equity", "day_start_equity", "peak_equity")
 
 
@@ -42,23 +43,44 @@ def _book_lines(given: Mapping[str, Any]) -> Iterator[str]:
     if given.get("clock"):
         yield f"at {given['clock']}"
     for symbol, market in (given.get("market") or {}).items():
-        shown = [f"{name} {_number(value)}" for name, value in (market or {}).items()]
-        yield f"{symbol}: {', '.join(shown) or 'no market data'}"
+        if market:
+            shown = [f"{name} {_number(value)}" for name, value in market.items()]
+            yield f"{symbol}: {', '.join(shown)}"
     for name, book in (given.get("books") or {}).items():
-        parts = [
-            f"{field.replace('_', ' ')} {_number(book[field])}"
-            for field in _BOOK_FIELDS
-            if (book or {}).get(field) is not None
-        ]
-        for symbol, held in ((book or {}).get("positions") or {}).items():
-            mark = f" marked {_number(held['mark'])}" if held.get("mark") is not None else ""
-            parts.append(f"holds {_number(held.get('size', 0))} {symbol}{mark}")
-        working = (book or {}).get("working") or []
-        parts += [
-            f"working {each.get('side')} {_number(each.get('size'))} {each.get('symbol')}"
-            for each in working
-        ]
-        yield f"{name}: {', '.join(parts) or 'nothing held'}"
+        yield f"{name}: {', '.join(_book_parts(book or {})) or 'nothing held'}"
+
+
+def _book_parts(book: Mapping[str, Any]) -> Iterator[str]:
+    for field in _BOOK_FIELDS:
+        if book.get(field) is not None:
+            yield f"{field.replace('_', ' ')} {_number(book[field])}"
+    held = sorted((book.get("positions") or {}).items(), key=lambda each: -_worth(each[1]))
+    for symbol, position in held[:_MOST_PARTS]:
+        mark = f" marked {_number(position['mark'])}" if position.get("mark") is not None else ""
+        yield f"holds {_number(position.get('size', 0))} {symbol}{mark}"
+    if len(held) > _MOST_PARTS:
+        yield plural(len(held) - _MOST_PARTS, "smaller position")
+    working: dict[str, list[float]] = {}
+    for order in book.get("working") or []:
+        key = f"{order.get('side')} {{}} {order.get('symbol')}"
+        working.setdefault(key, []).append(_plain(order.get("size")))
+    for key, sizes in list(working.items())[:_MOST_PARTS]:
+        of = f" in {len(sizes)} orders" if len(sizes) > 1 else ""
+        yield f"working {key.format(_number(sum(sizes)))}{of}"
+    if len(working) > _MOST_PARTS:
+        yield f"and {len(working) - _MOST_PARTS} more such"
+
+
+def _worth(position: Mapping[str, Any]) -> float:
+    return abs(_plain(position.get("size")) * (_plain(position.get("mark")) or 1.0))
+
+
+def _plain(value: Any) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _number(value: Any) -> str:
