@@ -277,6 +277,15 @@ def test_rules_with_faults_are_findings(run: Any) -> None:
     assert (code, "main:.ringfence/approvals.yaml:8:" in err, "E560" in err) == (1, True, True)
 
 
+def test_the_rules_can_be_validated_by_themselves(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "approvals.yaml"
+    path.write_text(APPROVALS)
+    assert run("validate", path)[0] == 0
+    path.write_text(APPROVALS.replace("risk: 1", "risk: 9"))
+    code, _, err = run("validate", path)
+    assert (code, "E561" in err) == (1, True)
+
+
 # Saved plans, and applying them
 
 

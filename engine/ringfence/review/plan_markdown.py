@@ -145,10 +145,8 @@ def _witnesses(plan: Json, most: int) -> Iterator[str]:
             f"- base: {_said(answer_words(each['base']))}",
             f"- head: {_said(answer_words(each['head']))}",
         ]
-        if each["books"]:
-            books = "<br>".join(_said(line) for line in each["books"])
-            lines.append(f"- given: {books}")
-        yield "\n".join([lines[0], "", *lines[1:]])
+        folded = fold_text("its books and prices", "<br>".join(map(_said, each["books"])))
+        yield "\n".join([lines[0], "", *lines[1:], "", folded])
     yield cut_text(len(found) - most, "such order")
 
 
