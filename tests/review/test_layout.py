@@ -17,7 +17,13 @@ from strategies.untidy_yaml import untidy_documents
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("policies", "rules", "examples", "engine/ringfence/replay/mappings")
+OURS = (
+    "policies",
+    "rules",
+    "examples",
+    "engine/ringfence/replay/mappings",
+    "engine/ringfence/language/shipped_invariants",
+)
 LONG = "a text that goes on and on for the sake of this test, and longer still than one line may be, which is why it is folded"
 
 
