@@ -138,6 +138,17 @@ def test_a_gate_that_is_renamed_is_still_the_one_of_its_rule() -> None:
     assert codes(head, before=notional("200_000 USD")) == ["E400"]
 
 
+def test_a_policy_that_is_renamed_is_still_the_one_of_its_scope() -> None:
+    def named(name: str, limit: str, scope: str = "{accounts: [alpha]}") -> str:
+        gate = f"    - {{rule: order-notional@1, limits: {{max: {limit}}}}}\n"
+        return policy(gate, scope, name=name)
+
+    before = named("desk", "200_000 USD")
+    assert codes(named("desk-alpha", "2_000_000 USD"), before=before) == ["E400"]
+    assert codes(named("desk-alpha", "300_000 USD"), before=before) == []
+    assert codes(named("other", "2_000_000 USD", "{accounts: [beta]}"), before=before) == []
+
+
 def test_all_numbers_that_a_policy_gives_are_looked_at() -> None:
     def gates(age: str, rate: str) -> str:
         return (

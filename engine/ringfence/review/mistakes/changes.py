@@ -168,7 +168,8 @@ def versions(context: Context) -> Iterable[Diagnostic]:
         return
     for policy in context.linked.policies:
         before = context.before.get(policy.name)
-        if before is not None and not _same_text(policy, before):
+        renamed = before is not None and before.name != policy.name
+        if before is not None and not renamed and not _same_text(policy, before):
             yield from _version(
                 policy.document,
                 before.document,
