@@ -68,8 +68,9 @@ def validate(change: Change) -> StepResult:
     for document in linked.documents.values():
         if document.data["kind"] == "PolicyTest":
             check_own_policy(document)
-    base = change.base
-    previous = previous_of(base.commit, change.policies) if base is not None else Previous(None)
+    base, previous = change.base, Previous(None)
+    if base is not None:
+        previous = previous_of(base.commit, change.policies, linked)
     found = find_mistakes(Context(linked, change.now_ns, previous.linked, settings))
     told = [each for each in previous.findings if each.code not in settings.off]
     return _judged(

@@ -7,8 +7,9 @@ from typing import Any
 from ringfence.errors import Diagnostic
 from ringfence.language.canonical import canonical_content, canonical_rule
 from ringfence.language.gates import Gate, LimitRow, Policy
+from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Value
-from ringfence.language.rules import parse_version
+from ringfence.language.rules import Rule, parse_version, read_rule
 from ringfence.language.source import Document
 from ringfence.review.mistakes.context import (
     Context,
@@ -177,17 +178,27 @@ def versions(context: Context) -> Iterable[Diagnostic]:
                 changed=_says_other(policy.document, before.document)
                 and canonical_content(policy) != canonical_content(before),
             )
-    own = {
-        rule.name: rule
-        for rule in context.previous.rules
-        if rule.document.path in context.previous.documents
-    }
-    for rule in context.linked.rules:
-        then = own.get(rule.name)
-        if then is not None and rule.document.path in context.linked.documents:
-            now_form, then_form = canonical_rule(rule), canonical_rule(then)
-            del now_form["rule"], then_form["rule"]
-            yield from _version(rule.document, then.document, "rule", changed=now_form != then_form)
+    own = {rule.document.path: rule for rule in context.linked.rules}
+    for path, document in context.linked.documents.items():
+        if path in own:
+            yield from _rule(own[path], _namesake(document, context.previous))
+
+
+def _namesake(document: Document, previous: LinkedSet) -> Document | None:
+    """The rule that the previous set called the same, where its text differs."""
+    name = document.data["metadata"]["name"]
+    for each in previous.documents.values():
+        if each.data["kind"] == "Rule" and each.data["metadata"]["name"] == name:
+            return each if each.source.text != document.source.text else None
+    return None
+
+
+def _rule(rule: Rule, before: Document | None) -> Iterator[Diagnostic]:
+    then = read_rule(before)[0] if before is not None else None
+    if before is not None and then is not None:
+        now_form, then_form = canonical_rule(rule), canonical_rule(then)
+        del now_form["rule"], then_form["rule"]
+        yield from _version(rule.document, before, "rule", changed=now_form != then_form)
 
 
 def _version(

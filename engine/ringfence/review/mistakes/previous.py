@@ -24,12 +24,13 @@ class Previous:
     findings: tuple[Diagnostic, ...] = ()
 
 
-def previous_of(base: str, path: Path) -> Previous:
+def previous_of(base: str, path: Path, known: LinkedSet) -> Previous:
     """The policies that stood at `path`.
 
     Args:
         base: A Git revision; or a file or directory, which starts with `.` or `/`.
         path: What is validated.
+        known: The set as it is now.
 
     Returns:
         Without a set where nothing stood there, as before a first commit of policies.
@@ -38,12 +39,12 @@ def previous_of(base: str, path: Path) -> Previous:
         InputError: there is no repository, no such revision, or no such directory.
     """
     from ringfence.runtime.git_reading import NoFilesError
-    from ringfence.runtime.revisions import link_spec
+    from ringfence.runtime.revisions import link_as_it_was
 
     try:
         if _is_path(base):
             return Previous(link_path(Path(base), check_mandatory=False))
-        return Previous(link_spec(f"git:{base}:{path}", check_mandatory=False))
+        return Previous(link_as_it_was(base, str(path), known))
     except NoFilesError:
         return Previous(None)
     except PolicyError as error:
