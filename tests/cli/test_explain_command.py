@@ -182,6 +182,18 @@ def test_text_and_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "<details><summary>order-notional of the account: breach</summary>" in markdown
 
 
+def test_a_terminal_shows_colours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    assert main(["explain", *ORDER, "--size", "12", "--state", "state.yaml"]) == 0
+
+    assert "\x1b[1;31mREJECT buy 12 BTC/USDT" in capsys.readouterr().out
+
+
 def test_a_revision_of_the_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q", "-b", "main"], ["add", "policies"], ["commit", "-q", "-m", "."]):
@@ -249,6 +261,18 @@ def test_what_a_dry_run_no_longer_shows_is_said(
     assert "is not there" in refused(["--dry-run", "nowhere", "--row", "1"], capsys)
     changed = refused([*kept, "--row", "1", "--policies", str(ROOT / "examples/tightened")], capsys)
     assert "is no longer the policy set of this dry run" in changed
+
+    twice = tmp_path / "twice"
+    shutil.copytree(results, twice)
+    table = pq.read_table(twice / "decisions.parquet")
+    pq.write_table(table.take([0, 0]), twice / "decisions.parquet")
+    order_id = table["order_id"][0].as_py()
+    two = refused(["--dry-run", str(twice), "--order-id", order_id], capsys)
+    assert "2 rows of the table are of an order" in two
+    (twice / "decisions.parquet").write_text("no table")
+    assert "cannot be read" in refused(["--dry-run", str(twice), "--row", "1"], capsys)
+    (twice / "decisions.parquet").unlink()
+    assert "had no such side or mode" in refused(["--dry-run", str(twice), "--row", "1"], capsys)
 
     moved = tmp_path / "moved"
     shutil.copytree(results, moved)

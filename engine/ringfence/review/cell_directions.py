@@ -9,13 +9,19 @@ from typing import Any
 from ringfence.backends.smt import Question, Setting, bound_gates
 from ringfence.backends.smt.gates import BoundGate, GateSet
 from ringfence.backends.smt.search import candidates, prove
-from ringfence.language.canonical import canonical_binding
 from ringfence.language.gates import to_ns
 from ringfence.language.linking import LinkedSet
 from ringfence.language.scope_classes import representatives
-from ringfence.review.cells import Binding, Cell, cells
+from ringfence.review.cells import Cell, cells
 from ringfence.review.directions import Pair, Witness
-from ringfence.review.obligations import Claim, Side, examples, in_context, on_their_own
+from ringfence.review.obligations import (
+    Claim,
+    Side,
+    examples,
+    gaps,
+    in_context,
+    on_their_own,
+)
 
 __all__ = ["CellDirections"]
 
@@ -68,7 +74,7 @@ class CellDirections:
     def _sides(self, cell: Cell) -> tuple[Side, Side]:
         """Base and head in a cell."""
         pair = self.pair
-        forms = [[self._form(each) for each in side] for side in cell.bounds]
+        forms = [[cell.form(each) for each in side] for side in cell.bounds]
         # A gate that both have is no change, wherever it stands and whatever it is called.
         shared = Counter(forms[0]) & Counter(forms[-1])
         sides = []
@@ -85,6 +91,7 @@ class CellDirections:
             left = Counter(shared)
             changed: list[BoundGate] = []
             for gate, each in zip(gates.gates, form, strict=True):
+                self._forms[id(gate.row)] = each
                 if left[each]:
                     left[each] -= 1
                 else:
@@ -95,12 +102,6 @@ class CellDirections:
             # The oldest mark that counts moved: every gate over a book is another one.
             sides = [Side(side.gates, side.gates.gates) for side in sides]
         return sides[0], sides[1]
-
-    def _form(self, binding: Binding) -> str:
-        bound, row = binding
-        if id(row) not in self._forms:
-            self._forms[id(row)] = canonical_binding(bound.gate, row)
-        return self._forms[id(row)]
 
     def _more(self, cell: Cell, more: Side, less: Side, *, looser: bool) -> None:
         """Whether `more` gives some order more than `less` does: a proof that it does not, or a witness."""
@@ -120,38 +121,34 @@ class CellDirections:
         unsure.append(_blame(more, less))
 
     def _proved(self, cell: Cell, more: Side, less: Side) -> bool:
-        """Whether no order gets more from `more`: by the changed gates alone, or by all of them."""
-        key = self._key(more, less, changed=True)
-        if key not in self._proofs:
-            self._proofs[key] = self._refuted(cell, on_their_own(more, less), more, less, _QUICK_MS)
-        if self._proofs[key]:
+        """Whether no order gets more from `more`: by the changed gates alone, or by all of them.
+
+        A proof is kept under what it is about, so that it is not done again for another account.
+        """
+        forms = self._forms
+
+        def known(about: Any, claims: Iterator[Claim], timeout_ms: int) -> bool:
+            if about not in self._proofs:
+                self._proofs[about] = self._refuted(cell, claims, timeout_ms)
+            return self._proofs[about]
+
+        def told(gates: tuple[BoundGate, ...]) -> tuple[Any, ...]:
+            return tuple(sorted((forms[id(each.row)], each.max_age) for each in gates))
+
+        state = tuple((side.gates.covered, side.can_reduce) for side in (more, less))
+        changed = (state, told(more.changed), told(less.changed))
+        if known(("alone", *changed), on_their_own(more, less), _QUICK_MS) and all(
+            known(("gap", *told((gate,))), iter((claim,)), _QUICK_MS)
+            for gate, claim in gaps(more, less)
+        ):
             return True
-        key = self._key(more, less, changed=False)
-        if key not in self._proofs:
-            self._proofs[key] = self._refuted(cell, in_context(more, less), more, less, _LONG_MS)
-        return self._proofs[key]
+        every = (state, told(more.gates.gates), told(less.gates.gates))
+        return known(("all", *every), in_context(more, less), _LONG_MS)
 
-    def _key(self, more: Side, less: Side, *, changed: bool) -> Any:
-        """What a proof is about, so that the same one is not done again for another account."""
-        parts: list[Any] = [changed]
-        for side in (more, less):
-            gates = side.changed if changed else side.gates.gates
-            parts.append(side.gates.covered)
-            parts.append(tuple(sorted((self._forms[id(each.row)], each.max_age) for each in gates)))
-            if changed:
-                # The third claim looks at all gates that reject.
-                rejecting = (each for each in side.gates.enforced if not each.reduces)
-                parts.append(tuple(sorted(self._forms[id(each.row)] for each in rejecting)))
-                parts.append(side.can_reduce)
-        return tuple(parts)
-
-    def _refuted(
-        self, cell: Cell, claims: Iterator[Claim], more: Side, less: Side, timeout_ms: int
-    ) -> bool:
+    def _refuted(self, cell: Cell, claims: Iterator[Claim], timeout_ms: int) -> bool:
         setting = self._setting(cell, cell.symbol)
-        gates = (*more.gates.gates, *less.gates.gates)
         return all(
-            prove(Question(setting, claim, gates), timeout_ms)[0] == "unsat" for claim in claims
+            prove(Question(setting, claim, ()), timeout_ms)[0] == "unsat" for claim in claims
         )
 
     def _witness(

@@ -117,16 +117,16 @@ def documents_at(revision: str, path: str) -> dict[str, Document | None]:
     return found
 
 
-def link_as_it_was(revision: str, path: str, known: LinkedSet) -> LinkedSet:
+def link_as_it_was(revision: str, path: str, known: LinkedSet | None = None) -> LinkedSet:
     """Link the policies that stood at a path, to be compared with what they are now.
 
-    What did not change since is taken over instead of being read again: of the set that comes back
-    `policies` and `documents` say what was, and nothing else. Mandatory gates are not asked for.
+    With `known`, what did not change since is taken over instead of being read again: of the set that comes
+    back `policies` and `documents` then say what was, and nothing else. Mandatory gates are not asked for.
 
     Args:
         revision: A branch, a tag or a commit.
         path: Relative to the current directory, or absolute.
-        known: The set as it is now.
+        known: The set as it is now; without it the set that comes back is whole.
 
     Raises:
         NoFilesError: there is nothing at this path in the revision.

@@ -24,13 +24,14 @@ class Previous:
     findings: tuple[Diagnostic, ...] = ()
 
 
-def previous_of(base: str, path: Path, known: LinkedSet) -> Previous:
+def previous_of(base: str, path: Path, known: LinkedSet | None = None) -> Previous:
     """The policies that stood at `path`.
 
     Args:
         base: A Git revision; or a file or directory, which starts with `.` or `/`.
         path: What is validated.
-        known: The set as it is now.
+        known: The set as it is now, for a comparison that is quick: the set as it was then tells what changed,
+            and decides nothing. Without it that set is whole.
 
     Returns:
         Without a set where nothing stood there, as before a first commit of policies.
