@@ -133,8 +133,12 @@ def link_as_it_was(revision: str, path: str, known: LinkedSet | None = None) -> 
         InputError: there is no repository, or no such revision.
         PolicyError: with every finding of the files that changed.
     """
-    policies = {policy.document.content: policy for policy in known.policies}
-    kept = {each.content: each for each in known.documents.values() if each.content not in policies}
+    policies: dict[bytes, Policy] = {}
+    kept: dict[bytes, Document] = {}
+    if known is not None:
+        policies = {policy.document.content: policy for policy in known.policies}
+        rest = (each for each in known.documents.values() if each.data["kind"] != "Policy")
+        kept = {each.content: each for each in rest}
     same: list[Policy] = []
     documents: list[Document] = []
     findings: list[Diagnostic] = []
