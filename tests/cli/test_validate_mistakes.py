@@ -172,7 +172,8 @@ def test_time_is_the_clock_or_what_is_given(desk: Path, capsys: pytest.CaptureFi
     assert codes(capsys, "--now", "2026-03-01", exit_code=0) == ["E410"]
     assert codes(capsys, "--now", "2026-03-01", "--strict", exit_code=1) == ["E410"]
     assert codes(capsys, "--now", "2026-03-01", "--base", "main", exit_code=1) == ["E402", "E410"]
-    assert main(["validate", "policies", "--now", "soon"]) == 2
+    for wrong in ("soon", "0001-01-01", "9999-12-31"):
+        assert main(["validate", "policies", "--now", wrong]) == 2
 
 
 def test_warnings_are_told_beside_what_is_valid(

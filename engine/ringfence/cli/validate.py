@@ -58,12 +58,15 @@ def _now(given: str | None, clock: "Clock | None") -> int:
         from ringfence.runtime.ports import SYSTEM_CLOCK
 
         return (clock or SYSTEM_CLOCK).now_ns()
-    from ringfence.language.gates import to_ns
+    from ringfence.language.gates import ALWAYS, to_ns
 
     try:
-        return to_ns(given)
+        moment = to_ns(given)
     except ValueError as error:
         raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
+    if not 0 <= moment < ALWAYS[1]:
+        raise InputError(f"`{given}` lies outside of 1970 to 2262", fix="name a time in between")
+    return moment
 
 
 @contextmanager

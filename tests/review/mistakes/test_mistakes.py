@@ -125,6 +125,20 @@ def test_what_was_acknowledged_before_is_a_memory_and_does_not_cover_the_next_mo
     assert codes(notional("2_000_000 USD", told, "1.3.0"), before=lowered) == ["E400"]
 
 
+def test_an_acknowledgement_names_a_ticket_where_the_desk_has_settled_what_one_is() -> None:
+    settings = Settings(ticket_pattern=re.compile("RISK-[0-9]+"))
+    told = acknowledged("max", "200_000 USD", "2_000_000 USD")
+    before = notional("200_000 USD")
+
+    def head(ticket: str) -> str:
+        return notional("2e6 USD", told.replace(", reason", f"{ticket}, reason"), "1.1.0")
+
+    assert codes(head(", ticket: RISK-9"), before=before, settings=settings) == []
+    for wrong in ("", ", ticket: soon"):
+        assert codes(head(wrong), before=before, settings=settings) == ["E400", "E401w"]
+        assert codes(head(wrong), before=before) == []
+
+
 def test_an_acknowledgement_in_a_new_gate_fits_no_move() -> None:
     told = acknowledged("max", "200_000 USD", "2_000_000 USD")
     before = policy("    - {rule: drawdown@1}\n")

@@ -61,7 +61,7 @@ def _moved(
     told: Iterable[Mapping[str, Any]],
 ) -> Iterator[Diagnostic]:
     known = given_in(then).get("acknowledge") or ()
-    new = [each for each in told if each not in known]
+    new = [each for each in told if each not in known and not _without_ticket(context, each)]
     for name in row.given:
         moved = _factor(context, row.values[name], then.values.get(name))
         if moved is None or moved <= context.settings.limit_factor:
@@ -141,6 +141,8 @@ def _stale(
     if row.values.get(name) != gate.rule.parameters.value(name, told["to"]):
         now = written(gate, row, name) if name in row.values else "not set"
         return f"`{name}` is {now}, not {told['to']}"
+    if reason := _without_ticket(context, told):
+        return reason
     if context.previous is None or same:
         return ""
     if before is None or then is None:
@@ -151,6 +153,15 @@ def _stale(
         was = written(before, then, name) if name in then.values else "not set"
         return f"`{name}` was {was}, not {told['from']}"
     return ""
+
+
+def _without_ticket(context: Context, told: Mapping[str, Any]) -> str:
+    """What is wrong with the ticket of an acknowledgement, where the desk has settled what one looks like."""
+    pattern = context.settings.ticket_pattern
+    ticket = told.get("ticket")
+    if pattern is None or pattern.fullmatch(ticket or ""):
+        return ""
+    return f"`{ticket}` is no ticket of this desk" if ticket else "it has no ticket"
 
 
 def _unfit(row: LimitRow, number: int, reason: str) -> Diagnostic:
