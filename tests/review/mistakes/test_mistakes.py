@@ -180,6 +180,27 @@ def test_all_numbers_that_a_policy_gives_are_looked_at() -> None:
     assert codes(both, before=policy(gates("5s", "10/s"))) == ["E400"]
 
 
+@pytest.mark.parametrize(
+    ("was", "now", "found"),
+    [
+        ("10/s", "40/s", []),
+        ("10/s", "600/min", []),
+        ("10/s", "10/min", ["E400"]),
+        ("100/min", "100/s", ["E400"]),
+    ],
+)
+def test_a_rate_moves_with_its_window_too(was: str, now: str, found: list[str]) -> None:
+    def rate(text: str, version: str, more: str = "") -> str:
+        gate = f"    - rule: order-rate@1\n      limits: {{max_orders: {text}}}\n"
+        return policy(gate + more, version=version)
+
+    assert codes(rate(now, "1.1.0"), before=rate(was, "1.0.0")) == found
+    told = acknowledged("max_orders", was, now)
+    assert codes(rate(now, "1.1.0", told), before=rate(was, "1.0.0")) == []
+    other = acknowledged("max_orders", was.replace("0/", "0/2"), now)
+    assert codes(rate(now, "1.1.0", other), before=rate(was, "1.0.0")) == [*found, "E401w"]
+
+
 OVERRIDE = """\
       overrides:
         - limits: {max: %s}

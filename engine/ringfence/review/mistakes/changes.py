@@ -8,7 +8,6 @@ from ringfence.errors import Diagnostic
 from ringfence.language.canonical import canonical_content, canonical_rule
 from ringfence.language.gates import Gate, LimitRow, Policy
 from ringfence.language.linking import LinkedSet
-from ringfence.language.parameters import Value
 from ringfence.language.rules import Rule, parse_version, read_rule
 from ringfence.language.source import Document
 from ringfence.review.mistakes.context import (
@@ -63,10 +62,10 @@ def _moved(
     known = given_in(then).get("acknowledge") or ()
     new = [each for each in told if each not in known and not _without_ticket(context, each)]
     for name in row.given:
-        moved = _factor(context, row.values[name], then.values.get(name))
+        moved = _factor(*(_number(context, gate, each, name) for each in (row, then)))
         if moved is None or moved <= context.settings.limit_factor:
             continue
-        if any(_names(gate, each, name, then.values[name], row.values[name]) for each in new):
+        if any(_names(gate, each, name, then, row) for each in new):
             continue
         was, now = written(gate_then, then, name), written(gate, row, name)
         what = "moved" if len(then.at) == len(row.at) else "stands in a new override"
@@ -104,20 +103,39 @@ def _same_scope(one: LimitRow, other: LimitRow) -> bool:
     return one.scope == other.scope
 
 
-def _factor(context: Context, now: Value, then: Value | None) -> float | None:
+def _number(context: Context, gate: Gate, row: LimitRow, name: str) -> float | None:
+    """A limit as a number; of a rate, such as `10/s`, for each second."""
+    value = amount(row.values.get(name), context.linked)
+    parameter = gate.rule.parameters.parameters[name]
+    window = row.values.get(parameter.window)
+    if (
+        value is None
+        or parameter.window in row.given
+        or not isinstance(window, float)
+        or not window
+    ):
+        return value
+    return value / window
+
+
+def _factor(one: float | None, two: float | None) -> float | None:
     """By what a number moved, at least 1; infinite from and to zero. None for what is no number."""
-    one, two = amount(now, context.linked), amount(then, context.linked)
     if one is None or two is None or one == two:
         return None
-    low, high = sorted((abs(one), abs(two)))
+    low, high = sorted((one, two))
     return high / low if low > 0 else math.inf
 
 
-def _names(gate: Gate, told: Mapping[str, Any], name: str, then: Value, now: Value) -> bool:
+def _names(gate: Gate, told: Mapping[str, Any], name: str, then: LimitRow, now: LimitRow) -> bool:
     """Whether an acknowledgement names exactly this move."""
-    read = gate.rule.parameters.value
-    return bool(
-        told["limit"] == name and read(name, told["from"]) == then and read(name, told["to"]) == now
+    return told["limit"] == name and _is(gate, told, "from", then) and _is(gate, told, "to", now)
+
+
+def _is(gate: Gate, told: Mapping[str, Any], end: str, row: LimitRow) -> bool:
+    """Whether one end of a move is what a row holds."""
+    values = gate.rule.parameters.values(told["limit"], told[end])
+    return told["limit"] in values and all(
+        row.values.get(key) == each for key, each in values.items()
     )
 
 
@@ -138,7 +156,7 @@ def _stale(
     for key in ("from", "to"):
         if gate.rule.parameters.value(name, told[key]) is None:
             return f"`{told[key]}` is no value of `{name}`"
-    if row.values.get(name) != gate.rule.parameters.value(name, told["to"]):
+    if not _is(gate, told, "to", row):
         now = written(gate, row, name) if name in row.values else "not set"
         return f"`{name}` is {now}, not {told['to']}"
     if reason := _without_ticket(context, told):
@@ -149,7 +167,7 @@ def _stale(
         return "the gate is new, so that no limit moved"
     if told in (given_in(then).get("acknowledge") or ()):
         return ""
-    if then.values.get(name) != gate.rule.parameters.value(name, told["from"]):
+    if not _is(gate, told, "from", then):
         was = written(before, then, name) if name in then.values else "not set"
         return f"`{name}` was {was}, not {told['from']}"
     return ""
