@@ -22,16 +22,31 @@ from ringfence.language.gates import to_ns
 from ringfence.language.invariant_library import invariants_for
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.render import render_text
+from ringfence.language.rules import read_rule
 from ringfence.language.schema import check, kind_of
-from ringfence.language.source import load
+from ringfence.language.source import Document, load
 from ringfence.language.yaml_findings import LINE_BREAK
+from ringfence.review.approval_rules import approval_findings
 from ringfence.review.layout_files import lay_out, not_canonical
+from ringfence.review.lint import lint
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
 from ringfence.review.proof_words import findings_of
 from ringfence.review.proofs import Question, prove
-from ringfence.review.test_runner import run_file
+from ringfence.review.test_runner import run_case, run_file
+from ringfence.review.testing.cases import cases_of_rule
+from ringfence.review.testing.coverage import coverage_of
+from ringfence.review.testing.findings import (
+    failed_cases,
+    survivors,
+    too_few_noticed,
+    too_little_covered,
+    uncovered_items,
+)
+from ringfence.review.testing.mutation import mutate
+from ringfence.review.testing.run import Suite
+from ringfence.runtime.ports import SeededRandom
 
 pytestmark = pytest.mark.unit
 
@@ -49,14 +64,13 @@ def content_of(folder: Path) -> bytes:
 
 
 def style(folder: Path) -> list[Diagnostic]:
-    """What `fmt --check` says of the files in a folder."""
+    """What `fmt --check` and `lint` say of the files in a folder, as far as the folder is about it."""
     with chdir(folder):
         files = list(lay_out([Path("policy.yaml")]))
-    return [
-        found
-        for file in files
-        for found in (*file.findings, *([not_canonical(file)] if file.changes else []))
-    ]
+        findings = lint(sorted(Path().glob("*.yaml")), Path()).findings
+    findings += [found for file in files for found in file.findings]
+    findings += [not_canonical(file) for file in files if file.changes]
+    return [each for each in findings if each.code == folder.name]
 
 
 def diagnose(folder: Path) -> list[Diagnostic]:
@@ -67,6 +81,10 @@ def diagnose(folder: Path) -> list[Diagnostic]:
         kind, findings = kind_of(document)
         if kind is None or folder.name.startswith("E1"):
             return check(document, kind) if kind is not None else findings
+        if "E501" <= folder.name <= "E504":
+            return left_unseen(document, folder.name)
+        if kind == "Approvals":
+            return approval_findings(document)
         others = [each for each in sorted(folder.glob("*.yaml")) if each.name not in OWN]
         more = [load(path.read_bytes(), path.name) for path in others]
         linked = link([document, *more], check_mandatory=folder.name == "E301")
@@ -76,10 +94,24 @@ def diagnose(folder: Path) -> list[Diagnostic]:
         if "E530" <= folder.name < "E560":
             return failed_proofs(linked)
         if kind == "PolicyTest":
-            return [each for result in run_file(document, None) for each in result.diagnostics]
+            results = run_file(document, None)
+            invalid = [each for result in results for each in result.diagnostics]
+            return invalid or failed_cases(results)
     except PolicyError as error:
         return list(error.diagnostics)
     return mistakes_in(folder, linked) if "E400" <= folder.name < "E450" else []
+
+
+def left_unseen(document: Document, code: str) -> list[Diagnostic]:
+    """What a rule's own cases do not show, or do not notice."""
+    rule, _ = read_rule(document)
+    assert rule is not None
+    suite = Suite(None, None, (rule,), tuple(cases_of_rule(rule)), {})
+    if code in ("E501", "E502"):
+        coverage = coverage_of(map(run_case, suite.cases), None, suite.rules)
+        return uncovered_items(coverage) if code == "E501" else too_little_covered(coverage, 100)
+    mutation = mutate(suite, random=SeededRandom(0), at_most=100)
+    return survivors(mutation) if code == "E503" else too_few_noticed(mutation, 100)
 
 
 def failed_proofs(linked: LinkedSet) -> list[Diagnostic]:

@@ -33,6 +33,7 @@ _ERROR_GROUPS = {
     "E44": "Mistakes: trials, old rules, acceptances",
     "E45": "Layout and taste",
     "E53": "Invariants and their proofs",
+    "E56": "Plans and approvals",
 }
 """Title of a run of codes by the first code in it, without its last digit."""
 

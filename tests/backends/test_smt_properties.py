@@ -10,7 +10,7 @@ from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from backends.pinned_states import pinned_state, value_of
-from ringfence.backends.reference.decide import _book, _gates
+from ringfence.backends.reference.decide import _book, asked_gates
 from ringfence.backends.reference.inputs import Inputs
 from ringfence.backends.reference.interpreter import evaluate
 from ringfence.backends.smt.abstract import AbstractInputs
@@ -100,11 +100,13 @@ def test_every_gate_of_a_state_passes_where_the_reference_says_so(
     pairs = [(bound, bound.row_at(case.clock_ns)) for bound in bounds]
     found = bound_gates(linked, pairs, check_mandatory=False)
     state = pinned_state(linked, case, ticket)
-    inputs = StateInputs(state)
 
     for lots in {ticket.lots, max(1, ticket.lots // 2), 1}:
         state.lots = dict.fromkeys(Size, z3.IntVal(lots))
-        for gate, expected in zip(found.gates, _gates(linked, case, bounds, ticket), strict=True):
+        inputs = StateInputs(state)
+        for gate, expected in zip(
+            found.gates, asked_gates(linked, case, bounds, ticket), strict=True
+        ):
             outcome = expected.at(lots)
             if _hair(outcome.measure, outcome.limit):
                 continue

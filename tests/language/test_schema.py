@@ -142,6 +142,20 @@ spec:
   level: firm
   parameters: {most: 50_000 USD, wide: 1%, size: {quantity: 2.5}, cap: {price: "60000"}, required: [bid], three: 3}
 """,
+    "Approvals": """
+apiVersion: ringfence/v1
+kind: Approvals
+metadata: {name: approvals, version: 1.0.0, owner: risk@example.com, description: Who approves.}
+spec:
+  groups:
+    risk: [ann, ben@example.com]
+  rules:
+    - directions: [LOOSER, UNKNOWN]
+      levels: [firm, account, strategy]
+      policies: [desk-*]
+      gates: [total-exposure]
+      needs: {risk: 2, anyone: 1}
+""",
 }
 
 

@@ -101,3 +101,18 @@ def test_pnl_without_a_mark_is_unknown():
 
     assert compared(base, head, marks=np.array([np.nan] * 3))["pnl_at_stake"] is None
     assert compared(base, head, marks=np.array([100.0]))["pnl_at_stake"] is None
+
+
+@pytest.mark.parametrize("size", [10**9, 7])
+def test_parts_add_up_to_the_whole(size):
+    base, head = two_sides()
+    found = compared(base, head, size)
+    changed = (base.decision != head.decision) | (base.size != head.size)
+
+    for name in ("strategy", "symbol"):
+        rows = found[f"by_{name}"]
+        for kind in ("orders", "newly_rejected", "newly_reduced", "newly_approved", "resized"):
+            assert sum(row[kind] for row in rows) == found[kind]
+        for row in rows:
+            code = list(NAMES[name]).index(row["name"])
+            assert row["orders"] == (changed & (getattr(head.orders, name) == code)).sum()

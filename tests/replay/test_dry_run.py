@@ -128,6 +128,7 @@ def test_summary_fits_its_schema_and_every_file_is_there(orders, tmp_path):
         "decisions-frozen.parquet",
         "decisions.parquet",
         "report.html",
+        "request.json",
         "summary.json",
     ]
     assert result.summary["orders"]["rows"] == 1000
@@ -201,7 +202,8 @@ def test_results_of_an_earlier_run_do_not_stay_beside_new_ones(orders, tmp_path)
     dry_run(Request(orders, base="tight", out=tmp_path / "out"))
     result = dry_run(Request(orders, mode="propagated", out=tmp_path / "out", report=False))
 
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(written(result))
+    found = {path.name for path in (tmp_path / "out").iterdir()}
+    assert found == {*written(result), "request.json"}
 
 
 @pytest.mark.parametrize(

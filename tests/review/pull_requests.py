@@ -6,6 +6,7 @@ A case is `tests/cases/pull_requests/NAME/change.yaml`:
     author      who made it
     approved_by who approves it
     orders      whether the base's orders are replayed
+    arguments   of the command, beside those of every case
     before      changes that are part of the base already, written as the ones below
     replace     path: a list of [text that stands there once, what stands there then]
     write       path: the whole file

@@ -36,6 +36,12 @@ def add(commands: Any) -> None:
         "--comment", type=Path, metavar="FILE", help="write the pull request's comment, as Markdown"
     )
     parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF")
+    parser.add_argument("--strict", action="store_true", help="fail on warnings too")
+    parser.add_argument(
+        "--now",
+        metavar="TIME",
+        help="the time by which windows and reviews are judged, such as 2026-01-31T08:00:00Z; now where not given",
+    )
     add_format(parser, ("text", "json", "github"), "ci-result.v1.schema.json")
     parser.set_defaults(run=run)
 
@@ -47,8 +53,12 @@ def run(given: argparse.Namespace) -> int:
     from ringfence.review.gate_markdown import headline, render_gate
     from ringfence.review.merge_base import find_base
 
+    if not given.policies.exists():
+        raise InputError(
+            f"`{given.policies}` does not exist", "name the directory of policies with --policies"
+        )
     base = find_base(given.base, os.environ)
-    change = Change(given.policies, base, SYSTEM_CLOCK.now_ns())
+    change = Change(given.policies, base, _now(given.now), given)
     with _progress() as begins:
         result = run_steps(STEPS, change, begins)
     comment = render_gate(result, base)
@@ -75,6 +85,17 @@ def run(given: argparse.Namespace) -> int:
         print(findings_text(result.findings, "text"), end="", file=sys.stderr)
     print(headline(result))
     return code
+
+
+def _now(given: str | None) -> int:
+    if given is None:
+        return SYSTEM_CLOCK.now_ns()
+    from ringfence.language.gates import to_ns
+
+    try:
+        return to_ns(given)
+    except ValueError as error:
+        raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ringfence.errors import InputError
 if TYPE_CHECKING:
     from ringfence.replay.dry_run import Progress
 
-__all__ = ["add", "amount_given", "progress_bar"]
+__all__ = ["add", "add_inputs", "amount_given", "progress_bar"]
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
@@ -25,25 +25,14 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "dry-run", help="replay real orders through policies, without sending anything"
     )
-    parser.add_argument("--orders", required=True, metavar="SRC", help=_SRC)
-    parser.add_argument("--fills", metavar="SRC", help="what was filled, of which order")
-    parser.add_argument("--marks", metavar="SRC", help="prices over time")
-    parser.add_argument("--balances", metavar="SRC", help="opening money, deposits, withdrawals")
-    parser.add_argument(
-        "--instruments", type=Path, metavar="F", help="an instruments file; it wins over others"
-    )
+    add_inputs(parser, required=True)
     parser.add_argument("--policies", default="policies", metavar="SPEC", help=_SPEC)
     parser.add_argument("--base", metavar="SPEC", help="policies to compare with")
-    parser.add_argument("--mapping", metavar="F", help="a shipped mapping's name, or a file")
-    parser.add_argument("--marks-mapping", metavar="F", help="another mapping, for the marks")
     parser.add_argument(
         "--mode",
         choices=("propagated", "frozen", "both"),
         default="both",
         help="state follows the decisions (propagated), or is as it really was (frozen)",
-    )
-    parser.add_argument(
-        "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
     )
     parser.add_argument(
         "--out",
@@ -54,10 +43,31 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--markdown", type=Path, metavar="F", help="write a pull request's comment")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="threads (1)")
     parser.add_argument("--batch-rows", type=int, metavar="N", help="orders decided at a time")
     parser.add_argument("--no-report", action="store_true", help="leave report.html out")
     parser.set_defaults(run=run)
+
+
+def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the arguments of what a dry run reads.
+
+    Args:
+        parser: The command's parser.
+        required: Whether there must be orders.
+    """
+    parser.add_argument("--orders", required=required, metavar="SRC", help=_SRC)
+    parser.add_argument("--fills", metavar="SRC", help="what was filled, of which order")
+    parser.add_argument("--marks", metavar="SRC", help="prices over time")
+    parser.add_argument("--balances", metavar="SRC", help="opening money, deposits, withdrawals")
+    parser.add_argument(
+        "--instruments", type=Path, metavar="F", help="an instruments file; it wins over others"
+    )
+    parser.add_argument("--mapping", metavar="F", help="a shipped mapping's name, or a file")
+    parser.add_argument("--marks-mapping", metavar="F", help="another mapping, for the marks")
+    parser.add_argument(
+        "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
+    )
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="threads (1)")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -107,14 +117,14 @@ def amount_given(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        amount = float(text.replace("_", "").replace(",", ""))
+        found = float(text.replace("_", "").replace(",", ""))
     except ValueError:
-        amount = math.nan
-    if not (math.isfinite(amount) and amount >= 0):
+        found = math.nan
+    if not (math.isfinite(found) and found >= 0):
         raise InputError(
             f"`--equity {text}` is no amount", "give a number in the policies' currency, as 100_000"
         )
-    return amount
+    return found
 
 
 @contextmanager

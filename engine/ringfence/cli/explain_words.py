@@ -13,9 +13,9 @@ from ringfence.backends.explain import (
 from ringfence.backends.explain.amounts import UNBOUNDED, Words
 from ringfence.errors import Span
 from ringfence.language.decision import Outcome
-from ringfence.review.explanation import Explanation, GateExplained
-from ringfence.review.explanation_data import moment
-from ringfence.review.why_not import Way, WhyNot
+from ringfence.review.explaining.explanation import Explanation, GateExplained
+from ringfence.review.explaining.explanation_data import moment
+from ringfence.review.explaining.why_not import Way, WhyNot
 
 __all__ = ["explanation_lines", "explanation_markdown"]
 
@@ -162,7 +162,7 @@ def _input(each: ExplainedInput) -> Iterator[str]:
     if opened is None:
         yield f"{name} = {each.text} ({each.source})"
         return
-    if not opened.parts or not opened.adds_up:
+    if not opened.is_sum:
         yield f"{name} = {each.text}: {opened.formula}"
     else:
         yield from _sum(name, opened)

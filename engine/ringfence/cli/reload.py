@@ -1,8 +1,6 @@
 """`ringfence reload`: asks a running reloader for something, and tells how it is."""
 
 import argparse
-import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,13 +8,13 @@ from typing import Any
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError
 from ringfence.language.scalars import NOT_PRINTABLE
+from ringfence.reload.asking import ask, running_control
 from ringfence.reload.control import Control, Request
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_RANDOM
 
 __all__ = ["add"]
 
 _STORE = Path("policy-store")
-_LOOK_SECONDS = 0.05
 _SHOWN = 12
 _NOTHING = "off"
 
@@ -183,46 +181,15 @@ def _check_person(given: argparse.Namespace) -> None:
 
 def _asked(given: argparse.Namespace, action: str, policy_set: str = "") -> int:
     """Put the request where the reloader finds it, and wait for what comes of it."""
-    control = Control(given.store)
-    # Says so where this user may not look into the directory.
-    control.status()
-    if not control.is_held:
-        raise InputError(
-            f"no reloader runs on `{given.store}`",
-            fix="name the policy store of a guard that is running",
-        )
+    control = running_control(given.store)
     expires = SYSTEM_CLOCK.now_ns() + int(given.timeout * 1e9)
     request = Request(SYSTEM_RANDOM.token(8), action, policy_set, given.by, given.reason, expires)
-    try:
-        control.ask(request)
-        answer = _answer(control, request, given.timeout)
-    except OSError as error:
-        raise InputError(
-            f"`{control.directory}` cannot be used: {(error.strerror or str(error)).lower()}",
-            fix="run as the user that the guard runs as",
-        ) from None
+    answer = ask(control, request, given.timeout)
     if given.json:
         print_json(answer)
     else:
         _tell(answer)
     return 0 if answer.get("ok") else 1
-
-
-def _answer(control: Control, request: Request, seconds: float) -> dict[str, Any]:
-    pause, until = threading.Event(), time.monotonic() + seconds
-    try:
-        while time.monotonic() < until:
-            if (answer := control.answer_to(request)) is not None:
-                return answer
-            pause.wait(_LOOK_SECONDS)
-    except BaseException:
-        control.withdraw(request)
-        raise
-    control.withdraw(request)
-    raise InputError(
-        f"no answer within {seconds:g} s",
-        fix="see `ringfence reload status`; give --timeout more where a set has to be compiled",
-    )
 
 
 def _tell(answer: dict[str, Any]) -> None:
@@ -233,6 +200,7 @@ def _tell(answer: dict[str, Any]) -> None:
         "current": f"policy set {shown} is in force, and what the source holds",
         "pinned": f"policy set {shown} stays: it is pinned, and the source holds what it held then",
         "rolled-back": f"policy set {shown} is in force again, and stays until the source changes",
+        "applied": f"policy set {shown} is in force, and stays until the source changes",
         "shadow": (
             f"policy set {beside} runs in the shadow" if beside else "no set runs in the shadow"
         ),

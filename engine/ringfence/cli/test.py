@@ -1,22 +1,24 @@
-"""`ringfence test`: policy tests, and the cases inside rules."""
+"""`ringfence test`: policy tests, the cases inside rules, and what both leave unseen."""
 
 import argparse
-import json
-from collections.abc import Sequence
-from contextlib import nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.output import compiling_is_said, finite, print_json
-from ringfence.errors import InputError, PolicyError
-from ringfence.language import schema
-from ringfence.language.linking import LinkedSet, link_path
-from ringfence.language.rules import read_rule
-from ringfence.language.source import Document, load_file
-from ringfence.language.yaml_files import yaml_files
-from ringfence.review.test_runner import BACKENDS, CaseResult, run_file, run_rule_cases
+from ringfence.cli.output import add_format, compiling_is_said
+from ringfence.cli.test_report import Report, show_report
+from ringfence.errors import InputError
+from ringfence.review.test_runner import BACKENDS, run_case
+from ringfence.review.testing.run import Suite, read_suite
+
+if TYPE_CHECKING:
+    from ringfence.review.testing.mutation import Told
 
 __all__ = ["add"]
+
+_MAX_MUTANTS = 2_000
 
 
 def add(commands: Any) -> None:
@@ -34,105 +36,165 @@ def add(commands: Any) -> None:
         choices=(*BACKENDS, "all"),
         default="reference",
         help="what answers: the reference interpreter, the compiled kernel (numba), or both, which "
-        "must agree; the kernel is compiled at its first use",
+        "must agree; the kernel is compiled at its first use, which takes about a minute",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_format(parser, schema="test-report.v1.schema.json")
+    parser.add_argument(
+        "--changed-from",
+        metavar="REF",
+        help="run only what a change since this Git revision can touch, and say what is left out",
+    )
+    parser.add_argument(
+        "--watch", action="store_true", help="run again whenever a file changes, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--coverage",
+        action="store_true",
+        help="show what no case shows of gates, limits, overrides, scopes and expressions",
+    )
+    parser.add_argument(
+        "--fail-under",
+        type=_percent,
+        metavar="PCT",
+        help="fail where less is covered; turns --coverage on",
+    )
+    parser.add_argument(
+        "--mutate",
+        action="store_true",
+        help="change one thing at a time in policies and rules, and show what no case notices",
+    )
+    parser.add_argument(
+        "--max-mutants",
+        type=_positive,
+        default=_MAX_MUTANTS,
+        metavar="N",
+        help=f"try at most so many, drawn by --seed ({_MAX_MUTANTS})",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws the mutants (0)")
+    parser.add_argument(
+        "--jobs", type=_positive, default=1, metavar="N", help="processes that try mutants (1)"
+    )
+    parser.add_argument(
+        "--fail-under-mutants",
+        type=_percent,
+        metavar="PCT",
+        help="fail where fewer mutants are noticed; turns --mutate on",
+    )
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run all cases below the paths."""
-    linked = link_path(given.policies) if given.policies else _policies_in(given.paths)
-    backends = tuple(BACKENDS) if given.backend == "all" else (given.backend,)
-    results: list[CaseResult] = []
-    with nullcontext() if backends == ("reference",) else compiling_is_said(json=given.json):
-        for file in _files(given.paths):
-            results.extend(_run_file(load_file(file), linked, backends))
-    if not results:
-        raise InputError("no test cases found", fix="name a PolicyTest file or a rule with cases")
-    failed = [each for each in results if not each.passed]
-    if given.json:
-        print_json(
-            {
-                "passed": len(results) - len(failed),
-                "failed": len(failed),
-                "cases": [_as_json(each) for each in results],
-            }
+    """Run all cases below the paths, once or at every change."""
+    given.coverage = given.coverage or given.fail_under is not None
+    given.mutate = given.mutate or given.fail_under_mutants is not None
+    _check(given)
+    if given.watch:
+        from ringfence.cli.test_watch import watch
+
+        return watch(
+            [*given.paths, *([given.policies] if given.policies else [])], lambda: _once(given)
         )
-    else:
-        for each in failed:
-            _show(each)
-        print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
-    return 1 if failed else 0
+    return _once(given)
 
 
-def _policies_in(paths: Sequence[Path]) -> LinkedSet | None:
-    """The policy set of the first directory that holds policies beside its tests."""
-    for path in paths:
-        if path.is_dir():
-            linked = link_path(path)
-            if linked.policies:
-                return linked
-    return None
+def _once(given: argparse.Namespace) -> int:
+    suite = read_suite(given.paths, given.policies)
+    report = _ran(suite, given)
+    if given.coverage:
+        from ringfence.review.testing.coverage import coverage_of
+
+        report.coverage = coverage_of(report.results, suite.linked, suite.rules)
+        report.fail_under = given.fail_under or 0.0
+    if given.mutate and not report.failed:
+        _mutate(suite, report, given)
+    show_report(report, given.format)
+    return 0 if report.sound else 1
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"`{path}` does not exist", fix="name a file or a directory")
-        files.extend(yaml_files(path) if path.is_dir() else [path])
-    return files
+def _ran(suite: Suite, given: argparse.Namespace) -> Report:
+    """Every case, or those that a change can touch."""
+    backends = tuple(BACKENDS) if given.backend == "all" else (given.backend,)
+    report = Report([], backends)
+    cases = suite.cases
+    if given.changed_from is not None:
+        from ringfence.review.testing.changes import select_changed
+
+        chosen = select_changed(suite, given.changed_from, given.paths, given.policies)
+        cases, report.left_out, report.changes = chosen.cases, chosen.left_out, chosen.changes
+    silent = backends == ("reference",)
+    with nullcontext() if silent else compiling_is_said(json=given.format != "text"):
+        report.results = [run_case(each, backends) for each in cases]
+    return report
 
 
-def _run_file(
-    document: Document, linked: LinkedSet | None, backends: Sequence[str]
-) -> list[CaseResult]:
-    kind, findings = schema.kind_of(document)
-    if kind is not None:
-        findings = schema.check(document, kind)
-    if findings:
-        raise PolicyError(findings)
-    if kind == "PolicyTest":
-        return run_file(document, linked, backends)
-    if kind != "Rule":
-        return []
-    rule, found = read_rule(document)
-    if rule is None:
-        raise PolicyError(found)
-    return run_rule_cases(rule, backends)
+def _mutate(suite: Suite, report: Report, given: argparse.Namespace) -> None:
+    from ringfence.review.testing.mutation import mutate
+    from ringfence.runtime.ports import SeededRandom
+
+    with _progress() as told:
+        report.mutation = mutate(
+            suite,
+            random=SeededRandom(given.seed),
+            at_most=given.max_mutants,
+            jobs=given.jobs,
+            paths=given.paths,
+            policies=given.policies,
+            told=told,
+        )
+    report.fail_under_mutants = given.fail_under_mutants or 0.0
 
 
-def _show(result: CaseResult) -> None:
-    print(f"{result.span}: {result.name}")
-    for problem in result.problems:
-        print(f"  {problem}")
-    print(f"  given: {json.dumps(result.given, default=str)}")
-    print(f"  expected: {json.dumps(result.expected, default=str)}")
-    if result.decision is not None:
-        for gate in result.decision.gates:
-            print(
-                f"  {gate.gate}: {gate.outcome} measure={gate.measure:g} limit={gate.limit:g}"
-                + (f" ({gate.reason})" if gate.reason else "")
-            )
+@contextmanager
+def _progress() -> Iterator["Told | None"]:
+    """A bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    bar = Progress(
+        TextColumn("trying mutants"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _as_json(result: CaseResult) -> dict[str, Any]:
-    decision = result.decision
-    return {
-        "name": result.name,
-        "place": str(result.span),
-        "passed": result.passed,
-        "problems": result.problems,
-        "decision": decision.decision if decision else None,
-        "size": str(decision.size) if decision else None,
-        "reason": decision.reason if decision else None,
-        "gates": {
-            gate.gate: {
-                "outcome": gate.outcome,
-                "measure": finite(gate.measure),
-                "limit": finite(gate.limit),
-            }
-            for gate in (decision.gates if decision else ())
-        },
-    }
+def _check(given: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    whole = {"--coverage": given.coverage, "--mutate": given.mutate}
+    if given.changed_from is not None:
+        for name, asked in whole.items():
+            if asked:
+                raise InputError(
+                    f"{name} needs every case, and --changed-from leaves some out",
+                    "give one of the two",
+                )
+    if given.watch and (given.mutate or given.format != "text"):
+        raise InputError(
+            "--watch is for people: it goes with --coverage and with text alone",
+            "run again without it",
+        )
+
+
+def _percent(text: str) -> float:
+    number = float(text.removesuffix("%"))
+    if not 0 <= number <= 100:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+_percent.__name__ = "percentage"
+_positive.__name__ = "whole number above zero"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from ringfence.language import ir
@@ -67,6 +68,12 @@ def canonical_rule(rule: Rule) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=512)
+def _rule_text(rule: Rule) -> str:
+    """A rule's meaning as text; once for each rule, for thousands of gates are told apart by it."""
+    return json.dumps(canonical_rule(rule), sort_keys=True, default=str)
+
+
 def _row(row: LimitRow) -> dict[str, Any]:
     return {
         "values": {name: canonical_value(value) for name, value in sorted(row.values.items())},
@@ -91,8 +98,8 @@ def _gate(gate: Gate) -> dict[str, Any]:
 def canonical_binding(gate: Gate, row: LimitRow) -> str:
     """What a gate means with the limits of one row, as text: wherever it stands and however it is named."""
     form = {
-        "rule": canonical_rule(gate.rule),
-        "values": _row(row)["values"],
+        "rule": _rule_text(gate.rule),
+        "values": {name: canonical_value(value) for name, value in row.values.items()},
         "level": gate.level,
         "mode": gate.mode,
         "on_breach": gate.on_breach,

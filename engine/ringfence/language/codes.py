@@ -91,6 +91,24 @@ CODES: dict[str, str] = {
     # E450-E499: layout and taste
     "E450": "layout that would change the document",
     "E451": "not in the canonical layout",
+    "E452": "file that is not called after what is in it",
+    "E453": "two cases of one name",
+    "E454": "owner whom nobody knows",
+    "E455": "description that says nothing",
+    "E456": "amount without its digits in groups",
+    "E457": "share without its usual sign",
+    "E458": "time in an unusual unit",
+    "E459": "override without a reason",
+    "E460": "policy or rule without a test",
+    "E461": "gate that no test names",
+    "E462": "no schema for editors",
+    "E463": "scope that names all",
+    # E500-E529: tests of policies
+    "E500": "case that failed",
+    "E501": "seen by no case",
+    "E502": "too little covered",
+    "E503": "change that no case notices",
+    "E504": "too few changes noticed",
     # E530-E559: invariants and their proofs
     "E530": "invariant that does not hold",
     "E531": "invariant that can be neither proved nor refuted",
@@ -99,4 +117,10 @@ CODES: dict[str, str] = {
     "E534": "value of an invariant that does not fit",
     "E535": "two invariants of one name",
     "E536": "invariant that speaks of no order",
+    # E560-E589: plans, and who must approve them
+    "E560": "approvals of a group that is not declared",
+    "E561": "more approvals than a group has people",
+    "E562": "person named twice in one group",
+    "E563": "group that bears a reserved name",
+    "E564": "looser change that would need nobody",
 }

@@ -1,7 +1,7 @@
 """Linking: files into one policy set, with every finding of every file at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
@@ -81,6 +81,28 @@ class LinkedSet:
         library = (rule.document for rule in self.rules)
         return {each.path: each.content for each in (*own, *library)}
 
+    def only(self, *gates: Gate) -> "LinkedSet":
+        """This set with some of its gates alone, for asking what they would do without the others.
+
+        Instruments, rates and currency stay, and so does the name: it is no set to run.
+        """
+        kept: dict[str, list[Gate]] = {}
+        for gate in gates:
+            kept.setdefault(gate.policy.name, []).append(gate)
+        policies = [
+            replace(each, gates=kept[each.name]) for each in self.policies if each.name in kept
+        ]
+        places = _policy_places(policies)
+        return replace(
+            self,
+            policies=policies,
+            gates=tuple(gate for policy in policies for gate in policy.gates),
+            _index=_index_of(policies),
+            _by_bit=places,
+            _policy_bits=sum(places),
+            _cache={},
+        )
+
     def bind(self, account: str, strategy: str, venue: str, symbol: str) -> tuple[Bound, ...]:
         """Every gate that an order of this account, strategy, venue and symbol must face."""
         mask = self._index.match(account, strategy, venue, symbol)
@@ -88,6 +110,24 @@ class LinkedSet:
         if found is None:
             found = self._cache[mask] = self._bind(mask)
         return found
+
+    def with_gates(self, others: Mapping[Gate, Gate]) -> "LinkedSet":
+        """The same set with other gates in the place of some, for what-if questions; its name stays.
+
+        Args:
+            others: By the gate whose place they take; its policy, its scope and its overrides' scopes hold.
+        """
+        places = {
+            bit: replace(policy, gates=[others.get(each, each) for each in policy.gates])
+            for bit, policy in self._by_bit.items()
+        }
+        return replace(
+            self,
+            policies=list(places.values()),
+            gates=tuple(others.get(each, each) for each in self.gates),
+            _by_bit=places,
+            _cache={},
+        )
 
     def mask(self, dimension: int, name: str) -> int:
         """Which scopes hold a name in one dimension; names of equal masks share all gates."""

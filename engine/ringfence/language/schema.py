@@ -24,6 +24,7 @@ KINDS = {
     "PolicyTest": "policy-test.v1.schema.json",
     "Instruments": "instruments.v1.schema.json",
     "Invariant": "invariant.v1.schema.json",
+    "Approvals": "approvals.v1.schema.json",
 }
 
 # Where NaN and infinity may stand: only a test case asks what happens when data is not there.

@@ -56,6 +56,10 @@ class Document:
         self._root = root
         self._lines: list[str] | None = None
 
+    def with_data(self, data: Any) -> "Document":
+        """The same text with other data in its place, for what-if questions; places stay those of the text."""
+        return Document(self.source, data, self._root, self.has_nonfinite)
+
     @property
     def path(self) -> str:
         """The path that findings show."""

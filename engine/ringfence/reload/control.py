@@ -4,7 +4,7 @@ lock            held by the reloader while it runs
 status.json     how things stand
 history.jsonl   what happened last, one JSON object a line, the oldest first
 pin.json        there while a person holds the set
-shadow/         sets that were asked to run in the shadow
+shadow/         sets that were asked to run in the shadow, or to be applied
 requests/       what the command asks for, one file each
 answers/        what came of it, under the same name
 """
@@ -14,7 +14,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ __all__ = ["MOST_OUTCOMES", "Control", "Pin", "Request"]
 _TRIES, _PAUSE_SECONDS = 5, 0.02
 MOST_OUTCOMES = 200
 _ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, default=str).encode
-ACTIONS = ("reload", "rollback", "unpin", "shadow")
+ACTIONS = ("reload", "rollback", "unpin", "shadow", "apply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ class Request:
     Attributes:
         id: The request's name.
         action: One of `ACTIONS`.
-        policy_set: SHA-256 of a set in the store, for `rollback` and `shadow`; empty ends a shadow.
+        policy_set: SHA-256 of a set in the store, for `rollback`, `shadow` and `apply`; empty ends a shadow.
         by, reason: Who, and why.
         expires_ns: Nobody waits for it any more (ns since 1970, UTC).
+        before: For `apply`: SHA-256 of the set that must be in force.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Request:
     by: str
     reason: str
     expires_ns: int
+    before: str = ""
 
 
 class Control:
@@ -308,7 +310,12 @@ def _outcome(line: bytes) -> dict[str, Any] | None:
 
 def _made(kind: type[Any], found: Mapping[str, Any], path: Path) -> Any:
     try:
-        values = {each.name: found[each.name] for each in fields(kind)}
+        values = {
+            each.name: (
+                found[each.name] if each.default is MISSING else found.get(each.name, each.default)
+            )
+            for each in fields(kind)
+        }
     except KeyError:
         values = {}
     if not values or any(

@@ -13,6 +13,7 @@ Result = Literal[
     "pinned",
     "failed",
     "rolled-back",
+    "applied",
     "unpinned",
     "shadow",
     "refused",
@@ -27,7 +28,7 @@ class Outcome:
         result: `accepted` (a set from the source is in force), `current` (the source holds what is in force),
             `noticed` (something new, which may still change),
             `pinned` (it does not, and a person wants it so), `failed` (the last good set stays),
-            `rolled-back`, `unpinned`, `shadow`, or `refused` (a request that cannot be done).
+            `rolled-back`, `applied` (a set that a person named is in force), `unpinned`, `shadow`, or `refused` (a request that cannot be done).
         policy_set: SHA-256 of the set in force after it.
         before: SHA-256 of the set in force before it.
         at_ns: When it was over, ns since 1970, UTC.

@@ -303,6 +303,8 @@ class Reloader:
                 return self._unpinned(by, reason)
             case "shadow":
                 return self._takeover.shadow(request.policy_set, by, reason)
+            case "apply":
+                return self._takeover.apply(request.policy_set, request.before, by, reason)
         return self._looked(by, reason)
 
     def _ask(self, act: Callable[[], Outcome], by: str, reason: str) -> Outcome:

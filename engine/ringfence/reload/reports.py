@@ -55,7 +55,7 @@ class Reports:
     def count(self, outcome: Outcome) -> None:
         """Count an outcome, whether it is told or not."""
         self._counts[outcome.result] += 1
-        if outcome.result in ("accepted", "failed", "rolled-back"):
+        if outcome.result in ("accepted", "failed", "rolled-back", "applied"):
             self._seconds.observe(outcome.seconds)
 
     def record(self, kind: str, outcome: Outcome) -> None:

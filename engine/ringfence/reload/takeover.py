@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ringfence.errors import InputError, RingfenceError
-from ringfence.reload.candidate import CandidateError
+from ringfence.reload.candidate import CandidateError, linked_of
 from ringfence.reload.control import Control, Pin
 from ringfence.reload.needs import Guard, Store
 from ringfence.reload.outcome import Outcome, Result
@@ -138,6 +138,46 @@ class Takeover:
         except Exception as error:
             return self._with("refused", error, _Wish(by, reason, began), {"policy_set": name})
 
+    def apply(self, name: str, before: str, by: str, reason: str) -> Outcome:
+        """Take over a set that a person put into the store of asked sets, if another one is in force.
+
+        Where the source holds it, it is followed from there; else the set stays until the source holds
+        something else than now.
+
+        Args:
+            name: SHA-256 of the set.
+            before: SHA-256 of the set that must be in force.
+            by, reason: Who wants it, and why.
+        """
+        wish = _Wish(by, reason, time.perf_counter())
+        try:
+            in_force = self._guard.policy_set
+            if in_force == name:
+                return self._outcome("current", wish, {"policy_set": name})
+            if in_force != before:
+                raise InputError(
+                    f"policy set {in_force[:12]} is in force, not {before[:12]}, which the plan changes",
+                    fix="make the plan again, on what is in force",
+                )
+            if self._source_holds(name):
+                return self.look(settled=True, by=by, reason=reason, again=True)
+            policy_set = self._shadows.load(name)
+            self._prover.files(policy_set.files, self._prover.golden())
+            now = self._clock.now_ns()
+            about = {"place": "a plan", "reason": reason}
+            self._store.put(policy_set, {**about, "at_ns": now, "by": by})
+            pin = Pin(name, by, reason, now, self._digest_now())
+            return self._hold(policy_set, pin, wish.began, "applied", about)
+        except Exception as error:
+            return self._with("refused", error, wish, {"policy_set": name})
+
+    def _source_holds(self, name: str) -> bool:
+        """Whether the source's files make this set; one that cannot be read, or does not link, does not."""
+        try:
+            return linked_of(self._source.read(self.commit).files).sha256 == name
+        except (SourceError, CandidateError):
+            return False
+
     def _restore(self, pin: Pin) -> Outcome:
         """Go back to the pinned set: after a restart, or another hand, another one is in force."""
         began = time.perf_counter()
@@ -145,10 +185,17 @@ class Takeover:
         self._prover.stored(policy_set.linked)
         return self._hold(policy_set, pin, began)
 
-    def _hold(self, policy_set: PolicySet, pin: Pin, began: float) -> Outcome:
+    def _hold(
+        self,
+        policy_set: PolicySet,
+        pin: Pin,
+        began: float,
+        result: Result = "rolled-back",
+        about: Mapping[str, Any] | None = None,
+    ) -> Outcome:
         """Pin a set, and put it in force."""
         before, old = self._guard.policy_set, self.pin
-        about = {"place": "the policy store", "rollback": True, "reason": pin.reason}
+        about = about or {"place": "the policy store", "rollback": True, "reason": pin.reason}
         # Before it is in force: a set that is not held would be replaced at the next look.
         self._put_pin(pin)
         try:
@@ -160,7 +207,7 @@ class Takeover:
         self.commit, self._in_force, self.since_ns = "", ("", ""), self._clock.now_ns()
         self._confirm()
         wish = _Wish(pin.by, pin.reason, began)
-        return self._outcome("rolled-back", wish, about, before=before)
+        return self._outcome(result, wish, about, before=before)
 
     def unpin(self, by: str, reason: str) -> Outcome:
         """Follow the source again; the set in force stays until the next look."""

@@ -14,6 +14,9 @@ from ringfence.replay.moments import finite, iso
 
 __all__ = ["EXAMPLES", "Changes"]
 
+_KINDS = ("newly_rejected", "newly_reduced", "newly_approved", "resized")
+_PARTS = ("strategy", "symbol")
+
 #: The most changed orders that are listed: those that move the most notional, earlier ones first.
 EXAMPLES = 500
 
@@ -47,6 +50,7 @@ class Changes:
         self.counts = np.zeros(5, np.int64)
         self._money = np.zeros(2)
         self._traded = np.zeros(symbols)
+        self._parts = {name: np.zeros((0, len(_KINDS)), np.int64) for name in _PARTS}
         self._rows = np.zeros(0, np.int64)
         self._moved = np.zeros(0)
         self._kept: list[dict[str, Any]] = []
@@ -67,7 +71,20 @@ class Changes:
             self._head.money, self._rows, self._moved,
         )  # fmt: skip
         if found:
+            self._count_parts(base, head, self._rows[:found])
             self._keep(base, head, self._rows[:found], self._moved[:found])
+
+    def _count_parts(self, base: DecidedBatch, head: DecidedBatch, rows: npt.NDArray[Any]) -> None:
+        before, after = base.decision[rows], head.decision[rows]
+        # As they are counted in all: rejected, reduced, approved, and resized where the decision stays.
+        kind = np.where(before == after, 3, 2 - after)
+        for name in _PARTS:
+            codes = getattr(head.orders, name)[rows].astype(np.int64)
+            size = max(int(codes.max()) + 1, len(self._parts[name]))
+            counted = np.bincount(codes * len(_KINDS) + kind, minlength=size * len(_KINDS))
+            counted = counted.reshape(size, len(_KINDS))
+            counted[: len(self._parts[name])] += self._parts[name]
+            self._parts[name] = counted
 
     def _keep(
         self,
@@ -151,6 +168,8 @@ class Changes:
             "pnl_at_stake": self._pnl(last_marks, money_per_price),
             "currency": currency,
             "by_gate": self._by_gate(),
+            "by_strategy": self._by_part("strategy", strategies),
+            "by_symbol": self._by_part("symbol", symbols),
             "examples": [_named(each, accounts, strategies, symbols) for each in examples],
             "truncated": total - len(examples),
         }
@@ -179,6 +198,15 @@ class Changes:
             {"gate": name, "orders": int(orders), "notional": finite(money)}
             for name, (orders, money) in ranked
         ]
+
+    def _by_part(self, part: str, names: NameTable) -> list[dict[str, Any]]:
+        counted = self._parts[part]
+        found = [
+            {"name": names[code], "orders": int(counted[code].sum())}
+            | dict(zip(_KINDS, counted[code].tolist(), strict=True))
+            for code in np.flatnonzero(counted.any(axis=1)).tolist()
+        ]
+        return sorted(found, key=lambda each: (-each["orders"], each["name"]))
 
 
 def _outcome(batch: DecidedBatch, row: int) -> dict[str, Any]:

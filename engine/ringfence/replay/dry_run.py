@@ -19,6 +19,7 @@ from typing import Any
 from ringfence import __version__
 from ringfence.errors import InputError
 from ringfence.language.linking import LinkedSet
+from ringfence.replay.changed_books import ChangedBooks, changed_books
 from ringfence.replay.changes import Changes
 from ringfence.replay.engine import Engine
 from ringfence.replay.rejects import Rejects
@@ -65,6 +66,8 @@ class Request:
         workers: Threads that share the work; the calling one is one of them.
         batch_rows: Orders that are decided at a time.
         report: Whether to write `report.html`.
+        of_change: Whether it is of a change alone: both modes are compared, and where that gives the same,
+            only the orders of accounts are replayed that the change can touch.
     """
 
     orders: str
@@ -82,6 +85,7 @@ class Request:
     workers: int = 1
     batch_rows: int = BATCH_ROWS
     report: bool = True
+    of_change: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +129,14 @@ def dry_run(request: Request, progress: Progress | None = None) -> Result:
         raise _no_directory(request.out, error) from None
     with ExitStack() as stack:
         inputs = stack.enter_context(_opened(request))
+        books = _books(request, linked, inputs)
         runs = [
             _start(side, mode, linked[side], inputs, request, stack)
             for mode in modes
             for side in specs
         ]
-        changes = _comparison(runs, inputs, modes[0])
+        compared = modes if request.of_change else modes[:1]
+        changes = [each for mode in compared if (each := _comparison(runs, inputs, mode))]
         interrupted = _replay(request, inputs, runs, changes, progress)
         if not interrupted:
             for run in runs:
@@ -138,6 +144,8 @@ def dry_run(request: Request, progress: Progress | None = None) -> Result:
         for run in runs:
             run.writer.close()
         summary = _summary(request, inputs, runs, changes, interrupted)
+        if books is not None:
+            summary["books"] = _books_told(books, inputs)
     files = _write(request, summary, runs)
     return Result(summary, files, interrupted)
 
@@ -163,6 +171,35 @@ def _opened(request: Request) -> Inputs:
         threads=request.workers,
         survey=True,
     )
+
+
+def _books(request: Request, linked: dict[str, LinkedSet], inputs: Inputs) -> ChangedBooks | None:
+    """Which books the change can touch; the stream of orders leaves the others out."""
+    if not request.of_change or "base" not in linked:
+        return None
+    orders = inputs.orders
+    if inputs.fills is not None:
+        books = ChangedBooks(None, "fills are given, which name orders by their place among all")
+    elif inputs.marks is None:
+        books = ChangedBooks(
+            None, "no marks are given: one account's prices are what another's are held against"
+        )
+    else:
+        tables = (orders.accounts, orders.strategies, orders.venues, orders.symbols)
+        books = changed_books(linked["base"], linked["head"], *map(list, tables))
+    orders.only = books.accounts
+    return books
+
+
+def _books_told(books: ChangedBooks, inputs: Inputs) -> dict[str, Any]:
+    every = len(inputs.orders.accounts)
+    touched = every if books.accounts is None else len(books.accounts)
+    return {
+        "touched": touched,
+        "accounts": every,
+        "left_out": inputs.orders.left_out,
+        "why": books.why,
+    }
 
 
 def _start(
@@ -224,7 +261,7 @@ def _replay(
     request: Request,
     inputs: Inputs,
     runs: list[Run],
-    changes: Changes | None,
+    changes: list[Changes],
     progress: Progress | None,
 ) -> bool:
     """Decide every batch; returns whether it was stopped before the last."""
@@ -264,7 +301,7 @@ def _summary(
     request: Request,
     inputs: Inputs,
     runs: list[Run],
-    changes: Changes | None,
+    changes: list[Changes],
     interrupted: bool,
 ) -> dict[str, Any]:
     orders = inputs.orders
@@ -293,13 +330,12 @@ def _summary(
         "unreplayable": unreplayable_part(orders.rejects),
         "assumptions": _assumptions(inputs, runs),
         "sides": sides,
-        "changes": _changes(changes, inputs, runs),
+        "changes": _changes(changes[0], inputs, runs) if changes else None,
+        **({"changes_beside": _changes(changes[1], inputs, runs)} if len(changes) > 1 else {}),
     }
 
 
-def _changes(changes: Changes | None, inputs: Inputs, runs: list[Run]) -> dict[str, Any] | None:
-    if changes is None:
-        return None
+def _changes(changes: Changes, inputs: Inputs, runs: list[Run]) -> dict[str, Any]:
     head = next(run for run in runs if run.side == "head" and run.mode == changes.mode)
     return changes.result(
         currency=head.engine.currency,

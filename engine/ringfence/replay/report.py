@@ -15,7 +15,7 @@ from typing import Any
 from ringfence.replay import wording
 from ringfence.replay.report_figures import figures
 
-__all__ = ["render_html"]
+__all__ = ["render_html", "security_policy"]
 
 _ASSETS = "report_assets"
 _LARGEST = 6
@@ -46,7 +46,7 @@ def render_html(summary: dict[str, Any]) -> str:
         summary=summary,
         style=style,
         script=script,
-        policy=_security_policy(style, script),
+        policy=security_policy(style, script),
         figures=drawn.by_section,
         data=_json_for_script(drawn.data),
         **_facts(summary),
@@ -58,7 +58,9 @@ def _asset(name: str) -> str:
     return (files("ringfence.replay") / _ASSETS / name).read_text(encoding="utf-8")
 
 
-def _security_policy(style: str, script: str) -> str:
+def security_policy(style: str, script: str) -> str:
+    """Return a content security policy that lets this style and this script run, and nothing else."""
+
     def hashed(text: str) -> str:
         digest = hashlib.sha256(text.encode("utf-8")).digest()
         return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"

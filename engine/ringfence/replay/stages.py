@@ -40,12 +40,12 @@ class Replay:
     Args:
         orders: The orders.
         runs: What decides them, counts and writes.
-        changes: Compares the runs of its mode; None where there is nothing to compare.
+        changes: Each compares the runs of its mode.
         workers: Threads that share the work.
     """
 
     def __init__(
-        self, orders: OrderStream, runs: Sequence[Run], changes: Changes | None, workers: int
+        self, orders: OrderStream, runs: Sequence[Run], changes: Sequence[Changes], workers: int
     ) -> None:
         self._workers = workers
         self._depth = depth_of(workers)
@@ -64,8 +64,7 @@ class Replay:
             for side, decided in zip(self._sides, decide, strict=True)
             for work in (side.tally, side.write)
         ]
-        if self._changes is not None:
-            keep.append(Stage(partial(self._compare, self._changes), tuple(decide)))
+        keep += [Stage(partial(self._compare, each), tuple(decide)) for each in self._changes]
         run_stages(
             [read, *decide, *keep],
             workers=self._workers,

@@ -112,10 +112,15 @@ class OrderStream(_Stream[OrderBatch]):
         accounts, strategies, venues, symbols: Tables of names; they grow while the stream is read,
             and are complete after `survey()` or one reading. Codes do not depend on either.
         order_id_type: Arrow type of `OrderBatch.order_id`.
+        only: Where given, the orders of these accounts alone are read; what cannot be replayed is counted
+            among them, and among rows without an account.
+        left_out: Rows of other accounts, once the stream has been read.
     """
 
     def __init__(self, layout: Layout, symbols: NameTable | None = None, **common: Any) -> None:
         super().__init__(layout, **common)
+        self.only: frozenset[str] | None = None
+        self.left_out = 0
         self.symbols = NameTable() if symbols is None else symbols
         self.accounts = NameTable()
         self.strategies = NameTable()
@@ -140,7 +145,12 @@ class OrderStream(_Stream[OrderBatch]):
         decode = _OrderDecoder(self._tables, direct=self.direct)
         start = 0
         latest = NO_TIME
+        self.left_out = 0
         for columns, rows in self._columns():
+            if self.only is not None:
+                columns, rows = self._of_accounts(self.only, columns, rows)
+                if not len(rows):
+                    continue
             batch = decode(columns, rows, start)
             if not decode.usable(batch):
                 batch = decode.without_rejects(batch, columns, self.rejects)
@@ -148,6 +158,27 @@ class OrderStream(_Stream[OrderBatch]):
             start += len(batch)
             if len(batch):
                 yield batch
+
+    def _of_accounts(
+        self, only: frozenset[str], columns: dict[str, pa.Array], rows: Times
+    ) -> tuple[dict[str, pa.Array], Times]:
+        if "account" not in columns:
+            keep = np.full(len(rows), _DEFAULTS["account"] in only, np.bool_)
+        else:
+            account = columns["account"]
+            if not pa.types.is_dictionary(account.type):
+                account = account.dictionary_encode()
+            names = [(name or "").strip(" ") for name in account.dictionary.to_pylist()]
+            # One without an account is counted as what cannot be replayed.
+            wanted = np.array([name in only or not name for name in names] + [True], np.bool_)
+            places = pc.fill_null(account.indices, len(names))
+            keep = wanted.take(places.to_numpy(zero_copy_only=False))
+        kept = int(np.count_nonzero(keep))
+        self.left_out += len(rows) - kept
+        if kept == len(rows):
+            return columns, rows
+        mask = pa.array(keep)
+        return {name: column.filter(mask) for name, column in columns.items()}, rows[keep]
 
 
 class _OrderDecoder:

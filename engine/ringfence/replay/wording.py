@@ -260,6 +260,12 @@ def unreplayable_rows(summary: Json) -> int:
 def verdict(summary: Json) -> str:
     """Return one plain sentence: what the policies would have done, or what the change would do."""
     replayed = int(summary["orders"]["replayed"])
+    books = summary.get("books")
+    if books and not books["touched"]:
+        return (
+            f"This change alters no decision: none of {plural(books['accounts'], 'account')} "
+            "with orders faces other gates than before."
+        )
     if not replayed:
         return "No order could be replayed, so nothing can be said about these policies."
     changes = summary.get("changes")

@@ -69,10 +69,11 @@ class Cell:
         the instruments, rates and correlations that orders are judged with."""
         if self._moved:
             return True
-        one, other = (sorted(map(self._form, side)) for side in (self.bounds[0], self.bounds[-1]))
+        one, other = (sorted(map(self.form, side)) for side in (self.bounds[0], self.bounds[-1]))
         return one != other
 
-    def _form(self, binding: Binding) -> str:
+    def form(self, binding: Binding) -> str:
+        """What a gate means with the limits in force, as text; made once for all cells."""
         bound, row = binding
         form = self._forms.get(id(row))
         if form is None:

@@ -11,9 +11,9 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
-from ringfence.runtime.git_reading import Git, NoFilesError, quiet_git, yaml_blobs
+from ringfence.runtime.git_reading import Blob, Git, NoFilesError, quiet_git, yaml_blobs
 
-__all__ = ["link_spec", "read_at"]
+__all__ = ["documents_at", "link_spec", "read_at"]
 
 _PREFIX = "git:"
 
@@ -98,25 +98,61 @@ def _with_extra(
     return [*kept, document], findings
 
 
+def documents_at(revision: str, path: str) -> dict[str, Document | None]:
+    """Every YAML document at or below `path` in a revision, by the path it would have here now.
+
+    Args:
+        revision: A branch, a tag or a commit.
+        path: Relative to the current directory, or absolute.
+
+    Returns:
+        The documents, None for one that cannot be read; nothing where the path held none.
+
+    Raises:
+        InputError: there is no repository, or no such revision.
+    """
+    try:
+        inside, files = _files(revision, path)
+    except NoFilesError:
+        return {}
+    found: dict[str, Document | None] = {}
+    for blob, content in files:
+        below = PurePosixPath(blob.name).relative_to(inside or ".")
+        here = path if blob.name == inside else str(Path(path, below))
+        try:
+            found[here] = load(content, here) if content is not None else None
+        except PolicyError:
+            found[here] = None
+    return found
+
+
 def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnostic]]:
     """Every YAML document at or below `path` in `revision`, and the findings met while loading."""
+    documents: list[Document] = []
+    findings: list[Diagnostic] = []
+    _, files = _files(revision, path)
+    for blob, content in files:
+        shown = f"{revision}:{blob.name}"
+        if content is None:
+            findings.append(_too_large(shown))
+            continue
+        try:
+            documents.append(load(content, shown))
+        except PolicyError as error:
+            findings.extend(error.diagnostics)
+    return documents, findings
+
+
+def _files(revision: str, path: str) -> tuple[str, list[tuple[Blob, bytes | None]]]:
+    """What the repository calls `path`, and every YAML file there; None for what is too large to read."""
     _check_revision(revision)
     with quiet_git() as git:
         top, commit = _commit(git, revision)
         inside = _inside(top, path)
-        documents: list[Document] = []
-        findings: list[Diagnostic] = []
         blobs = yaml_blobs(git, commit, revision, inside)
         sound = [each for each in blobs if each.size <= MAX_BYTES]
-        findings.extend(
-            _too_large(f"{revision}:{each.name}") for each in blobs if each.size > MAX_BYTES
-        )
-        for blob, content in zip(sound, git.read([each.object for each in sound]), strict=True):
-            try:
-                documents.append(load(content, f"{revision}:{blob.name}"))
-            except PolicyError as error:
-                findings.extend(error.diagnostics)
-    return documents, findings
+        contents = dict(zip(sound, git.read([each.object for each in sound]), strict=True))
+        return inside, [(each, contents.get(each)) for each in blobs]
 
 
 def _commit(git: Git, revision: str) -> tuple[Path, str]:

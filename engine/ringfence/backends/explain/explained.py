@@ -41,10 +41,12 @@ class ExplainedField:
         value, unit, text: Its value: the interpreter's.
         formula: How it is computed, as `docs/controls.md` has it.
         steps: The arithmetic in words and numbers.
-        parts: What it is the sum of; empty where it is no sum.
-        adds_up: `exactly`, `rounded` (each part was rounded up to a millionth), `no` or, where it is no sum
-            or unknown, empty.
-        off_by: The figure less the sum of its parts.
+        parts: What it is made of.
+        is_sum: Whether it is the sum of these.
+        adds_up: Whether the arithmetic shown gives the figure: `exactly` (but for a float's last bits), `rounded`
+            (each part of an exposure is rounded to a millionth), `no`, or empty where there is nothing to
+            compare.
+        off_by: The figure less what the arithmetic gives.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ExplainedField:
     formula: str
     steps: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    is_sum: bool = False
     adds_up: str = ""
     off_by: float = 0.0
 

@@ -36,7 +36,8 @@ def open_field(question: Question, name: str, value: float, words: Words) -> Exp
         return None
     unit = FIELDS[name].unit
     told = teller(question, question.asked.params, words)
-    adds_up, off_by = _adds_up(told.parts, value) if told.is_sum else ("", 0.0)
+    total = math.fsum(part.value for part in told.parts) if told.is_sum else told.total
+    adds_up, off_by = ("", 0.0) if total is None else _adds_up(told.parts, total, value)
     return ExplainedField(
         name=name,
         value=value,
@@ -45,26 +46,21 @@ def open_field(question: Question, name: str, value: float, words: Words) -> Exp
         formula=told.formula,
         steps=tuple(told.steps),
         parts=tuple(told.parts),
+        is_sum=told.is_sum,
         adds_up=adds_up,
         off_by=off_by,
     )
 
 
-def _adds_up(parts: Sequence[Part], whole: float) -> tuple[str, float]:
-    """Whether parts make up the whole; each was rounded up to a millionth, which the sum does not know."""
-    total = math.fsum(part.value for part in parts)
+def _adds_up(parts: Sequence[Part], total: float, whole: float) -> tuple[str, float]:
+    """Whether the arithmetic gives the whole; each part was rounded to a millionth, which it does not know."""
     if not (math.isfinite(whole) and math.isfinite(total)):
         return "", 0.0
     off = whole - total
-    bits = _LAST_BITS * max(1.0, math.fsum(abs(part.value) for part in parts))
+    bits = _LAST_BITS * max(1.0, abs(total), math.fsum(abs(part.value) for part in parts))
     if abs(off) <= bits:
         return "exactly", off
-    return ("rounded" if -bits <= off <= len(parts) * QUANTUM + bits else "no"), off
-
-
-def _sum(parts: Sequence[Part], what: str, total: str) -> str:
-    """`exposure after = 3,990,000 USDT held + 1 BTC x 50,000 USDT = 4,040,000 USDT`."""
-    return f"{what} = {' + '.join(part.written for part in parts)} = {total}"
+    return ("rounded" if abs(off) <= len(parts) * QUANTUM + bits else "no"), off
 
 
 def _exposure(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -124,7 +120,9 @@ def _net(question: Question, params: Mapping[str, Any], words: Words) -> Told:
         )
         if parts
     ]
-    return Told(formula, [*lines, f"{step} = {words.money(found)}"], [*held, *buys, *sells])
+    return Told(
+        formula, [*lines, f"{step} = {words.money(found)}"], [*held, *buys, *sells], total=found
+    )
 
 
 def _listed(parts: Sequence[Part]) -> str:
@@ -175,7 +173,7 @@ def _day_start(question: Question, params: Mapping[str, Any]) -> tuple[float, st
 
 def _start(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     value, what = _day_start(question, params)
-    return Told("by `basis`", [f"{what} = {words.money(value)}"])
+    return Told("by `basis`", [f"{what} = {words.money(value)}"], total=value)
 
 
 def _loss(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -189,7 +187,11 @@ def _loss(question: Question, params: Mapping[str, Any], words: Words) -> Told:
         f"max(0, {words.money(start)} - ({words.money(book.equity)} - {words.money(book.deposits)})) "
         f"= {words.money(found)}"
     )
-    return Told("max(0, day's start - (equity - deposits since))", [f"day's start: {what}", step])
+    return Told(
+        "max(0, day's start - (equity - deposits since))",
+        [f"day's start: {what}", step],
+        total=found,
+    )
 
 
 def _loss_ratio(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -202,9 +204,9 @@ def _loss_ratio(question: Question, params: Mapping[str, Any], words: Words) -> 
     if not math.isfinite(loss) or not start > 0:
         return Told("day loss / day's start", [*told.steps, "the day's start is not above zero"])
     loss = max(0.0, loss)
-    share = words.amount(loss / start, "ratio")
-    step = f"{words.money(loss)} / {words.money(start)} = {share}"
-    return Told("day loss / day's start", [*told.steps, step])
+    share = loss / start
+    step = f"{words.money(loss)} / {words.money(start)} = {words.amount(share, 'ratio')}"
+    return Told("day loss / day's start", [*told.steps, step], total=share)
 
 
 def _drawdown(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -215,7 +217,11 @@ def _drawdown(question: Question, params: Mapping[str, Any], words: Words) -> To
     peak, equity = words.money(book.peak_equity), words.money(book.equity)
     sound = book.peak_equity > 0 and math.isfinite(book.equity)
     share = max(0.0, (book.peak_equity - book.equity) / book.peak_equity) if sound else math.nan
-    return Told(formula, [f"max(0, ({peak} - {equity}) / {peak}) = {words.amount(share, 'ratio')}"])
+    return Told(
+        formula,
+        [f"max(0, ({peak} - {equity}) / {peak}) = {words.amount(share, 'ratio')}"],
+        total=share,
+    )
 
 
 def why_missing(question: Question, name: str) -> str:

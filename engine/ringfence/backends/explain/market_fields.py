@@ -21,24 +21,31 @@ def _completeness(question: Question, params: Mapping[str, Any], words: Words) -
     steps = [f"{there} of {', '.join(required)} are there and above zero"]
     if lacking:
         steps.append(f"missing: {', '.join(lacking)}")
+    share = there / len(required) if required else math.nan
     if math.isfinite(market.completeness):
+        share = min(share, market.completeness)
         steps.append(f"the feed itself says {words.amount(market.completeness, 'ratio')}")
-    return Told("required fields that are present and sane, never above what the feed says", steps)
+    return Told(
+        "required fields that are present and sane, never above what the feed says",
+        steps,
+        total=share,
+    )
 
 
 def _mid(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     bid, ask = question.ticket.market.bid, question.ticket.market.ask
     mid = (bid + ask) / 2 if usable(bid) and usable(ask) else math.nan
     step = f"({words.price(bid)} + {words.price(ask)}) / 2 = {words.price(mid)}"
-    return Told("(bid + ask) / 2", [step])
+    return Told("(bid + ask) / 2", [step], total=mid)
 
 
 def _spread(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     bid, ask = question.ticket.market.bid, question.ticket.market.ask
     mid = (bid + ask) / 2 if usable(bid) and usable(ask) else math.nan
-    share = words.amount((ask - bid) / mid if usable(mid) else math.nan, "ratio")
+    total = (ask - bid) / mid if usable(mid) else math.nan
+    share = words.amount(total, "ratio")
     step = f"({words.price(ask)} - {words.price(bid)}) / {words.price(mid)} = {share}"
-    return Told("(ask - bid) / mid", [step])
+    return Told("(ask - bid) / mid", [step], total=total)
 
 
 def _crossed(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -47,7 +54,7 @@ def _crossed(question: Question, params: Mapping[str, Any], words: Words) -> Tol
     told = (
         f"bid {words.price(bid)}, ask {words.price(ask)}: {'crossed' if above else 'not crossed'}"
     )
-    return Told("the bid lies above the ask", [told])
+    return Told("the bid lies above the ask", [told], total=float(above))
 
 
 def _mark(question: Question, params: Mapping[str, Any], words: Words) -> Told:

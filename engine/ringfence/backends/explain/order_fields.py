@@ -12,19 +12,20 @@ from ringfence.backends.explain.amounts import Words, plain_number
 from ringfence.backends.explain.asked import Question
 from ringfence.backends.explain.explained import Part
 from ringfence.language.orders import KILL_STATES, PastOrder, to_decimal
-from ringfence.language.tickets import mark_of, usable
+from ringfence.language.tickets import Ticket, mark_of, usable
 
 __all__ = ["ORDER_FIELDS", "Told", "closing_words", "valuation_words"]
 
 
 @dataclass(slots=True)
 class Told:
-    """A field's formula, its arithmetic, and its parts, where it is their sum."""
+    """A field's formula, its arithmetic, its parts, and what comes of it where it is not their sum."""
 
     formula: str
     steps: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     is_sum: bool = False
+    total: float | None = None
 
 
 Teller = Callable[[Question, Mapping[str, Any], Words], Told]
@@ -72,8 +73,19 @@ def closing_words(question: Question, words: Words) -> list[str]:
 def _valuation(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     side = "buys max(limit, ask)" if question.ticket.side > 0 else "sells max(limit, bid)"
     return Told(
-        f"{side}; without it the mark; stops at their trigger", [valuation_words(question, words)]
+        f"{side}; without it the mark; stops at their trigger",
+        [valuation_words(question, words)],
+        total=_valued(question.ticket),
     )
+
+
+def _valued(ticket: Ticket) -> float:
+    market = ticket.market
+    if ticket.type in ("stop", "stop_limit") and usable(ticket.price):
+        return ticket.price
+    quote = market.ask if ticket.side > 0 else market.bid
+    prices = (ticket.price, quote if usable(quote) else mark_of(market))
+    return max(filter(usable, prices), default=math.nan)
 
 
 def _notional(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -87,6 +99,10 @@ def _notional(question: Question, params: Mapping[str, Any], words: Words) -> To
 
 def _reducing(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     return Told("the only possible result is a smaller position", closing_words(question, words))
+
+
+def _full_close(question: Question, params: Mapping[str, Any], words: Words) -> Told:
+    return Told("the order closes the whole position", closing_words(question, words))
 
 
 def _deviation(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -103,14 +119,16 @@ def _deviation(question: Question, params: Mapping[str, Any], words: Words) -> T
     if not usable(seen[0][1]) or not usable(price):
         return Told(formula, [f"there is no {kind}"])
     age, farthest = max(seen, key=lambda each: abs(price - each[1]) / each[1])
-    share = words.amount(abs(price - farthest) / farthest, "ratio")
+    total = abs(price - farthest) / farthest
+    share = words.amount(total, "ratio")
     step = f"|{words.price(price)} - {words.price(farthest)}| / {words.price(farthest)} = {share}"
     if len(seen) == 1:
-        return Told(formula, [step])
+        return Told(formula, [step], total=total)
     ago = f"{plain_number(age)}s ago" if age else "now"
     return Told(
         formula + ", from the farthest seen in the window",
         [f"of {len(seen)} seen within {plain_number(window)}s the farthest is that of {ago}", step],
+        total=total,
     )
 
 
@@ -178,7 +196,11 @@ def _permitted(question: Question, params: Mapping[str, Any], words: Words) -> T
         )
         for name in ("allow", "deny")
     ]
-    return Told("the symbol matches `allow` and does not match `deny`", steps)
+    return Told(
+        "the symbol matches `allow` and does not match `deny`",
+        steps,
+        total=float(bool(hits["allow"]) and not hits["deny"]),
+    )
 
 
 def _kill_state(question: Question, params: Mapping[str, Any], words: Words) -> Told:
@@ -190,14 +212,18 @@ def _kill_state(question: Question, params: Mapping[str, Any], words: Words) -> 
     worst = max(states.values(), key=KILL_STATES.index)
     thrown = ", ".join(f"{key} {state}" for key, state in states.items() if state != "active")
     told = thrown or f"{', '.join(keys)}: all active"
-    return Told("the strictest of active 0, reducing 1, halted 2", [f"{told}: {worst}"])
+    return Told(
+        "the strictest of active 0, reducing 1, halted 2",
+        [f"{told}: {worst}"],
+        total=float(KILL_STATES.index(worst)),
+    )
 
 
 ORDER_FIELDS: dict[str, Teller] = {
     "order.valuation_price": _valuation,
     "order.notional": _notional,
     "order.risk_reducing": _reducing,
-    "order.full_close": _reducing,
+    "order.full_close": _full_close,
     "order.permitted": _permitted,
     "order.price_deviation": _deviation,
     "order.rate": _rate,

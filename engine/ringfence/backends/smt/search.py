@@ -131,24 +131,28 @@ def _state_of(
         return None
     solver = _solver(timeout_ms)
     solver.add(claim, *state.sound(), *_possible(state, question.setting))
-    wishes = {z3.Bool(f"wish {place}"): wish for place, wish in enumerate(_wishes(state))}
-    for name, wish in wishes.items():
-        solver.add(z3.Implies(name, wish))
+    names: list[list[Expr]] = []
+    for place, group in enumerate(_wishes(state)):
+        names.append([z3.Bool(f"wish {place} {number}") for number in range(len(group))])
+        solver.add(*map(z3.Implies, names[-1], group))
     if solver.check() != z3.sat:
         return None
     # Any state will do where a plain one takes too long to find.
     model = solver.model()
-    left = list(wishes)
-    while left:
-        answer = solver.check(*left)
+    while any(names):
+        answer = solver.check(*(each for group in names for each in group))
         if answer == z3.sat:
             model = solver.model()
         if answer != z3.unsat:
             break
-        # Of the wishes that cannot be had together the least important one goes.
+        # Of the wishes that cannot be had together the least important ones go.
         core = {str(each) for each in solver.unsat_core()}
-        dropped = next((each for each in left if str(each) in core), None)
-        left = [each for each in left if each is not dropped] if core else []
+        if not core:
+            break
+        for place, group in enumerate(names):
+            if any(str(each) in core for each in group):
+                names[place] = [each for each in group if str(each) not in core]
+                break
     return plain_case(question.setting, state, model)
 
 
@@ -186,42 +190,44 @@ def _possible(state: State, setting: Setting) -> list[Expr]:
     return facts
 
 
-def _wishes(state: State) -> list[Expr]:
-    """What makes a state plain, the least important first."""
-    books = state.books
-    account = books["account"]
-    wishes: list[Expr] = []
-    for name in ("equity", "peak", "start"):
-        for level in LEVELS:
-            book = books[level]
-            wishes += {
-                "equity": [book.equity.value == book.start.value],
-                "peak": [book.equity.value == book.peak.value],
-                "start": [book.picks["start"] == 0, book.picks["peak"] == 0],
-            }[name]
-    wishes += [state.buy, account.own.lots == 0]
-    for places in range(len(account.others)):
-        wishes += [books[level].others[places][1].lots == 0 for level in LEVELS]
-    wishes += [_round_lots(books[level].others[0][1], level) for level in LEVELS if account.others]
-    wishes += [
-        *(opposite(each.known) for each in (state.bid_depth, state.ask_depth, state.volume)),
-        *(each == 0 for each in state.past),
-        *(state.age.value == 1, state.age.known),
-        *(state.completeness.value == 1, state.completeness.known),
+def _wishes(state: State) -> list[list[Expr]]:
+    """What makes a state plain: groups of wishes that go together, the least important first."""
+    books = [state.books[level] for level in LEVELS]
+    account = state.books["account"]
+    groups = [
+        [book.equity.value == book.start.value for book in books],
+        [book.equity.value == book.peak.value for book in books],
+        [place == 0 for book in books for name, place in book.picks.items() if name != "balance"],
+        [state.buy],
+        [account.own.lots == 0],
     ]
-    for level in LEVELS:
-        book = books[level]
-        for holding in (book.own, *(each for _, each in book.others)):
-            wishes += [z3.And(holding.buys == 0, holding.buy_orders == 0)]
-            wishes += [z3.And(holding.sells == 0, holding.sell_orders == 0)]
-    wishes += [_same(books[level], account) for level in LEVELS if level != "account"]
-    wishes += [z3.And(each.known, each.value == 0) for each in state.ages.values()]
-    wishes += [state.kill == 0, opposite(state.reduce_only)]
-    for level in LEVELS:
-        book = books[level]
-        wishes += [book.fillers == 0, book.cents["deposits"] == 0, opposite(book.balance.known)]
-        wishes += [book.exists, book.equity.known, book.start.known, book.peak.known]
-    return [each for each in wishes if each is not TRUE]
+    for place in range(len(account.others)):
+        groups.append([book.others[place][1].lots == 0 for book in books])
+    if account.others:
+        groups.append([_round_lots(state.books[each].others[0][1], each) for each in LEVELS])
+    groups += [
+        [opposite(each.known) for each in (state.bid_depth, state.ask_depth, state.volume)],
+        [each == 0 for each in state.past],
+        [state.age.value == 1],
+        [state.completeness.value == 1],
+        [state.age.known, state.completeness.known],
+    ]
+    holdings = [[book.own, *(each for _, each in book.others)] for book in books]
+    groups += [
+        [z3.And(each.buys == 0, each.buy_orders == 0) for held in holdings for each in held],
+        [z3.And(each.sells == 0, each.sell_orders == 0) for held in holdings for each in held],
+        [_same(book, account) for book in books if book is not account],
+        [z3.And(each.known, each.value == 0) for each in state.ages.values()],
+        [state.kill == 0],
+        [opposite(state.reduce_only)],
+    ]
+    for book in books:
+        groups += [
+            [book.fillers == 0],
+            [book.cents["deposits"] == 0, opposite(book.balance.known)],
+            [book.exists, book.equity.known, book.start.known, book.peak.known],
+        ]
+    return [[each for each in group if each is not TRUE] for group in groups]
 
 
 def _round_lots(held: Holding, level: str) -> Expr:

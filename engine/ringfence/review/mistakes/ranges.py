@@ -1,7 +1,8 @@
 """What values an expression can take: an interval for each, from what is known of the input fields.
 
-All inputs are taken as known: a missing one makes a gate not pass, whatever its limit. The interval may be
-wider than the values that occur, never narrower, so that 'always' and 'never' can be trusted.
+All inputs are taken as known, for a missing one makes a gate not pass whatever its limit, and market data as
+sane: no price and no share below zero. The interval may be wider than the values that occur, never narrower,
+so that 'always' and 'never' can be trusted.
 """
 
 import math

@@ -17,6 +17,7 @@ from ringfence.review.testing.written import Written, written_limit
 __all__ = [
     "Item",
     "Key",
+    "can_fail",
     "holds",
     "items_of_rule",
     "items_of_set",
@@ -65,14 +66,14 @@ def items_of_rule(rule: Rule) -> list[Item]:
         at = rule.document.span("spec", "checks", index)
         ways = {
             (rule.key, check.name, way): f"`{check.name}` {text}"
-            for way, text in (("holds", "holds"), ("fails", "does not hold"))
-            if way == "holds" or not _settled(check)
+            for way, text in (("holds", "holding"), ("fails", "failing"))
+            if way == "holds" or can_fail(check)
         }
         items += [Item(key, "check", rule.key, label, at) for key, label in ways.items()]
         for side, node in (("measure", check.measure), ("limit", check.limit)):
             for (place, label), span in branches(node):
                 key = (rule.key, check.name, side, str(place), label)
-                text = f"`{_text(rule, span)}` of {check.name}: {_branch(node, place, label)}"
+                text = f"`{_text(rule, span)}` of `{check.name}`: {_branch(node, place, label)}"
                 items.append(Item(key, "branch", rule.key, text, span or at))
     return items
 
@@ -127,9 +128,9 @@ def _valued(node: ir.Node) -> Iterator[ir.Node]:
 
 def _of_gate(gate: Gate, linked: LinkedSet) -> Iterator[Item]:
     group = gate.label
-    outcomes = {"passes": "passes", "breaches": "breaches"}
+    outcomes = {"passes": "passing", "breaches": "breaching"}
     if gate.applies_to == "risk_increasing":
-        outcomes["exempt"] = "lets an order through that only reduces risk"
+        outcomes["exempt"] = "with an order that only reduces risk"
     for outcome, label in outcomes.items():
         yield Item((group, outcome), "gate", group, label, gate.span)
     for number, row in enumerate(gate.rows):
@@ -147,14 +148,14 @@ def _of_limit(gate: Gate, number: int, check: Check) -> Iterator[Item]:
         return
     name = next(iter(written))
     span = row.spans[name]
-    said = f"{name}: {written[name].text}" + (f" (override {number})" if number else "")
-    yield Item(_limit_key(gate, number, check, "decides"), "limit", group, f"{said} decides", span)
+    said = f"`{name}: {written[name].text}`" + (f" of override {number}" if number else "")
+    yield Item(_limit_key(gate, number, check, "decides"), "limit", group, f"{said} deciding", span)
     if not moves(check):
         return
     for where in ("inside", "at", "outside"):
         if where == "inside" and _has_nothing_inside(row, check):
             continue
-        label = f"{said} seen at the limit" if where == "at" else f"{said} seen one step {where}"
+        label = f"{said}, at the limit" if where == "at" else f"{said}, one step {where}"
         yield Item(_limit_key(gate, number, check, where), "boundary", group, label, span)
 
 
@@ -179,11 +180,11 @@ def _of_override(gate: Gate, number: int, row: LimitRow, linked: LinkedSet) -> I
     named = f"override {number}" + (f" ({row.ticket})" if row.ticket else "")
     wanted = {"in force": "in force"}
     if row.from_ns > ALWAYS[0]:
-        wanted["before"] = "seen before it starts"
+        wanted["before"] = "before it starts"
     if row.until_ns < ALWAYS[1]:
-        wanted["after"] = "seen after it ends"
+        wanted["after"] = "after it ends"
     if row.scope is not None and _leaves_out(row.scope, gate.policy.scope, linked):
-        wanted["elsewhere"] = "seen with an order outside its scope"
+        wanted["elsewhere"] = "with an order outside its scope"
     for what, label in wanted.items():
         key = (gate.label, "override", str(number), what)
         yield Item(key, "override", gate.label, f"{named} {label}", row.span)
@@ -199,7 +200,7 @@ def _of_scope(policy: Policy, linked: LinkedSet) -> Iterator[Item]:
             for number, glob in enumerate(globs):
                 if glob == "*":
                     continue
-                said = "an order of" if kind == "in" else "an order that is taken out by"
+                said = "an order of" if kind == "in" else "an order taken out by"
                 yield Item(
                     (policy.label, "scope", dimension, kind, glob),
                     "scope",
@@ -235,11 +236,11 @@ def _outside(inner: Scope, outer: Scope, place: int, linked: LinkedSet) -> bool:
     )
 
 
-def _settled(check: Check) -> bool:
-    """Whether a check cannot fail: all that its measure asks has one answer."""
+def can_fail(check: Check) -> bool:
+    """Whether a check can fail: not where all that its measure asks has one answer."""
     tests = [node.test for node in walk(check.measure) if isinstance(node, ir.Conditional)]
     found = list(branches(check.measure))
-    return bool(tests) and len(found) == len(tests) and not moves(check)
+    return not tests or len(found) > len(tests) or moves(check)
 
 
 def _text(rule: Rule, span: Span | None) -> str:

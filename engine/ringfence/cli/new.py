@@ -1,0 +1,66 @@
+"""`ringfence new`: begin a policy, rule, test or invariant with a file that is valid at once."""
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from ringfence.cli.output import add_format, print_json
+from ringfence.errors import InputError
+
+__all__ = ["add"]
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser("new", help="begin a policy, rule, test or invariant")
+    parser.add_argument(
+        "what",
+        choices=("policy", "rule", "test", "invariant"),
+        help="what to begin; a test for the policy of its name, if there is one",
+    )
+    parser.add_argument("name", metavar="NAME", help="its name, in kebab case")
+    parser.add_argument(
+        "--in",
+        dest="policies",
+        type=Path,
+        default=Path("policies"),
+        metavar="DIR",
+        help="the directory of policies; rules, tests and invariants go into one of their own in it",
+    )
+    parser.add_argument(
+        "--owner", default="", metavar="WHO", help="by default who owns the first policy there"
+    )
+    add_format(parser, ("text", "json"), "new-files.v1.schema.json")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Write the file."""
+    from ringfence.review.new_documents import new_document
+    from ringfence.review.scaffold import write_new
+
+    if not _NAME.fullmatch(given.name) or len(given.name) > 80:
+        raise InputError(
+            f"`{given.name}` is no name in kebab case", fix="write for example `desk-limits`"
+        )
+    top = _top(given.policies)
+    files = new_document(given.what, given.name, given.policies, top, given.owner)
+    written = write_new(top, files)
+    if given.format == "json":
+        print_json({"created": written.created, "kept": written.kept})
+    else:
+        for path in written.created:
+            print(path)
+    return 0
+
+
+def _top(path: Path) -> Path:
+    """The top of the repository that a path lies in; the present directory where it lies in none."""
+    whole = path.resolve()
+    for place in (whole, *whole.parents):
+        if (place / ".git").exists():
+            return place
+    return Path.cwd()
