@@ -116,7 +116,7 @@ def left_unseen(document: Document, code: str) -> list[Diagnostic]:
 
 def failed_proofs(linked: LinkedSet) -> list[Diagnostic]:
     invariants, _ = invariants_for(linked)
-    question = Question(linked, invariants, timeout_s=5, check_mandatory=False)
+    question = Question(linked, invariants, timeout_s=1, check_mandatory=False)
     return findings_of(prove(question), linked)
 
 
