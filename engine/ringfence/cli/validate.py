@@ -95,6 +95,7 @@ def _validate(given: argparse.Namespace, now_ns: int) -> int:
             linked = link_path(path)
             _check_tests(linked.documents.values())
             _check_invariants(linked)
+            _check_approvals(linked.documents.values())
             found = _mistakes(linked, path, given.base, now_ns)
         except PolicyError as error:
             findings.extend(error.diagnostics)
@@ -144,6 +145,16 @@ def _check_tests(documents: "Iterable[Document]") -> None:
             from ringfence.review.test_runner import check_own_policy
 
             check_own_policy(document)
+
+
+def _check_approvals(documents: "Iterable[Document]") -> None:
+    """Read who must approve a change."""
+    for document in documents:
+        if document.data["kind"] == "Approvals":
+            from ringfence.review.approval_rules import approval_findings
+
+            if findings := approval_findings(document):
+                raise PolicyError(findings)
 
 
 def _check_invariants(linked: "LinkedSet") -> None:

@@ -124,4 +124,6 @@ CODES: dict[str, str] = {
     "E562": "person named twice in one group",
     "E563": "group that bears a reserved name",
     "E564": "looser change that would need nobody",
+    "E565": "limit looser than before",
+    "E566": "change that is looser for some orders, or may be",
 }
