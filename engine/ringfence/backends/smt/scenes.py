@@ -35,13 +35,19 @@ class _Numbers:
     prices: tuple[float, ...]
 
 
-def scenes(setting: Setting, keys: Sequence[Key], gates: Iterable[BoundGate]) -> Iterator[Scene]:
+def scenes(
+    setting: Setting,
+    keys: Sequence[Key],
+    gates: Iterable[BoundGate],
+    varied: frozenset[str] | None = None,
+) -> Iterator[Scene]:
     """Scenes for a question, the plainest first.
 
     Args:
         setting: Who orders what.
         keys: The fields that the question reads, with what they are computed with.
         gates: The gates whose limits the question is about.
+        varied: The fields that unusual markets are made for; None for all that are read.
     """
     instrument = setting.instrument
     if instrument is None:
@@ -69,6 +75,7 @@ def scenes(setting: Setting, keys: Sequence[Key], gates: Iterable[BoundGate]) ->
             name=name,
         )
 
+    names = names if varied is None else set(varied)
     prices = _round_prices(instrument, numbers.prices)
     usual = prices[0]
     for price in prices:
@@ -117,11 +124,11 @@ def _numbers(gates: Iterable[BoundGate]) -> _Numbers:
 
 
 def _between(values: Sequence[float]) -> list[float]:
-    """Each value, what lies between neighbours, and what lies just beyond."""
+    """Each value, what lies between neighbours, and what lies just to either side."""
     found: list[float] = []
     for low, high in pairwise(values):
         found.append((low + high) / 2)
-    return [*found, *values, *(value * 1.001 for value in values)]
+    return [*found, *values, *(value * near for value in values for near in (1.001, 0.999))]
 
 
 def _offsets(ratios: Sequence[float]) -> list[float]:
