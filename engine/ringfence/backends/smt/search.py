@@ -22,7 +22,7 @@ __all__ = ["TIMEOUT_MS", "Answer", "Found", "Proved", "Question", "Unsure", "pro
 TIMEOUT_MS = 2_000
 """How long one call of the solver may take, on a machine that does nothing else."""
 _STEPS_IN_MS, _CLOCK_SLACK = 10_000, 5
-_WISH_PART, _PATIENCE = 4, 4
+_WISH_PART, _PATIENCE = 8, 4
 """Plainness is worth a part of that, and so many tries that come to nothing."""
 _MOST_SCENES = 60
 _MOST_LOTS = 10**12
