@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.generate import STRATEGIES, VENUES, account_name
 from benchmarks.market import SYMBOLS, related
 
-__all__ = ["EQUITY", "WIDE", "policy_directory", "wide_directory"]
+__all__ = ["EQUITY", "WIDE", "nested_directory", "policy_directory", "wide_directory"]
 
 #: What each account opens with.
 EQUITY = 1_000_000.0
@@ -104,6 +104,52 @@ def wide_directory(directory: Path, symbols: int) -> Path:
         for k in range(symbols)
     ]
     (place / "instruments.yaml").write_text(_HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    return place
+
+
+_NESTED = """\
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {{name: nested-{k:04d}, version: 1.0.0, owner: bench@example.com, description: Scopes within others.}}
+spec:
+  currency: USDT
+  scope: {scope}
+  gates:
+    - rule: total-exposure@1
+      limits: {{max: {total} USDT}}
+      overrides:
+        - {{limits: {{max: {raised} USDT}}, scope: {{symbols: ["C0*"]}}, ticket: BENCH-{k}}}
+        - {{limits: {{max: {raised} USDT}}, from: 2090-01-05, until: 2090-02-05, ticket: BENCH-{k}}}
+    - {{rule: order-notional@1, limits: {{max: {single} USDT}}}}
+    - {{rule: position-size@1, mode: shadow, review_by: 2090-01-01, limits: {{max: {single} USDT}}}}
+"""
+
+
+def nested_directory(directory: Path, policies: int) -> Path:
+    """Write the eight mandatory gates for 1,000 accounts, and so many policies whose scopes lie within others.
+
+    Their limits are the tighter the narrower the scope is; each has two overrides.
+    """
+    place = directory / f"nested-{policies}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(policy_directory(directory, 1000), place)
+    for k in range(policies):
+        name = account_name(k % 1000)
+        glob = name[: len(name) - k % 3] + "*" * (k % 3 > 0)
+        venue = VENUES[k % len(VENUES)]
+        width = k % 3 * 10_000
+        text = _NESTED.format(
+            k=k,
+            scope=(
+                f'{{accounts: ["{glob}"], venues: [{venue}]}}'
+                if k % 2
+                else f'{{accounts: ["{glob}"]}}'
+            ),
+            total=200_000 + width,
+            raised=240_000 + width,
+            single=60_000 + width,
+        )
+        (place / f"nested-{k:04d}.yaml").write_text(text, encoding="utf-8")
     return place
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from benchmarks.measure import ROOT, Figure, median_of, pinned, run_child, seconds_of
-from benchmarks.policy_files import policy_directory
+from benchmarks.policy_files import nested_directory, policy_directory
 
 __all__ = ["heavy_imports", "validate"]
 
@@ -17,14 +17,17 @@ _IMPORTED = re.compile(r"^import time:.*\| +(\S+)$", re.MULTILINE)
 def validate(orders: int, directory: Path) -> list[Figure]:
     """Measure whole processes, on one core; the number of orders does not matter."""
     del orders
-    many = policy_directory(directory, 1000, 1000)
+    many, nested = policy_directory(directory, 1000, 1000), nested_directory(directory, 1000)
     with pinned():
         _run(ROOT / "policies")
-        shipped = median_of(RUNS, lambda: seconds_of(lambda: _run(ROOT / "policies")))
-        thousand = median_of(RUNS, lambda: seconds_of(lambda: _run(many)))
+        shipped = _median(ROOT / "policies")
+        thousand, within = _median(many), _median(nested)
+        against = _median(many, "--base", str(many))
     found = heavy_imports()
     return [
         Figure("validate", "1,000 policies", thousand, "s", at_most=2.5),
+        Figure("validate", "1,000 policies, scopes within others", within, "s", at_most=2.5),
+        Figure("validate", "1,000 policies, against themselves before", against, "s"),
         Figure("validate", "the shipped policies", shipped, "s", at_most=0.4),
         Figure("validate", f"imports of {', '.join(HEAVY)}", len(found), "modules", at_most=0),
     ]
@@ -39,5 +42,9 @@ def heavy_imports() -> list[str]:
     return sorted(imported.intersection(HEAVY))
 
 
-def _run(policies: Path) -> None:
-    run_child(["-c", _MAIN, "validate", str(policies)])
+def _median(policies: Path, *more: str) -> float:
+    return median_of(RUNS, lambda: seconds_of(lambda: _run(policies, *more)))
+
+
+def _run(policies: Path, *more: str) -> None:
+    run_child(["-c", _MAIN, "validate", str(policies), *more])

@@ -15,8 +15,9 @@ from ringfence.cli.explain import run
 from ringfence.cli.main import build_parser, main
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_reader import AuditReader
+from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
-from runtime.desk import NOON, opened, order, policies
+from runtime.desk import NOON, SECOND, opened, order, policies
 
 pytestmark = pytest.mark.integration
 
@@ -182,6 +183,18 @@ def test_text_and_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "<details><summary>order-notional of the account: breach</summary>" in markdown
 
 
+def test_a_terminal_shows_colours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    assert main(["explain", *ORDER, "--size", "12", "--state", "state.yaml"]) == 0
+
+    assert "\x1b[1;31mREJECT buy 12 BTC/USDT" in capsys.readouterr().out
+
+
 def test_a_revision_of_the_policies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q", "-b", "main"], ["add", "policies"], ["commit", "-q", "-m", "."]):
@@ -250,6 +263,18 @@ def test_what_a_dry_run_no_longer_shows_is_said(
     changed = refused([*kept, "--row", "1", "--policies", str(ROOT / "examples/tightened")], capsys)
     assert "is no longer the policy set of this dry run" in changed
 
+    twice = tmp_path / "twice"
+    shutil.copytree(results, twice)
+    table = pq.read_table(twice / "decisions.parquet")
+    pq.write_table(table.take([0, 0]), twice / "decisions.parquet")
+    order_id = table["order_id"][0].as_py()
+    two = refused(["--dry-run", str(twice), "--order-id", order_id], capsys)
+    assert "2 rows of the table are of an order" in two
+    (twice / "decisions.parquet").write_text("no table")
+    assert "cannot be read" in refused(["--dry-run", str(twice), "--row", "1"], capsys)
+    (twice / "decisions.parquet").unlink()
+    assert "had no such side or mode" in refused(["--dry-run", str(twice), "--row", "1"], capsys)
+
     moved = tmp_path / "moved"
     shutil.copytree(results, moved)
     request = json.loads((moved / "request.json").read_text())
@@ -283,6 +308,25 @@ def test_a_decision_of_an_audit_log(log: Path, capsys: pytest.CaptureFixture[str
     assert "no gate was asked" in refused(["--audit", str(log), "--id", unread.body["id"]], capsys)
     assert "holds no decision `nothing`" in refused(
         ["--audit", str(log), "--id", "nothing"], capsys
+    )
+
+
+def test_a_lapsed_policy_lease_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clock, settings = FixedClock(NOON), GuardSettings(in_memory=True, policy_lease_ns=SECOND)
+    with AuditLog.open(tmp_path / "audit", durability="process", clock=clock) as audit:
+        guard = opened(policies(tmp_path / "desk"), clock=clock, settings=settings, audit=audit)
+        clock.advance(2 * SECOND)
+        guard.evaluate_order(order("1"))
+        guard.close()
+    records = [each for each in AuditReader(tmp_path / "audit").poll() if each.kind == "decision"]
+
+    told = explained(["--audit", "audit", "--id", str(records[0].sequence)], capsys)
+
+    assert records[0].body["code"] == "POLICY_LEASE_EXPIRED"
+    assert told["decision"] == "REJECT"
+    assert told["origin"]["checks"][1] == (
+        "the guard took only orders that reduce risk then (its policies were not confirmed in time): "
+        "the firm's switch is shown as reducing"
     )
 
 

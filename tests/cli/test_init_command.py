@@ -9,8 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from ringfence.cli.main import _COMMANDS, main
-from ringfence.language.schema import KINDS
+from ringfence.cli.main import main
 from ringfence.language.source import load
 
 pytestmark = pytest.mark.integration
@@ -21,8 +20,9 @@ CHECKS = [
     ["validate", "policies"],
     ["lint", "policies"],
     ["fmt", "--check", "policies", ".ringfence/approvals.yaml", ".ringfence/settings.yaml"],
-    ["test", "policies"],
-    *([["prove", "policies"]] if "prove" in _COMMANDS else []),
+    ["test", "policies", "--fail-under", "100"],
+    ["prove", "policies"],
+    ["ci"],
 ]
 
 
@@ -101,7 +101,7 @@ def test_everything_fits_together(place: Path) -> None:
         jsonschema.validate(load(files[name], name).data, schema)
     associated = json.loads(files[".vscode/settings.json"])["yaml.schemas"]
     assert all((place / schema).is_file() for schema in associated)
-    assert ("invariants" in files["README.md"]) == ("Invariant" in KINDS)
+    assert "ringfence prove policies" in files["README.md"]
     gate = yaml.safe_load(files[".github/workflows/policy-gate.yml"])["jobs"]["gate"]
     assert gate["steps"][-1]["with"]["policies"] == "policies"
     hooks = yaml.safe_load(files[".pre-commit-config.yaml"])["repos"][0]["hooks"]
@@ -168,6 +168,24 @@ def test_where_policies_are_nothing_is_written(
     assert held(place) == before
 
 
+def test_policies_may_stand_beside_others_in_a_directory_of_another_name(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "policies").mkdir()
+    (place / "policies" / "of-the-building.yaml").write_text("a: 1\n", encoding="utf-8")
+
+    assert main(["init", "--policies", "limits"]) == 0
+
+    assert "ringfence validate limits" in capsys.readouterr().out
+    assert main(["validate", "limits"]) == 0
+    assert main(["lint", "limits"]) == 0
+    assert len(list((place / "policies").iterdir())) == 1
+    assert "policies:" in (place / ".github/workflows/policy-gate.yml").read_text("utf-8")
+    assert "/limits/ " in (place / ".github/CODEOWNERS").read_text("utf-8")
+    named = [text for text in held(place).values() if " policies/" in text]
+    assert named == []
+
+
 def test_a_second_time_nothing_is_written(place: Path) -> None:
     assert main(["init", "inner"]) == 0
     before = held(place)
@@ -205,6 +223,8 @@ def test_directories_that_lead_elsewhere_are_refused(
         ["--bases", "BTC,btc"],
         ["--owner", "a\nb: c"],
         ["--action", "x y"],
+        ["--policies", "../limits"],
+        ["--policies", "deep/limits"],
         ["--git", "inner"],
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +149,10 @@ def test_a_rate_that_other_gates_already_exceed_is_not_reached(
 def test_limits_that_are_the_closest_stay(
     inputs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = suggested([*inputs, "--reject-rate", "2%", "--gate", "order-notional"], capsys)
-    assert (
-        main(["suggest", *inputs, "--reject-rate", "2%", "--gate", "order-notional", "--write"])
-        == 0
-    )
-    again = suggested([*inputs, "--reject-rate", "2%", "--gate", "order-notional"], capsys)
+    arguments = [*inputs, "--reject-rate", "2%", "--gate", "order-notional"]
+    first = suggested(arguments, capsys)
+    assert main(["suggest", *arguments, "--write"]) == 0
+    again = suggested(arguments, capsys)
 
     assert first["limits"]
     assert again["limits"] == []
@@ -164,8 +163,9 @@ def test_overrides_in_force_are_said_and_stay(
     tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "policies" / "desk.yaml"
-    text = path.read_text().replace("from: 2026-02-02", "from: 2024-02-02")
-    path.write_text(text)
+    gate = "      limits: {max: 4_000_000 USDT, max_of_equity: 95%}\n"
+    override = "{limits: {max: 4_500_000 USDT}, from: 2024-08-01T00:00:00Z, ticket: RISK-1}"
+    path.write_text(path.read_text().replace(gate, f"{gate}      overrides: [{override}]\n"))
 
     told = suggested([*inputs, "--unused-above", "80%", "--gate", "desk/total-exposure"], capsys)
 
@@ -196,3 +196,15 @@ def test_bad_usage_is_said_with_a_fix(
     shown = capsys.readouterr()
     assert message in shown.err
     assert "\n  fix: " in shown.err
+
+
+def test_a_terminal_shows_how_far_it_is(
+    inputs: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    assert main(["suggest", *inputs, "--unused-above", "80%", "--gate", "position-count"]) == 0
+
+    shown = capsys.readouterr()
+    assert "22000/22000" in shown.err
+    assert shown.out.startswith("--- a/policies/desk.yaml")

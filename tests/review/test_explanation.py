@@ -10,7 +10,7 @@ from ringfence.cli.explain_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.instruments import Instrument
 from ringfence.language.linking import LinkedSet
-from ringfence.review.explanation import explain
+from ringfence.review.explaining.explanation import explain
 
 pytestmark = pytest.mark.unit
 
@@ -64,6 +64,21 @@ def test_working_orders_multipliers_and_rates_are_opened_up() -> None:
         "    this order: 1,000 ADA x 0.5 EUR x multiplier 10 x rate 1.25 USD/EUR = 6,250",
         "    worst case: max(|-100 ADA + 1,300 ADA|, |-100 ADA - 0 ADA|) = 1,200 ADA, this order included",
     ]
+
+
+def test_parts_that_were_rounded_say_so() -> None:
+    linked = policy("{rule: position-size@1, limits: {max: 100_000 USD}}")
+
+    (line,) = (
+        each
+        for each in text(linked, size="0.001", price="50000.1234567")
+        if "position after = 0.001" in each
+    )
+
+    assert line == (
+        "  position after = 0.001 BTC x 50,000.1234567 USD = 50.000124 USD (each part is rounded up to a "
+        "millionth; the parts add up but for that)"
+    )
 
 
 def test_correlated_exposure_says_what_counts_and_what_is_left_out() -> None:
@@ -194,6 +209,80 @@ def test_market_fields_are_opened_up() -> None:
     lines = text(collar, given={"market": {"BTC/USD": {"recent": seen}}})
     assert "    of 2 seen within 60s the farthest is that of 10s ago" in lines
     assert "    |50,000 USD - 40,000 USD| / 40,000 USD = 25%" in lines
+
+
+def test_prices_are_those_that_value_an_order() -> None:
+    linked = policy("{rule: order-notional@1, limits: {max: 1_000_000 USD}}")
+
+    def valuation(**given: Any) -> str:
+        return explain(linked, asked(linked, **given), check_mandatory=False).valuation
+
+    empty = {"market": {"BTC/USD": {"bid": None, "ask": None, "last": None}}}
+    marked = {"market": {"BTC/USD": {"bid": None, "ask": None, "mark": 51000}}}
+    assert valuation(type="stop", stop_price="49000") == (
+        "a stop is valued at its trigger price, 49,000 USD"
+    )
+    assert valuation(type="market", price=None) == "ask 50,000 USD"
+    assert valuation(given=marked) == (
+        "max(limit 50,000 USD, mark (there is no ask) 51,000 USD) = 51,000 USD"
+    )
+    assert valuation(type="market", price=None, given=empty) == (
+        "there is neither a limit price nor a quote nor a mark"
+    )
+
+
+def test_what_came_before_the_order_is_counted() -> None:
+    rate = policy("{rule: order-rate@1, limits: {max_orders: 5, window: 10s}}")
+    equal = policy("{rule: duplicate-order@1, limits: {window: 10s}}")
+    recent = {"recent_orders": [{"age": "2s"}, {"age": "4s", "size": "2"}, {"age": "1m"}]}
+
+    assert "  rate = 2 within 10s of the account + this one = 3" in text(rate, given=recent)
+    assert "  duplicates = 1 equal within 10s = 1" in text(equal, given=recent)
+
+
+def test_working_orders_and_permissions_are_listed() -> None:
+    working = [{"order_id": "w", "symbol": "ETH/USD", "side": "buy", "size": "1", "price": 2000}]
+    orders = policy("{rule: open-orders@1, limits: {max_total: 5}}")
+    allowed = policy("{rule: instrument-permission@1, limits: {allow: ['BTC/*'], deny: ['*/EUR']}}")
+
+    assert "  open orders after = 1 in ETH/USD + this one = 2" in text(
+        orders, book={"working": working}
+    )
+    assert text(allowed)[-4:-2] == [
+        "    BTC/USD matches `BTC/*` of `allow`",
+        "    BTC/USD matches nothing of `deny`: */EUR",
+    ]
+
+
+def test_an_order_that_adds_or_closes_too_much_says_so() -> None:
+    linked = policy("{rule: kill-switch@1}")
+    long = {"positions": {"BTC/USD": {"size": "3"}}}
+
+    assert "    the account's book is long 3 BTC, and the order buys: it adds" in text(
+        linked, book=long
+    )
+    assert (
+        "    the account's book is long 3 BTC: 3 BTC can be closed, the order sells 5 BTC: it does not only reduce"
+        in text(linked, book=long, side="sell", size="5")
+    )
+
+
+def test_the_day_s_start_may_be_the_balance() -> None:
+    linked = policy("{rule: daily-loss@1, limits: {max_loss: 5_000 USD, basis: max}}")
+
+    lines = text(linked, book={"day_start_balance": 101000})
+
+    assert "    day's start: the larger of equity and balance then" in lines
+    assert "    max(0, 101,000 USD - (100,000 USD - 0 USD)) = 1,000 USD" in lines
+
+
+def test_a_book_of_many_symbols_is_cut_in_words() -> None:
+    linked = policy("{rule: total-exposure@1, limits: {max: 1_000_000 USD}}")
+    positions = {f"S{each}/USD": {"size": "1", "mark": 10} for each in range(20)}
+
+    lines = text(linked, book={"positions": positions})
+
+    assert any(" + 9 more parts = 50,200 USD" in line for line in lines)
 
 
 def test_a_refusal_comes_before_any_gate() -> None:

@@ -9,7 +9,7 @@ from ringfence.errors import InputError
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.parameters import Money
 from ringfence.language.source import load
-from ringfence.review.limit_edits import edited_files, limit_edit, patch
+from ringfence.review.suggesting.limit_edits import edited_files, limit_edit, patch
 
 pytestmark = pytest.mark.unit
 

@@ -53,6 +53,14 @@ def codes(folder: Path, policy: str = POLICY, **files: str) -> list[str]:
     return [each.code for each in lint([folder], folder).findings]
 
 
+def test_our_own_documents_have_nothing_said_of_them() -> None:
+    root = Path(__file__).resolve().parents[2]
+    found = lint([root / each for each in ("policies", "rules", "examples")], root)
+
+    assert len(found.documents) > 30
+    assert [f"{each.span}: {each.message}" for each in found.findings] == []
+
+
 def test_a_tidy_set_has_nothing_said_of_it(tmp_path: Path) -> None:
     assert codes(tmp_path) == []
 

@@ -10,18 +10,21 @@ from hypothesis import strategies as st
 
 from review.asked import asked, policy
 from ringfence.backends.reference import decide
+from ringfence.cli.explain_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.changed_limits import with_rows
 from ringfence.language.decision import RiskDecision
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money
+from ringfence.review.explaining.explanation import explain
+from ringfence.review.explaining.why_not import Way, WhyNot, why_not
 from ringfence.review.sayable import in_style, sayable, sayable_value
-from ringfence.review.why_not import Way, WhyNot, why_not
 
 pytestmark = pytest.mark.unit
 
 EXPOSURE = "{rule: total-exposure@1, limits: {max: 100_000 USD}}"
 SHARE = "{rule: total-exposure@1, limits: {max_of_equity: 95%}}"
+WIDE = {"market": {"BTC/USD": {"bid": 49000, "ask": 51000}}}
 ETH = {"positions": {"ETH/USD": {"size": "40", "mark": 2000}}}
 
 
@@ -143,6 +146,10 @@ def test_a_switch_is_for_a_person_and_no_gate_is_ever_switched_off() -> None:
         "the kill switch has to be reset by a person who may: firm is halted, symbol/BTC/USD is reducing"
     )
     assert way.confirmed
+    reducing = {"control": {"kill_switch": {"firm": "reducing"}}}
+    assert said(linked, given=reducing)[0].endswith(
+        "an order that only reduces risk passes as it is"
+    )
 
 
 def test_bad_data_says_what_it_needs() -> None:
@@ -155,6 +162,9 @@ def test_bad_data_says_what_it_needs() -> None:
 
     assert "market data of BTC/USD that is no older than 5s" in old
     assert "market data with last of BTC/USD" in gap
+    assert said(policy("{rule: spread@1, limits: {max_spread: 1%}}"), given=WIDE)[1] == (
+        "a narrower spread in BTC/USD"
+    )
     assert crossed == ["a quote of BTC/USD that is not crossed: the bid at or below the ask"]
 
 
@@ -163,6 +173,12 @@ def test_an_unknown_input_has_to_be_known() -> None:
 
     assert (way.kind, way.confirmed) == ("need", None)
     assert way.text.startswith("`book.equity` has to be known")
+
+
+def test_a_symbol_that_is_not_allowed_has_no_way_but_is_explained() -> None:
+    assert (
+        ways(policy("{rule: instrument-permission@1, limits: {allow: ['ETH/*'], deny: []}}")) == []
+    )
 
 
 def test_a_price_off_the_tick_is_offered_the_two_beside_it() -> None:
@@ -210,7 +226,7 @@ def test_a_size_is_a_number_above_zero(size: Any) -> None:
         why_not(linked, asked(linked), size)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     held=st.integers(-3000, 3000),
     other=st.integers(-9000, 9000),
@@ -300,6 +316,7 @@ def test_a_sayable_number_keeps_what_can_be_said_already() -> None:
         (0.0208, "ratio", "250 bps", "208 bps"),
         (0.208, "ratio", "0.25", "0.208"),
         (1.0, "ratio", "0.5", "1.0"),
+        (1.9, "ratio", "0.95", "190%"),
         (2.5, "multiple", "3x", "2.5x"),
         (2.5, "multiple", "300%", "250%"),
         (7.0, "count", "10/s", "7/s"),
@@ -317,3 +334,24 @@ def test_a_number_is_written_in_the_style_that_was_there(
     value = Money(1.0, "USDT") if kind == "money" else 1.0
 
     assert in_style(number, value, kind, written) == found
+
+
+def test_in_words_each_way_alone_would_do_and_all_that_is_missing_is_needed() -> None:
+    linked = policy(SHARE, "{rule: daily-loss@1, limits: {max_loss: 5_000 USD}}")
+
+    def words(**given: Any) -> list[str]:
+        case = asked(linked, **given)
+        told = explain(linked, case, check_mandatory=False)
+        why = why_not(linked, case, "3", check_mandatory=False)
+        return [text for text, _ in explanation_lines(replace(told, why_not=why))]
+
+    missing = words(book={"equity": None})
+    assert "  total-exposure of the account (desk@1.0.0) needs:" in missing
+    assert "  daily-loss of the account (desk@1.0.0) needs:" in missing
+    lossy = words(book={"equity": 90000})
+    assert "For 3 BTC/USD to pass (2 gates block it now):" in lossy
+    assert "  daily-loss of the account (desk@1.0.0) needs one of:" in lossy
+    assert lossy[-2:] == [
+        "  all of these limits at once (asked again with this alone: passes)",
+        "    desk@1.0.0/total-exposure: max_of_equity: 167%; desk@1.0.0/daily-loss: max_loss: 10_000 USD",
+    ]

@@ -58,7 +58,7 @@ def run(given: argparse.Namespace) -> int:
             f"`{given.policies}` does not exist", "name the directory of policies with --policies"
         )
     base = find_base(given.base, os.environ)
-    change = Change(given.policies, base, _now(given.now), given.strict)
+    change = Change(given.policies, base, _now(given.now), given)
     with _progress() as begins:
         result = run_steps(STEPS, change, begins)
     comment = render_gate(result, base)

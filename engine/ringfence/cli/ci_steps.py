@@ -1,15 +1,20 @@
 """The steps of `ringfence ci`, in their order; each is what the command of its name does, in this process."""
 
+import argparse
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from ringfence.errors import Diagnostic
+from ringfence.cli.output import compiling_is_said
+from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.replay.wording import plural
 from ringfence.review.gate import StepResult, Verdict
 from ringfence.review.merge_base import Base
+from ringfence.review.mistakes.previous import Previous
 from ringfence.review.mistakes.settings import Settings
 
 __all__ = ["STEPS", "Change"]
@@ -23,13 +28,13 @@ class Change:
         policies: The directory of policies.
         base: What it is compared with; None where there is nothing to compare with.
         now_ns: The time, in ns since 1970.
-        strict: Whether warnings fail it too.
+        given: The command's arguments.
     """
 
     policies: Path
     base: Base | None
     now_ns: int
-    strict: bool = False
+    given: argparse.Namespace
 
     @cached_property
     def head(self) -> LinkedSet:
@@ -39,6 +44,15 @@ class Change:
             PolicyError: with every finding of every file.
         """
         return link_path(self.policies)
+
+    @cached_property
+    def previous(self) -> Previous:
+        """The policies as they are in the base; without a set where nothing can be compared with."""
+        from ringfence.review.mistakes.previous import previous_of
+
+        if self.base is None:
+            return Previous(None)
+        return previous_of(self.base.commit, self.policies)
 
     @cached_property
     def settings(self) -> Settings:
@@ -61,15 +75,13 @@ class Change:
 def validate(change: Change) -> StepResult:
     """Every fault of every file, and the mistakes people make, against the base too."""
     from ringfence.review.mistakes import Context, find_mistakes
-    from ringfence.review.mistakes.previous import Previous, previous_of
     from ringfence.review.test_runner import check_own_policy
 
     linked, settings = change.head, change.settings
     for document in linked.documents.values():
         if document.data["kind"] == "PolicyTest":
             check_own_policy(document)
-    base = change.base
-    previous = previous_of(base.commit, change.policies) if base is not None else Previous(None)
+    previous = change.previous
     found = find_mistakes(Context(linked, change.now_ns, previous.linked, settings))
     told = [each for each in previous.findings if each.code not in settings.off]
     return _judged(
@@ -95,19 +107,78 @@ def fmt(change: Change) -> StepResult:
 
 def lint(change: Change) -> StepResult:
     """Taste; whatever is found fails, as it does on its own."""
-    from ringfence.review.lint import lint, switched_off
+    from ringfence.review.lint import lint
 
-    root = Path.cwd()
-    found = lint(change.documents, root, switched_off(root))
+    found = lint(change.documents, Path.cwd(), change.settings.lint_off)
     if found.findings:
         said = f"{plural(len(found.findings), 'finding')} of taste"
         return StepResult(Verdict.FAILED, said, tuple(found.findings))
     return StepResult(Verdict.PASSED, f"{plural(len(found.documents), 'document')}, nothing to say")
 
 
+def test(change: Change) -> StepResult:
+    """Every case of the policies and their rules, and how much they show."""
+    from ringfence.review.gate_details import uncovered_details, uncovered_title
+    from ringfence.review.test_runner import run_case
+    from ringfence.review.testing.coverage import coverage_of
+    from ringfence.review.testing.findings import failed_cases, too_little_covered
+    from ringfence.review.testing.run import read_suite
+
+    if not any(each.data["kind"] == "PolicyTest" for each in change.head.documents.values()):
+        return StepResult(Verdict.SKIPPED, "there are no tests")
+    suite = read_suite([change.policies])
+    results = [run_case(each, ("reference",)) for each in suite.cases]
+    failed = failed_cases(results)
+    if failed:
+        said = f"{len(failed)} of {plural(len(results), 'case')} failed"
+        return StepResult(Verdict.FAILED, said, tuple(failed))
+    coverage = coverage_of(results, suite.linked, suite.rules)
+    lacking = too_little_covered(coverage, change.settings.fail_under)
+    return replace(
+        _judged(
+            change,
+            lacking,
+            f"{plural(len(results), 'case')} passed, {coverage.percent:.1f} % covered",
+        ),
+        title=uncovered_title(coverage),
+        details=uncovered_details(coverage),
+    )
+
+
+def prove(change: Change) -> StepResult:
+    """Every invariant, over all orders."""
+    from ringfence.language.invariant_library import invariants_for
+    from ringfence.review.gate_details import proof_details
+    from ringfence.review.proof_cache import ProofCache, proofs_key
+    from ringfence.review.proof_words import findings_of
+    from ringfence.review.proofs import Question, prove
+
+    linked = change.head
+    invariants, faults = invariants_for(linked, [])
+    if faults:
+        raise PolicyError(faults)
+
+    def kernel(*given: Any, **options: Any) -> Any:
+        from ringfence.backends import numba_kernel
+
+        with compiling_is_said(json=False):
+            return numba_kernel.decide(*given, **options)
+
+    question = Question(linked, invariants, change.previous.linked, kernel=kernel)
+    proofs = prove(question, cache=ProofCache(proofs_key(linked.sha256)))
+    counts = Counter(each.status for each in proofs)
+    found = _judged(
+        change,
+        findings_of(proofs, linked),
+        ", ".join(f"{number} {status}" for status, number in counts.items()),
+    )
+    title, details = proof_details(proofs, linked)
+    return replace(found, title=title, details=details)
+
+
 def _judged(change: Change, findings: Sequence[Diagnostic], said: str) -> StepResult:
     """Failed where a finding is an error; a strict gate takes warnings for errors."""
-    grave = ("error", "warning") if change.strict else ("error",)
+    grave = ("error", "warning") if change.given.strict else ("error",)
     wrong = any(each.severity in grave for each in findings)
     return StepResult(Verdict.FAILED if wrong else Verdict.PASSED, said, tuple(findings))
 
@@ -116,4 +187,6 @@ STEPS: Mapping[str, Callable[[Change], StepResult]] = {
     "validate": validate,
     "fmt": fmt,
     "lint": lint,
+    "test": test,
+    "prove": prove,
 }

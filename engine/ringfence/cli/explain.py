@@ -15,7 +15,7 @@ from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 if TYPE_CHECKING:
     from ringfence.language.linking import LinkedSet
     from ringfence.language.orders import Case
-    from ringfence.review.explanation import Explanation, Origin
+    from ringfence.review.explaining.explanation import Explanation, Origin
 
 __all__ = ["add"]
 
@@ -77,15 +77,25 @@ def add(commands: Any) -> None:
         "--why-not", metavar="SIZE", help="say what would have to change for this size to pass"
     )
     parser.add_argument(
-        "--format", choices=("text", "json", "markdown"), default="text", help="how to print it"
+        "--format",
+        choices=("text", "json", "markdown"),
+        default="text",
+        help="how it is printed; `json` has the shape of schemas/explanation.v1.schema.json",
     )
-    parser.add_argument("--json", action="store_true", help="the same as --format json")
+    parser.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        default="text",
+        help="the same as --format json",
+    )
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
     """Print the explanation; 0 whatever was decided."""
-    form = "json" if given.json else given.format
+    form = given.format
     _check(given)
     if given.dry_run is not None:
         told = _kept(given, _of_dry_run(given, form))
@@ -94,7 +104,7 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
     else:
         told = _asked(given, clock)
     if form == "json":
-        from ringfence.review.explanation_data import explanation_data
+        from ringfence.review.explaining.explanation_data import explanation_data
 
         print_json(explanation_data(told))
     elif form == "markdown":
@@ -140,14 +150,15 @@ def _check(given: argparse.Namespace) -> None:
 
 
 def _asked(given: argparse.Namespace, clock: Clock) -> "Explanation":
-    from ringfence.review.asked_orders import Asked, asked_case, read_asked
-    from ringfence.review.explanation import Origin
+    from ringfence.review.explaining.asked_orders import Asked, asked_case, read_asked
+    from ringfence.review.explaining.explanation import Origin
     from ringfence.runtime.revisions import link_spec
 
     asked = read_asked(given.order) if given.order is not None else Asked()
     if given.state is not None:
         state = read_asked(given.state)
-        asked = replace(state, when=asked.when) if given.order else replace(state, when={})
+        # Of a test, its order alone; the policy that it brings is still asked.
+        asked = replace(state, when=asked.when, own=asked.own or state.own)
     when: dict[str, Any] = {
         name: getattr(given, name) for name in _FLAGS if getattr(given, name) is not None
     }
@@ -173,8 +184,8 @@ def _kept(given: argparse.Namespace, kept: "tuple[LinkedSet, Case, Origin]") -> 
 
 def _of_dry_run(given: argparse.Namespace, form: str) -> "tuple[LinkedSet, Case, Origin]":
     from ringfence.cli.dry_run import progress_bar
-    from ringfence.review.explanation import Origin
-    from ringfence.review.kept_orders import from_dry_run
+    from ringfence.review.explaining.explanation import Origin
+    from ringfence.review.explaining.kept_orders import from_dry_run
 
     with compiling_is_said(json=form == "json"), progress_bar() as progress:
         kept = from_dry_run(
@@ -190,8 +201,8 @@ def _of_dry_run(given: argparse.Namespace, form: str) -> "tuple[LinkedSet, Case,
 
 
 def _of_audit(given: argparse.Namespace, form: str) -> "tuple[LinkedSet, Case, Origin]":
-    from ringfence.review.explanation import Origin
-    from ringfence.review.kept_orders import from_audit
+    from ringfence.review.explaining.explanation import Origin
+    from ringfence.review.explaining.kept_orders import from_audit
 
     with compiling_is_said(json=form == "json"):
         kept = from_audit(given.audit, given.id, given.store)
@@ -206,8 +217,8 @@ def _explained(
     *,
     mandatory: bool,
 ) -> "Explanation":
-    from ringfence.review.explanation import explain
-    from ringfence.review.why_not import why_not
+    from ringfence.review.explaining.explanation import explain
+    from ringfence.review.explaining.why_not import why_not
 
     told = explain(linked, case, check_mandatory=mandatory, only=given.gate, origin=origin)
     if given.why_not is None:

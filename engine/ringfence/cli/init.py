@@ -35,6 +35,12 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="where; here by default",
     )
+    parser.add_argument(
+        "--policies",
+        default="policies",
+        metavar="NAME",
+        help="what to call the directory of policies",
+    )
     parser.add_argument("--name", help="the desk's name; by default that of the directory")
     parser.add_argument(
         "--currency", default="USD", metavar="CURRENCY", help="in which money is counted"
@@ -79,25 +85,25 @@ def run(given: argparse.Namespace) -> int:
         action=given.action,
         version=__version__,
     )
-    files = repository_files(desk)
+    files = repository_files(desk, given.policies)
     if given.git:
         _check_git(top)
-    written = write_new(top, files, new_set="policies")
+    written = write_new(top, files, new_set=given.policies)
     if given.git:
         _first_commit(top, written.created)
     if given.format == "json":
         print_json({"created": written.created, "kept": written.kept, "committed": given.git})
     else:
-        _tell(top, written, committed=given.git)
+        _tell(top, written, given.policies, committed=given.git)
     return 0
 
 
-def _tell(top: Path, written: "Written", *, committed: bool) -> None:
+def _tell(top: Path, written: "Written", policies: str, *, committed: bool) -> None:
     for path in written.created:
         print(f"{top / path}")
     for path in written.kept:
         print(f"{top / path}: was there, and is left as it is")
-    steps = ["ringfence validate policies", "ringfence test policies", "ringfence lint policies"]
+    steps = [f"ringfence {each} {policies}" for each in ("validate", "test", "lint", "prove")]
     if not committed:
         steps += ["git init", "git add .", "git commit -m 'The first limits'"]
     print("next: " + ("" if top == Path() else f"cd {top}; ") + "; ".join(steps))

@@ -36,12 +36,10 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Look at every document below the paths; 1 where something is found."""
-    from ringfence.review.lint import lint
-    from ringfence.review.mistakes.settings import find_settings, load_settings
+    from ringfence.review.lint import lint, switched_off
 
     root = _root(given.paths[0])
-    settings = find_settings(given.paths[0])
-    off = load_settings(settings).lint_off if settings else {}
+    off = switched_off(root)
     found = lint(given.paths, root, off)
     fixed = _fix(found) if given.fix else []
     if fixed:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.output import compiling_is_said, print_json
+from ringfence.cli.output import add_format, compiling_is_said, print_json
 from ringfence.errors import InputError
 
 if TYPE_CHECKING:
-    from ringfence.review.suggestion import Goal, Suggestion
+    from ringfence.review.suggesting.suggestion import Goal, Suggestion
 
 __all__ = ["add"]
 
@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--write", action="store_true", help="change the policy files, in place of printing a patch"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_format(parser, ("text", "json"), "suggestion.v1.schema.json")
     parser.set_defaults(run=run)
 
 
@@ -78,13 +78,14 @@ def run(given: argparse.Namespace) -> int:
             "check it out, and name the directory with --policies",
         )
     from ringfence.replay.sources import open_inputs
-    from ringfence.review.suggestion import suggest
-    from ringfence.review.suggestion_data import suggestion_data
+    from ringfence.review.suggesting.suggestion import suggest
+    from ringfence.review.suggesting.suggestion_data import suggestion_data
     from ringfence.runtime.revisions import link_spec
 
     linked = link_spec(given.policies, given.instruments)
+    as_json = given.format == "json"
     with (
-        compiling_is_said(json=given.json),
+        compiling_is_said(json=as_json),
         open_inputs(
             given.orders,
             fills=given.fills,
@@ -98,7 +99,7 @@ def run(given: argparse.Namespace) -> int:
     ):
         told = suggest(linked, inputs, goal, equity=equity, progress=progress)
     written = _write(told) if given.write else []
-    if given.json:
+    if as_json:
         print_json(suggestion_data(told, written))
     else:
         _show(told, written)
@@ -106,7 +107,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _goal(given: argparse.Namespace) -> "Goal":
-    from ringfence.review.suggestion import Goal
+    from ringfence.review.suggesting.suggestion import Goal
 
     if given.runs < _LEAST_RUNS:
         raise InputError(
@@ -146,7 +147,7 @@ def _write(told: "Suggestion") -> list[str]:
 
 def _show(told: "Suggestion", written: list[str]) -> None:
     """The patch on standard output, so that it can be piped; what was tried and found beside it."""
-    from ringfence.review.limit_edits import patch
+    from ringfence.review.suggesting.limit_edits import patch
 
     # With `--write` there is no patch, and the words are the result.
     words = sys.stdout if written else sys.stderr

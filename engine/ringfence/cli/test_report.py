@@ -102,9 +102,14 @@ def _print_case(result: CaseResult) -> None:
 
 def _print_left_out(report: Report) -> None:
     print("changed: " + (", ".join(report.changes) or "nothing that a case can notice"))
-    for each in report.left_out or ():
-        cases = f"{each.cases} case{'s' if each.cases != 1 else ''}"
-        print(f"left out: {cases} of {each.path}: {each.why}")
+    for why in dict.fromkeys(each.why for each in report.left_out or ()):
+        left = [each for each in report.left_out or () if each.why == why]
+        cases = _counted(sum(each.cases for each in left), "case")
+        print(f"left out: {cases} of {_counted(len(left), 'file')}: {why}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 def _print_coverage(coverage: "Coverage", wanted: float) -> None:

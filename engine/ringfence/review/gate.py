@@ -44,6 +44,7 @@ class StepResult:
         verdict: Its own.
         said: What it found, in one line of plain text.
         findings: Everything with a place in a file; those that another step has told already are left out.
+        notes: What is no fault and has a place in a file; shown there alone.
         details: Markdown for those who unfold it; inert, whatever the names in it are.
         section: Markdown that is shown at once.
         title: The heading of `details`, in plain text; the step's name where empty.
@@ -54,6 +55,7 @@ class StepResult:
     verdict: Verdict
     said: str
     findings: tuple[Diagnostic, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
     details: str = ""
     section: str = ""
     title: str = ""

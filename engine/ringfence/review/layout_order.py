@@ -36,6 +36,7 @@ _RULE = (
     "case_defaults",
     "cases",
 )
+_INVARIANT = ("assume", "claim", "standard")
 _INSTRUMENTS = ("accounts", "strategies", "venues", "fx", "instruments", "correlations")
 
 # By path, with `*` for any item of a list. A policy stands in `spec`, or in the `policy` of a test.
@@ -43,7 +44,7 @@ _ORDERS: dict[tuple[str, ...], Sequence[str]] = {
     (): ("apiVersion", "kind", "metadata", "defaults", "policy", "spec", "cases"),
     ("metadata",): ("name", "version", "title", "owner", "description"),
     # The kinds' keys do not overlap but for the level, which comes first in each order.
-    ("spec",): tuple(dict.fromkeys((*_RULE[:1], *_POLICY, *_INSTRUMENTS, *_RULE[2:]))),
+    ("spec",): tuple(dict.fromkeys((*_RULE[:1], *_POLICY, *_INSTRUMENTS, *_INVARIANT, *_RULE[2:]))),
     ("spec", "cases", "*"): _CASE,
     ("spec", "case_defaults"): _CASE,
     ("defaults",): _CASE,

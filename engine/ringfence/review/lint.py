@@ -14,8 +14,9 @@ from ringfence.review.lint_cases import case_findings
 from ringfence.review.lint_names import name_findings
 from ringfence.review.lint_owners import known_owners
 from ringfence.review.lint_spelling import Respelled, respelled
+from ringfence.review.mistakes.settings import SETTINGS, load_settings
 
-__all__ = ["Linted", "lint", "mended"]
+__all__ = ["Linted", "lint", "mended", "switched_off"]
 
 
 @dataclass(slots=True)
@@ -61,6 +62,19 @@ def lint(paths: Sequence[Path], root: Path, off: Collection[str] = ()) -> Linted
     # The exception puts findings in the order in which they are shown.
     found.findings = list(PolicyError(found.findings).diagnostics)
     return found
+
+
+def switched_off(root: Path) -> dict[str, str]:
+    """Return the codes that a repository's settings switch off, each with its reason.
+
+    Args:
+        root: The top of the repository.
+
+    Raises:
+        PolicyError: the settings are not valid, with every finding.
+    """
+    path = root / SETTINGS
+    return load_settings(path).lint_off if path.is_file() else {}
 
 
 def mended(document: Document, spelled: Sequence[Respelled]) -> str:

@@ -12,7 +12,6 @@ from ringfence.language.decision import Decision
 from ringfence.language.linking import LinkedSet, link_path
 from ringfence.language.parameters import Money
 from ringfence.language.rule_library import load_rule_library
-from ringfence.language.schema import KINDS
 from ringfence.language.source import load
 from ringfence.language.yaml_files import yaml_files
 from ringfence.review.scaffold import render, schema_file, schema_text
@@ -21,14 +20,10 @@ from ringfence.review.test_runner import run_file
 __all__ = ["WHAT", "new_document"]
 
 WHAT = {
-    kind.lower().removeprefix("policy") or "policy": (kind, folder)
-    for kind, folder in {
-        "Policy": "",
-        "PolicyTest": "tests",
-        "Rule": "rules",
-        "Invariant": "invariants",
-    }.items()
-    if kind in KINDS
+    "policy": ("Policy", ""),
+    "test": ("PolicyTest", "tests"),
+    "rule": ("Rule", "rules"),
+    "invariant": ("Invariant", "invariants"),
 }
 """What can be begun: its kind, and the directory below that of the policies."""
 

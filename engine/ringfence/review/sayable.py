@@ -69,8 +69,10 @@ def in_style(number: float, value: Value, kind: str, written: str = "") -> str:
             return f"{_digits(number * 10_000, '_' in old)}{rest}"
         if unit == "%" or not old:
             return f"{_digits(number * 100, '_' in old)}{rest or '%'}"
-        # A bare 1 would be read as 1 % or 100 %.
+        # A bare number above 1 is refused, and a bare 1 could mean 1 %.
         bare = _digits(number, False)
+        if number > 1:
+            return f"{_digits(number * 100, False)}%"
         return bare if "." in bare else f"{bare}.0"
     if kind == "multiple":
         return f"{_digits(number, '_' in old)}{rest or ('x' if not old else '')}"

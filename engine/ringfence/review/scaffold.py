@@ -22,6 +22,7 @@ _FILES = Path(__file__).parent / "scaffold_files"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Names that stand in YAML without quotes, in paths of books and in lists.
 _ACCOUNT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_DIRECTORY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _BASE = re.compile(r"[A-Z][A-Z0-9]{0,9}")
 _OWNER = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._%+/-]*(@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)?")
 
@@ -110,17 +111,20 @@ def repository_files(desk: Desk, policies: str = "policies") -> dict[str, str]:
 
     Args:
         desk: What it is for.
-        policies: The directory of policies.
+        policies: The name of the directory of policies, at the top.
 
     Raises:
         InputError: a name or value cannot be used.
     """
     desk.check()
+    if not _DIRECTORY.fullmatch(policies):
+        raise InputError(
+            f"`{policies}` is no directory right at the top", fix="write for example `limits`"
+        )
     values = _values(desk, policies)
     files = {
         target.format(name=desk.name, policies=policies): render(template, values)
         for target, template in _TARGETS.items()
-        if template != "invariant.yaml" or values["invariants"]
     }
     return files | {schema_file(kind): schema_text(kind) for kind in KINDS}
 
@@ -156,7 +160,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 def _scalar(text: str, in_flow: bool) -> str:
     """Text as `fmt` writes it, in quotes where it needs them."""
-    return inline_text(Scalar(text, '"', [text]), in_flow)
+    return inline_text(Scalar(text, '"', []), in_flow)
 
 
 def schema_file(kind: str) -> str:
@@ -241,5 +245,4 @@ def _values(desk: Desk, policies: str) -> dict[str, Any]:
         "firm_exposure": f"{exposure:_}",
         "held_at_most": f"{(exposure - 25_000) / 2000:g}",
         "held_too_much": f"{(exposure - 24_000) / 2000:g}",
-        "invariants": "Invariant" in KINDS,
     }

@@ -25,6 +25,9 @@ _SETTLES = {
     "halt": ("halt", "reject", "reduce"),
 }
 
+_MOST_ALIKE = 50
+"""Gates of one scope and kind that are compared with others; hundreds of them with overrides would take long."""
+
 _Kind: TypeAlias = tuple[object, ...]
 """Rule, level and the values of all parameters that are no plain limits: what makes two measures the same."""
 
@@ -181,7 +184,8 @@ def _keep(kept: list[_Wall], wall: _Wall, floor: bool) -> None:
                 if (one > two) if floor else (one < two):
                     kept[number] = wall
                 return
-    kept.append(wall)
+    if len(kept) < _MOST_ALIKE:
+        kept.append(wall)
 
 
 def _before(

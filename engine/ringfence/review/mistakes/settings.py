@@ -1,4 +1,4 @@
-"""What a desk settles about `ringfence validate` and `ringfence lint`: `.ringfence/settings.yaml`."""
+"""What a desk settles about its checks: `.ringfence/settings.yaml`."""
 
 import json
 import re
@@ -32,6 +32,8 @@ class Settings:
         ticket_pattern: What a ticket looks like; None where any text is one.
         off: The reason for each code that is switched off.
         lint_off: The same for `ringfence lint`.
+        fail_under: How much tests must cover in the gate of a change, in percent.
+        replayed: What is replayed for a change: `orders` and so on, as a dry run's options.
         document: Where they are from; None for those of a desk without any.
     """
 
@@ -39,6 +41,8 @@ class Settings:
     ticket_pattern: re.Pattern[str] | None = None
     off: dict[str, str] = field(default_factory=dict)
     lint_off: dict[str, str] = field(default_factory=dict)
+    fail_under: float = 0.0
+    replayed: dict[str, Any] = field(default_factory=dict)
     document: Document | None = None
 
 
@@ -81,6 +85,8 @@ def read_settings(document: Document | bytes, path: str = str(SETTINGS)) -> Sett
         ticket_pattern=re.compile(pattern) if pattern is not None else None,
         off=_reasons(chosen),
         lint_off=_reasons(document.data.get("lint") or {}),
+        fail_under=float((document.data.get("test") or {}).get("fail_under", 0.0)),
+        replayed=dict(document.data.get("ci") or {}),
         document=document,
     )
 

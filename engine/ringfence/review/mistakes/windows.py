@@ -8,7 +8,7 @@ from ringfence.errors import Diagnostic, Span
 from ringfence.language.gates import ALWAYS, Gate, LimitRow
 from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.review.mistakes.changes import gate_before
-from ringfence.review.mistakes.containment import within
+from ringfence.review.mistakes.containment import Wider
 from ringfence.review.mistakes.context import Context, amount, warning
 from ringfence.review.mistakes.names import Universe
 from ringfence.review.mistakes.reach import floors
@@ -22,16 +22,28 @@ def windows(context: Context) -> Iterable[Diagnostic]:
     """Mistakes in the windows, tickets and scopes of overrides (E410 to E414)."""
     universe = Universe(context.linked.desk)
     for gate in context.linked.gates:
-        for number, row in enumerate(gate.rows[1:], start=1):
-            yield from _ended(context, gate, row)
+        overrides = gate.rows[1:]
+        if not overrides:
+            continue
+        before = gate_before(context, gate)
+        wider = Wider([row.scope or Scope() for row in overrides])
+        for number, row in enumerate(overrides):
+            yield from _ended(context, gate, row, before)
             yield from _endless(row)
             yield from _ticket(context, gate, row)
-            yield from _never_holds(universe, gate, number)
+            if row.scope is not None and (kind := _apart(universe, gate.policy.scope, row.scope)):
+                yield _outside(row, kind)
+                continue
+            held = wider.of((gate.policy.scope, row.scope or Scope()))
+            later = [overrides[place] for place in held if place > number]
+            if _covered(row, later):
+                yield _replaced(row, later)
 
 
-def _ended(context: Context, gate: Gate, row: LimitRow) -> Iterator[Diagnostic]:
+def _ended(
+    context: Context, gate: Gate, row: LimitRow, before: Gate | None
+) -> Iterator[Diagnostic]:
     until = row.document.span(*row.at, "until")
-    before = gate_before(context, gate)
     if row.until_ns <= context.now_ns:
         old = before is not None and any(row.until_ns == each.until_ns for each in before.rows[1:])
         new = context.previous is not None and not old
@@ -122,30 +134,25 @@ def _loosens(context: Context, gate: Gate, row: LimitRow) -> bool:
     return False
 
 
-def _never_holds(universe: Universe, gate: Gate, number: int) -> Iterator[Diagnostic]:
-    row = gate.rows[number]
-    if row.scope is not None and (kind := _apart(universe, gate.policy.scope, row.scope)):
-        yield Diagnostic(
-            "E414",
-            f"the override never holds: its {kind} are none of the policy's",
-            row.document.span(*row.at, "scope", kind),
-            why="an override changes limits only for orders that the policy binds",
-            fix=f"name {kind} that are in the policy's own scope, or move it to the policy that binds them",
-        )
-        return
-    scopes = (gate.policy.scope, *([row.scope] if row.scope is not None else []))
-    later = [
-        each for each in gate.rows[number + 1 :] if each.scope is None or within(scopes, each.scope)
-    ]
-    if later and _covered(row, later):
-        yield Diagnostic(
-            "E414",
-            "the override never holds: later ones take its place at all times",
-            row.span,
-            why="of several overrides that match an order the last one counts",
-            fix="remove it, or move it behind the others",
-            related=tuple(each.span for each in later),
-        )
+def _outside(row: LimitRow, kind: str) -> Diagnostic:
+    return Diagnostic(
+        "E414",
+        f"the override never holds: its {kind} are none of the policy's",
+        row.document.span(*row.at, "scope", kind),
+        why="an override changes limits only for orders that the policy binds",
+        fix=f"name {kind} that are in the policy's own scope, or move it to the policy that binds them",
+    )
+
+
+def _replaced(row: LimitRow, later: Iterable[LimitRow]) -> Diagnostic:
+    return Diagnostic(
+        "E414",
+        "the override never holds: later ones take its place at all times",
+        row.span,
+        why="of several overrides that match an order the last one counts",
+        fix="remove it, or move it behind the others",
+        related=tuple(each.span for each in later),
+    )
 
 
 def _apart(universe: Universe, policy: Scope, own: Scope) -> str:

@@ -1,4 +1,4 @@
-"""Cases as the text of a test file: what all share stands once, keys in their usual order, sizes quoted."""
+"""Cases as the text of a test file: what all share stands once, sizes are quoted, the layout is the canonical one."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,16 @@ from decimal import Decimal
 from io import StringIO
 from typing import Any
 
+from ringfence.language.source import load
+from ringfence.review.layout import format_document
 from ringfence.review.testing.cases import TestCase
 
 __all__ = ["render_test_document"]
 
 _EDITOR = "# yaml-language-server: $schema=../../schemas/policy-test-editor.v1.schema.json\n"
-_WIDTH = 118
-_ORDER = (
-    "name", "given", "when", "then",
-    "clock", "control", "instruments", "market", "fx", "correlations", "books", "recent_orders",
-    "account", "strategy", "venue", "symbol", "side", "type", "decision", "size", "price", "mark",
-    "code", "reason", "gates",
-    "currency", "equity", "day_start_equity", "day_start_balance", "peak_equity", "positions", "working",
-)  # fmt: skip
+_NO_FOLDING = 1 << 20
+_ON_ONE_LINE = ("given", "when", "then")
 _QUOTED_TIME = re.compile(r"'(\d{4}-\d\d-\d\dT[0-9:.]+Z)'")
-_PLACES = {key: place for place, key in enumerate(_ORDER)}
 
 
 def render_test_document(
@@ -50,7 +45,8 @@ def render_test_document(
             for case, whole in zip(cases, wholes, strict=True)
         ],
     }
-    return (_EDITOR if editor else "") + _yaml(document)
+    text = (_EDITOR if editor else "") + _yaml(document)
+    return format_document(load(text, f"{name}.yaml"))
 
 
 def _plain(value: Any) -> Any:
@@ -96,40 +92,32 @@ def _yaml(document: Mapping[str, Any]) -> str:
     # Imported here: nothing else of the tests needs it.
     from ruamel.yaml import YAML
 
-    writer = YAML()
-    writer.width = _WIDTH
-    writer.indent(mapping=2, sequence=4, offset=2)
     text = StringIO()
+    writer = YAML()
+    writer.width = _NO_FOLDING
     writer.dump(_styled(document), text)
     # A time needs no quotes here; the writer, for which it is more than text, thinks it does.
     return _QUOTED_TIME.sub(r"\1", text.getvalue())
 
 
-def _styled(value: Any, *, within: int = 0) -> Any:
-    """The data with its keys in order; a mapping that fits stands on one line."""
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+def _styled(value: Any, *, flow: bool = False) -> Any:
+    """The data with states and orders on one line, as far as the layout lets them, and what reads as a number, and is
+    none, in quotes."""
+    from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
     if isinstance(value, Mapping):
         found = CommentedMap(
-            (key, _styled(value[key], within=within + 2))
-            for key in sorted(value, key=lambda key: _PLACES.get(key, len(_PLACES)))
+            (key, _styled(each, flow=flow or key in _ON_ONE_LINE)) for key, each in value.items()
         )
-        if within and _fits(value, within):
+        if flow:
             found.fa.set_flow_style()
         return found
     if isinstance(value, list):
-        items = CommentedSeq(_styled(each, within=within + 4) for each in value)
-        if not value or not isinstance(value[0], Mapping):
-            items.fa.set_flow_style()
-        return items
+        return [_styled(each, flow=flow) for each in value]
     if isinstance(value, str) and _reads_as_number(value):
         return DoubleQuotedScalarString(value)
     return value
-
-
-def _fits(value: Mapping[str, Any], within: int) -> bool:
-    return "name" not in value and len(repr(value)) + within < _WIDTH - 20
 
 
 def _reads_as_number(text: str) -> bool:

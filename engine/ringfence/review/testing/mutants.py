@@ -9,7 +9,7 @@ from ringfence.errors import Span
 from ringfence.language import ir
 from ringfence.language.fields import FIELDS
 from ringfence.language.gates import ALWAYS, Gate, LimitRow, Policy
-from ringfence.language.linking import LinkedSet
+from ringfence.language.linking import MANDATORY, LinkedSet
 from ringfence.language.rules import Rule, walk
 from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.language.source import Document, Key
@@ -44,6 +44,8 @@ class Mutant:
     edits: tuple[tuple[tuple[Key, ...], Any], ...] = ()
     rule: Rule | None = None
     """The rule as it is changed, in the place of the one of its name and version."""
+    binds_as_before: bool = False
+    """Whether the policy's gates bind the same orders as before, each in its place."""
     gate: str = ""
     """The only gate whose rule is changed; every gate of the rule where not given."""
 
@@ -80,7 +82,10 @@ def _of_gate(policy: Policy, gate: Gate) -> Iterator[Mutant]:
     document, at = policy.document, gate.rows[0].at
 
     def mutant(what: str, wanted: str, span: Span, key: str, value: Any) -> Mutant:
-        return Mutant(gate.label, what, wanted, span, document.path, (((*at, key), value),))
+        edit = ((*at, key), value)
+        # In shadow a gate binds as well, but a mandatory one may then be missing.
+        same = key != "mode" or gate.rule.name not in MANDATORY
+        return Mutant(gate.label, what, wanted, span, document.path, (edit,), binds_as_before=same)
 
     for number, row in enumerate(gate.rows):
         yield from _of_limits(gate, row)
@@ -142,7 +147,9 @@ def _of_limits(gate: Gate, row: LimitRow) -> Iterator[Mutant]:
         span = row.spans[name]
         for value, what, wanted in _other_values(gate, row, name):
             edit = ((*row.at, "limits", name), value)
-            yield Mutant(gate.label, what, wanted, span, row.document.path, (edit,))
+            yield Mutant(
+                gate.label, what, wanted, span, row.document.path, (edit,), binds_as_before=True
+            )
 
 
 def _other_values(gate: Gate, row: LimitRow, name: str) -> Iterator[tuple[Any, str, str]]:

@@ -25,6 +25,7 @@ Told = Callable[[int, int], None]
 
 _REFUSED, _NOTICED, _SURVIVED = range(3)
 _CHUNK = 8
+_ELSEWHERE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +148,47 @@ class _Bench:
             changed = _linked(linked, mutant)
         except PolicyError:
             return _REFUSED
-        asked = [each for each in self._asked if each[0].case.asks_the_set]
-        asked.sort(key=lambda each: _nearness(each[0], mutant.subject))
-        return _noticed((result.case, question, changed) for result, question in asked)
+        asked = [
+            (nearness, result, question)
+            for result, question in self._asked
+            if result.case.asks_the_set
+            # Where the gate does not bind, it can change nothing.
+            and (
+                (nearness := _nearness(result, mutant.subject)) < _ELSEWHERE
+                or not mutant.binds_as_before
+            )
+        ]
+        asked.sort(key=lambda each: each[0])
+        return _noticed((result.case, question, changed) for _, result, question in asked)
 
     def _answer_of_rule(self, mutant: Mutant) -> int:
-        asked = [
-            (result.case, question, changed)
-            for result, question in self._asked
-            if (changed := _with_rule(result.case.linked, mutant)) is not None
-            and (not mutant.gate or result.case.asks_the_set)
-        ]
+        changed: dict[int, LinkedSet | None] = {}
+        asked = []
+        for result, question in self._asked:
+            case = result.case
+            if mutant.gate and not case.asks_the_set:
+                continue
+            if id(case.linked) not in changed:
+                changed[id(case.linked)] = _with_rule(case.linked, mutant)
+            linked = changed[id(case.linked)]
+            if linked is not None:
+                asked.append((case, question, linked))
         asked.sort(key=lambda each: each[0].rule != mutant.subject)
         return _noticed(asked)
 
 
 def _linked(linked: LinkedSet, mutant: Mutant) -> LinkedSet:
-    """The set with one document changed."""
+    """The set with one document changed; of a large set only that one is linked again, where that is enough."""
+    if mutant.binds_as_before:
+        document = apply_edits(linked.documents[mutant.path], mutant)
+        shared = [
+            each
+            for each in linked.documents.values()
+            if each.data["kind"] in ("Instruments", "Rule")
+        ]
+        alone = link([*shared, *([document] if document else [])], check_mandatory=False)
+        old = [gate for gate in linked.gates if gate.policy.document.path == mutant.path]
+        return linked.with_gates(dict(zip(old, alone.gates, strict=True)))
     documents = [
         apply_edits(each, mutant) if each.path == mutant.path else each
         for each in linked.documents.values()
@@ -190,7 +215,7 @@ def _nearness(result: CaseResult, subject: str) -> int:
     gates = result.decision.gates if result.decision is not None else ()
     found = [each.outcome for each in gates if subject.startswith(f"{each.policy}/{each.gate}")]
     if not found:
-        return 2
+        return _ELSEWHERE
     return int(found[0] in (Outcome.PASS, Outcome.EXEMPT))
 
 

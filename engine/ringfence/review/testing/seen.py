@@ -19,7 +19,7 @@ from ringfence.language.scopes import DIMENSIONS
 from ringfence.language.tickets import REDUCE_ONLY_UNTRUE, Ticket, not_covered, read_ticket
 from ringfence.review.testing.branches import taken
 from ringfence.review.testing.items import Key, holds, limits_of, scope_holds
-from ringfence.review.testing.written import Written
+from ringfence.review.testing.written import Written, limits_as_given
 
 __all__ = ["seen_in"]
 
@@ -185,9 +185,10 @@ def _digit(
     linked: LinkedSet,
 ) -> float:
     """What one unit of a limit's last digit moves between the measure and the limit."""
+    given = limits_as_given(gate.gate, gate.row)
     for steps in (1, -1):
-        text = written.stepped(steps).value
-        values, _ = gate.gate.rule.parameters.read({name: text})
+        other = written.stepped(steps).value
+        values, _ = gate.gate.rule.parameters.read({**given, name: other})
         number = _number(values.get(name), linked)
         if number is not None:
             numeric = {**gate.numeric, name: number}

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ringfence.language.gates import LimitRow
+from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.parameters import NUMBER
 
-__all__ = ["Written", "written_limit"]
+__all__ = ["Written", "limits_as_given", "written_limit"]
 
 _AMOUNT = re.compile(rf"\s*({NUMBER})(.*)", re.DOTALL)
 
@@ -52,13 +52,17 @@ class Written:
         return int(whole) if whole == self.number else float(self.number)
 
 
+def limits_as_given(gate: Gate, row: LimitRow) -> dict[str, Any]:
+    """The limits of a row as the file has them; those of the gate stay where an override names no others."""
+    base = _given(gate.rows[0])
+    return base if row is gate.rows[0] else {**base, **_given(row)}
+
+
 def written_limit(row: LimitRow, name: str) -> Written | None:
     """A limit of a row as it is written there; None for a list, a choice, or what is not given there."""
     if name not in row.given:
         return None
-    given: Any = row.document.data
-    for key in (*row.at, "limits", name):
-        given = given[key]
+    given = _given(row)[name]
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         return None
     try:
@@ -72,3 +76,10 @@ def written_limit(row: LimitRow, name: str) -> Written | None:
     return Written(
         Decimal(digits.replace("_", "")), found[2], "_" in digits, quoted=isinstance(given, str)
     )
+
+
+def _given(row: LimitRow) -> dict[str, Any]:
+    given: Any = row.document.data
+    for key in row.at:
+        given = given[key]
+    return dict(given.get("limits") or {})

@@ -17,8 +17,9 @@ from ringfence.language.orders import Case, to_decimal
 from ringfence.language.parameters import Value
 from ringfence.language.rules import Check, walk
 from ringfence.language.tickets import Ticket, read_ticket
+from ringfence.review.explaining.states import states_for
+from ringfence.review.explaining.what_if import WhatIf
 from ringfence.review.sayable import as_value, in_style, number_of, sayable, sayable_value
-from ringfence.review.states import State, states_for
 
 __all__ = ["Needs", "Way", "WhyNot", "why_not"]
 
@@ -267,7 +268,7 @@ class _Search:
 
     # States
 
-    def _state_way(self, place: int, state: State) -> Way | None:
+    def _state_way(self, place: int, state: WhatIf) -> Way | None:
         """A state in which the gate passes; the first sayable one, or None where the search finds none."""
 
         def passes(x: float) -> bool:

@@ -5,9 +5,8 @@ Each number that is suggested was tried: the orders are replayed with it, in pro
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from ringfence.errors import InputError
 from ringfence.language import ir
@@ -15,16 +14,16 @@ from ringfence.language.changed_limits import with_rows
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.parameters import Value
-from ringfence.language.rules import Check, walk
+from ringfence.language.rules import walk
 from ringfence.language.source import load
 from ringfence.replay.limit_use import LimitUse, gate_key, limit_use
 from ringfence.replay.sources import Inputs
-from ringfence.review.limit_edits import Edit, edited_files, limit_edit
 from ringfence.review.sayable import as_value, number_of, sayable_value
+from ringfence.review.suggesting.limit_edits import Edit, edited_files, limit_edit
+from ringfence.review.suggesting.movable_limits import movable
 
 __all__ = ["Goal", "Suggestion", "Trial", "suggest"]
 
-_TYPES = ("money", "ratio", "multiple", "quantity", "count")
 #: Factors this close are one limit: numbers are said with three digits.
 _NEAR = 1.01
 _WIDEST = 2.0**14
@@ -122,7 +121,7 @@ class _Work:
     ) -> None:
         self._linked, self._inputs, self._goal = linked, inputs, goal
         self._equity, self._progress = equity, progress
-        self._limits = list(_movable(linked, goal.gates))
+        self._limits = list(movable(linked, goal.gates))
         if not self._limits:
             raise InputError(
                 f"no limit of the gates `{goal.gates}` can be moved",
@@ -349,31 +348,3 @@ class _Work:
                     "write the value out in the gate, without an alias",
                 )
         return linked
-
-
-def _movable(linked: LinkedSet, glob: str) -> Iterator[tuple[Gate, str]]:
-    """The limits of enforced gates that stand in a policy, and that let more through the higher they are."""
-    for gate in linked.gates:
-        names = (gate.name, f"{gate.level}.{gate.name}", f"{gate.policy.name}/{gate.name}")
-        if gate.mode != "enforce" or not any(fnmatchcase(each, glob) for each in names):
-            continue
-        declared = gate.rule.parameters.parameters
-        given = gate.rows[0].given
-        for name in dict.fromkeys(name for check in gate.rule.checks for name in _raised_by(check)):
-            value = gate.rows[0].values.get(name)
-            fits = declared[name].limit and declared[name].type in _TYPES
-            if fits and name in given and value is not None and number_of(value):
-                yield gate, name
-
-
-def _raised_by(check: Check) -> Sequence[str]:
-    """Parameters that the limit is, or is a share of something by."""
-    if check.compare != "<=":
-        return ()
-    match check.limit:
-        case ir.Param(name=name):
-            return (name,)
-        case ir.Arithmetic(op="*"):
-            found = [node.name for node in walk(check.limit) if isinstance(node, ir.Param)]
-            return found if len(found) == 1 else ()
-    return ()

@@ -15,8 +15,8 @@ from ringfence.backends.explain import (
 )
 from ringfence.errors import Span
 from ringfence.language.orders import Case
-from ringfence.review.explanation import Explanation, GateExplained
-from ringfence.review.why_not import Way, WhyNot
+from ringfence.review.explaining.explanation import Explanation, GateExplained
+from ringfence.review.explaining.why_not import Way, WhyNot
 
 __all__ = ["SCHEMA", "explanation_data", "moment"]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from ringfence import __version__
 from ringfence.replay.limit_use import LimitUse, gate_key
-from ringfence.review.limit_edits import patch
-from ringfence.review.suggestion import Suggestion
+from ringfence.review.suggesting.limit_edits import patch
+from ringfence.review.suggesting.suggestion import Suggestion
 
 __all__ = ["suggestion_data"]
 

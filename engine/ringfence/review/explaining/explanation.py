@@ -22,7 +22,7 @@ from ringfence.language.suggest import suggestion
 from ringfence.language.tickets import Ticket, read_ticket
 
 if TYPE_CHECKING:
-    from ringfence.review.why_not import WhyNot
+    from ringfence.review.explaining.why_not import WhyNot
 
 __all__ = ["Explanation", "GateExplained", "Origin", "explain"]
 

@@ -1,0 +1,1 @@
+"""One order explained, and what another size of it would need."""

@@ -1,0 +1,1 @@
+"""Limits out of history, and as a patch to the policy files."""
