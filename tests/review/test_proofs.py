@@ -134,6 +134,8 @@ def test_a_plain_desk_proves() -> None:
         ("claim: order.is_buy, assume: [order.is_buy, not order.is_buy]", "empty"),
         ("claim: market.crossed == False, assume: [not order.risk_reducing]", "proved"),
         ("claim: market.bid <= market.ask, assume: [not order.risk_reducing]", "proved"),
+        ("claim: market.bid <= market.mid and market.mid <= market.ask and market.spread >= 0 and market.mark "
+         "> market.mid - market.mid, assume: [not order.risk_reducing]", "proved"),
     ],
 )  # fmt: skip
 def test_claims_about_a_desk(spec: str, status: str) -> None:
