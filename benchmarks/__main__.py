@@ -28,6 +28,8 @@ BENCHMARKS = {
     "shared-books": "shared_books:shared_books",
     "audit": "audit:audit",
     "reload": "reload:reload",
+    "plan": "plan:plan",
+    "plan-policies": "plan:plan_of_policies",
 }
 
 

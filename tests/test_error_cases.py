@@ -26,12 +26,15 @@ from ringfence.language.rules import read_rule
 from ringfence.language.schema import check, kind_of
 from ringfence.language.source import Document, load
 from ringfence.language.yaml_findings import LINE_BREAK
-from ringfence.review.approval_rules import approval_findings
+from ringfence.review.approval_rules import DEFAULT_RULES, approval_findings
+from ringfence.review.directed_changes import review_of
 from ringfence.review.layout_files import lay_out, not_canonical
 from ringfence.review.lint import lint
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
+from ringfence.review.plan import Given, Side, make_plan
+from ringfence.review.plan_findings import plan_findings
 from ringfence.review.proof_words import findings_of
 from ringfence.review.proofs import Question, prove
 from ringfence.review.test_runner import run_case, run_file
@@ -73,7 +76,18 @@ def style(folder: Path) -> list[Diagnostic]:
     return [each for each in findings if each.code == folder.name]
 
 
+def planned(folder: Path) -> list[Diagnostic]:
+    sides = [
+        Side(link([load(path.read_bytes(), "policy.yaml")], check_mandatory=False), "policy.yaml")
+        for path in (folder / "previous" / "policy.yaml", folder / "policy.yaml")
+    ]
+    review = review_of(sides[0].linked, sides[1].linked, check_mandatory=False)
+    return plan_findings(make_plan(sides[0], sides[1], Given(DEFAULT_RULES), review=review))
+
+
 def diagnose(folder: Path) -> list[Diagnostic]:
+    if folder.name in ("E565", "E566"):
+        return planned(folder)
     if "E450" <= folder.name < "E500":
         return style(folder)
     try:
@@ -124,7 +138,9 @@ def mistakes_in(folder: Path, linked: LinkedSet) -> list[Diagnostic]:
     now = folder / "now"
     with chdir(folder):
         settings = settings_of(Path("settings.yaml"))
-        before = previous_of("./previous", Path()) if Path("previous").is_dir() else Previous(None)
+        before = Previous(None)
+        if Path("previous").is_dir():
+            before = previous_of("./previous", Path(), linked)
     at = now.read_text(encoding="utf-8").strip() if now.exists() else "2026-01-15"
     context = Context(linked, to_ns(at), before.linked, settings)
     return [*before.findings, *find_mistakes(context)]

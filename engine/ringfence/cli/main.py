@@ -22,6 +22,8 @@ _COMMANDS = {
     "lint": "lint",
     "prove": "prove",
     "dry-run": "dry_run",
+    "plan": "plan",
+    "apply": "apply",
     "explain": "explain",
     "suggest": "suggest",
     "effective": "effective",

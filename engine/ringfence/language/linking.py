@@ -28,7 +28,7 @@ MANDATORY = (
     "position-size",
     "correlated-exposure",
 )
-KINDS = ("Policy", "Rule", "Instruments", "PolicyTest", "Invariant")
+KINDS = ("Policy", "Rule", "Instruments", "PolicyTest", "Invariant", "Approvals")
 # The kinds that a set's meaning comes from.
 _MEANT = ("Policy", "Rule", "Instruments")
 

@@ -1,0 +1,344 @@
+"""`ringfence plan`: what a change of policies does, in trading terms, and what it needs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringfence.cli.dry_run import add_inputs, amount_given, progress_bar
+from ringfence.cli.output import compiling_is_said, print_json
+from ringfence.errors import InputError
+
+if TYPE_CHECKING:
+    from ringfence.review.approval_rules import ApprovalRules
+    from ringfence.review.plan import Given, Side
+
+__all__ = ["add", "add_given", "given_people", "rules_of"]
+
+_FORMS = ("text", "json", "markdown", "github")
+_APPROVALS = Path(".ringfence/approvals.yaml")
+_POLICIES = "policies"
+
+
+def add(commands: Any) -> None:
+    """Add the command's arguments."""
+    parser = commands.add_parser(
+        "plan",
+        help="what a change of policies does: limits, directions, a dry run of both sides, approvals",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--base",
+        metavar="REF",
+        help="what is changed: a branch, tag or commit, a directory, or git:REF:PATH",
+    )
+    what.add_argument("--show", type=Path, metavar="FILE", help="show a saved plan again")
+    parser.add_argument(
+        "--head",
+        metavar="DIR|REF",
+        help="what it becomes; the policies of the working tree where not given",
+    )
+    parser.add_argument(
+        "--policies", default=_POLICIES, metavar="DIR", help="where policies lie in the repository"
+    )
+    add_inputs(parser, required=False)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write the report, the comment and the dry run there",
+    )
+    parser.add_argument(
+        "-o", dest="save", type=Path, metavar="FILE", help="save the plan, for `ringfence apply`"
+    )
+    add_given(parser)
+    parser.add_argument(
+        "--check-approvals", action="store_true", help="end with 1 where approvals are missing"
+    )
+    parser.add_argument(
+        "--detailed-exitcode",
+        action="store_true",
+        help="end with 0 where nothing changes, 2 where something does, 1 on any error",
+    )
+    parser.add_argument(
+        "--format",
+        choices=_FORMS,
+        default="text",
+        help="how the plan is printed; `json` has the shape of schemas/plan.v1.schema.json, `markdown` is a "
+        "comment for a pull request, `github` makes annotations of it",
+    )
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", default="text",
+        help="the same as --format json",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def add_given(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say who approves."""
+    parser.add_argument(
+        "--approved-by",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="who approves; may be given again",
+    )
+    parser.add_argument(
+        "--approvals-from", type=Path, metavar="FILE.json",
+        help="reviews of a pull request, as GitHub's API lists them",
+    )  # fmt: skip
+    parser.add_argument(
+        "--author", action="append", default=[], metavar="NAME",
+        help="who made the change, beside the authors of its commits; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--approvals", type=Path, default=_APPROVALS, metavar="FILE",
+        help="the rules of approvals, from the repository's top; those of the base count",
+    )  # fmt: skip
+    parser.add_argument(
+        "--commit", default="", metavar="SHA",
+        help="the commit that reviews must be of; the head's where not given",
+    )  # fmt: skip
+
+
+def run(given: argparse.Namespace) -> int:
+    """Make a plan and show it; the exit code is that of its options."""
+    try:
+        return _show(given) if given.show is not None else _plan(given)
+    except InputError as error:
+        if not given.detailed_exitcode:
+            raise
+        # 2 means that something changes.
+        print(f"ringfence: {error.message}\n  fix: {error.fix}", file=sys.stderr)
+        return 1
+
+
+def _show(given: argparse.Namespace) -> int:
+    from ringfence.review.plan_file import load_plan
+
+    plan = load_plan(given.show).plan
+    _print(plan, given, {})
+    return _code(plan, given)
+
+
+def _plan(given: argparse.Namespace) -> int:
+    equity = amount_given(given.equity)
+    from ringfence.review.directed_changes import review_of
+    from ringfence.review.plan import make_plan
+    from ringfence.runtime.garbage import no_collection
+
+    # Of large sets, all of which stay.
+    with no_collection():
+        base, head = _sides(given)
+        review = review_of(base.linked, head.linked)
+    approvals = _given(given, base, head)
+    summary: dict[str, Any] | None = None
+    written: dict[str, Path] = {}
+    if given.orders is not None:
+        summary, written = _dry_run(given, base, head, equity)
+    plan = make_plan(base, head, approvals, summary, review=review)
+    if given.out is not None:
+        written = {**written, **_write(given.out, plan)}
+    if given.save is not None:
+        from ringfence.review.plan_file import save_plan
+
+        save_plan(given.save, plan, base.linked, head.linked)
+        written = {**written, "plan": given.save}
+    _print(plan, given, {name: str(path) for name, path in written.items()})
+    if summary is not None and summary["interrupted"]:
+        return 130
+    return _code(plan, given)
+
+
+def _code(plan: dict[str, Any], given: argparse.Namespace) -> int:
+    if given.check_approvals and not plan["approvals"]["complete"]:
+        return 1
+    return 2 if given.detailed_exitcode and plan["changes"] else 0
+
+
+def _sides(given: argparse.Namespace) -> "tuple[Side, Side]":
+    from ringfence.review.plan import Side
+    from ringfence.runtime.commits import commit_holding, commit_of
+    from ringfence.runtime.revisions import link_spec
+
+    found = []
+    for text in (given.base, given.head or given.policies):
+        spec = _spec(text, given.policies)
+        linked = link_spec(spec, None, given.policies)
+        if spec.startswith("git:"):
+            commit = commit_of(spec.split(":")[1])
+        else:
+            contents = [each.content for each in linked.documents.values()]
+            commit = commit_holding(Path(spec), contents) if Path(spec).is_dir() else ""
+        found.append(Side(linked, spec, commit))
+    for side in found:
+        if not side.linked.gates:
+            raise InputError(
+                f"`{side.source}` holds no policies", "name their directory by --policies"
+            )
+    return found[0], found[1]
+
+
+def _spec(text: str, policies: str) -> str:
+    """A directory or file as it is, and a revision with the place of the policies in it."""
+    if text.startswith("git:"):
+        return text if text.count(":") > 1 else f"{text}:{policies}"
+    return text if Path(text).exists() else f"git:{text}:{policies}"
+
+
+def _given(given: argparse.Namespace, base: "Side", head: "Side") -> "Given":
+    """Approvals, by the rules of the base."""
+    from ringfence.review.plan import Given
+    from ringfence.runtime.commits import authors_since
+
+    here = head.commit or _checked_out() if base.commit else ""
+    authors = authors_since(base.commit, here) if here else ()
+    people, left_out = given_people(given, given.commit or here)
+    # A directory stands for the working tree, whose rules may not be committed yet.
+    before, now = (
+        _rules_at(given.approvals, side.commit if side.source.startswith("git:") else "")
+        for side in (base, head)
+    )
+    return Given(
+        rules_of(
+            given.approvals, base.source, base.commit if base.source.startswith("git:") else ""
+        ),
+        tuple(people),
+        tuple(dict.fromkeys((*authors, *given.author))),
+        tuple(left_out),
+        rules_changed=before != now,
+    )
+
+
+def _checked_out() -> str:
+    from ringfence.runtime.commits import commit_of
+
+    try:
+        return commit_of("HEAD")
+    except InputError:
+        return ""
+
+
+def rules_of(path: Path, source: str, commit: str) -> "ApprovalRules":
+    """The rules of approvals on one side; the built-in ones where it has none.
+
+    Args:
+        path: From the repository's top.
+        source, commit: The side's; the working tree's rules count where there is no commit.
+
+    Raises:
+        PolicyError: with every finding in them.
+    """
+    from ringfence.review.approval_rules import DEFAULT_RULES, read_approvals
+
+    content = _rules_at(path, commit)
+    if content is None:
+        return DEFAULT_RULES
+    revision = f"{source.removeprefix('git:').partition(':')[0]}:" if commit else ""
+    return read_approvals(content, f"{revision}{path.as_posix()}")
+
+
+def _rules_at(path: Path, commit: str) -> bytes | None:
+    """The rules of approvals in a commit, or in the working tree; None where there are none."""
+    from ringfence.runtime.commits import top_directory
+    from ringfence.runtime.ports import SYSTEM_FILES
+    from ringfence.runtime.revisions import read_at
+
+    if commit:
+        return read_at(commit, path.as_posix())
+    place = (top_directory() or Path()) / path
+    try:
+        return SYSTEM_FILES.read_bytes(place) if SYSTEM_FILES.exists(place) else None
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise InputError(f"`{place}` cannot be read: {reason}", "see to its rights") from None
+
+
+def given_people(given: argparse.Namespace, commit: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Who approves, by name and by reviews; and approvals that do not count, with the reason."""
+    from ringfence.review.given_approvals import approvals_of_reviews
+    from ringfence.runtime.ports import SYSTEM_FILES
+
+    people: list[str] = list(given.approved_by)
+    left_out: list[tuple[str, str]] = []
+    if given.approvals_from is not None:
+        try:
+            content = SYSTEM_FILES.read_bytes(given.approvals_from)
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
+            raise InputError(
+                f"`{given.approvals_from}` cannot be read: {reason}", "name the file"
+            ) from None
+        approved, left_out = approvals_of_reviews(content, str(given.approvals_from), commit)
+        people += approved
+    return people, left_out
+
+
+def _dry_run(
+    given: argparse.Namespace, base: "Side", head: "Side", equity: float | None
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    import tempfile
+
+    from ringfence.replay.dry_run import Request, dry_run
+
+    with tempfile.TemporaryDirectory(prefix="ringfence-plan-") as scratch:
+        request = Request(
+            orders=given.orders,
+            fills=given.fills,
+            marks=given.marks,
+            balances=given.balances,
+            policies=head.source,
+            base=base.source,
+            instruments=given.instruments,
+            mapping=given.mapping,
+            marks_mapping=given.marks_mapping,
+            equity=equity,
+            out=given.out or Path(scratch),
+            workers=given.workers,
+            report=given.out is not None,
+            of_change=True,
+        )
+        with compiling_is_said(json=given.format == "json"), progress_bar() as progress:
+            result = dry_run(request, progress)
+    return result.summary, dict(result.files) if given.out is not None else {}
+
+
+def _write(out: Path, plan: dict[str, Any]) -> dict[str, Path]:
+    from ringfence.review.plan_html import render_html
+    from ringfence.review.plan_markdown import render_markdown
+    from ringfence.runtime.ports import SYSTEM_FILES
+
+    files = {
+        "page": (out / "plan.html", render_html(plan)),
+        "comment": (out / "plan.md", render_markdown(plan)),
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path, text in files.values():
+            SYSTEM_FILES.write_atomic(path, text.encode("utf-8"))
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise InputError(
+            f"`{out}` cannot be written: {reason}", "name another directory with --out"
+        ) from None
+    return {name: path for name, (path, _) in files.items()}
+
+
+def _print(plan: dict[str, Any], given: argparse.Namespace, written: dict[str, str]) -> None:
+    if given.format == "json":
+        print_json(plan)
+    elif given.format == "markdown":
+        from ringfence.review.plan_markdown import render_markdown
+
+        print(render_markdown(plan), end="")
+    elif given.format == "github":
+        from ringfence.cli.output import show_findings
+        from ringfence.review.plan_findings import plan_findings
+
+        show_findings(plan_findings(plan), "github")
+    else:
+        from rich.console import Console
+
+        from ringfence.review.plan_text import render_text
+
+        render_text(plan, Console(), written)
