@@ -16,13 +16,14 @@ from benchmarks.kernel import differences
 from benchmarks.loop_setup import orders_of, plain_loop
 from benchmarks.measure import Figure
 from benchmarks.plain_loop import GATES, Order, PlainLoop
-from benchmarks.policy_files import WIDE, policy_directory, wide_directory
+from benchmarks.policy_files import WIDE, nested_directory, policy_directory, wide_directory
 from benchmarks.replays import opened
 from benchmarks.validate import heavy_imports
 from ringfence import PolicySet
 from ringfence.language.orders import Book, Case, Market, OrderRequest, Position
 from ringfence.replay.sources import open_inputs
 from ringfence.review.limit_changes import limit_changes
+from ringfence.review.mistakes import Context, find_mistakes
 
 pytestmark = pytest.mark.performance
 
@@ -139,6 +140,13 @@ def test_the_sinks_are_measured_with_what_a_guard_records(
         "to PostgreSQL",
     ]
     assert all(figure.value > 0 for figure in figures)
+
+
+def test_policies_whose_scopes_lie_within_others_are_free_of_findings(tmp_path: Path) -> None:
+    linked = PolicySet.load(nested_directory(tmp_path, 12)).linked
+
+    assert len(linked.policies) == 13
+    assert find_mistakes(Context(linked, 0)) == []
 
 
 def test_validate_imports_nothing_heavy() -> None:

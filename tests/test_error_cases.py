@@ -130,7 +130,7 @@ def left_unseen(document: Document, code: str) -> list[Diagnostic]:
 
 def failed_proofs(linked: LinkedSet) -> list[Diagnostic]:
     invariants, _ = invariants_for(linked)
-    question = Question(linked, invariants, timeout_s=5, check_mandatory=False)
+    question = Question(linked, invariants, timeout_s=1, check_mandatory=False)
     return findings_of(prove(question), linked)
 
 
@@ -138,7 +138,9 @@ def mistakes_in(folder: Path, linked: LinkedSet) -> list[Diagnostic]:
     now = folder / "now"
     with chdir(folder):
         settings = settings_of(Path("settings.yaml"))
-        before = previous_of("./previous", Path()) if Path("previous").is_dir() else Previous(None)
+        before = Previous(None)
+        if Path("previous").is_dir():
+            before = previous_of("./previous", Path(), linked)
     at = now.read_text(encoding="utf-8").strip() if now.exists() else "2026-01-15"
     context = Context(linked, to_ns(at), before.linked, settings)
     return [*before.findings, *find_mistakes(context)]

@@ -13,7 +13,7 @@ ENVIRONMENT = {
     "CI_MERGE_REQUEST_DIFF_BASE_SHA": "set by GitLab: what `ci` compares with where `--base` is not given",
     "GITHUB_BASE_REF": "set by GitHub: the branch that `ci` compares with where `--base` is not given",
     "GITHUB_STEP_SUMMARY": "set by GitHub: the file that `ci` adds its comment to, for the summary of the job",
-    "RINGFENCE_CACHE_PATH": "directory of compiled code, instead of `ringfence` below the user's cache "
+    "RINGFENCE_CACHE_PATH": "directory of compiled code and of proofs, instead of `ringfence` below the user's cache "
     "directory; not used where others may write to it",
     "RINGFENCE_ENVIRONMENT": "how strictly secrets are checked: `production` (where not set) refuses what is missing or "
     "unsound, `development` warns, `testing` makes its own and reads none",

@@ -17,6 +17,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
 from ringfence.review.explaining.explanation import Explanation, GateExplained, explain
 from ringfence.review.explaining.explanation_data import explanation_data
+from ringfence.review.explaining.why_not import why_not
 from strategies import cases, policy_sets, rule_pools
 
 pytestmark = pytest.mark.unit
@@ -97,3 +98,19 @@ def test_it_can_be_said_in_every_form_whatever_the_numbers(
     SCHEMA.validate(json.loads(json.dumps(explanation_data(told), allow_nan=False)))
     assert all("\n" not in text for text, _ in explanation_lines(told))
     assert explanation_markdown(told).startswith(f"### {told.decision.decision}")
+
+
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@given(questions(), st.sampled_from(["1", "0.5", "1000", "100000"]))
+def test_what_a_size_needs_is_said_whatever_the_numbers(
+    question: tuple[LinkedSet, Case], size: str
+) -> None:
+    linked, case = question
+
+    told = why_not(linked, case, size, check_mandatory=False)
+
+    for way in (way for needs in told.needs for way in needs.ways):
+        assert way.text
+        # A limit or a state is suggested only where it was tried; a switch or a quote may not be enough alone.
+        assert way.confirmed is not False or way.kind == "state"
+        assert (way.confirmed is None) == (way.kind == "need")

@@ -15,8 +15,9 @@ from ringfence.cli.explain import run
 from ringfence.cli.main import build_parser, main
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_reader import AuditReader
+from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
-from runtime.desk import NOON, opened, order, policies
+from runtime.desk import NOON, SECOND, opened, order, policies
 
 pytestmark = pytest.mark.integration
 
@@ -307,6 +308,25 @@ def test_a_decision_of_an_audit_log(log: Path, capsys: pytest.CaptureFixture[str
     assert "no gate was asked" in refused(["--audit", str(log), "--id", unread.body["id"]], capsys)
     assert "holds no decision `nothing`" in refused(
         ["--audit", str(log), "--id", "nothing"], capsys
+    )
+
+
+def test_a_lapsed_policy_lease_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clock, settings = FixedClock(NOON), GuardSettings(in_memory=True, policy_lease_ns=SECOND)
+    with AuditLog.open(tmp_path / "audit", durability="process", clock=clock) as audit:
+        guard = opened(policies(tmp_path / "desk"), clock=clock, settings=settings, audit=audit)
+        clock.advance(2 * SECOND)
+        guard.evaluate_order(order("1"))
+        guard.close()
+    records = [each for each in AuditReader(tmp_path / "audit").poll() if each.kind == "decision"]
+
+    told = explained(["--audit", "audit", "--id", str(records[0].sequence)], capsys)
+
+    assert records[0].body["code"] == "POLICY_LEASE_EXPIRED"
+    assert told["decision"] == "REJECT"
+    assert told["origin"]["checks"][1] == (
+        "the guard took only orders that reduce risk then (its policies were not confirmed in time): "
+        "the firm's switch is shown as reducing"
     )
 
 

@@ -44,8 +44,9 @@ def write_claim(
     path.write_text(CLAIM.format(name=name, claim=claim, most=most), encoding="utf-8")
 
 
+@pytest.mark.usefixtures("desk")
 def test_the_shipped_desk_is_proved_and_known_the_second_time(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["prove"]) == 0
     first = capsys.readouterr().out
@@ -165,21 +166,21 @@ def test_a_change_may_claim_to_be_as_strict_as_its_base(
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "."]):
         subprocess.run(["git", *author, *words], cwd=desk, check=True)
-    path = desk / "policies" / "firm.yaml"
+    path = desk / "policies" / "desk.yaml"
     text = path.read_text(encoding="utf-8")
-    assert "max: 8_000_000 USDT" in text
+    assert "max: 200_000 USDT" in text
     strict = ["prove", "--base", "main", "--claim-strict"]
 
-    path.write_text(text.replace("max: 8_000_000 USDT", "max: 7_000_000 USDT"), encoding="utf-8")
+    path.write_text(text.replace("max: 200_000 USDT", "max: 150_000 USDT"), encoding="utf-8")
     assert main(strict) == 0
     assert "  proved   as-strict-as-base" in capsys.readouterr().out
-    path.write_text(text.replace("max: 8_000_000 USDT", "max: 9_000_000 USDT"), encoding="utf-8")
+    path.write_text(text.replace("max: 200_000 USDT", "max: 250_000 USDT"), encoding="utf-8")
     assert main(["prove", "--base", "git:main:policies", "--claim-strict"]) == 1
     shown = capsys.readouterr().out
     assert "  refuted  as-strict-as-base" in shown
-    assert "where the base says" in shown
-    # The desk's own claim about the firm is broken as well.
-    assert "  refuted  firm-exposure" in shown
+    assert "where the base says REJECT" in shown
+    # The desk's own claim about this limit is broken as well.
+    assert "  refuted  alpha-orders" in shown
 
 
 @pytest.mark.parametrize(
@@ -194,8 +195,9 @@ def test_a_change_may_claim_to_be_as_strict_as_its_base(
         ["--base", "nowhere"],
     ],
 )
+@pytest.mark.usefixtures("desk")
 def test_bad_usage_is_told_with_its_fix(
-    desk: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+    words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["prove", *words]) == 2
     assert "fix:" in capsys.readouterr().err

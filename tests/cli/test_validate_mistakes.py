@@ -107,6 +107,32 @@ def test_an_extra_zero_is_found_and_acknowledged(
     assert codes(capsys, "--base", "main", exit_code=0) == []
 
 
+RULE = """\
+apiVersion: ringfence/v1
+kind: Rule
+metadata: {name: worth, version: 1.0.0, title: worth, description: A rule., source: [own]}
+spec:
+  parameters: {max: {type: money, limit: true, description: Most.}}
+  checks: [{name: worth, measure: order.notional, limit: params.max, explain: Too much.}]
+  docs: The value of an order.
+"""
+
+
+def test_a_rule_that_changes_beside_policies_that_do_not_needs_its_version(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = desk.with_name("worth.yaml")
+    rule.write_text(RULE, encoding="utf-8")
+    bound = "    - {rule: worth@1, limits: {max: 200_000 USDT}}\n"
+    desk.write_text(desk.read_text(encoding="utf-8") + bound, encoding="utf-8")
+    commit()
+    change(rule, "limit: params.max,", "limit: params.max * 2,")
+
+    assert codes(capsys, "--base", "HEAD", exit_code=1) == ["E402"]
+    change(rule, "version: 1.0.0", "version: 1.0.1")
+    assert codes(capsys, "--base", "HEAD", exit_code=0) == []
+
+
 def test_policies_that_are_new_have_nothing_to_be_compared_with(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,7 +172,8 @@ def test_time_is_the_clock_or_what_is_given(desk: Path, capsys: pytest.CaptureFi
     assert codes(capsys, "--now", "2026-03-01", exit_code=0) == ["E410"]
     assert codes(capsys, "--now", "2026-03-01", "--strict", exit_code=1) == ["E410"]
     assert codes(capsys, "--now", "2026-03-01", "--base", "main", exit_code=1) == ["E402", "E410"]
-    assert main(["validate", "policies", "--now", "soon"]) == 2
+    for wrong in ("soon", "0001-01-01", "9999-12-31"):
+        assert main(["validate", "policies", "--now", wrong]) == 2
 
 
 def test_warnings_are_told_beside_what_is_valid(

@@ -21,9 +21,8 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMENT = re.compile(r"# yaml-language-server: \$schema=(\S+)\n")
-SHIPPED = sorted(
-    path for folder in ("policies", "rules") for path in (ROOT / folder).rglob("*.yaml")
-)
+FOLDERS = ("policies", "rules", "engine/ringfence/language/shipped_invariants")
+SHIPPED = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.yaml"))
 NUMBERS = st.one_of(
     st.integers(-2, 10**9).map(str),
     st.floats(0, 1e6).map("{:.4f}".format),

@@ -71,10 +71,14 @@ def test_a_claim_is_a_typed_expression_over_fields_and_its_own_values() -> None:
         ("order.size <= params.most", "{quantity: 2.5}"),
         ("order.price <= params.most", '{price: "60000"}'),
         ("control.kill_state <= params.most", "1"),
+        ("order.price_deviation <= params.most", "1%"),
     ],
 )
 def test_a_value_has_the_unit_that_it_is_written_with(claim: str, value: str) -> None:
-    assert codes(f"claim: {claim}, parameters: {{most: {value}, working: gross}}") == []
+    assert (
+        codes(f"claim: {claim}, parameters: {{most: {value}, working: gross, reference: mid}}")
+        == []
+    )
 
 
 @pytest.mark.parametrize(

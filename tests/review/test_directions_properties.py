@@ -85,7 +85,9 @@ def test_no_order_contradicts_a_direction_and_every_witness_is_one(
     for witness, looser in ((found.looser, True), (found.tighter, False)):
         if witness is not None:
             sizes = [
-                decide(each, read_case(witness.given, witness.when, each), check_mandatory=False).size
+                decide(
+                    each, read_case(witness.given, witness.when, each), check_mandatory=False
+                ).size
                 for each in (base, head)
             ]
             assert sizes[1] > sizes[0] if looser else sizes[1] < sizes[0]

@@ -1,5 +1,6 @@
 """The canonical layout: nothing is lost, nothing means anything else, and a second pass changes nothing."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,13 @@ from strategies.untidy_yaml import untidy_documents
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("policies", "rules", "examples", "engine/ringfence/replay/mappings")
+OURS = (
+    "policies",
+    "rules",
+    "examples",
+    "engine/ringfence/replay/mappings",
+    "engine/ringfence/language/shipped_invariants",
+)
 LONG = "a text that goes on and on for the sake of this test, and longer still than one line may be, which is why it is folded"
 
 
@@ -236,3 +243,17 @@ def test_numbers_that_are_none_stay_what_they_are() -> None:
 
     assert laid_out(untidy.replace("\n     ", "\n  ")) == text
     assert load_file(ROOT / "rules" / "spread.yaml").has_nonfinite
+
+
+@pytest.mark.performance
+def test_a_long_line_takes_no_more_memory_than_its_items_do() -> None:
+    document = load("a: [" + ", ".join(["1"] * 6_000) + "]\n", "policy.yaml")
+
+    tracemalloc.start()
+    try:
+        format_document(document)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 25_000_000

@@ -167,6 +167,38 @@ def test_an_override_is_seen_in_force_and_outside_its_window_and_scope(tmp_path:
     assert len(near) == 4
 
 
+def test_a_rate_is_seen_one_order_to_either_side(tmp_path: Path) -> None:
+    past = "{account: main, symbol: BTC/USD, side: buy, size: '1', price: 100, age: 100ms}"
+    cases = "".join(
+        case(
+            f"{count} before",
+            f"{{decision: {decision}}}",
+            given=f"{{recent_orders: [{', '.join([past] * count)}]}}",
+        )
+        for count, decision in ((1, "APPROVE"), (2, "APPROVE"), (3, "REJECT"))
+    )
+    gate = "    - {rule: order-rate@1, limits: {max_orders: 3/s}}\n"
+
+    assert uncovered(write_desk(tmp_path, gate, cases)) == []
+
+
+def test_a_step_is_read_with_the_other_limits_of_its_row(tmp_path: Path) -> None:
+    rule = RULE.replace("    max:", "    share: {type: ratio, required: true}\n    max:")
+    rule = rule.replace("min(params.max, 2 * params.max, book.equity)", "params.share * params.max")
+    rule = rule.replace("order.notional if", "market.mid * order.size if").replace(
+        "{max: 100 USD}", "{share: 50%, max: 200 USD}"
+    )
+    gate = """    - rule: odd@1
+      limits: {share: 50%, max: 190 USD}
+      overrides: [{limits: {max: 200 USD}, until: 2026-02-06T20:00:00Z, ticket: RISK-1}]
+"""
+    desk = write_desk(tmp_path, gate, sized("1", "APPROVE") + sized("1.1", "REJECT"))
+    (desk / "odd.yaml").write_text(rule)
+
+    near = [each for each in uncovered(desk) if each.startswith("`max: 200 USD` of override 1")]
+    assert near == ["`max: 200 USD` of override 1, one step inside"]
+
+
 def test_each_name_of_a_scope_is_seen_and_an_order_outside_it(tmp_path: Path) -> None:
     scope = "{symbols: ['BTC/*', XRP/USD], exclude: {accounts: [other]}}"
     desk = write_desk(tmp_path, NOTIONAL, sized("1", "APPROVE"), scope=scope)

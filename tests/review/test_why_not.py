@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from review.asked import asked, policy
 from ringfence.backends.reference import decide
+from ringfence.cli.explain_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.changed_limits import with_rows
 from ringfence.language.decision import RiskDecision
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money
+from ringfence.review.explaining.explanation import explain
 from ringfence.review.explaining.why_not import Way, WhyNot, why_not
 from ringfence.review.sayable import in_style, sayable, sayable_value
 
@@ -332,3 +334,24 @@ def test_a_number_is_written_in_the_style_that_was_there(
     value = Money(1.0, "USDT") if kind == "money" else 1.0
 
     assert in_style(number, value, kind, written) == found
+
+
+def test_in_words_each_way_alone_would_do_and_all_that_is_missing_is_needed() -> None:
+    linked = policy(SHARE, "{rule: daily-loss@1, limits: {max_loss: 5_000 USD}}")
+
+    def words(**given: Any) -> list[str]:
+        case = asked(linked, **given)
+        told = explain(linked, case, check_mandatory=False)
+        why = why_not(linked, case, "3", check_mandatory=False)
+        return [text for text, _ in explanation_lines(replace(told, why_not=why))]
+
+    missing = words(book={"equity": None})
+    assert "  total-exposure of the account (desk@1.0.0) needs:" in missing
+    assert "  daily-loss of the account (desk@1.0.0) needs:" in missing
+    lossy = words(book={"equity": 90000})
+    assert "For 3 BTC/USD to pass (2 gates block it now):" in lossy
+    assert "  daily-loss of the account (desk@1.0.0) needs one of:" in lossy
+    assert lossy[-2:] == [
+        "  all of these limits at once (asked again with this alone: passes)",
+        "    desk@1.0.0/total-exposure: max_of_equity: 167%; desk@1.0.0/daily-loss: max_loss: 10_000 USD",
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.errors import InputError, PolicyError
-from ringfence.runtime.revisions import link_spec
+from ringfence.runtime.revisions import link_as_it_was, link_spec
 
 pytestmark = [pytest.mark.security, pytest.mark.needs("git", "git")]
 
@@ -158,3 +158,18 @@ def test_a_variable_cannot_point_to_another_repository(monkeypatch):
     monkeypatch.setenv("GIT_DIR", "/nonexistent")
 
     assert link_spec("git:main").gates
+
+
+def test_what_was_is_whole_or_holds_what_changed_and_the_policies_that_did_not(repository):
+    now = link_spec("policies")
+    desk = repository / "policies" / "desk.yaml"
+    desk.write_text(desk.read_text().replace("max_positions: 10", "max_positions: 9"))
+    after = link_spec("policies")
+
+    assert link_as_it_was("main", "policies").sha256 == now.sha256
+    quick = link_as_it_was("main", "policies", after)
+    assert sorted(each.name for each in quick.policies) == sorted(
+        each.name for each in now.policies
+    )
+    taken_over = {each.name for each in quick.policies if each in after.policies}
+    assert {each.name for each in now.policies} - taken_over == {"desk"}

@@ -157,7 +157,8 @@ def _asked(given: argparse.Namespace, clock: Clock) -> "Explanation":
     asked = read_asked(given.order) if given.order is not None else Asked()
     if given.state is not None:
         state = read_asked(given.state)
-        asked = replace(state, when=asked.when) if given.order else replace(state, when={})
+        # Of a test, its order alone; the policy that it brings is still asked.
+        asked = replace(state, when=asked.when, own=asked.own or state.own)
     when: dict[str, Any] = {
         name: getattr(given, name) for name in _FLAGS if getattr(given, name) is not None
     }

@@ -217,7 +217,10 @@ def _why_not(told: WhyNot, explanation: Explanation) -> Iterator[Line]:
     yield f"For {told.size} {order.symbol} to pass ({gates} now):", "bold"
     for needs in told.needs:
         result = needs.result
-        yield f"  {result.gate} of the {result.level} ({result.policy}) needs one of:", ""
+        # What is missing is needed all of it; of the others each one alone would do.
+        alone = any(way.kind != "need" for way in needs.ways)
+        said = "needs one of:" if alone else "needs:"
+        yield f"  {result.gate} of the {result.level} ({result.policy}) {said}", ""
         for way in needs.ways:
             yield f"    {_way(way)}", ""
         if not needs.ways:

@@ -58,12 +58,15 @@ def _now(given: str | None, clock: "Clock | None") -> int:
         from ringfence.runtime.ports import SYSTEM_CLOCK
 
         return (clock or SYSTEM_CLOCK).now_ns()
-    from ringfence.language.gates import to_ns
+    from ringfence.language.gates import ALWAYS, to_ns
 
     try:
-        return to_ns(given)
+        moment = to_ns(given)
     except ValueError as error:
         raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
+    if not 0 <= moment < ALWAYS[1]:
+        raise InputError(f"`{given}` lies outside of 1970 to 2262", fix="name a time in between")
+    return moment
 
 
 @contextmanager
@@ -130,7 +133,7 @@ def _mistakes(linked: "LinkedSet", path: Path, base: str | None, now_ns: int) ->
     from ringfence.review.mistakes.previous import Previous, previous_of, settings_of
 
     settings = settings_of(path, base)
-    previous = previous_of(base, path) if base is not None else Previous(None)
+    previous = previous_of(base, path, linked) if base is not None else Previous(None)
     found = find_mistakes(Context(linked, now_ns, previous.linked, settings))
     return [*(each for each in previous.findings if each.code not in settings.off), *found]
 

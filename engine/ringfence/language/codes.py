@@ -79,6 +79,7 @@ CODES: dict[str, str] = {
     "E422": "minimum above maximum",
     "E423": "percentage that is a ratio",
     "E424": "limit that lets nothing through",
+    "E425": "orders that cannot be valued",
     "E430": "two limits in one scope",
     "E431": "limit that is never reached",
     "E432": "warning after the limit",

@@ -31,8 +31,8 @@ from ringfence.language.parameters import (
 from ringfence.language.parser import parse_expression
 from ringfence.language.scopes import Scope
 from ringfence.language.source import Document, Key
+from ringfence.language.units import DURATION, Unit
 from ringfence.language.units import NUMBER as BARE
-from ringfence.language.units import Unit
 
 __all__ = ["EXPOSURE_RULE", "STANDARDS", "Invariant", "read_invariant", "read_invariants"]
 
@@ -162,6 +162,8 @@ def read_invariant(
         return None, findings
     units = {name: each for name, each in parameters.items() if not isinstance(each, Parameter)}
     units |= {name: each.unit for name, each in parameters.items() if isinstance(each, Parameter)}
+    # Without a window the present price counts alone, and no orders can be counted: it may be left out.
+    units.setdefault("window", DURATION)
     standard = str(spec.get("standard") or "")
     claim = None
     if ("claim" in spec) == bool(standard):

@@ -268,7 +268,13 @@ class ParameterSet:
 
     def value(self, name: str, given: object) -> Value | None:
         """The typed value of one parameter; None where there is no such parameter, or it does not fit."""
-        return self._plain_value(name, self._expand_rates({name: given})[name])
+        return self.values(name, given).get(name)
+
+    def values(self, name: str, given: object) -> dict[str, Value]:
+        """What one given value sets: its parameter, and of a rate the window too; without what does not fit."""
+        expanded = self._expand_rates({name: given})
+        typed = {key: self._plain_value(key, each) for key, each in expanded.items()}
+        return {key: each for key, each in typed.items() if each is not None}
 
     def _plain_value(self, name: str, value: object) -> Value | None:
         parameter = self.parameters.get(name)

@@ -15,6 +15,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.policy_tests import read_case
 from ringfence.language.units import Unit
 from ringfence.review.case_text import TestCase
+from ringfence.review.plainer import plainer
 
 __all__ = ["Counterexample", "Decide", "confirmed"]
 
@@ -65,23 +66,28 @@ def confirmed(
         kernel: Decides as the kernel does, and has to agree; the reference alone is asked where not given.
 
     Returns:
-        None where the order breaks nothing, or where the two do not agree.
+        The order made as plain as it goes; None where it breaks nothing, or where the two do not agree.
     """
-    try:
-        case = read_case(given, when, linked)
-    except PolicyError:
+
+    def breaks(given: Mapping[str, Any], when: Mapping[str, Any]) -> str:
+        try:
+            case = read_case(given, when, linked)
+        except PolicyError:
+            return ""
+        return broken(invariant, linked, case, base=base, check_mandatory=check_mandatory)
+
+    if not breaks(given, when):
         return None
-    words = broken(invariant, linked, case, base=base, check_mandatory=check_mandatory)
-    if not words:
-        return None
-    decision = decide(linked, case, check_mandatory=check_mandatory)
-    confirmed_by = ["reference"]
-    if kernel is not None:
-        other = kernel(linked, case, check_mandatory=check_mandatory)
+    for state, order in (plainer(given, when, lambda *each: bool(breaks(*each))), (given, when)):
+        case = read_case(state, order, linked)
+        decision = decide(linked, case, check_mandatory=check_mandatory)
         # As text, in which an unknown number is equal to itself.
-        if repr(other) != repr(decision):
-            return None
-        confirmed_by.append("numba")
+        if kernel is None or repr(kernel(linked, case, check_mandatory=check_mandatory)) == repr(
+            decision
+        ):
+            break
+    else:
+        return None
     then: dict[str, Any] = {"decision": "REJECT"}
     if invariant.standard == "closing-orders-pass":
         then = {"decision": "APPROVE"}
@@ -91,16 +97,16 @@ def confirmed(
         if before.size:
             then["size"] = str(before.size)
     return Counterexample(
-        given=given,
-        when=when,
+        given=state,
+        when=order,
         decision=decision,
-        words=words,
+        words=breaks(state, order),
         values=claim_values(invariant, linked, case, check_mandatory=check_mandatory),
-        confirmed_by=tuple(confirmed_by),
+        confirmed_by=("reference",) if kernel is None else ("reference", "numba"),
         test=TestCase(
-            name=f"{invariant.name} holds ({_digest(given, when)})",
-            given=given,
-            when=when,
+            name=f"{invariant.name} holds ({_digest(state, order)})",
+            given=state,
+            when=order,
             then=then,
             comment=_comment(invariant, then),
         ),

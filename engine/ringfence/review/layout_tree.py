@@ -5,6 +5,7 @@ with `#` between two of them. Comments above an entry, and behind it on its line
 """
 
 import re
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -20,6 +21,8 @@ from yaml.events import (
 
 __all__ = ["Alias", "Collection", "Comment", "Entry", "Layout", "Scalar", "Value", "read_layout"]
 
+_LINE_END = re.compile(r"\n")
+_LEAD = re.compile(r"[ ?-]*")
 _COMMENT = re.compile(r"#[^\n]*")
 
 
@@ -40,7 +43,7 @@ class Scalar:
     style: str
     """Empty for a plain one; else its quote, `|` or `>`."""
     lines: list[str]
-    """As written, the first one from where the scalar begins, the last one whole."""
+    """As written, the first one from where the scalar begins; none for a scalar within a line."""
     anchor: str = ""
 
 
@@ -117,12 +120,14 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._lines = text.split("\n")
+        self._starts = [0, *(each.end() for each in _LINE_END.finditer(text))]
         parser = CParser(text)
         self._events: deque[Any] = deque()
         while not isinstance(event := parser.get_event(), StreamEndEvent):
             self._events.append(event)
         self._comments = deque(self._find_comments())
         self._has_anchors = False
+        self._led = -1, 0
         # The line on which the value ends that was read last, where it is not a block.
         self._ended = 0
 
@@ -158,8 +163,8 @@ class _Reader:
 
     def _scan(self, start: int, end: int, found: list[_Found]) -> None:
         for match in _COMMENT.finditer(self._text, start, end):
-            line = self._text.count("\n", 0, match.start())
-            begins = self._text.rfind("\n", 0, match.start()) + 1
+            line = bisect_right(self._starts, match.start()) - 1
+            begins = self._starts[line]
             found.append(
                 _Found(
                     match.start(),
@@ -173,6 +178,13 @@ class _Reader:
 
     def _blank_above(self, line: int) -> bool:
         return line > 0 and not self._lines[line - 1].strip()
+
+    def _lead(self, line: int) -> int:
+        """How far a line goes before anything but dashes stands in it; asked for line after line."""
+        if self._led[0] != line:
+            found = _LEAD.match(self._lines[line])
+            self._led = line, found.end() if found else 0
+        return self._led[1]
 
     def _take(self, before: int) -> list[Comment]:
         """The comments before a place, and no more."""
@@ -211,8 +223,10 @@ class _Reader:
 
     def _scalar(self, event: Any) -> Scalar:
         start, end = event.start_mark, event.end_mark
-        lines = self._lines[start.line : end.line + (1 if end.column else 0)]
-        if lines:
+        lines: list[str] = []
+        if end.line > start.line:
+            # Of a long line in brackets each scalar would hold the rest: only where it is needed.
+            lines = self._lines[start.line : end.line + (1 if end.column else 0)]
             lines[0] = lines[0][start.column :]
         return Scalar(event.value, event.style or "", lines, event.anchor or "")
 
@@ -242,8 +256,7 @@ class _Reader:
     def _entry(self, owner: Collection, column: int) -> Entry:
         first = self._events[0].start_mark
         above = self._take(first.index)
-        begins = self._lines[first.line][: first.column]
-        after_blank = not begins.strip(" -?") and self._blank_above(first.line)
+        after_blank = first.column <= self._lead(first.line) and self._blank_above(first.line)
         key, behind_key = None, ""
         if owner.is_mapping:
             event = self._events.popleft()

@@ -160,7 +160,7 @@ def render(template: str, values: dict[str, Any]) -> str:
 
 def _scalar(text: str, in_flow: bool) -> str:
     """Text as `fmt` writes it, in quotes where it needs them."""
-    return inline_text(Scalar(text, '"', [text]), in_flow)
+    return inline_text(Scalar(text, '"', []), in_flow)
 
 
 def schema_file(kind: str) -> str:

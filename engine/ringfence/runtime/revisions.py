@@ -8,23 +8,18 @@ import os
 from pathlib import Path, PurePosixPath
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
+from ringfence.language.gates import Policy
 from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
 from ringfence.runtime.git_reading import Blob, Git, NoFilesError, quiet_git, yaml_blobs
 
-__all__ = ["documents_at", "link_spec", "read_at"]
+__all__ = ["documents_at", "link_as_it_was", "link_spec", "read_at"]
 
 _PREFIX = "git:"
 
 
-def link_spec(
-    spec: str,
-    extra: Path | None = None,
-    default: str = "policies",
-    *,
-    check_mandatory: bool = True,
-) -> LinkedSet:
+def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -> LinkedSet:
     """Link the policies that a SPEC names.
 
     Args:
@@ -32,22 +27,18 @@ def link_spec(
             directory, as other paths are; `default` where it is not given. Findings in a revision
             name their files `REF:PATH`.
         extra: An instruments file whose entries are added, and win over those of the policies.
-        check_mandatory: Whether every tradable (account, symbol) must face all mandatory gates.
 
     Raises:
-        NoFilesError: there is nothing at this path in the revision.
         InputError: there is nothing to read, no repository, or no such revision or path.
         PolicyError: with every finding of every file.
     """
     if not spec.startswith(_PREFIX):
-        if extra is None:
-            return link_path(Path(spec), check_mandatory=check_mandatory)
-        return link(*_documents_with(Path(spec), extra), check_mandatory=check_mandatory)
+        return link_path(Path(spec)) if extra is None else _link_with(Path(spec), extra)
     revision, _, path = spec.removeprefix(_PREFIX).partition(":")
     documents, findings = _documents(revision, path or default)
     if extra is not None:
         documents, findings = _with_extra(documents, findings, extra)
-    return link(documents, findings, check_mandatory=check_mandatory)
+    return link(documents, findings)
 
 
 def read_at(revision: str, path: str) -> bytes | None:
@@ -68,8 +59,8 @@ def read_at(revision: str, path: str) -> bytes | None:
         return git.read([blob.object])[0]
 
 
-def _documents_with(path: Path, extra: Path) -> tuple[list[Document], list[Diagnostic]]:
-    """The documents of a file or directory together with an instruments file, without which they may not link."""
+def _link_with(path: Path, extra: Path) -> LinkedSet:
+    """Link a file or directory together with an instruments file, without which it may not link."""
     files = yaml_files(path) if path.is_dir() else [path]
     documents: list[Document] = []
     findings: list[Diagnostic] = []
@@ -78,7 +69,7 @@ def _documents_with(path: Path, extra: Path) -> tuple[list[Document], list[Diagn
             documents.append(load_file(file))
         except PolicyError as error:
             findings.extend(error.diagnostics)
-    return _with_extra(documents, findings, extra)
+    return link(*_with_extra(documents, findings, extra))
 
 
 def _with_extra(
@@ -126,21 +117,64 @@ def documents_at(revision: str, path: str) -> dict[str, Document | None]:
     return found
 
 
+def link_as_it_was(revision: str, path: str, known: LinkedSet | None = None) -> LinkedSet:
+    """Link the policies that stood at a path, to be compared with what they are now.
+
+    With `known`, what did not change since is taken over instead of being read again: of the set that comes
+    back `policies` and `documents` then say what was, and nothing else. Mandatory gates are not asked for.
+
+    Args:
+        revision: A branch, a tag or a commit.
+        path: Relative to the current directory, or absolute.
+        known: The set as it is now; without it the set that comes back is whole.
+
+    Raises:
+        NoFilesError: there is nothing at this path in the revision.
+        InputError: there is no repository, or no such revision.
+        PolicyError: with every finding of the files that changed.
+    """
+    policies: dict[bytes, Policy] = {}
+    kept: dict[bytes, Document] = {}
+    if known is not None:
+        policies = {policy.document.content: policy for policy in known.policies}
+        rest = (each for each in known.documents.values() if each.data["kind"] != "Policy")
+        kept = {each.content: each for each in rest}
+    same: list[Policy] = []
+    documents: list[Document] = []
+    findings: list[Diagnostic] = []
+    _, files = _files(revision, path)
+    for blob, content in files:
+        if content is not None and content in policies:
+            same.append(policies[content])
+        elif content is not None and content in kept:
+            documents.append(kept[content])
+        else:
+            _load(f"{revision}:{blob.name}", content, documents, findings)
+    linked = link(documents, findings, check_mandatory=False)
+    linked.policies.extend(same)
+    return linked
+
+
 def _documents(revision: str, path: str) -> tuple[list[Document], list[Diagnostic]]:
     """Every YAML document at or below `path` in `revision`, and the findings met while loading."""
     documents: list[Document] = []
     findings: list[Diagnostic] = []
     _, files = _files(revision, path)
     for blob, content in files:
-        shown = f"{revision}:{blob.name}"
-        if content is None:
-            findings.append(_too_large(shown))
-            continue
-        try:
-            documents.append(load(content, shown))
-        except PolicyError as error:
-            findings.extend(error.diagnostics)
+        _load(f"{revision}:{blob.name}", content, documents, findings)
     return documents, findings
+
+
+def _load(
+    shown: str, content: bytes | None, documents: list[Document], findings: list[Diagnostic]
+) -> None:
+    if content is None:
+        findings.append(_too_large(shown))
+        return
+    try:
+        documents.append(load(content, shown))
+    except PolicyError as error:
+        findings.extend(error.diagnostics)
 
 
 def _files(revision: str, path: str) -> tuple[str, list[tuple[Blob, bytes | None]]]:

@@ -8,7 +8,7 @@ import pytest
 from ringfence.language.gates import to_ns
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.source import load
-from ringfence.review.mistakes import Context, Settings, find_mistakes
+from ringfence.review.mistakes import Context, Settings, containment, find_mistakes
 
 pytestmark = pytest.mark.unit
 
@@ -125,6 +125,20 @@ def test_what_was_acknowledged_before_is_a_memory_and_does_not_cover_the_next_mo
     assert codes(notional("2_000_000 USD", told, "1.3.0"), before=lowered) == ["E400"]
 
 
+def test_an_acknowledgement_names_a_ticket_where_the_desk_has_settled_what_one_is() -> None:
+    settings = Settings(ticket_pattern=re.compile("RISK-[0-9]+"))
+    told = acknowledged("max", "200_000 USD", "2_000_000 USD")
+    before = notional("200_000 USD")
+
+    def head(ticket: str) -> str:
+        return notional("2e6 USD", told.replace(", reason", f"{ticket}, reason"), "1.1.0")
+
+    assert codes(head(", ticket: RISK-9"), before=before, settings=settings) == []
+    for wrong in ("", ", ticket: soon"):
+        assert codes(head(wrong), before=before, settings=settings) == ["E400", "E401w"]
+        assert codes(head(wrong), before=before) == []
+
+
 def test_an_acknowledgement_in_a_new_gate_fits_no_move() -> None:
     told = acknowledged("max", "200_000 USD", "2_000_000 USD")
     before = policy("    - {rule: drawdown@1}\n")
@@ -136,6 +150,17 @@ def test_a_gate_that_is_renamed_is_still_the_one_of_its_rule() -> None:
     head = notional("2_000_000 USD", "      name: block-trades\n", "1.1.0")
 
     assert codes(head, before=notional("200_000 USD")) == ["E400"]
+
+
+def test_a_policy_that_is_renamed_is_still_the_one_of_its_scope() -> None:
+    def named(name: str, limit: str, scope: str = "{accounts: [alpha]}") -> str:
+        gate = f"    - {{rule: order-notional@1, limits: {{max: {limit}}}}}\n"
+        return policy(gate, scope, name=name)
+
+    before = named("desk", "200_000 USD")
+    assert codes(named("desk-alpha", "2_000_000 USD"), before=before) == ["E400"]
+    assert codes(named("desk-alpha", "300_000 USD"), before=before) == []
+    assert codes(named("other", "2_000_000 USD", "{accounts: [beta]}"), before=before) == []
 
 
 def test_all_numbers_that_a_policy_gives_are_looked_at() -> None:
@@ -153,6 +178,27 @@ def test_all_numbers_that_a_policy_gives_are_looked_at() -> None:
         "{max_orders: 100/s}", f"{{max_orders: 100/s}}, acknowledge: [{told.strip()}]"
     )
     assert codes(both, before=policy(gates("5s", "10/s"))) == ["E400"]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "found"),
+    [
+        ("10/s", "40/s", []),
+        ("10/s", "600/min", []),
+        ("10/s", "10/min", ["E400"]),
+        ("100/min", "100/s", ["E400"]),
+    ],
+)
+def test_a_rate_moves_with_its_window_too(was: str, now: str, found: list[str]) -> None:
+    def rate(text: str, version: str, more: str = "") -> str:
+        gate = f"    - rule: order-rate@1\n      limits: {{max_orders: {text}}}\n"
+        return policy(gate + more, version=version)
+
+    assert codes(rate(now, "1.1.0"), before=rate(was, "1.0.0")) == found
+    told = acknowledged("max_orders", was, now)
+    assert codes(rate(now, "1.1.0", told), before=rate(was, "1.0.0")) == []
+    other = acknowledged("max_orders", was.replace("0/", "0/2"), now)
+    assert codes(rate(now, "1.1.0", other), before=rate(was, "1.0.0")) == [*found, "E401w"]
 
 
 OVERRIDE = """\
@@ -392,6 +438,42 @@ def test_without_declarations_no_name_is_wrong() -> None:
     alone = link([load(text, "policy.yaml")], check_mandatory=False)
 
     assert find_mistakes(Context(alone, 0)) == []
+
+
+@pytest.mark.parametrize(
+    ("symbols", "fx", "found"),
+    [
+        ("[SOL/GBP]", "", ["E425w"]),
+        ('["SOL/*"]', "", ["E425w"]),
+        ('["*"]', "", []),
+        ("[BTC/USD]", "", []),
+        ("[SOL/GBP]", "GBP/USD: 1.3, ", []),
+    ],
+)
+def test_a_symbol_that_a_scope_names_can_be_valued(symbols: str, fx: str, found: list[str]) -> None:
+    sol = DESK.splitlines()[-1].replace("ETH/USD", "SOL/GBP").replace("quote: USD", "quote: GBP")
+    desk = f"{DESK}{sol}\n".replace("fx: {", f"fx: {{{fx}").replace("name: venue", "name: other")
+    text = policy("    - {rule: kill-switch@1}\n", f"{{symbols: {symbols}}}")
+    documents = [load(desk, "desk.yaml"), load(text, "policy.yaml")]
+
+    mistakes = find_mistakes(Context(link(documents, check_mandatory=False), 0))
+
+    assert [f"{each.code}{'w' * (each.severity == 'warning')}" for each in mistakes] == found
+
+
+def test_scopes_that_lie_apart_are_not_compared_with_one_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+    within = containment.within
+    monkeypatch.setattr(
+        containment, "within", lambda *given: compared.append(given) or within(*given)
+    )
+    gate = "    - {rule: total-exposure@1, limits: {max: 1e6 USD}}\n"
+    texts = [policy(gate, f"{{venues: [v{each}]}}", name=f"p-{each}") for each in range(60)]
+
+    assert codes(*texts) == []
+    assert len(compared) <= 60
 
 
 # Values

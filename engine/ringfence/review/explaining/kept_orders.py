@@ -240,16 +240,20 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
         )
     name = str(found.body.get("policy_set"))
     deriver = deriver_of(name, abouts.get(name), None if store is None else PolicyStore(store))
-    case, linked = _derived(found.body, deriver)
+    case, linked, beside = _derived(found.body, deriver)
     return Kept(
         linked,
         case,
         f"record {found.sequence} of {log}, decision {found.body.get('id')}",
-        ("derived again from its record: every gate and the decision are the same, bit for bit",),
+        (
+            "derived again from its record: every gate and the decision are the same, bit for bit",
+            *beside,
+        ),
     )
 
 
-def _derived(body: dict[str, Any], deriver: "Deriver") -> tuple[Case, LinkedSet]:
+def _derived(body: dict[str, Any], deriver: "Deriver") -> tuple[Case, LinkedSet, tuple[str, ...]]:
+    """The case, the limits it is asked of, and what a guard was held to beside its policies."""
     from ringfence.runtime.derive import given_in
     from ringfence.runtime.recompute_record import How, recompute
 
@@ -276,4 +280,12 @@ def _derived(body: dict[str, Any], deriver: "Deriver") -> tuple[Case, LinkedSet]
             f"the decision cannot be derived from its record: {what}",
             "see `ringfence audit reproduce`",
         )
-    return deriver.case(given)
+    beside = []
+    if given.reducing:
+        why = given.held_off or "its policies were not confirmed in time"
+        beside.append(
+            f"the guard took only orders that reduce risk then ({why}): the firm's switch is shown as reducing"
+        )
+    if given.share is not None:
+        beside.append("the firm's absolute limits are the share that this group of accounts had")
+    return (*deriver.case(given), tuple(beside))

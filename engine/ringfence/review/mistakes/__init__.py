@@ -7,7 +7,7 @@ from ringfence.errors import Diagnostic
 from ringfence.review.mistakes.accepted import settle
 from ringfence.review.mistakes.changes import moves, versions
 from ringfence.review.mistakes.context import Context
-from ringfence.review.mistakes.names import names
+from ringfence.review.mistakes.names import names, rates
 from ringfence.review.mistakes.reach import reach
 from ringfence.review.mistakes.settings import Settings
 from ringfence.review.mistakes.standing import deprecated, shadows
@@ -22,6 +22,7 @@ _SEARCHES = (
     windows,
     days,
     names,
+    rates,
     values,
     instruments,
     reach,

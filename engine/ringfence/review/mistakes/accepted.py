@@ -18,7 +18,20 @@ _PASSING = frozenset(("E410", "E415", "E441"))
 """Codes that come and go with time."""
 ACCEPTABLE = (
     frozenset(
-        ("E411", "E414", "E420", "E421", "E424", "E430", "E431", "E432", "E433", "E434", "E442")
+        (
+            "E411",
+            "E414",
+            "E420",
+            "E421",
+            "E424",
+            "E425",
+            "E430",
+            "E431",
+            "E432",
+            "E433",
+            "E434",
+            "E442",
+        )
     )
     | _PASSING
 )

@@ -7,8 +7,8 @@ from typing import Any
 from ringfence.errors import Diagnostic
 from ringfence.language.canonical import canonical_content, canonical_rule
 from ringfence.language.gates import Gate, LimitRow, Policy
-from ringfence.language.parameters import Value
-from ringfence.language.rules import parse_version
+from ringfence.language.linking import LinkedSet
+from ringfence.language.rules import Rule, parse_version, read_rule
 from ringfence.language.source import Document
 from ringfence.review.mistakes.context import (
     Context,
@@ -60,12 +60,12 @@ def _moved(
     told: Iterable[Mapping[str, Any]],
 ) -> Iterator[Diagnostic]:
     known = given_in(then).get("acknowledge") or ()
-    new = [each for each in told if each not in known]
+    new = [each for each in told if each not in known and not _without_ticket(context, each)]
     for name in row.given:
-        moved = _factor(context, row.values[name], then.values.get(name))
+        moved = _factor(*(_number(context, gate, each, name) for each in (row, then)))
         if moved is None or moved <= context.settings.limit_factor:
             continue
-        if any(_names(gate, each, name, then.values[name], row.values[name]) for each in new):
+        if any(_names(gate, each, name, then, row) for each in new):
             continue
         was, now = written(gate_then, then, name), written(gate, row, name)
         what = "moved" if len(then.at) == len(row.at) else "stands in a new override"
@@ -103,20 +103,39 @@ def _same_scope(one: LimitRow, other: LimitRow) -> bool:
     return one.scope == other.scope
 
 
-def _factor(context: Context, now: Value, then: Value | None) -> float | None:
+def _number(context: Context, gate: Gate, row: LimitRow, name: str) -> float | None:
+    """A limit as a number; of a rate, such as `10/s`, for each second."""
+    value = amount(row.values.get(name), context.linked)
+    parameter = gate.rule.parameters.parameters[name]
+    window = row.values.get(parameter.window)
+    if (
+        value is None
+        or parameter.window in row.given
+        or not isinstance(window, float)
+        or not window
+    ):
+        return value
+    return value / window
+
+
+def _factor(one: float | None, two: float | None) -> float | None:
     """By what a number moved, at least 1; infinite from and to zero. None for what is no number."""
-    one, two = amount(now, context.linked), amount(then, context.linked)
     if one is None or two is None or one == two:
         return None
-    low, high = sorted((abs(one), abs(two)))
+    low, high = sorted((one, two))
     return high / low if low > 0 else math.inf
 
 
-def _names(gate: Gate, told: Mapping[str, Any], name: str, then: Value, now: Value) -> bool:
+def _names(gate: Gate, told: Mapping[str, Any], name: str, then: LimitRow, now: LimitRow) -> bool:
     """Whether an acknowledgement names exactly this move."""
-    read = gate.rule.parameters.value
-    return bool(
-        told["limit"] == name and read(name, told["from"]) == then and read(name, told["to"]) == now
+    return told["limit"] == name and _is(gate, told, "from", then) and _is(gate, told, "to", now)
+
+
+def _is(gate: Gate, told: Mapping[str, Any], end: str, row: LimitRow) -> bool:
+    """Whether one end of a move is what a row holds."""
+    values = gate.rule.parameters.values(told["limit"], told[end])
+    return told["limit"] in values and all(
+        row.values.get(key) == each for key, each in values.items()
     )
 
 
@@ -137,19 +156,30 @@ def _stale(
     for key in ("from", "to"):
         if gate.rule.parameters.value(name, told[key]) is None:
             return f"`{told[key]}` is no value of `{name}`"
-    if row.values.get(name) != gate.rule.parameters.value(name, told["to"]):
+    if not _is(gate, told, "to", row):
         now = written(gate, row, name) if name in row.values else "not set"
         return f"`{name}` is {now}, not {told['to']}"
+    if reason := _without_ticket(context, told):
+        return reason
     if context.previous is None or same:
         return ""
     if before is None or then is None:
         return "the gate is new, so that no limit moved"
     if told in (given_in(then).get("acknowledge") or ()):
         return ""
-    if then.values.get(name) != gate.rule.parameters.value(name, told["from"]):
+    if not _is(gate, told, "from", then):
         was = written(before, then, name) if name in then.values else "not set"
         return f"`{name}` was {was}, not {told['from']}"
     return ""
+
+
+def _without_ticket(context: Context, told: Mapping[str, Any]) -> str:
+    """What is wrong with the ticket of an acknowledgement, where the desk has settled what one looks like."""
+    pattern = context.settings.ticket_pattern
+    ticket = told.get("ticket")
+    if pattern is None or pattern.fullmatch(ticket or ""):
+        return ""
+    return f"`{ticket}` is no ticket of this desk" if ticket else "it has no ticket"
 
 
 def _unfit(row: LimitRow, number: int, reason: str) -> Diagnostic:
@@ -168,7 +198,8 @@ def versions(context: Context) -> Iterable[Diagnostic]:
         return
     for policy in context.linked.policies:
         before = context.before.get(policy.name)
-        if before is not None and not _same_text(policy, before):
+        renamed = before is not None and before.name != policy.name
+        if before is not None and not renamed and not _same_text(policy, before):
             yield from _version(
                 policy.document,
                 before.document,
@@ -176,17 +207,27 @@ def versions(context: Context) -> Iterable[Diagnostic]:
                 changed=_says_other(policy.document, before.document)
                 and canonical_content(policy) != canonical_content(before),
             )
-    own = {
-        rule.name: rule
-        for rule in context.previous.rules
-        if rule.document.path in context.previous.documents
-    }
-    for rule in context.linked.rules:
-        then = own.get(rule.name)
-        if then is not None and rule.document.path in context.linked.documents:
-            now_form, then_form = canonical_rule(rule), canonical_rule(then)
-            del now_form["rule"], then_form["rule"]
-            yield from _version(rule.document, then.document, "rule", changed=now_form != then_form)
+    own = {rule.document.path: rule for rule in context.linked.rules}
+    for path, document in context.linked.documents.items():
+        if path in own:
+            yield from _rule(own[path], _namesake(document, context.previous))
+
+
+def _namesake(document: Document, previous: LinkedSet) -> Document | None:
+    """The rule that the previous set called the same, where its text differs."""
+    name = document.data["metadata"]["name"]
+    for each in previous.documents.values():
+        if each.data["kind"] == "Rule" and each.data["metadata"]["name"] == name:
+            return each if each.source.text != document.source.text else None
+    return None
+
+
+def _rule(rule: Rule, before: Document | None) -> Iterator[Diagnostic]:
+    then = read_rule(before)[0] if before is not None else None
+    if before is not None and then is not None:
+        now_form, then_form = canonical_rule(rule), canonical_rule(then)
+        del now_form["rule"], then_form["rule"]
+        yield from _version(rule.document, before, "rule", changed=now_form != then_form)
 
 
 def _version(

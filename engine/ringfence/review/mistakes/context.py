@@ -9,6 +9,7 @@ from ringfence.language.gates import Gate, LimitRow, Policy
 from ringfence.language.instruments import convert
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money, Value
+from ringfence.language.scopes import Scope
 from ringfence.review.mistakes.settings import Settings
 
 __all__ = ["Context", "amount", "given_in", "limits_of", "place_of", "shown", "warning", "written"]
@@ -30,11 +31,21 @@ class Context:
     previous: LinkedSet | None = None
     settings: Settings = field(default_factory=Settings)
     before: dict[str, Policy] = field(init=False, repr=False)
-    """The policies of the previous set, by name."""
+    """The policies as they were, by their names now: one that was renamed is known by its scope."""
 
     def __post_init__(self) -> None:
         policies = self.previous.policies if self.previous is not None else ()
-        object.__setattr__(self, "before", {policy.name: policy for policy in policies})
+        before = {policy.name: policy for policy in policies}
+        names = {policy.name for policy in self.linked.policies}
+        gone: dict[Scope, list[Policy]] = {}
+        for policy in policies:
+            if policy.name not in names:
+                gone.setdefault(policy.scope, []).append(policy)
+        for policy in self.linked.policies if gone else ():
+            alike = gone.get(policy.scope, [])
+            if policy.name not in before and len(alike) == 1:
+                before[policy.name] = alike[0]
+        object.__setattr__(self, "before", before)
 
 
 def warning(code: str, message: str, span: Span, why: str, fix: str, *related: Span) -> Diagnostic:

@@ -7,13 +7,13 @@ from typing import Any
 
 from ringfence.errors import Diagnostic
 from ringfence.language.gates import LimitRow, Policy
-from ringfence.language.instruments import Desk
+from ringfence.language.instruments import Desk, convert
 from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.language.source import Document
 from ringfence.language.suggest import closest, one_of
-from ringfence.review.mistakes.context import Context
+from ringfence.review.mistakes.context import Context, warning
 
-__all__ = ["Universe", "names"]
+__all__ = ["Universe", "names", "rates"]
 
 _WILD = "*?["
 
@@ -63,6 +63,32 @@ def names(context: Context) -> Iterable[Diagnostic]:
             if row.scope is not None:
                 at = (*row.at, "scope")
                 yield from _scope(universe, row.document, at, row.scope, "override")
+
+
+def rates(context: Context) -> Iterable[Diagnostic]:
+    """Symbols that a scope names, and whose currency has no rate to the set's own (E425)."""
+    linked = context.linked
+    universe = Universe(linked.desk)
+    lacking = {
+        symbol: each.quote
+        for symbol, each in linked.desk.instruments.items()
+        if convert(linked.desk.fx, each.quote, linked.currency) is None
+    }
+    for policy in linked.policies if lacking else ():
+        for number, glob in enumerate(policy.scope.symbols):
+            # `*` names nothing: an instruments file may list all that a venue has.
+            named = () if glob == "*" else sorted(universe.matched(3, glob) & lacking.keys())
+            if named:
+                quote = lacking[named[0]]
+                yield warning(
+                    "E425",
+                    f"orders in {one_of(named)} are all rejected: no FX rate between {quote} and "
+                    f"{linked.currency} is declared",
+                    policy.document.span("spec", "scope", "symbols", number),
+                    f"the limits are in {linked.currency}, and what an order is worth in {quote} cannot be "
+                    "compared with them",
+                    f"declare `fx: {{{quote}/{linked.currency}: ...}}` in an instruments file",
+                )
 
 
 def _narrower(policy: Policy) -> Iterator[LimitRow]:

@@ -24,12 +24,14 @@ class Previous:
     findings: tuple[Diagnostic, ...] = ()
 
 
-def previous_of(base: str, path: Path) -> Previous:
+def previous_of(base: str, path: Path, known: LinkedSet | None = None) -> Previous:
     """The policies that stood at `path`.
 
     Args:
         base: A Git revision; or a file or directory, which starts with `.` or `/`.
         path: What is validated.
+        known: The set as it is now, for a comparison that is quick: the set as it was then tells what changed,
+            and decides nothing. Without it that set is whole.
 
     Returns:
         Without a set where nothing stood there, as before a first commit of policies.
@@ -38,12 +40,12 @@ def previous_of(base: str, path: Path) -> Previous:
         InputError: there is no repository, no such revision, or no such directory.
     """
     from ringfence.runtime.git_reading import NoFilesError
-    from ringfence.runtime.revisions import link_spec
+    from ringfence.runtime.revisions import link_as_it_was
 
     try:
         if _is_path(base):
             return Previous(link_path(Path(base), check_mandatory=False))
-        return Previous(link_spec(f"git:{base}:{path}", check_mandatory=False))
+        return Previous(link_as_it_was(base, str(path), known))
     except NoFilesError:
         return Previous(None)
     except PolicyError as error:

@@ -51,11 +51,10 @@ class Coverage:
     @property
     def groups(self) -> list[Group]:
         """The figures of each gate, scope and rule."""
-        return [
-            Group(name, sum(each.key in self.seen for each in items), len(items))
-            for name in dict.fromkeys(each.group for each in self.items)
-            if (items := [each for each in self.items if each.group == name])
-        ]
+        counts: dict[str, list[bool]] = {}
+        for item in self.items:
+            counts.setdefault(item.group, []).append(item.key in self.seen)
+        return [Group(name, sum(each), len(each)) for name, each in counts.items()]
 
 
 def coverage_of(

@@ -9,7 +9,7 @@ from ringfence.errors import Span
 from ringfence.language import ir
 from ringfence.language.fields import FIELDS
 from ringfence.language.gates import ALWAYS, Gate, LimitRow, Policy
-from ringfence.language.linking import LinkedSet
+from ringfence.language.linking import MANDATORY, LinkedSet
 from ringfence.language.rules import Rule, walk
 from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.language.source import Document, Key
@@ -83,8 +83,8 @@ def _of_gate(policy: Policy, gate: Gate) -> Iterator[Mutant]:
 
     def mutant(what: str, wanted: str, span: Span, key: str, value: Any) -> Mutant:
         edit = ((*at, key), value)
-        # In shadow a gate binds, but a mandatory one may then be missing.
-        same = key != "mode"
+        # In shadow a gate binds as well, but a mandatory one may then be missing.
+        same = key != "mode" or gate.rule.name not in MANDATORY
         return Mutant(gate.label, what, wanted, span, document.path, (edit,), binds_as_before=same)
 
     for number, row in enumerate(gate.rows):

@@ -162,12 +162,17 @@ class _Bench:
         return _noticed((result.case, question, changed) for _, result, question in asked)
 
     def _answer_of_rule(self, mutant: Mutant) -> int:
-        asked = [
-            (result.case, question, changed)
-            for result, question in self._asked
-            if (changed := _with_rule(result.case.linked, mutant)) is not None
-            and (not mutant.gate or result.case.asks_the_set)
-        ]
+        changed: dict[int, LinkedSet | None] = {}
+        asked = []
+        for result, question in self._asked:
+            case = result.case
+            if mutant.gate and not case.asks_the_set:
+                continue
+            if id(case.linked) not in changed:
+                changed[id(case.linked)] = _with_rule(case.linked, mutant)
+            linked = changed[id(case.linked)]
+            if linked is not None:
+                asked.append((case, question, linked))
         asked.sort(key=lambda each: each[0].rule != mutant.subject)
         return _noticed(asked)
 
