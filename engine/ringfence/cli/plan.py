@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "add_given", "approvals_given", "given_people", "plan_of", "rules_of"]
 
-_FORMS = ("text", "json", "markdown", "github")
+_FORMS = ("text", "json", "markdown", "github", "sarif", "junit")
 _APPROVALS = Path(".ringfence/approvals.yaml")
 _POLICIES = "policies"
 
@@ -65,7 +65,7 @@ def add(commands: Any) -> None:
         choices=_FORMS,
         default="text",
         help="how the plan is printed; `json` has the shape of schemas/plan.v1.schema.json, `markdown` is a "
-        "comment for a pull request, `github` makes annotations of it",
+        "comment for a pull request; `github`, `sarif` and `junit` tell what is looser or may be, each on its line",
     )
     parser.add_argument(
         "--json", dest="format", action="store_const", const="json", default="text",
@@ -345,11 +345,11 @@ def _print(plan: dict[str, Any], given: argparse.Namespace, written: dict[str, s
         from ringfence.review.plan_markdown import render_markdown
 
         print(render_markdown(plan), end="")
-    elif given.format == "github":
+    elif given.format in ("github", "sarif", "junit"):
         from ringfence.cli.output import show_findings
         from ringfence.review.plan_findings import plan_findings
 
-        show_findings(plan_findings(plan), "github")
+        show_findings(plan_findings(plan), given.format, command="plan")
     else:
         from rich.console import Console
 
