@@ -158,7 +158,7 @@ def test_a_gate_that_is_new_or_gone_is_compared_with_nothing() -> None:
     base = linked(policy(NOTIONAL))
     gate = base.gates[0]
 
-    found = compare_gates(None, gate, base, base)
+    found = compare_gates(None, gate, base, base, kernel=True)
     assert found.direction is Direction.TIGHTER
     assert found.tighter is not None
     assert found.tighter.base.decision is RiskDecision.APPROVE
