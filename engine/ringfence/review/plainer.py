@@ -88,8 +88,9 @@ class _Search:
     def _round_capital(self) -> None:
         """Books that are worth a round amount, as at the day's start and at the peak, with nothing moved."""
         books = list(self._books)
-        for together in (books, *([each] for each in books)):
-            self._first(partial(_capital, together, amount) for amount in _CAPITAL)
+        if not self._first(partial(_capital, books, amount) for amount in _CAPITAL):
+            for each in books:
+                self._first(partial(_capital, [each], amount) for amount in _CAPITAL)
 
     def _held_and_not_working(self) -> None:
         for book in list(self._books):
