@@ -96,7 +96,8 @@ def test_no_order_contradicts_a_direction_and_every_witness_is_one(
 
 def _size(linked: LinkedSet, case: Case, times: int) -> Any:
     asked, number = case.order.size, to_decimal(case.order.size)
-    case.order.size = number * times if number is not None else asked
+    plain = number is not None and 0 < number < 10**12
+    case.order.size = number * times if plain else asked
     try:
         return decide(linked, case, check_mandatory=False).size
     finally:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ringfence.cli.dry_run import add_inputs
 from ringfence.cli.output import add_format, findings_text, print_json
+from ringfence.cli.plan import add_given
 from ringfence.errors import InputError
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES
 
@@ -41,6 +43,16 @@ def add(commands: Any) -> None:
         "--now",
         metavar="TIME",
         help="the time by which windows and reviews are judged, such as 2026-01-31T08:00:00Z; now where not given",
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="DIR", help="write the HTML report and the dry run there"
+    )
+    add_inputs(parser, required=False)
+    add_given(parser)
+    parser.add_argument(
+        "--no-approvals",
+        action="store_true",
+        help="say which approvals are missing, and leave it to others to wait for them",
     )
     add_format(parser, ("text", "json", "github"), "ci-result.v1.schema.json")
     parser.set_defaults(run=run)
@@ -80,7 +92,8 @@ def run(given: argparse.Namespace) -> int:
     # Where every program's output is one log, findings stand behind the steps that found them.
     sys.stdout.flush()
     if given.format == "github":
-        print(findings_text(result.findings, "github"), end="")
+        notes = [note for step in result.steps for note in step.notes]
+        print(findings_text([*result.findings, *notes], "github"), end="")
     else:
         print(findings_text(result.findings, "text"), end="", file=sys.stderr)
     print(headline(result))

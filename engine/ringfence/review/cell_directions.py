@@ -155,7 +155,10 @@ class CellDirections:
         self, setting: Setting, claim: Claim, more: Side, less: Side, *, looser: bool
     ) -> Witness | None:
         gates = (*more.gates.gates, *less.gates.gates)
-        question = Question(setting, claim, gates)
+        varied = frozenset(
+            name for side in (more, less) for gate in side.changed for name in gate.fields
+        )
+        question = Question(setting, claim, gates, varied=varied)
         answer, keys = prove(question, _LONG_MS)
         if answer == "unsat":
             return None

@@ -23,7 +23,7 @@ from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
 from ringfence.language.parameters import Money
-from ringfence.language.rules import Check
+from ringfence.language.rules import Check, walk
 
 __all__ = ["BoundGate", "GateSet", "bound_gates", "plain_values", "reduce_only_true"]
 
@@ -108,6 +108,17 @@ class BoundGate:
         found = [self.check(each, inputs, size) for each in self.checks]
         known = both(*(each.known for each in found)) if found else FALSE
         return either(self.exempt(inputs, size), known)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The input fields that its checks read."""
+        return frozenset(
+            node.name
+            for check in self.checks
+            for side in (check.measure, check.limit)
+            for node in walk(side)
+            if isinstance(node, ir.Field)
+        )
 
     @property
     def products(self) -> list[str]:

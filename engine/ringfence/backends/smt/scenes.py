@@ -35,13 +35,19 @@ class _Numbers:
     prices: tuple[float, ...]
 
 
-def scenes(setting: Setting, keys: Sequence[Key], gates: Iterable[BoundGate]) -> Iterator[Scene]:
+def scenes(
+    setting: Setting,
+    keys: Sequence[Key],
+    gates: Iterable[BoundGate],
+    varied: frozenset[str] | None = None,
+) -> Iterator[Scene]:
     """Scenes for a question, the plainest first.
 
     Args:
         setting: Who orders what.
         keys: The fields that the question reads, with what they are computed with.
         gates: The gates whose limits the question is about.
+        varied: The fields that unusual markets are made for; None for all that are read.
     """
     instrument = setting.instrument
     if instrument is None:
@@ -69,15 +75,14 @@ def scenes(setting: Setting, keys: Sequence[Key], gates: Iterable[BoundGate]) ->
             name=name,
         )
 
+    names = names if varied is None else set(varied)
     prices = _round_prices(instrument, numbers.prices)
     usual = prices[0]
     for price in prices:
         yield scene("plain", price, _quotes(price))
     if names & set(_PRICED):
-        for off in _offsets(numbers.ratios):
-            for price in (usual * (1 + off), usual * (1 - off)):
-                if price > 0:
-                    yield scene("price away", _on_tick(price, instrument), _quotes(usual))
+        for price in _prices_away(usual, numbers.ratios, instrument):
+            yield scene("price away", price, _quotes(usual))
         windows = {key.uses[1] for key in keys if key.name == "order.price_deviation"}
         for window in sorted(each for each in windows if each is not None):
             for off in _offsets(numbers.ratios):
@@ -117,15 +122,28 @@ def _numbers(gates: Iterable[BoundGate]) -> _Numbers:
 
 
 def _between(values: Sequence[float]) -> list[float]:
-    """Each value, what lies between neighbours, and what lies just beyond."""
+    """Each value, what lies between neighbours, and what lies just to either side."""
     found: list[float] = []
     for low, high in pairwise(values):
         found.append((low + high) / 2)
-    return [*found, *values, *(value * 1.001 for value in values)]
+    return [*found, *values, *(value * near for value in values for near in (1.001, 0.999))]
 
 
 def _offsets(ratios: Sequence[float]) -> list[float]:
     return [each for each in dict.fromkeys(_between(ratios)) if 0 < each < 100]
+
+
+def _prices_away(usual: float, ratios: Sequence[float], instrument: Instrument) -> Iterator[float]:
+    """Prices as far from the usual one as limits say, one tick to either side, and halfway between."""
+    tick = float(instrument.tick_size or Decimal("1e-8"))
+    halfway = [(low + high) / 2 for low, high in pairwise(ratios)]
+    found = [usual * (1 + sign * off) for off in halfway for sign in (1, -1)]
+    for off in ratios:
+        for at in (usual * (1 + off), usual * (1 - off)):
+            found += [at, at + tick, at - tick]
+    for price in found:
+        if 0 < price < 100 * usual:
+            yield _on_tick(price, instrument)
 
 
 def _round_prices(instrument: Instrument, wanted: Sequence[float]) -> list[float]:

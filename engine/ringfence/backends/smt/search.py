@@ -20,7 +20,10 @@ from ringfence.backends.smt.terms import TRUE, Expr, opposite
 __all__ = ["TIMEOUT_MS", "Answer", "Found", "Proved", "Question", "Unsure", "prove", "search"]
 
 TIMEOUT_MS = 2_000
-"""How long one call of the solver may take."""
+"""How long one call of the solver may take, on a machine that does nothing else."""
+_STEPS_IN_MS, _CLOCK_SLACK = 10_000, 5
+_WISH_PART, _PATIENCE = 8, 4
+"""Plainness is worth a part of that, and so many tries that come to nothing."""
 _MOST_SCENES = 60
 _MOST_LOTS = 10**12
 
@@ -58,6 +61,7 @@ class Question:
         gates: The gates whose limits it speaks of; scenes are chosen by them.
         products: Terms that make it non-linear, to be named where the solver gives up.
         permitted: Whether the symbol is permitted, by `allow` and `deny`, where that is known.
+        varied: The fields that unusual markets are tried for; None for all that the claim reads.
     """
 
     setting: Setting
@@ -65,6 +69,7 @@ class Question:
     gates: Sequence[BoundGate]
     products: Sequence[str] = ()
     permitted: dict[tuple[Any, ...], bool] = field(default_factory=dict)
+    varied: frozenset[str] | None = None
 
 
 def prove(question: Question, timeout_ms: int = TIMEOUT_MS) -> tuple[str, list[Key]]:
@@ -113,7 +118,7 @@ def candidates(
 
     It ends once `going` says no, which is asked before each scene.
     """
-    for count, scene in enumerate(scenes(question.setting, keys, question.gates)):
+    for count, scene in enumerate(scenes(question.setting, keys, question.gates, question.varied)):
         if count >= _MOST_SCENES or not going():
             return
         found = _state_of(question, scene, timeout_ms)
@@ -139,26 +144,28 @@ def _state_of(
         return None
     # Any state will do where a plain one takes too long to find.
     model = solver.model()
-    while any(names):
+    solver.set("rlimit", timeout_ms * _STEPS_IN_MS // _WISH_PART)
+    patience = _PATIENCE
+    while any(names) and patience:
         answer = solver.check(*(each for group in names for each in group))
         if answer == z3.sat:
             model = solver.model()
-        if answer != z3.unsat:
             break
-        # Of the wishes that cannot be had together the least important ones go.
-        core = {str(each) for each in solver.unsat_core()}
-        if not core:
-            break
+        # Of the wishes that cannot be had together, or not soon, the least important group goes.
+        core = {str(each) for each in solver.unsat_core()} if answer == z3.unsat else set()
+        patience -= answer != z3.unsat
         for place, group in enumerate(names):
-            if any(str(each) in core for each in group):
-                names[place] = [each for each in group if str(each) not in core]
+            if group and (not core or any(str(each) in core for each in group)):
+                names[place] = []
                 break
     return plain_case(question.setting, state, model)
 
 
 def _solver(timeout_ms: int) -> Any:
     solver = z3.Solver()
-    solver.set("timeout", timeout_ms)
+    # Counted in steps, so that a busy machine gives the same answers; the clock is for what steps miss.
+    solver.set("rlimit", timeout_ms * _STEPS_IN_MS)
+    solver.set("timeout", timeout_ms * _CLOCK_SLACK)
     solver.set("random_seed", 7)
     return solver
 

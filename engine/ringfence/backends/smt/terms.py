@@ -55,10 +55,10 @@ class Term:
     value: Expr
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096, typed=True)
 def real(value: float | Fraction) -> Expr:
-    """A finite number, exactly."""
-    exact = Fraction(value)
+    """A finite number; a float64 as the shortest decimal that means it, so that 0.1 is a tenth."""
+    exact = Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
     return z3.Q(exact.numerator, exact.denominator)
 
 

@@ -72,10 +72,11 @@ def suggest(linked: LinkedSet, results: Iterable[CaseResult], propose: Propose) 
                 if not result.passed:
                     doubted += 1
                     continue
-                found = missing & _shown(result, linked)
-                if found:
+                if found := missing & _shown(result, linked):
                     missing -= found
                     kept.append(case)
+                    if not _lacks(missing, gate, row):
+                        break
     left = tuple(each for each in coverage.uncovered if each.key in missing)
     return Suggestions(tuple(_with_names_apart(kept)), left, doubted)
 
