@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from review.pull_requests import build, git, read
+from review.pull_requests import build, commit, git, read
 from ringfence._resources import bundled
 from ringfence.cli.main import main
 
@@ -103,6 +103,56 @@ def test_without_a_repository_what_can_be_checked_is(
     verdicts = {step["name"]: step["verdict"] for step in result["steps"]}
     assert verdicts["validate"] == "failed"
     assert verdicts["plan"] == "skipped"
+
+
+def test_what_is_replayed_stands_in_the_settings_of_the_base(
+    desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = desk("an-author-who-approves-himself")
+    settings = folder / ".ringfence" / "settings.yaml"
+    replayed = "ci: {orders: orders/orders.csv, marks: orders/marks.csv, equity: 6000000}\n"
+    git(folder, "switch", "-q", "main")
+    settings.write_text(settings.read_text("utf-8") + replayed, encoding="utf-8")
+    commit(folder, "Replay orders", "dora")
+    git(folder, "switch", "-q", "change")
+    git(
+        folder, "rebase", "-q", "main", GIT_COMMITTER_NAME="ben",
+        GIT_COMMITTER_EMAIL="ben@example.com",
+    )  # fmt: skip
+    settings.write_text(settings.read_text("utf-8").replace("orders.csv", "nothing.csv"), "utf-8")
+    out = tmp_path / "out"
+
+    # Nobody but the author approves, and others are to wait for that.
+    files = ["--comment", str(out / "comment.md"), "--report", str(out / "report")]
+    code = main(["ci", *NOW, "--no-approvals", "--approved-by", "ben@example.com", *files])
+
+    said = capsys.readouterr()
+    assert code == 0, said
+    assert "looser; approvals missing: 1 more of anyone, 1 more of risk" in said.out
+    assert "Details of the dry run" in (out / "comment.md").read_text("utf-8")
+    assert (out / "report" / "plan.html").is_file()
+
+
+def test_where_the_base_has_no_policies_approvals_are_those_of_a_looser_change(
+    desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = desk("a-comment-alone")
+    (folder / "policies").rename(folder / "limits")
+
+    assert main(["ci", *NOW, "--policies", "limits", "--approved-by", "ben", "--json"]) == 1
+
+    plan = json.loads(capsys.readouterr().out)["steps"][-1]
+    assert plan["verdict"] == "waits"
+    assert plan["said"].startswith("the base has no policies that could be compared with")
+    assert plan["said"].endswith("approvals missing: 1 more of risk")
+
+
+def test_warnings_fail_a_strict_gate_alone(desk) -> None:
+    desk("a-limit-that-cannot-be-reached")
+    approved = ["--approved-by", "ben", "--approved-by", "cleo"]
+
+    assert main(["ci", *NOW, *approved]) == 0
+    assert main(["ci", *NOW, *approved, "--strict"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ EXIT_CODES = {"passed": 0, "waits": 1, "failed": 1}
 # What the solver shows as an example is one of many; commits and the hashes of policy sets say that files are
 # what they are, which the rest of the comment says in words.
 UNSETTLED = {
-    r"(?m)(^\*\*An order that gets [^\n]*\n\n(?:- [^\n]*\n)+\n?)+": "(orders that show it)\n\n",
+    r"(?m)(?:^\*\*An order that gets [^\n]*\n\n(?:- [^\n]*\n)+\n?"
+    r"(?:<details><summary>its books and prices</summary>\n\n[^\n]*\n\n</details>\n\n?)?)+": (
+        "(orders that show it)\n\n"
+    ),
     r"(does not hold</?\w*>?: ).*?(<br>why: ).*?(<br>fix: )": r"\1(an order)\2(its figures)\3",
     r"(?m)^  (refuted +\S+).*\n(?:    .*\n)+": r"  \1 (an order)\n",
     r"\b[0-9a-f]{12}\b": "(hash)",
@@ -54,6 +57,13 @@ def test_a_pull_request_gets_its_verdict_and_its_comment(
     if "step" in expected:
         assert re.search(rf"[❌⏳] \| <code>{expected['step']}</code>", comment)
     assert comment == golden.read_text(encoding="utf-8")
+
+
+def test_the_example_in_the_documents_is_one_of_them() -> None:
+    example = CASES.parents[2] / "docs" / "examples" / "gate-comment.md"
+    golden = CASES / "a-raise-that-is-acknowledged" / "comment.md"
+
+    assert settled(example.read_text(encoding="utf-8")) == golden.read_text(encoding="utf-8")
 
 
 def test_there_are_thirty_of_them_and_both_kinds() -> None:
