@@ -37,7 +37,7 @@ def reviewed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Review]:
     def once(
         *edits: tuple[str, str, str], whole: str = "LOOSER", gates: dict[str, str] | str = "LOOSER"
     ) -> Review:
-        def gate(base: Gate | None, head: Gate | None, *_: Any) -> Directed:
+        def gate(base: Gate | None, head: Gate | None, *_: Any, **__: Any) -> Directed:
             name = (head or base).name  # type: ignore[union-attr]  # one of them is there
             way = gates if isinstance(gates, str) else gates.get(name, "EQUAL")
             return answer(way, f"{name} is too hard" if way == "UNKNOWN" else "")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.language.decision import RiskDecision
+from ringfence.language.gates import to_ns
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.policy_tests import read_case
 from ringfence.review.directions import Directed, Direction, compare_gates, compare_sets
@@ -157,11 +158,23 @@ def test_a_gate_that_is_new_or_gone_is_compared_with_nothing() -> None:
     base = linked(policy(NOTIONAL))
     gate = base.gates[0]
 
-    found = compare_gates(None, gate, base, base)
+    found = compare_gates(None, gate, base, base, kernel=True)
     assert found.direction is Direction.TIGHTER
     assert found.tighter is not None
     assert found.tighter.base.decision is RiskDecision.APPROVE
     assert compare_gates(gate, None, base, base).direction is Direction.LOOSER
+
+
+def test_an_override_that_has_ended_makes_no_difference_to_an_order_that_is_still_to_come() -> None:
+    raised = {"limits": {"max": "9_000 USD"}, "from": "2026-02-02", "until": "2026-02-06"}
+    base = linked(instruments(), policy({**NOTIONAL, "overrides": [raised]}))
+    head = linked(instruments(), policy(NOTIONAL))
+    ended = to_ns("2026-02-06")
+
+    since = compare_sets(base, head, since_ns=ended, check_mandatory=False)
+
+    assert since.direction is Direction.EQUAL
+    assert direction(base, head).direction is Direction.TIGHTER
 
 
 def test_an_override_counts_in_its_window_and_scope() -> None:

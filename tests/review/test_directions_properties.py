@@ -64,7 +64,7 @@ def _undeclared(linked: LinkedSet) -> LinkedSet:
     return replace(linked, desk=replace(linked.desk, instruments={}), _cache={})
 
 
-@settings(max_examples=30, phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
 @given(changes())
 def test_no_order_contradicts_a_direction_and_every_witness_is_one(
     change: tuple[LinkedSet, LinkedSet, list[Case]],

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.cli.dry_run import add_inputs
+from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, findings_text, print_json
 from ringfence.cli.plan import add_given
 from ringfence.errors import InputError
-from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES
+from ringfence.runtime.ports import SYSTEM_FILES
 
 __all__ = ["add"]
 
@@ -39,11 +40,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF")
     parser.add_argument("--strict", action="store_true", help="fail on warnings too")
-    parser.add_argument(
-        "--now",
-        metavar="TIME",
-        help="the time by which windows and reviews are judged, such as 2026-01-31T08:00:00Z; now where not given",
-    )
+    add_now(parser)
     parser.add_argument(
         "--report", type=Path, metavar="DIR", help="write the HTML report and the dry run there"
     )
@@ -70,7 +67,7 @@ def run(given: argparse.Namespace) -> int:
             f"`{given.policies}` does not exist", "name the directory of policies with --policies"
         )
     base = find_base(given.base, os.environ)
-    change = Change(given.policies, base, _now(given.now), given)
+    change = Change(given.policies, base, now_given(given), given)
     with _progress() as begins:
         result = run_steps(STEPS, change, begins)
     comment = render_gate(result, base)
@@ -98,17 +95,6 @@ def run(given: argparse.Namespace) -> int:
         print(findings_text(result.findings, "text"), end="", file=sys.stderr)
     print(headline(result))
     return code
-
-
-def _now(given: str | None) -> int:
-    if given is None:
-        return SYSTEM_CLOCK.now_ns()
-    from ringfence.language.gates import to_ns
-
-    try:
-        return to_ns(given)
-    except ValueError as error:
-        raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.dry_run import add_inputs, amount_given, progress_bar
+from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import compiling_is_said, print_json
 from ringfence.errors import InputError
 
@@ -42,6 +43,7 @@ def add(commands: Any) -> None:
         "--policies", default=_POLICIES, metavar="DIR", help="where policies lie in the repository"
     )
     add_inputs(parser, required=False)
+    add_now(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -152,7 +154,7 @@ def plan_of(given: argparse.Namespace) -> "tuple[dict[str, Any], dict[str, Path]
     # Of large sets, all of which stay.
     with no_collection():
         base, head = _sides(given)
-        review = review_of(base.linked, head.linked)
+        review = review_of(base.linked, head.linked, since_ns=now_given(given))
     approvals = approvals_given(given, base, head)
     summary: dict[str, Any] | None = None
     written: dict[str, Path] = {}

@@ -56,7 +56,7 @@ class CellDirections:
         for told in _surroundings(pair.base, pair.head, lone=pair.lone):
             self.unsure_looser.append(told)
             self.unsure_tighter.append(told)
-        for cell in cells(pair.base, pair.head):
+        for cell in cells(pair.base, pair.head, since_ns=pair.since_ns):
             if self.looser and self.tighter:
                 return
             if cell.changed:

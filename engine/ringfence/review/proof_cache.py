@@ -98,6 +98,8 @@ class ProofCache:
     def _write(self, path: Path, content: dict[str, Any]) -> None:
         text = json.dumps(content, separators=(",", ":"))
         try:
+            # Each by itself: those above would be made for the group as well.
+            self._files.make_folder(self._folder.parent)
             self._files.make_folder(self._folder)
             if is_ours(self._folder.parent) and is_ours(self._folder):
                 self._files.write_atomic(path, text.encode())

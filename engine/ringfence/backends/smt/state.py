@@ -30,6 +30,7 @@ __all__ = ["BookState", "Holding", "State", "quanta"]
 
 QUANTA = 10**6
 COUNTABLE = 2**53
+_PIECES = Fraction(1, QUANTA)
 _NEAR = Fraction(1, 2**48)
 CENTS = 100
 _THOUSANDTH, _SHARE = Fraction(1, 1000), Fraction(1, 10_000)
@@ -167,6 +168,16 @@ def quanta(lots: Expr, value: float, up: bool = True) -> Term:
     else:
         amount = z3.ToReal(z3.ToInt(times(real(exact), number)))
     return Term(both(compare(amount, real(COUNTABLE)), compare(real(-COUNTABLE), amount)), amount)
+
+
+def in_money(term: Term) -> Term:
+    """Quanta as money."""
+    return Term(term.known, times(real(_PIECES), term.value))
+
+
+def counted(term: Term) -> Term:
+    """A sum of quanta as money; unknown where it is too large to be exact."""
+    return in_money(Term(both(term.known, compare(term.value, real(COUNTABLE))), term.value))
 
 
 def total(parts: Sequence[Term]) -> Term:

@@ -1,29 +1,26 @@
 """The input fields of one scene's states: as the reference computes them, in whole lots and exact money."""
 
-# ruff: noqa: ARG005  (one table of readers: each takes the inputs, the reading and the parameters)
-
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any
 
 import z3
 
 from ringfence.backends.smt.inputs import Reading, Size, used_values
-from ringfence.backends.smt.scene import Held, mid_of, spread_of
+from ringfence.backends.smt.scene import Held
 from ringfence.backends.smt.state import (
-    COUNTABLE,
-    QUANTA,
     BookState,
     Holding,
     State,
     absolute,
+    in_money,
     quanta,
     total,
     where,
 )
+from ringfence.backends.smt.state_readers import READERS
 from ringfence.backends.smt.terms import (
     FALSE,
     TRUE,
@@ -33,7 +30,6 @@ from ringfence.backends.smt.terms import (
     both,
     choose,
     compare,
-    constant,
     either,
     largest,
     minus,
@@ -43,15 +39,12 @@ from ringfence.backends.smt.terms import (
     real,
     smallest,
     times,
-    truth,
 )
-from ringfence.language.fields import FIELDS, ORDER_TYPES
-from ringfence.language.tickets import mark_of, usable
+from ringfence.language.fields import FIELDS
+from ringfence.language.tickets import usable
 
 __all__ = ["StateInputs"]
 
-UNBOUNDED = 1e300
-_PIECES = Fraction(1, QUANTA)
 _BOOLEAN = Term(FALSE, FALSE)
 
 
@@ -71,7 +64,7 @@ class StateInputs:
         key = (name, reading.level, reading.size, values, reading.max_age)
         found = self.memo.get(key)
         if found is None:
-            found = _READERS[name](self, reading, reading.params)
+            found = READERS[name](self, reading, reading.params)
             if FIELDS[name].portfolio:
                 found = self._portfolio(found, reading)
             self.memo[key] = found
@@ -154,9 +147,10 @@ class StateInputs:
             value = scene.valuation(side) * scene.instrument.lot_multiplier
             return quanta(self.state.lots[size], value)
 
-        return _money(self._by_side(worth))
+        return in_money(self.by_side(worth))
 
-    def _by_side(self, value: Callable[[int], Term]) -> Term:
+    def by_side(self, value: Callable[[int], Term]) -> Term:
+        """A term that differs for buys (+1) and sells (-1)."""
         buy, sell = value(1), value(-1)
         return Term(
             choose(self.state.buy, buy.known, sell.known),
@@ -181,9 +175,7 @@ class StateInputs:
 
     def depth(self) -> Term:
         """Size on the side that the order would take."""
-        return self._by_side(
-            lambda side: self.state.ask_depth if side > 0 else self.state.bid_depth
-        )
+        return self.by_side(lambda side: self.state.ask_depth if side > 0 else self.state.bid_depth)
 
     def completeness(self, required: tuple[str, ...]) -> Term:
         """Share of the required fields that are there, never above what the feed says."""
@@ -213,7 +205,7 @@ class StateInputs:
         before, after = held.worst_lots(working), held.worst_lots(working, buy, sell)
         unit = scene.instrument.lot_multiplier
         existing = quanta(before, self._own_mark(reading.level) * unit)
-        more = self._by_side(
+        more = self.by_side(
             lambda side: quanta(after - before, scene.increase_price(reading.level, side) * unit)
         )
         self.memo[key] = total([existing, more])
@@ -232,7 +224,7 @@ class StateInputs:
         unit = scene.instrument.lot_multiplier
         everything = [(self._own_mark(reading.level) * unit, book.own)]
         everything += [(each.lot_value, held) for each, held in book.others]
-        order = self._by_side(
+        order = self.by_side(
             lambda side: quanta(
                 state.lots[reading.size], scene.increase_price(reading.level, side) * unit
             )
@@ -266,7 +258,7 @@ class StateInputs:
         for each, held in self.state.books[reading.level].others:
             turn = _moves_with(each, threshold, observations)
             if turn:
-                parts.append(self._by_side(lambda side, e=each, h=held, t=turn: _one_sided(e, h, side * t)))  # type: ignore[misc]  # bound here, not when it is called
+                parts.append(self.by_side(lambda side, e=each, h=held, t=turn: _one_sided(e, h, side * t)))  # type: ignore[misc]  # bound here, not when it is called
         return total(parts)
 
     def positions_after(self, reading: Reading) -> Term:
@@ -322,15 +314,6 @@ class StateInputs:
         )
 
 
-def _money(term: Term) -> Term:
-    return Term(term.known, times(real(_PIECES), term.value))
-
-
-def _counted(term: Term) -> Term:
-    """A sum of quanta as money; unknown where it is too large to be exact."""
-    return _money(Term(both(term.known, compare(term.value, real(COUNTABLE))), term.value))
-
-
 def _fillers(book: BookState) -> Term:
     """Fillers are held with one quantum each."""
     return Term(TRUE, z3.ToReal(book.fillers))
@@ -349,107 +332,3 @@ def _moves_with(held: Held, threshold: float, observations: float) -> int:
 def _one_sided(each: Held, held: Holding, side: int) -> Term:
     lots = held.lots + held.buys if side > 0 else held.sells - held.lots
     return quanta(z3.If(lots > 0, lots, 0), each.lot_value)
-
-
-def _extent(term: Term, sign: int) -> Term:
-    """How far a known value lies above zero (`sign` 1), or below it (-1)."""
-    return Term(term.known, largest([real(0), times(real(sign), term.value)]))
-
-
-def _flag(value: bool) -> Term:
-    return Term(TRUE, truth(value))
-
-
-def _permitted(symbol: str, allow: tuple[str, ...], deny: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(symbol, each) for each in allow) and not any(
-        fnmatchcase(symbol, each) for each in deny
-    )
-
-
-_Reader = Callable[[StateInputs, Reading, Mapping[str, Any]], Term]
-
-
-def _pinned(value: Callable[[StateInputs], float]) -> _Reader:
-    return lambda inputs, reading, params: constant(value(inputs))
-
-
-def _quote(name: str) -> _Reader:
-    return _pinned(lambda inputs: getattr(inputs.state.scene.market, name))
-
-
-_READERS: dict[str, _Reader] = {
-    "order.size": lambda i, r, p: Term(
-        TRUE,
-        times(real(Fraction(i.state.scene.instrument.lot_step)), z3.ToReal(i.state.lots[r.size])),
-    ),
-    "order.price": _pinned(lambda i: i.state.scene.price),
-    "order.valuation_price": lambda i, r, p: i._by_side(
-        lambda side: constant(i.state.scene.valuation(side))
-    ),
-    "order.notional": lambda i, r, p: i.notional(r.size),
-    "order.is_buy": lambda i, r, p: Term(TRUE, i.state.buy),
-    "order.type": _pinned(lambda i: float(ORDER_TYPES.index(i.state.scene.order_type))),
-    "order.reduce_only": lambda i, r, p: Term(TRUE, i.state.reduce_only),
-    "order.risk_reducing": lambda i, r, p: Term(TRUE, i.risk_reducing(r)),
-    "order.full_close": lambda i, r, p: Term(TRUE, i.full_close(r)),
-    "order.on_tick": lambda i, r, p: _flag(i.state.scene.on_tick),
-    "order.on_lot_step": lambda i, r, p: _flag(True),
-    "order.permitted": lambda i, r, p: _flag(
-        _permitted(i.state.scene.symbol, p["allow"], p["deny"])
-    ),
-    "order.price_deviation": lambda i, r, p: i._by_side(
-        lambda side: constant(
-            i.state.scene.deviation(side, p["reference"], p.get("window", math.nan))
-        )
-    ),
-    "order.rate": lambda i, r, p: _one_more(
-        i.recent(p.get("window"), lambda past: r.level == "firm" or getattr(past, r.level))
-    ),
-    "order.duplicates": lambda i, r, p: i.recent(p.get("window"), lambda past: past.equal),
-    "instrument.lot_step": _pinned(lambda i: float(i.state.scene.instrument.lot_step)),
-    "instrument.min_size": _pinned(
-        lambda i: float(i.state.scene.instrument.min_size or i.state.scene.instrument.lot_step)
-    ),
-    "instrument.max_size": _pinned(lambda i: float(i.state.scene.instrument.max_size or UNBOUNDED)),
-    "instrument.min_notional": _pinned(
-        lambda i: i.state.scene.instrument.min_notional * i.state.scene.instrument.fx
-    ),
-    "instrument.full_close_exempt": lambda i, r, p: _flag(
-        i.state.scene.instrument.full_close_exempt
-    ),
-    "market.bid": _quote("bid"),
-    "market.ask": _quote("ask"),
-    "market.last": _quote("last"),
-    "market.mark": _pinned(lambda i: mark_of(i.state.scene.market)),
-    "market.mid": _pinned(lambda i: mid_of(i.state.scene.market)),
-    "market.age": lambda i, r, p: _extent(i.state.age, 1),
-    "market.skew": lambda i, r, p: _extent(i.state.age, -1),
-    "market.completeness": lambda i, r, p: i.completeness(p["required"]),
-    "market.crossed": lambda i, r, p: _flag(
-        usable(i.state.scene.market.bid)
-        and usable(i.state.scene.market.ask)
-        and i.state.scene.market.bid > i.state.scene.market.ask
-    ),
-    "market.spread": _pinned(lambda i: spread_of(i.state.scene.market)),
-    "market.opposite_depth": lambda i, r, p: i.depth(),
-    "market.volume": lambda i, r, p: i.state.volume,
-    "book.equity": lambda i, r, p: i.state.books[r.level].equity,
-    "book.day_start_equity": lambda i, r, p: i.day_start(r, p["basis"]),
-    "book.day_loss": lambda i, r, p: i.day_loss(r, p["basis"]),
-    "book.day_loss_ratio": lambda i, r, p: i.day_loss_ratio(r, p["basis"]),
-    "book.drawdown": lambda i, r, p: i.drawdown(r),
-    "book.positions_after": lambda i, r, p: i.positions_after(r),
-    "book.exposure_after": lambda i, r, p: _counted(i.exposure_after(r, p["working"])),
-    "book.net_exposure_after": lambda i, r, p: _counted(i.net_exposure_after(r, p["working"])),
-    "book.position_after": lambda i, r, p: _counted(i.position_after(r, p["working"])),
-    "book.correlated_after": lambda i, r, p: _counted(
-        i.correlated_after(r, p["threshold"], p["min_observations"])
-    ),
-    "book.open_orders_after": lambda i, r, p: i.open_orders(r, symbol_only=False),
-    "book.open_orders_symbol_after": lambda i, r, p: i.open_orders(r, symbol_only=True),
-    "control.kill_state": lambda i, r, p: Term(TRUE, z3.ToReal(i.state.kill)),
-}
-
-
-def _one_more(term: Term) -> Term:
-    return Term(term.known, plus(term.value, real(1)))

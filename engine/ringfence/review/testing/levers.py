@@ -9,7 +9,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import to_decimal
 from ringfence.review.testing.mutants import edited
 
-__all__ = ["Lever", "State", "levers_of", "starts_of"]
+__all__ = ["Lever", "State", "levers_of", "plain_changes", "starts_of"]
 
 State = tuple[Mapping[str, Any], Mapping[str, Any]]
 """What is given, and the order, as a test has them, defaults merged in."""
@@ -21,7 +21,7 @@ _MOVES = {
     "completeness": ("market.completeness",),
     "depth": ("market.opposite_depth",),
     "volume": ("market.volume",),
-    "ask": ("market.spread",),
+    "spread": ("market.spread",),
     "size": (
         "order.size",
         "order.notional",
@@ -35,6 +35,7 @@ _MOVES = {
     "position": ("book.exposure", "book.net", "book.position_", "book.correlated"),
     "positions": ("book.positions",),
     "working orders": ("book.open_orders",),
+    "working orders elsewhere": ("book.open_orders_after",),
     "recent orders": ("order.rate", "order.duplicates"),
 }
 """The fields that a lever moves, by the beginning of its name and of theirs."""
@@ -69,12 +70,11 @@ def starts_of(state: State, level: str, linked: LinkedSet) -> Iterator[State]:
     """States to start from: as it is, with a book of another size, and with another symbol that moves along."""
     given, when = state
     book = _book_name(level, when)
-    held = (given.get("books") or {}).get(book)
+    held = (given.get("books") or {}).get(book) or {}
+    amounts = {name: to_decimal(held.get(name)) for name in _EQUITIES}
     for scale in _SCALES if held else ():
         changed = {
-            name: _plain(to_decimal(held[name]) * scale)  # type: ignore[operator]  # a number, or not listed
-            for name in _EQUITIES
-            if to_decimal(held.get(name)) is not None
+            name: _plain(amount * scale) for name, amount in amounts.items() if amount is not None
         }
         scaled = edited(given, ("books", book), {**held, **changed})
         yield scaled, when
@@ -82,6 +82,29 @@ def starts_of(state: State, level: str, linked: LinkedSet) -> Iterator[State]:
             if other != when.get("symbol"):
                 pair = "|".join(sorted((other, str(when.get("symbol")))))
                 yield edited(scaled, ("correlations", pair), float(_MOVES_ALONG)), when
+
+
+def plain_changes(state: State, linked: LinkedSet) -> Iterator[tuple[str, State]]:
+    """Changes that need no search: what they show, and the state."""
+    given, when = state
+    symbol, size = str(when.get("symbol")), to_decimal(when.get("size"))
+    instrument = linked.desk.instruments.get(symbol)
+    if instrument is None or size is None:
+        return
+    sign, side = (1, "sell") if when.get("side") == "buy" else (-1, "buy")
+    mark = (given.get("market") or {}).get(symbol, {}).get("bid")
+    position = {
+        "size": f"{_trimmed(2 * sign * size):f}",
+        **({} if mark is None else {"mark": mark}),
+    }
+    closing = given
+    for book in given.get("books") or {}:
+        closing = edited(closing, ("books", book, "positions", symbol), position)
+    yield "an order that only reduces risk", (closing, {**when, "side": side})
+    yield "the firm is halted", (edited(given, ("control", "kill_switch", "firm"), "halted"), when)
+    price, tick = to_decimal(when.get("price")), instrument.tick_size
+    if price is not None and tick is not None:
+        yield "a price off the tick", (given, {**when, "price": f"{_trimmed(price + tick / 2):f}"})
 
 
 def levers_of(state: State, level: str, linked: LinkedSet) -> Iterator[Lever]:
@@ -103,7 +126,8 @@ def levers_of(state: State, level: str, linked: LinkedSet) -> Iterator[Lever]:
     for held in (*(each for each in linked.desk.instruments if each != symbol), symbol):
         step = linked.desk.instruments[held].lot_step
         yield _of_position(given, when, book, held, step)
-    yield from _of_counts(given, when, book, instrument.quote)
+    elsewhere = next((each for each in linked.desk.instruments if each != symbol), symbol)
+    yield from _of_counts(given, when, book, instrument.quote, elsewhere)
 
 
 def _of_market(given: Mapping[str, Any], when: Mapping[str, Any], symbol: str) -> Iterator[Lever]:
@@ -119,9 +143,17 @@ def _of_market(given: Mapping[str, Any], when: Mapping[str, Any], symbol: str) -
         yield Lever(
             name, Decimal(1000), Decimal(500), Decimal("0.01"), put(name, _plain), Decimal(0)
         )
-    ask = to_decimal((given.get("market") or {}).get(symbol, {}).get("ask"))
-    if ask is not None:
-        yield Lever("ask", ask, 2 * ask, Decimal("0.01"), put("ask", _plain), Decimal(0))
+    quote = (given.get("market") or {}).get(symbol, {})
+    bid, ask = to_decimal(quote.get("bid")), to_decimal(quote.get("ask"))
+    if bid is None or ask is None:
+        return
+    middle = (bid + ask) / 2
+
+    def apart(value: Decimal) -> State:
+        either = {"bid": _plain(middle - value / 2), "ask": _plain(middle + value / 2)}
+        return edited(given, ("market", symbol), {**quote, **either}), when
+
+    yield Lever("spread", ask - bid, middle / 2, Decimal("0.02"), apart, Decimal(0))
 
 
 def _of_order(state: State, name: str, grid: Decimal) -> Lever:
@@ -164,19 +196,19 @@ def _of_position(
 
 
 def _of_counts(
-    given: Mapping[str, Any], when: Mapping[str, Any], book: str, quote: str
+    given: Mapping[str, Any], when: Mapping[str, Any], book: str, quote: str, elsewhere: str
 ) -> Iterator[Lever]:
     def positions(value: Decimal) -> State:
         names = [f"P{number + 1}/{quote}" for number in range(int(value))]
-        held = dict.fromkeys(names, {"size": "1", "mark": 1})
+        held = {each: {"size": "1", "mark": 1} for each in names}
         known = {
             each: {"lot_step": "1", "base": each.split("/")[0], "quote": quote} for each in names
         }
         with_rules = {**given, "instruments": {**(given.get("instruments") or {}), **known}}
         return edited(with_rules, ("books", book, "positions"), held), when
 
-    def working(value: Decimal) -> State:
-        order = {name: when.get(name) for name in ("symbol", "side", "size", "price")}
+    def working(value: Decimal, symbol: str = str(when.get("symbol"))) -> State:
+        order = {"symbol": symbol} | {name: when.get(name) for name in ("side", "size", "price")}
         orders = [{"order_id": f"w{number + 1}", **order} for number in range(int(value))]
         return edited(given, ("books", book, "working"), orders), when
 
@@ -191,6 +223,7 @@ def _of_counts(
     for name, put in (
         ("positions", positions),
         ("working orders", working),
+        ("working orders elsewhere", lambda value: working(value, elsewhere)),
         ("recent orders", recent),
     ):
         yield Lever(name, Decimal(0), Decimal(4), Decimal(1), put, Decimal(0))

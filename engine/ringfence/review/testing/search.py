@@ -13,15 +13,15 @@ from ringfence.backends.reference import decide
 from ringfence.backends.reference.decide import AskedGate, asked_gates
 from ringfence.errors import PolicyError
 from ringfence.language import ir
-from ringfence.language.decision import Decision, Outcome, RiskDecision
+from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
 from ringfence.language.gates import ALWAYS, Gate, LimitRow
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
 from ringfence.language.policy_tests import read_case
 from ringfence.language.rules import Check, walk
 from ringfence.language.tickets import read_ticket
-from ringfence.review.testing.items import limits_of
-from ringfence.review.testing.levers import Lever, State, levers_of, starts_of
+from ringfence.review.testing.items import limits_of, moves
+from ringfence.review.testing.levers import Lever, State, levers_of, plain_changes, starts_of
 from ringfence.review.testing.mutants import iso_time
 
 __all__ = ["Found", "search"]
@@ -55,12 +55,29 @@ def search(
         row: Its own limits, or those of an override.
         states: States and orders to start from, such as those of cases that pass.
     """
-    number = gate.rows.index(row)
     later: list[Found] = []
     for check in gate.rule.checks:
-        if all(name in row.values for name in check.when) and limits_of(gate, number, check):
+        if all(name in row.values for name in check.when) and moves(check):
             yield from _of_check(_Solver(linked, gate, row, check), states, later)
     yield from later
+    for state in _within(row, states):
+        for what, changed in plain_changes(state, linked):
+            if (found := _plain_case(linked, gate, what, changed)) is not None:
+                yield found
+
+
+def _plain_case(linked: LinkedSet, gate: Gate, what: str, state: State) -> Found | None:
+    decision = decide(linked, read_case(*state, linked))
+    own = _result_of(decision, gate)
+    if own is None:
+        return None
+    name = f"{gate.policy.name}/{gate.name}, {what}"
+    return Found(name, *state, _then(decision, f"{gate.policy.name}/{gate.name}", str(own.outcome)))
+
+
+def _result_of(decision: Decision, gate: Gate) -> GateResult | None:
+    label = (gate.policy.label, gate.name)
+    return next((each for each in decision.gates if (each.policy, each.gate) == label), None)
 
 
 def _of_check(solver: "_Solver", states: Sequence[State], later: list[Found]) -> Iterator[Found]:
@@ -169,14 +186,7 @@ class _Solver:
         if asked is None:
             return None
         decision = decide(self.linked, asked[1])
-        own = next(
-            (
-                each
-                for each in decision.gates
-                if (each.policy, each.gate) == (self.gate.policy.label, self.gate.name)
-            ),
-            None,
-        )
+        own = _result_of(decision, self.gate)
         if own is None or own.outcome not in (Outcome.PASS, Outcome.REDUCE, Outcome.BREACH):
             return None
         others = [each for each in decision.gates if each is not own and each.mode == "enforce"]
@@ -185,11 +195,12 @@ class _Solver:
         )
         limits = limits_of(self.gate, self.gate.rows.index(self.row), self.check)
         said = ", ".join(f"{name} {each.text}" for name, each in limits.items())
+        said = said or f"the limit of {self.check.name}"
         level = asked[0].found(self.check)
         within, at, beyond = _PLACES
         outside = beyond if level.outcome is Outcome.BREACH else within
         place = at if level.measure == level.limit else outside
-        name = f"{self.gate.policy.name}, {self.gate.name}: {place} {said}"
+        name = f"{self.gate.policy.name}/{self.gate.name} {place} {said}"
         then = _then(decision, f"{self.gate.policy.name}/{self.gate.name}", str(own.outcome))
         return Found(name, *state, then), place, clear
 
