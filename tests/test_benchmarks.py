@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import audit, guard, guard_growth, guard_log
+from benchmarks import audit, guard, guard_growth, guard_log, plan
 from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
 from benchmarks.kernel import differences
@@ -22,6 +22,7 @@ from benchmarks.validate import heavy_imports
 from ringfence import PolicySet
 from ringfence.language.orders import Book, Case, Market, OrderRequest, Position
 from ringfence.replay.sources import open_inputs
+from ringfence.review.limit_changes import limit_changes
 from ringfence.review.mistakes import Context, find_mistakes
 
 pytestmark = pytest.mark.performance
@@ -218,3 +219,19 @@ def _case(policies: PolicySet, loop: PlainLoop, order: Order) -> Case:
             symbol: Market(age=0.0) for symbol in positions if symbol != order.symbol
         }, {f"account/{order.account}": mine}, correlations=desk.correlations,
     )  # fmt: skip
+
+
+def test_a_plan_is_measured_on_the_books_that_change(tmp_path: Path) -> None:
+    base, head = plan._sides(tmp_path, 20, 10, 2)
+    whole = orders_file(Workload(2000, 20), tmp_path)
+    names = ["acc-00000", "acc-00001"]
+
+    part = pq.read_table(plan._part(whole, names, tmp_path / "part.parquet"))
+
+    found = limit_changes(PolicySet.load(base).linked, PolicySet.load(head).linked)
+    assert [(each.policy, each.gate) for each in found] == [
+        ("desk-0000", "total-exposure"),
+        ("desk-0001", "total-exposure"),
+    ]
+    accounts = pq.read_table(whole)["account"].to_pylist()
+    assert part["account"].to_pylist() == [each for each in accounts if each in names]

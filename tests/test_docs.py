@@ -92,9 +92,13 @@ def test_the_tutorial_runs_and_says_what_it_shows(
 def test_a_how_to_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for folder in ("policies", "examples"):
+    for folder in ("policies", "schemas", "examples", ".ringfence"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    for words in (["init", "-q", "-b", "main"], ["add", "policies"], ["commit", "-q", "-m", "."]):
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["add", "policies", ".ringfence"],
+        ["commit", "-q", "-m", "."],
+    ):
         author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
         subprocess.run(["git", *author, *words], cwd=tmp_path, check=True)
     monkeypatch.chdir(tmp_path)

@@ -111,6 +111,6 @@ def test_what_a_size_needs_is_said_whatever_the_numbers(
 
     for way in (way for needs in told.needs for way in needs.ways):
         assert way.text
-        # A limit or a state is suggested only where it was tried; a switch or a quote may not be enough alone.
-        assert way.confirmed is not False or way.kind == "state"
+        # A limit that is suggested is enough; one quote, switch or price may not be, and then that is said.
+        assert way.confirmed is not False or way.kind != "limit"
         assert (way.confirmed is None) == (way.kind == "need")

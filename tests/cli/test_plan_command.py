@@ -176,6 +176,9 @@ def test_the_forms_of_a_plan(run: Any) -> None:
     _, comment, _ = run("plan", "--base", "main", "--format", "markdown")
     _, notes, _ = run("plan", "--base", "main", "--format", "github")
 
+    _, sarif, _ = run("plan", "--base", "main", "--format", "sarif")
+
+    assert [each["ruleId"] for each in json.loads(sarif)["runs"][0]["results"]] == ["E565"]
     assert "LOOSER  desk / order-notional" in text
     assert "max: 200,000 USDT -> 300,000 USDT  x 1.5" in text
     assert comment.startswith("<!-- ringfence-plan -->\n### ▲ This change is looser")

@@ -92,7 +92,7 @@ def test_a_claim_that_is_broken_is_shown_with_an_order_and_kept_as_a_test(
     assert "  refuted  beta-orders" in shown
     assert "APPROVE" in shown
     assert "says the interpreter and the kernel" in shown
-    assert "order.notional = " in shown
+    assert "      order.notional = " in shown
     assert "params.most = 100,000 USDT" in shown
     assert "then: {decision: REJECT}" in shown
     assert "policies/tests/found.yaml: 1 case added" in shown
@@ -163,12 +163,15 @@ def test_more_invariants_may_lie_elsewhere(desk: Path, capsys: pytest.CaptureFix
 def test_a_change_may_claim_to_be_as_strict_as_its_base(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # One policy is enough: the shipped desk's take ten times as long to compare.
+    for each in ("firm.yaml", "strategy-taker.yaml"):
+        (desk / "policies" / each).unlink()
+    (desk / "policies" / "invariants" / "firm-exposure.yaml").unlink()
     author = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "."]):
         subprocess.run(["git", *author, *words], cwd=desk, check=True)
     path = desk / "policies" / "desk.yaml"
     text = path.read_text(encoding="utf-8")
-    assert "max: 200_000 USDT" in text
     strict = ["prove", "--base", "main", "--claim-strict"]
 
     path.write_text(text.replace("max: 200_000 USDT", "max: 150_000 USDT"), encoding="utf-8")

@@ -190,9 +190,42 @@ def test_changed_from_says_what_it_leaves_out(
     ]
 
 
+def test_suggest_writes_a_test_file_and_says_what_is_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope = "{symbols: ['BTC/*']}"
+    desk = write_desk(tmp_path, GATE, GOOD, scope=scope)
+    more = desk / "tests" / "more.yaml"
+
+    assert main(["test", str(desk), "--suggest"]) == 0
+    printed, said = capsys.readouterr()
+    assert "  - name: desk/order-notional just beyond max 100 USD\n" in printed
+    assert "no case found for desk@1.0.0: scope: an order outside its symbols" in said
+    assert main(["test", str(desk), "--suggest", "-o", str(more)]) == 0
+    capsys.readouterr()
+    assert more.read_text().replace("name: more", "name: suggested") == printed
+    assert main(["test", str(desk), "--coverage", "--json"]) == 0
+    left = report(capsys.readouterr().out)["coverage"]["uncovered"]
+    assert {each["kind"] for each in left} == {"scope"}
+
+    # Nothing is written over, and nothing is suggested twice.
+    assert main(["test", str(desk), "--suggest", "-o", str(more)]) == 0
+    assert capsys.readouterr().err.endswith("0 cases suggested\n")
+    write_desk(tmp_path, GATE, GOOD)
+    more.write_text("# mine\n")
+    assert main(["test", str(desk / "tests" / "desk.yaml"), "--policies", str(desk)]) == 1
+
+
 @pytest.mark.parametrize(
     "words",
     [
+        ["--changed-from", "HEAD", "--suggest"],
+        ["--suggest", "--json"],
+        ["--suggest", "--coverage"],
+        ["--watch", "--suggest"],
+        ["-o", "more.yaml"],
+        ["--suggest", "-o", "."],
+        ["--suggest", "-o", "/no/such/place/more.yaml"],
         ["--changed-from", "HEAD", "--coverage"],
         ["--changed-from", "HEAD", "--mutate"],
         ["--watch", "--json"],

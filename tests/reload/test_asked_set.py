@@ -128,6 +128,22 @@ def test_a_request_of_an_earlier_version_is_read(store: Path) -> None:
         lock.close()
 
 
+def test_no_answer_in_time_and_a_place_that_cannot_be_used_are_said(store: Path) -> None:
+    control = Control(store)
+    lock = control.hold()
+    try:
+        request = Request("r1", "reload", "", "ann", "why", FOREVER)
+        with pytest.raises(InputError, match="no answer within 0 s"):
+            ask(control, request, 0.0)
+        assert control.take() == []
+        control.requests.rmdir()
+        control.requests.write_text("in the way")
+        with pytest.raises(InputError, match="cannot be used"):
+            ask(control, request, 0.0)
+    finally:
+        lock.close()
+
+
 def pointer(policy_set: str, before: str = "") -> ActivePointer:
     return ActivePointer(policy_set, "", "policies", "2026-01-05T12:00:00Z", "ann", "why", before)
 

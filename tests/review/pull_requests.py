@@ -5,7 +5,7 @@ A case is `tests/cases/pull_requests/NAME/change.yaml`:
     title       of its commit
     author      who made it
     approved_by who approves it
-    orders      whether the base's orders are replayed
+    orders      whether the base's orders are replayed; others change which code is compiled, or nothing
     arguments   of the command, beside those of every case
     before      changes that are part of the base already, written as the ones below
     replace     path: a list of [text that stands there once, what stands there then]
@@ -32,6 +32,18 @@ def read(name: str) -> dict[str, Any]:
     """A case's description."""
     found: dict[str, Any] = yaml.safe_load((CASES / name / "change.yaml").read_text("utf-8"))
     return found
+
+
+def arguments(case: Mapping[str, Any]) -> list[str]:
+    """Those of `ringfence ci`: the day on which the cases are set, who approves, what is replayed."""
+    people = [word for who in case.get("approved_by", ()) for word in ("--approved-by", who)]
+    replayed = (
+        ["--orders", "orders/orders.csv", "--marks", "orders/marks.csv", "--balances", "orders/balances.csv"]
+        if case.get("orders")
+        else []
+    )  # fmt: skip
+    now = ["--now", "2026-03-02T09:00:00Z"]
+    return [*now, *people, "--author", case["author"], *replayed, *case.get("arguments", ())]
 
 
 def build(case: Mapping[str, Any], folder: Path) -> None:

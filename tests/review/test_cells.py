@@ -126,3 +126,12 @@ def test_an_override_that_ended_before_another_began_makes_one_cell_for_each_cho
 
     assert found == {(DAY, 2 * DAY), (4 * DAY, 5 * DAY)}
     assert all(cell.from_ns <= cell.moment_ns < cell.until_ns for cell in cells(one))
+
+
+def test_windows_that_have_ended_are_left_out_and_their_limits_stay_where_they_hold_later() -> None:
+    window = """
+      overrides: [{limits: {max: 200 USDT}, from: 1970-01-02, until: 1970-01-03}]"""
+    one = linked(policy("p", "{}", overrides=window))
+
+    assert [cell.from_ns for cell in cells(one, since_ns=3 * DAY)] == [2 * DAY]
+    assert len(list(cells(one, since_ns=DAY))) == 2

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.language.decision import RiskDecision
+from ringfence.language.gates import to_ns
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.policy_tests import read_case
 from ringfence.review.directions import Directed, Direction, compare_gates, compare_sets
@@ -169,6 +170,18 @@ def test_a_gate_that_is_new_or_gone_is_compared_with_nothing() -> None:
     assert compare_gates(gate, None, base, base).direction is Direction.LOOSER
 
 
+def test_an_override_that_has_ended_makes_no_difference_to_an_order_that_is_still_to_come() -> None:
+    raised = {"limits": {"max": "9_000 USD"}, "from": "2026-02-02", "until": "2026-02-06"}
+    base = linked(instruments(), policy({**NOTIONAL, "overrides": [raised]}))
+    head = linked(instruments(), policy(NOTIONAL))
+    ended = to_ns("2026-02-06")
+
+    since = compare_sets(base, head, since_ns=ended, check_mandatory=False)
+
+    assert since.direction is Direction.EQUAL
+    assert direction(base, head).direction is Direction.TIGHTER
+
+
 def test_an_override_counts_in_its_window_and_scope() -> None:
     raised = {
         "limits": {"max": "20_000 USD"},
@@ -279,6 +292,9 @@ def test_changed_trading_rules_are_unknown_and_a_new_symbol_is_looser() -> None:
     assert found.looser is not None
     assert found.looser.base.code == "UNKNOWN_INSTRUMENT"
     assert direction(wider, base).direction is Direction.TIGHTER
+    raised = linked(more, policy(changed(TOTAL, limits={"max": "20_000 USD"})))
+    alone = compare_gates(base.gates[0], raised.gates[0], base, raised)
+    assert alone.direction is Direction.LOOSER
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,10 @@ def test_our_own_documents_are_laid_out(place: str) -> None:
         pytest.param("c: [&x 1, *x]\na:\n  &y\n  b: 1\n", "c: [&x 1, *x]\na: &y\n  b: 1\n", id="more anchors"),
         pytest.param("- &x\n  a: 1\n- *x\n", "- &x\n  a: 1\n- *x\n", id="an anchor of an item"),
         pytest.param("a: one\n  two\n", "a: one two\n", id="plain text over two lines"),
+        pytest.param("a: >-", 'a: ""\n', id="a block of text without any"),
+        pytest.param("a:\tb\t# c\n", "a: b  # c\n", id="tabs between"),
+        pytest.param("a: # c\n  # d\n  b # e\n", "# c\n# d\na: b  # e\n", id="comments about one value"),
+        pytest.param("a:\n   # none\n\n# c\nb:\n", "a:\n  # none\n\n# c\nb:\n", id="a comment for a value"),
         pytest.param('a: "x\\ty\\u00e9"\n', 'a: "x\\tyé"\n', id="escapes"),
     ],
 )  # fmt: skip

@@ -66,7 +66,7 @@ def test_what_does_not_matter_goes() -> None:
         "account": "alpha",
         "symbol": "BTC/USD",
         "side": "buy",
-        "size": "1",
+        "size": "0.0001",
         "price": "100",
     }
     assert account["positions"] == {}

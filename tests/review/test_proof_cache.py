@@ -78,3 +78,26 @@ def test_the_key_changes_with_the_set_the_code_and_the_solver(
     monkeypatch.undo()
     monkeypatch.setattr(proof_cache, "_FOLDERS", ("language",))
     assert proofs_key("set") != first
+
+
+def test_parts_are_known_to_every_set_and_the_oldest_go(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proof_cache, "_MOST_PARTS", 3)
+    first = ProofCache("a", root)
+    for part in ("one", "two"):
+        first.keep_part(part)
+    assert not first.holds_in("one")
+    first.keep([])
+    second = ProofCache("b", root)
+    assert second.holds_in("one")
+    for part in ("three", "four"):
+        second.keep_part(part)
+    second.keep([("claim", {})])
+
+    third = ProofCache("c", root)
+    assert [part for part in ("one", "two", "three", "four") if third.holds_in(part)] == [
+        "two",
+        "three",
+        "four",
+    ]

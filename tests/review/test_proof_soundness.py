@@ -159,7 +159,7 @@ def hold(linked: LinkedSet, invariants: list[Invariant], data: st.DataObject) ->
             assert broken(proof.invariant, linked, case, check_mandatory=False) == ""
 
 
-@settings(max_examples=30, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(desk=desks(), data=st.data())
 def test_a_claim_that_is_proved_holds_of_every_case(
     desk: tuple[LinkedSet, Invariant], data: st.DataObject
@@ -169,7 +169,7 @@ def test_a_claim_that_is_proved_holds_of_every_case(
     hold(linked, [claim], data)
 
 
-@settings(max_examples=12, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(linked=policy_sets([]), data=st.data())
 def test_what_is_proved_of_any_policy_set_holds_of_every_case(
     linked: LinkedSet, data: st.DataObject
@@ -177,7 +177,7 @@ def test_what_is_proved_of_any_policy_set_holds_of_every_case(
     hold(linked, [each for each in shipped_invariants() if each.name != STRICTNESS], data)
 
 
-@settings(max_examples=10, phases=PHASES, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(head=policy_sets([], shape=3), base=policy_sets([], shape=3), data=st.data())
 def test_what_is_as_strict_as_its_base_approves_no_more(
     head: LinkedSet, base: LinkedSet, data: st.DataObject

@@ -13,6 +13,7 @@ from ringfence.language.linking import LinkedSet, link, link_path
 from ringfence.language.policy_tests import read_case
 from ringfence.language.source import Document, load
 from ringfence.review.proof_cache import ProofCache
+from ringfence.review.proof_search import Search
 from ringfence.review.proofs import Proof, Question, prove
 
 pytestmark = pytest.mark.unit
@@ -133,6 +134,8 @@ def test_a_plain_desk_proves() -> None:
         ("claim: order.is_buy, assume: [order.is_buy, not order.is_buy]", "empty"),
         ("claim: market.crossed == False, assume: [not order.risk_reducing]", "proved"),
         ("claim: market.bid <= market.ask, assume: [not order.risk_reducing]", "proved"),
+        ("claim: market.bid <= market.mid and market.mid <= market.ask and market.spread >= 0 and market.mark "
+         "> market.mid - market.mid, assume: [not order.risk_reducing]", "proved"),
     ],
 )  # fmt: skip
 def test_claims_about_a_desk(spec: str, status: str) -> None:
@@ -299,6 +302,40 @@ def test_what_was_answered_is_known_again(tmp_path: Path) -> None:
     assert [each.status for each in again] == [each.status for each in first]
     assert not any(each.kept for each in first)
     assert all(each.kept for each in again)
+
+
+def test_only_the_parts_that_changed_are_asked_about_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    asked: list[str] = []
+    solved = Search._answer
+
+    def answer(search: Search, axioms: Any, formula: Any) -> str:
+        asked.append("asked")
+        return solved(search, axioms, formula)
+
+    monkeypatch.setattr(Search, "_answer", answer)
+    counts = []
+    for most in ("50_000", "60_000", "50_000"):
+        eth = "  scope: {symbols: [ETH/USD]}\n"
+        only = load(
+            policy(f"{{rule: order-notional@1, limits: {{max: {most} USD}}}}", more=eth)
+            .content.decode()
+            .replace("name: desk", "name: ether"),
+            "policies/ether.yaml",
+        )
+        linked = desk(policy(*MANDATORY), only)
+        question = Question(linked, invariants_for(linked)[0])
+        asked.clear()
+        proofs = prove(question, cache=ProofCache(linked.sha256[:9], tmp_path))
+        counts.append(len(asked))
+        assert {each.status for each in proofs} == {"proved"}
+        assert len({each.cells for each in proofs}) == 1
+
+    # Two kinds of parts at first; the one that changed; and none, for all is known.
+    assert counts[1] == counts[0] // 2
+    assert counts[2] == 0
 
 
 def test_every_part_is_told_of() -> None:

@@ -72,8 +72,10 @@ class _Writer:
             lines.append("  ")
         return lines
 
-    def _behind(self) -> str:
-        return " " * self._draw(st.integers(1, 4)) + self._comment() if self._chance(6) else ""
+    def _behind(self, *, after_value: bool = False) -> str:
+        # Behind a key or dash a tab would stand where indentation is.
+        spaces = [" ", "  ", "    ", *(["\t", " \t "] if after_value else [])]
+        return self._draw(st.sampled_from(spaces)) + self._comment() if self._chance(6) else ""
 
     def block(self, value: Any, indent: int) -> list[str]:
         lines = []
@@ -105,7 +107,7 @@ class _Writer:
 
     def _flow_lines(self, head: str, value: Any, indent: int) -> list[str]:
         if self._chance(1):
-            return [f"{head} {self._flow(value)}{self._behind()}"]
+            return [f"{head} {self._flow(value)}{self._behind(after_value=True)}"]
         opening, closing = "{}" if isinstance(value, dict) else "[]"
         pad = " " * (indent + 3)
         lines = [f"{head} {opening}{self._behind()}"]
@@ -126,7 +128,7 @@ class _Writer:
 
     def _scalar_lines(self, head: str, value: str | None, indent: int) -> list[str]:
         if value is None:
-            return [f"{head} {self._draw(_PLAIN)}{self._behind()}"]
+            return [f"{head} {self._draw(_PLAIN)}{self._behind(after_value=True)}"]
         way = self._draw(st.sampled_from(["quoted", "quoted", "block", "below", "wrapped"]))
         if way == "below":
             between = self._between(indent + 1)
@@ -146,7 +148,7 @@ class _Writer:
             lines = [pad + each if each else "" for each in body.split("\n")]
             self._after_text = True
             return [f"{head} {sign}{figure}{chomp}{self._behind()}", *lines]
-        return [f"{head} {self._quoted(value)}{self._behind()}"]
+        return [f"{head} {self._quoted(value)}{self._behind(after_value=True)}"]
 
     def _scalar_key(self, key: str) -> str:
         return (

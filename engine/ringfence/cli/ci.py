@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ringfence.cli.dry_run import add_inputs
+from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, findings_text, print_json
+from ringfence.cli.plan import add_given
 from ringfence.errors import InputError
-from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES
+from ringfence.runtime.ports import SYSTEM_FILES
 
 __all__ = ["add"]
 
@@ -37,10 +40,16 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--sarif", type=Path, metavar="FILE", help="write the findings as SARIF")
     parser.add_argument("--strict", action="store_true", help="fail on warnings too")
+    add_now(parser)
     parser.add_argument(
-        "--now",
-        metavar="TIME",
-        help="the time by which windows and reviews are judged, such as 2026-01-31T08:00:00Z; now where not given",
+        "--report", type=Path, metavar="DIR", help="write the HTML report and the dry run there"
+    )
+    add_inputs(parser, required=False)
+    add_given(parser)
+    parser.add_argument(
+        "--no-approvals",
+        action="store_true",
+        help="say which approvals are missing, and leave it to others to wait for them",
     )
     add_format(parser, ("text", "json", "github"), "ci-result.v1.schema.json")
     parser.set_defaults(run=run)
@@ -58,7 +67,7 @@ def run(given: argparse.Namespace) -> int:
             f"`{given.policies}` does not exist", "name the directory of policies with --policies"
         )
     base = find_base(given.base, os.environ)
-    change = Change(given.policies, base, _now(given.now), given)
+    change = Change(given.policies, base, now_given(given), given)
     with _progress() as begins:
         result = run_steps(STEPS, change, begins)
     comment = render_gate(result, base)
@@ -80,22 +89,12 @@ def run(given: argparse.Namespace) -> int:
     # Where every program's output is one log, findings stand behind the steps that found them.
     sys.stdout.flush()
     if given.format == "github":
-        print(findings_text(result.findings, "github"), end="")
+        notes = [note for step in result.steps for note in step.notes]
+        print(findings_text([*result.findings, *notes], "github"), end="")
     else:
         print(findings_text(result.findings, "text"), end="", file=sys.stderr)
     print(headline(result))
     return code
-
-
-def _now(given: str | None) -> int:
-    if given is None:
-        return SYSTEM_CLOCK.now_ns()
-    from ringfence.language.gates import to_ns
-
-    try:
-        return to_ns(given)
-    except ValueError as error:
-        raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
 
 
 @contextmanager

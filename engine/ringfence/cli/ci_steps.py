@@ -52,7 +52,7 @@ class Change:
 
         if self.base is None:
             return Previous(None)
-        return previous_of(self.base.commit, self.policies)
+        return previous_of(self.base.short, self.policies)
 
     @cached_property
     def settings(self) -> Settings:
@@ -63,7 +63,7 @@ class Change:
         """
         from ringfence.review.mistakes.previous import settings_of
 
-        return settings_of(self.policies, self.base.commit if self.base is not None else None)
+        return settings_of(self.policies, self.base.short if self.base is not None else None)
 
     @property
     def documents(self) -> list[Path]:
@@ -176,11 +176,24 @@ def prove(change: Change) -> StepResult:
     return replace(found, title=title, details=details)
 
 
+def plan(change: Change) -> StepResult:
+    """What the change does, and whether those have approved who must."""
+    from ringfence.cli.ci_plan import plan_step
+
+    if change.base is None:
+        return StepResult(Verdict.SKIPPED, "there is nothing to compare with")
+    return plan_step(
+        change.given, change.base, change.settings, change.head, change.previous.linked
+    )
+
+
 def _judged(change: Change, findings: Sequence[Diagnostic], said: str) -> StepResult:
     """Failed where a finding is an error; a strict gate takes warnings for errors."""
-    grave = ("error", "warning") if change.given.strict else ("error",)
-    wrong = any(each.severity in grave for each in findings)
-    return StepResult(Verdict.FAILED if wrong else Verdict.PASSED, said, tuple(findings))
+    counts = Counter(each.severity for each in findings)
+    wrong = bool(counts["error"] or (change.given.strict and counts["warning"]))
+    told = [plural(counts[kind], kind) for kind in ("error", "warning") if counts[kind]]
+    verdict = Verdict.FAILED if wrong else Verdict.PASSED
+    return StepResult(verdict, "; ".join([*told, said]), tuple(findings))
 
 
 STEPS: Mapping[str, Callable[[Change], StepResult]] = {
@@ -189,4 +202,5 @@ STEPS: Mapping[str, Callable[[Change], StepResult]] = {
     "lint": lint,
     "test": test,
     "prove": prove,
+    "plan": plan,
 }

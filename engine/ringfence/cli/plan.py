@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.dry_run import add_inputs, amount_given, progress_bar
+from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import compiling_is_said, print_json
 from ringfence.errors import InputError
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from ringfence.review.approval_rules import ApprovalRules
     from ringfence.review.plan import Given, Side
 
-__all__ = ["add", "add_given", "given_people", "rules_of"]
+__all__ = ["add", "add_given", "approvals_given", "given_people", "plan_of", "rules_of"]
 
-_FORMS = ("text", "json", "markdown", "github")
+_FORMS = ("text", "json", "markdown", "github", "sarif", "junit")
 _APPROVALS = Path(".ringfence/approvals.yaml")
 _POLICIES = "policies"
 
@@ -42,6 +43,7 @@ def add(commands: Any) -> None:
         "--policies", default=_POLICIES, metavar="DIR", help="where policies lie in the repository"
     )
     add_inputs(parser, required=False)
+    add_now(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -65,7 +67,7 @@ def add(commands: Any) -> None:
         choices=_FORMS,
         default="text",
         help="how the plan is printed; `json` has the shape of schemas/plan.v1.schema.json, `markdown` is a "
-        "comment for a pull request, `github` makes annotations of it",
+        "comment for a pull request; `github`, `sarif` and `junit` tell what is looser or may be, each on its line",
     )
     parser.add_argument(
         "--json", dest="format", action="store_const", const="json", default="text",
@@ -122,6 +124,28 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _plan(given: argparse.Namespace) -> int:
+    plan, written, base, head = plan_of(given)
+    if given.save is not None:
+        from ringfence.review.plan_file import save_plan
+
+        save_plan(given.save, plan, base.linked, head.linked)
+        written = {**written, "plan": given.save}
+    _print(plan, given, {name: str(path) for name, path in written.items()})
+    if plan["dry_run"] is not None and plan["dry_run"]["interrupted"]:
+        return 130
+    return _code(plan, given)
+
+
+def plan_of(given: argparse.Namespace) -> "tuple[dict[str, Any], dict[str, Path], Side, Side]":
+    """Make the plan that the command's arguments ask for.
+
+    Returns:
+        The plan, the files that were written, by what they hold, and both sides.
+
+    Raises:
+        InputError: a side, the orders or who approves cannot be read.
+        PolicyError: with every finding of a side.
+    """
     equity = amount_given(given.equity)
     from ringfence.review.directed_changes import review_of
     from ringfence.review.plan import make_plan
@@ -130,8 +154,8 @@ def _plan(given: argparse.Namespace) -> int:
     # Of large sets, all of which stay.
     with no_collection():
         base, head = _sides(given)
-        review = review_of(base.linked, head.linked)
-    approvals = _given(given, base, head)
+        review = review_of(base.linked, head.linked, since_ns=now_given(given))
+    approvals = approvals_given(given, base, head)
     summary: dict[str, Any] | None = None
     written: dict[str, Path] = {}
     if given.orders is not None:
@@ -139,15 +163,7 @@ def _plan(given: argparse.Namespace) -> int:
     plan = make_plan(base, head, approvals, summary, review=review)
     if given.out is not None:
         written = {**written, **_write(given.out, plan)}
-    if given.save is not None:
-        from ringfence.review.plan_file import save_plan
-
-        save_plan(given.save, plan, base.linked, head.linked)
-        written = {**written, "plan": given.save}
-    _print(plan, given, {name: str(path) for name, path in written.items()})
-    if summary is not None and summary["interrupted"]:
-        return 130
-    return _code(plan, given)
+    return plan, written, base, head
 
 
 def _code(plan: dict[str, Any], given: argparse.Namespace) -> int:
@@ -186,7 +202,7 @@ def _spec(text: str, policies: str) -> str:
     return text if Path(text).exists() else f"git:{text}:{policies}"
 
 
-def _given(given: argparse.Namespace, base: "Side", head: "Side") -> "Given":
+def approvals_given(given: argparse.Namespace, base: "Side", head: "Side") -> "Given":
     """Approvals, by the rules of the base."""
     from ringfence.review.plan import Given
     from ringfence.runtime.commits import authors_since
@@ -331,11 +347,11 @@ def _print(plan: dict[str, Any], given: argparse.Namespace, written: dict[str, s
         from ringfence.review.plan_markdown import render_markdown
 
         print(render_markdown(plan), end="")
-    elif given.format == "github":
+    elif given.format in ("github", "sarif", "junit"):
         from ringfence.cli.output import show_findings
         from ringfence.review.plan_findings import plan_findings
 
-        show_findings(plan_findings(plan), "github")
+        show_findings(plan_findings(plan), given.format, command="plan")
     else:
         from rich.console import Console
 

@@ -59,6 +59,14 @@ def add(commands: Any) -> None:
         help="fail where less is covered; turns --coverage on",
     )
     parser.add_argument(
+        "--suggest",
+        action="store_true",
+        help="write the cases at the limits that are missing, as a test file, instead of a report",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="where --suggest writes; standard output"
+    )
+    parser.add_argument(
         "--mutate",
         action="store_true",
         help="change one thing at a time in policies and rules, and show what no case notices",
@@ -100,6 +108,10 @@ def run(given: argparse.Namespace) -> int:
 def _once(given: argparse.Namespace) -> int:
     suite = read_suite(given.paths, given.policies)
     report = _ran(suite, given)
+    if given.suggest:
+        from ringfence.cli.test_suggest import write_suggestions
+
+        return write_suggestions(suite, report.results, given.out)
     if given.coverage:
         from ringfence.review.testing.coverage import coverage_of
 
@@ -167,7 +179,11 @@ def _progress() -> Iterator["Told | None"]:
 
 def _check(given: argparse.Namespace) -> None:
     """Refuse what does not go together."""
-    whole = {"--coverage": given.coverage, "--mutate": given.mutate}
+    whole = {
+        "--coverage": given.coverage,
+        "--mutate": given.mutate,
+        "--suggest": given.suggest,
+    }
     if given.changed_from is not None:
         for name, asked in whole.items():
             if asked:
@@ -175,11 +191,17 @@ def _check(given: argparse.Namespace) -> None:
                     f"{name} needs every case, and --changed-from leaves some out",
                     "give one of the two",
                 )
-    if given.watch and (given.mutate or given.format != "text"):
+    if given.watch and (given.suggest or given.mutate or given.format != "text"):
         raise InputError(
             "--watch is for people: it goes with --coverage and with text alone",
             "run again without it",
         )
+    if given.suggest and (given.mutate or given.coverage or given.format != "text"):
+        raise InputError(
+            "--suggest writes a test file and no report", "ask for the two in two runs"
+        )
+    if given.out is not None and not given.suggest:
+        raise InputError("-o says where --suggest writes", "add --suggest")
 
 
 def _percent(text: str) -> float:

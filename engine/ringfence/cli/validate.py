@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, has_errors, show_findings
-from ringfence.errors import Diagnostic, InputError, PolicyError
+from ringfence.errors import Diagnostic, PolicyError
 
 if TYPE_CHECKING:
     from ringfence.language.linking import LinkedSet
@@ -35,11 +36,7 @@ def add(commands: Any) -> None:
         help="the revision that is to change: what moved too far since, or without its version, is found; "
         "a directory is named with its `./` or `/`",
     )
-    parser.add_argument(
-        "--now",
-        metavar="TIME",
-        help="the time by which windows and reviews are judged, such as 2026-01-31T08:00:00Z; now where not given",
-    )
+    add_now(parser)
     parser.add_argument("--strict", action="store_true", help="fail on warnings too")
     add_format(parser)
     parser.set_defaults(run=run)
@@ -50,23 +47,7 @@ def run(given: argparse.Namespace, clock: "Clock | None" = None) -> int:
     # What is left when the process ends goes with it: to look through it for cycles first is no use.
     atexit.register(gc.freeze)
     with _without_looking_for_cycles():
-        return _validate(given, _now(given.now, clock))
-
-
-def _now(given: str | None, clock: "Clock | None") -> int:
-    if given is None:
-        from ringfence.runtime.ports import SYSTEM_CLOCK
-
-        return (clock or SYSTEM_CLOCK).now_ns()
-    from ringfence.language.gates import ALWAYS, to_ns
-
-    try:
-        moment = to_ns(given)
-    except ValueError as error:
-        raise InputError(str(error), fix="write --now 2026-01-31T08:00:00Z") from None
-    if not 0 <= moment < ALWAYS[1]:
-        raise InputError(f"`{given}` lies outside of 1970 to 2262", fix="name a time in between")
-    return moment
+        return _validate(given, now_given(given, clock))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Two policy sets compared cell by cell; only cells in which a gate differs are looked at."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 from ringfence.backends.smt import Question, Setting, bound_gates
 from ringfence.backends.smt.gates import BoundGate, GateSet
 from ringfence.backends.smt.search import candidates, prove
+from ringfence.errors import PolicyError
+from ringfence.language.decision import Decision
 from ringfence.language.gates import to_ns
 from ringfence.language.linking import LinkedSet
 from ringfence.language.scope_classes import representatives
@@ -22,6 +24,7 @@ from ringfence.review.obligations import (
     in_context,
     on_their_own,
 )
+from ringfence.review.plainer import plainer
 
 __all__ = ["CellDirections"]
 
@@ -53,7 +56,7 @@ class CellDirections:
         for told in _surroundings(pair.base, pair.head, lone=pair.lone):
             self.unsure_looser.append(told)
             self.unsure_tighter.append(told)
-        for cell in cells(pair.base, pair.head):
+        for cell in cells(pair.base, pair.head, since_ns=pair.since_ns):
             if self.looser and self.tighter:
                 return
             if cell.changed:
@@ -181,13 +184,27 @@ class CellDirections:
         if answer == "unsat":
             return None
         for given, when in candidates(question, keys, _LONG_MS):
-            decided = self.pair.decide(given, when)
-            if decided is None:
-                continue
-            base, head = decided
-            gained = head.size > base.size if looser else head.size < base.size
-            if gained:
-                return Witness(given, when, base, head)
+            if _shown(self.pair, given, when, looser=looser):
+                return self._plain_witness(given, when, looser=looser)
+        return None
+
+    def _plain_witness(
+        self, given: Mapping[str, Any], when: Mapping[str, Any], *, looser: bool
+    ) -> Witness | None:
+        """The case made as plain as it goes, or as it was found where only that is confirmed."""
+        # Without the kernel, which is asked about the outcome alone.
+        pair = replace(self.pair, kernel=False)
+
+        def shows(given: Mapping[str, Any], when: Mapping[str, Any]) -> bool:
+            try:
+                return _shown(pair, given, when, looser=looser) is not None
+            except PolicyError:
+                return False
+
+        for state, order in (plainer(given, when, shows), (given, when)):
+            decided = _shown(self.pair, state, order, looser=looser)
+            if decided is not None:
+                return Witness(state, order, *decided)
         return None
 
     def _setting(self, cell: Cell, symbol: str) -> Setting:
@@ -222,6 +239,17 @@ class CellDirections:
         for symbol in representatives(glob for globs in lists for glob in globs):
             if [each.mask(_SYMBOLS, symbol) for each in (pair.base, pair.head)] == wanted:
                 yield symbol
+
+
+def _shown(
+    pair: Pair, given: Mapping[str, Any], when: Mapping[str, Any], *, looser: bool
+) -> tuple[Decision, Decision] | None:
+    """Base's and head's decision, where the order gets more from head, or with `looser` false less."""
+    decided = pair.decide(given, when)
+    if decided is None:
+        return None
+    base, head = decided
+    return decided if (head.size > base.size if looser else head.size < base.size) else None
 
 
 def _moment(cell: Cell) -> int:

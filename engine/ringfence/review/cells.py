@@ -81,7 +81,7 @@ class Cell:
         return form
 
 
-def cells(*sets: LinkedSet) -> Iterator[Cell]:
+def cells(*sets: LinkedSet, since_ns: int = ALWAYS[0]) -> Iterator[Cell]:
     """All cells of one policy set, or of several side by side.
 
     Where every set declares its instruments, orders in other symbols are left out: no guard takes them.
@@ -89,6 +89,7 @@ def cells(*sets: LinkedSet) -> Iterator[Cell]:
 
     Args:
         sets: Linked policy sets.
+        since_ns: Windows that have ended by then (ns since 1970) are left out; by default none.
 
     Raises:
         TooManyClassesError: the globs of the scopes multiply one another beyond reason.
@@ -109,7 +110,7 @@ def cells(*sets: LinkedSet) -> Iterator[Cell]:
             continue
         known = tuple(dict.fromkeys(traded))
         moved = _surroundings(sets[0], known) != _surroundings(sets[-1], known)
-        for from_ns, until_ns, rows in _windows(bounds):
+        for from_ns, until_ns, rows in _windows(bounds, since_ns):
             yield Cell(
                 account, strategy, venue, known[0], known, from_ns, until_ns, rows, forms, moved
             )  # fmt: skip
@@ -173,7 +174,7 @@ def _crossed(
 
 
 def _windows(
-    bounds: Sequence[Sequence[Bound]],
+    bounds: Sequence[Sequence[Bound]], since_ns: int
 ) -> Iterator[tuple[int, int, tuple[tuple[Binding, ...], ...]]]:
     """Each choice of limits that is in force at some time, with the first window that it holds in."""
     edges = sorted(
@@ -191,6 +192,8 @@ def _windows(
     )
     seen: set[tuple[int, ...]] = set()
     for from_ns, until_ns in pairwise(edges):
+        if until_ns <= since_ns:
+            continue
         rows = tuple(tuple((bound, bound.row_at(from_ns)) for bound in side) for side in bounds)
         key = tuple(id(row) for side in rows for _, row in side)
         if key not in seen:

@@ -9,10 +9,13 @@ from typing import Any
 from ringfence.backends.reference import decide
 from ringfence.backends.reference.claims import broken, claim_values
 from ringfence.errors import PolicyError
+from ringfence.language import ir
 from ringfence.language.decision import Decision
+from ringfence.language.fields import FIELDS
 from ringfence.language.invariants import Invariant
 from ringfence.language.linking import LinkedSet
 from ringfence.language.policy_tests import read_case
+from ringfence.language.rules import walk
 from ringfence.language.units import Unit
 from ringfence.review.case_text import TestCase
 from ringfence.review.plainer import plainer
@@ -121,6 +124,14 @@ def _digest(*parts: Any) -> str:
 
 def _comment(invariant: Invariant, then: Mapping[str, Any]) -> str:
     lines = [f"{invariant.name}: {' '.join(invariant.says.split())}"]
-    if then["decision"] == "REJECT":
+    if then["decision"] == "REJECT" and _is_about_size(invariant):
         lines.append("REDUCE_SIZE with a `size` is as good where a gate reduces.")
     return "\n".join(lines)
+
+
+def _is_about_size(invariant: Invariant) -> bool:
+    """Whether a smaller order may keep the claim."""
+    if invariant.claim is None:
+        return invariant.standard == "exposure-within-limits"
+    named = (node.name for node in walk(invariant.claim) if isinstance(node, ir.Field))
+    return any(FIELDS[name].rises for name in named)

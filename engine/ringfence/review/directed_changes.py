@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ringfence.backends.reference import decide
 from ringfence.errors import InputError, PolicyError
 from ringfence.language.decision import GateResult, Outcome
-from ringfence.language.gates import Gate
+from ringfence.language.gates import ALWAYS, Gate
 from ringfence.language.linking import LinkedSet
 from ringfence.language.policy_tests import read_case
 from ringfence.review.approval_rules import Asked
@@ -54,18 +54,28 @@ class Review:
     whole: Directed
 
 
-def review_of(base: LinkedSet, head: LinkedSet, *, check_mandatory: bool = True) -> Review:
+def review_of(
+    base: LinkedSet,
+    head: LinkedSet,
+    *,
+    since_ns: int = ALWAYS[0],
+    check_mandatory: bool = True,
+) -> Review:
     """Compare two sets: what moved, each change's direction, and that of the whole.
 
     Args:
         base, head: Both sides.
+        since_ns: Only orders from then on are asked about (ns since 1970): what an override that has ended
+            allowed makes no difference to any of them.
         check_mandatory: As in `directions.compare_sets`.
     """
     changes = limit_changes(base, head)
     if not changes:
         return Review((), _EQUAL)
-    whole = _tried(lambda: compare_sets(base, head, check_mandatory=check_mandatory))
-    compared = _Compared(base, head)
+    whole = _tried(
+        lambda: compare_sets(base, head, since_ns=since_ns, check_mandatory=check_mandatory)
+    )
+    compared = _Compared(base, head, since_ns)
     beside = [each for each in changes if not each.policy]
     directed = {id(each): compared.change(each) for each in changes if each.policy}
     others_decide = any(
@@ -89,8 +99,8 @@ def _paired(changes: Iterable[Change], directed: dict[int, Directed]) -> list[Di
 class _Compared:
     """Compares gates, each pair once."""
 
-    def __init__(self, base: LinkedSet, head: LinkedSet) -> None:
-        self._sets = base, head
+    def __init__(self, base: LinkedSet, head: LinkedSet, since_ns: int) -> None:
+        self._sets, self._since_ns = (base, head), since_ns
         self._known: dict[tuple[int, int], Directed] = {}
 
     def change(self, change: Change) -> Directed:
@@ -105,7 +115,9 @@ class _Compared:
         key = (id(base), id(head))
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = _tried(lambda: compare_gates(base, head, *self._sets))
+            found = self._known[key] = _tried(
+                lambda: compare_gates(base, head, *self._sets, since_ns=self._since_ns)
+            )
         return found
 
 

@@ -5,13 +5,13 @@ a larger size than before, and some order is shown that gets a smaller one.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ringfence.language.answers import approved
 from ringfence.language.decision import Decision
-from ringfence.language.gates import Gate
+from ringfence.language.gates import ALWAYS, Gate
 from ringfence.language.linking import LinkedSet
 from ringfence.language.policy_tests import read_case
 from ringfence.language.tickets import read_ticket
@@ -84,6 +84,8 @@ class Pair:
     check_mandatory: bool = True
     lone: bool = False
     kernel: bool = False
+    since_ns: int = ALWAYS[0]
+    """Orders before it (ns since 1970) are left out."""
 
     def decide(
         self, given: Mapping[str, Any], when: Mapping[str, Any]
@@ -117,20 +119,26 @@ class Pair:
 
 
 def compare_sets(
-    base: LinkedSet, head: LinkedSet, *, check_mandatory: bool = True, kernel: bool = False
+    base: LinkedSet,
+    head: LinkedSet,
+    *,
+    since_ns: int = ALWAYS[0],
+    check_mandatory: bool = True,
+    kernel: bool = False,
 ) -> Directed:
     """The direction of the whole: what an order gets from all gates of head, and of base, together.
 
     Args:
         base: The policy set before.
         head: The policy set after.
+        since_ns: Only orders from then on are asked about (ns since 1970); by default all.
         check_mandatory: As in `decide`: whether an order without all mandatory gates is refused.
         kernel: Whether the compiled kernel must confirm each witness as well.
 
     Raises:
         TooManyClassesError: the globs of the scopes multiply one another beyond reason.
     """
-    return _compare(Pair(base, head, check_mandatory=check_mandatory, kernel=kernel))
+    return _compare(Pair(base, head, check_mandatory, kernel=kernel, since_ns=since_ns))
 
 
 def compare_gates(
@@ -139,6 +147,7 @@ def compare_gates(
     base: LinkedSet,
     head: LinkedSet,
     *,
+    since_ns: int = ALWAYS[0],
     kernel: bool = False,
 ) -> Directed:
     """The direction of one gate, as if it were alone: of a limit that moved, though another hides it.
@@ -148,7 +157,7 @@ def compare_gates(
         head_gate: The gate after; None where it is gone.
         base: The policy set that `base_gate` is of.
         head: The policy set that `head_gate` is of.
-        kernel: As in `compare_sets`.
+        since_ns, kernel: As in `compare_sets`.
 
     Raises:
         TooManyClassesError: as `compare_sets`.
@@ -157,7 +166,10 @@ def compare_gates(
         linked.only(*([gate] if gate is not None else []))
         for linked, gate in ((base, base_gate), (head, head_gate))
     ]
-    return _compare(Pair(alone[0], alone[1], lone=True, kernel=kernel))
+    if base.desk.fx == head.desk.fx:
+        # What surrounds a gate is not the gate: both are asked of head's instruments and correlations.
+        alone[0] = replace(alone[0], desk=head.desk)
+    return _compare(Pair(alone[0], alone[1], lone=True, kernel=kernel, since_ns=since_ns))
 
 
 def _compare(pair: Pair) -> Directed:

@@ -148,7 +148,7 @@ def _provenance(base: Base | None) -> str:
     told = [f"ringfence {escaped_text(__version__)}"]
     if base is not None:
         told += [
-            f"base {code_text(base.name)} at {code_text(base.commit[:12])}",
+            f"base {code_text(base.name)} at {code_text(base.short)}",
             f"head {code_text(base.head[:12])}",
         ]
     told.append("the same on a desk: <code>ringfence ci</code>")

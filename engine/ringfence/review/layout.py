@@ -74,7 +74,8 @@ def _equal(one: Any, other: Any) -> bool:
 def comments_in(text: str) -> Counter[str]:
     """Return how often each comment stands in a document, by its text.
 
-    Found with the parser that is written in Python, so that it does not share a mistake with the layout's.
+    Found with the parser that is written in Python, so that it does not share a mistake with the layout's; where
+    that refuses what libyaml takes (a tab between a key and its value), with libyaml's tokens.
 
     Args:
         text: A document that can be read.
@@ -85,8 +86,12 @@ def comments_in(text: str) -> Counter[str]:
     if "#" not in text:
         return Counter()
     text = LINE_BREAK.sub("\n", text)
+    try:
+        tokens = list(yaml.scan(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError:
+        tokens = list(yaml.scan(text, Loader=yaml.CSafeLoader))
     kept, at = [], 0
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+    for token in tokens:
         start, end = token.start_mark.index, token.end_mark.index
         if not isinstance(token, yaml.ScalarToken):
             continue

@@ -97,6 +97,7 @@ class _Printer:
         self._blank(entry.after_blank)
         head = " " * indent + ("-" if entry.key is None else _key(entry.key, False))
         self.value(head, entry.value, indent, in_list, behind)
+        self.comments(entry.below, indent + _STEP)
 
     def _opens(self, value: Value, indent: int) -> bool:
         """Whether an item of a list is a block that begins on the dash's line."""

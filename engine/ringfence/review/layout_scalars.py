@@ -78,7 +78,7 @@ def _folded(scalar: Scalar, indent: int) -> tuple[str, list[str]] | None:
     while lines and not lines[-1]:
         lines.pop()
     first = next((each for each in lines if each), "")
-    header = _HEADER.match(scalar.lines[0])
+    header = _HEADER.match(scalar.lines[0]) if scalar.lines else None
     if not first or header is None or header[1].strip("+-") or scalar.value.endswith("\n\n"):
         return None
     depth = len(first) - len(first.lstrip(" "))

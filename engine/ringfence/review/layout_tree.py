@@ -64,6 +64,8 @@ class Entry:
     behind: str = ""
     """The comment at the end of its line."""
     after_blank: bool = False
+    below: list[Comment] = field(default_factory=list)
+    """Comments that stand where a value could: below a key that has none."""
 
 
 @dataclass(slots=True)
@@ -256,6 +258,7 @@ class _Reader:
     def _entry(self, owner: Collection, column: int) -> Entry:
         first = self._events[0].start_mark
         above = self._take(first.index)
+        before_key = len(above)
         after_blank = first.column <= self._lead(first.line) and self._blank_above(first.line)
         key, behind_key = None, ""
         if owner.is_mapping:
@@ -270,11 +273,14 @@ class _Reader:
         value = self._value(column if owner.is_mapping else -1)
         behind = self._behind(value, upcoming)
         if behind_key and behind:
-            above.append(Comment(behind_key, False))
+            above.insert(before_key, Comment(behind_key, False))
             behind_key = ""
         if isinstance(value, Collection):
             _hoist(value, above)
-        return Entry(key, value, above, behind or behind_key, after_blank)
+        below = []
+        if key is not None and not owner.in_flow and _is_nothing(value):
+            below = self._take_below(column + 1, self._events[0].start_mark.index)
+        return Entry(key, value, above, behind or behind_key, after_blank, below)
 
     def _behind(self, value: Value, begun: Any) -> str:
         """The comment behind a value that has just been read."""
@@ -287,6 +293,10 @@ class _Reader:
 
 def _is_block(event: Any) -> bool:
     return not isinstance(event, (ScalarEvent, AliasEvent)) and not event.flow_style
+
+
+def _is_nothing(value: Value) -> bool:
+    return isinstance(value, Scalar) and not value.value and not value.style and not value.anchor
 
 
 def _hoist(value: Collection, above: list[Comment]) -> None:

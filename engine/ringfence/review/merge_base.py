@@ -25,6 +25,11 @@ class Base:
     commit: str
     head: str
 
+    @property
+    def short(self) -> str:
+        """The commit, as people write it and git takes it."""
+        return self.commit[:12]
+
 
 def find_base(named: str | None, environment: Mapping[str, str]) -> Base | None:
     """The base of what is checked out in the current directory.

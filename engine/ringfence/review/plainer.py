@@ -19,6 +19,7 @@ Change = Callable[[Data, Data], None]
 _MOST_TRIES = 300
 _MONEY = ("equity", "day_start_equity", "day_start_balance", "peak_equity")
 _DIGITS = (1, 2, 3, 4)
+_SIZES = tuple(f"{Decimal(f'{digit}e{power}'):f}" for power in range(-4, 5) for digit in (1, 2, 5))
 _CAPITAL = (100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0, 1_000_000_000.0)
 
 
@@ -69,9 +70,9 @@ class _Search:
         self.given, self.when = given, when
         return True
 
-    def _first(self, changes: Iterable[Change]) -> None:
+    def _first(self, changes: Iterable[Change]) -> bool:
         """Keep the first of several changes with which it shows it."""
-        any(map(self._try, changes))
+        return any(map(self._try, changes))
 
     @property
     def _books(self) -> Data:
@@ -87,8 +88,9 @@ class _Search:
     def _round_capital(self) -> None:
         """Books that are worth a round amount, as at the day's start and at the peak, with nothing moved."""
         books = list(self._books)
-        for together in (books, *([each] for each in books)):
-            self._first(partial(_capital, together, amount) for amount in _CAPITAL)
+        if not self._first(partial(_capital, books, amount) for amount in _CAPITAL):
+            for each in books:
+                self._first(partial(_capital, [each], amount) for amount in _CAPITAL)
 
     def _held_and_not_working(self) -> None:
         for book in list(self._books):
@@ -132,8 +134,10 @@ class _Search:
                 self._try(partial(_copied, account, book))
 
     def _rounder_order(self) -> None:
-        sizes = _rounder(str(self.when.get("size")))
-        self._first(partial(_ordered, "size", size) for size in sizes)
+        """The smallest round size with which it shows; without one the size in fewer digits."""
+        if not self._first(partial(_ordered, "size", size) for size in _SIZES):
+            sizes = _rounder(str(self.when.get("size")))
+            self._first(partial(_ordered, "size", size) for size in sizes)
 
     def _rounder_books(self) -> None:
         for book in list(self._books):

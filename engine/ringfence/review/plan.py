@@ -75,7 +75,7 @@ def make_plan(
         review: Of both sides, where it is known already.
         clock: Tells the time.
     """
-    review = review or review_of(base.linked, head.linked)
+    review = review or review_of(base.linked, head.linked, since_ns=clock.now_ns())
     return {
         "schema": SCHEMA,
         "ringfence": __version__,

@@ -9,6 +9,7 @@ again; what could not be decided is not kept.
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = ["ProofCache", "proofs_key"]
 
 _FOLDERS = ("language", "review", "backends/smt", "backends/reference")
 """Of the package: code that a proof rests on."""
+_MOST_PARTS = 50_000
 
 
 def proofs_key(*parts: str) -> str:
@@ -43,7 +45,10 @@ def _solver() -> str:
 
 
 class ProofCache:
-    """What was found about one policy set, by the hash of an invariant.
+    """What was found about one policy set, by the hash of an invariant; and parts of it, whatever set they are of.
+
+    A part is gates with limits under which an invariant holds. A change of one policy leaves most of a large
+    set's parts as they were, and these need not be asked about again.
 
     Args:
         key: Of `proofs_key`.
@@ -55,32 +60,58 @@ class ProofCache:
         self._folder = (root or cache_directory()) / "proofs"
         self._path = self._folder / f"{key}.json"
         self._files = files
-        self._found = self._read()
+        self._found = self._read(self._path)
+        self._parts: dict[str, Any] | None = None
+        self._new_parts: list[str] = []
 
     def get(self, invariant: str) -> Any:
         """What was kept for an invariant, None where nothing was."""
         return self._found.get(invariant)
 
+    def holds_in(self, part: str) -> bool:
+        """Whether a part, by its hash, was kept as one in which an invariant holds."""
+        if self._parts is None:
+            self._parts = self._read(self._parts_path)
+        return part in self._parts
+
+    def keep_part(self, part: str) -> None:
+        """Keep a part, with the next `keep`."""
+        self._new_parts.append(part)
+
     def keep(self, found: Iterable[tuple[str, Any]]) -> None:
         """Keep more; where that cannot be done, nothing is kept and nothing is said."""
         before = dict(self._found)
         self._found.update(found)
-        if self._found == before:
-            return
-        text = json.dumps(self._found, sort_keys=True, separators=(",", ":"))
+        if self._found != before:
+            self._write(self._path, self._found)
+        if self._new_parts:
+            known = list(self._read(self._parts_path))
+            # The oldest go first.
+            kept = dict.fromkeys([*known, *self._new_parts])
+            self._write(self._parts_path, dict.fromkeys(list(kept)[-_MOST_PARTS:], 1))
+            self._new_parts = []
+
+    @cached_property
+    def _parts_path(self) -> Path:
+        return self._folder / f"parts-{proofs_key()}.json"
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        text = json.dumps(content, separators=(",", ":"))
         try:
+            # Each by itself: those above would be made for the group as well.
+            self._files.make_folder(self._folder.parent)
             self._files.make_folder(self._folder)
             if is_ours(self._folder.parent) and is_ours(self._folder):
-                self._files.write_atomic(self._path, text.encode())
-                self._path.chmod(0o600)
+                self._files.write_atomic(path, text.encode())
+                path.chmod(0o600)
         except OSError:
             return
 
-    def _read(self) -> dict[str, Any]:
-        if not all(map(is_ours, (self._folder.parent, self._folder, self._path))):
+    def _read(self, path: Path) -> dict[str, Any]:
+        if not all(map(is_ours, (self._folder.parent, self._folder, path))):
             return {}
         try:
-            found = json.loads(self._files.read_bytes(self._path))
+            found = json.loads(self._files.read_bytes(path))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

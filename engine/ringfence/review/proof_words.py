@@ -8,7 +8,7 @@ from typing import Any
 from ringfence.errors import Diagnostic
 from ringfence.language.answers import amount
 from ringfence.language.linking import LinkedSet
-from ringfence.language.orders import KILL_STATES
+from ringfence.language.orders import KILL_STATES, to_decimal
 from ringfence.language.units import Unit
 from ringfence.review.case_text import case_yaml
 from ringfence.review.counterexamples import Counterexample
@@ -158,7 +158,8 @@ def _book(book: Mapping[str, Any]) -> str:
 def _number(value: Any) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return f"{value:,.10g}" if math.isfinite(value) else "unknown"
-    return "unknown" if value is None else str(value)
+    number = to_decimal(value)
+    return "unknown" if value is None else str(value) if number is None else f"{number:,f}"
 
 
 def _value(value: float, unit: Unit, currency: str) -> str:

@@ -42,7 +42,7 @@ def uncovered_items(coverage: "Coverage") -> list[Diagnostic]:
             f"no case shows {each.group}: {each.label}",
             each.span,
             why="what no test shows can change without anybody noticing",
-            fix="add a case that shows it",
+            fix="add a case that shows it; `ringfence test --suggest` writes those at the limits",
             severity="note",
         )
         for each in coverage.uncovered

@@ -15,7 +15,7 @@ from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.language.source import Document, Key
 from ringfence.review.testing.written import written_limit
 
-__all__ = ["Mutant", "apply_edits", "edited", "mutants_of_set"]
+__all__ = ["Mutant", "apply_edits", "edited", "iso_time", "mutants_of_set"]
 
 _REMOVED = "\0removed"
 """In an edit: the key or list item goes."""
@@ -198,21 +198,21 @@ def _of_override(gate: Gate, number: int, row: LimitRow) -> Iterator[Mutant]:
         yield mutant(
             "starts an hour earlier",
             "an order just before it starts",
-            ((*at, "from"), _time(row.from_ns - _HOUR_NS)),
+            ((*at, "from"), iso_time(row.from_ns - _HOUR_NS)),
         )
     if ends:
         yield mutant(
             "ends an hour later",
             "an order just after it ends",
-            ((*at, "until"), _time(row.until_ns + _HOUR_NS)),
+            ((*at, "until"), iso_time(row.until_ns + _HOUR_NS)),
         )
     if starts and ends:
         length = row.until_ns - row.from_ns
         yield mutant(
             "its window is shifted by its own length",
             "an order within its window",
-            ((*at, "from"), _time(row.from_ns + length)),
-            ((*at, "until"), _time(row.until_ns + length)),
+            ((*at, "from"), iso_time(row.from_ns + length)),
+            ((*at, "until"), iso_time(row.until_ns + length)),
         )
     if row.scope is not None:
         yield from _of_scope(
@@ -257,7 +257,8 @@ def _of_scope(
             )
 
 
-def _time(moment_ns: int) -> str:
+def iso_time(moment_ns: int) -> str:
+    """A time (ns since 1970, UTC) as a policy writes it."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment_ns // 1_000)
     return moment.isoformat().replace("+00:00", "Z")
 

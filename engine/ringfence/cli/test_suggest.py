@@ -1,0 +1,53 @@
+"""`ringfence test --suggest`: the cases at the limits that are missing, as a test file."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ringfence.errors import InputError
+from ringfence.review.test_runner import CaseResult
+from ringfence.review.testing.document import render_test_document
+from ringfence.review.testing.run import Suite
+from ringfence.review.testing.suggestions import suggest
+
+__all__ = ["write_suggestions"]
+
+_DESCRIPTION = "Cases at the limits, suggested by `ringfence test --suggest`. Read them: they say what is decided, not what should be."
+
+
+def write_suggestions(suite: Suite, results: Sequence[CaseResult], out: Path | None) -> int:
+    """Write them to a file or to standard output; on standard error how many there are, and what is left.
+
+    Raises:
+        InputError: there is no policy set under test, a case fails, or the file cannot be written.
+    """
+    if suite.linked is None:
+        raise InputError("there is no policy set to suggest cases for", "name it with --policies")
+    if not all(each.passed for each in results):
+        raise InputError("some cases fail", "mend them first: `ringfence test` shows them")
+    found = suggest(suite.linked, results)
+    if found.cases:
+        name = "suggested" if out is None else out.stem
+        _write(render_test_document(name, _DESCRIPTION, found.cases), out)
+    for each in found.uncovered:
+        print(f"{each.span}: no case found for {each.group}: {each.label}", file=sys.stderr)
+    if found.doubted:
+        print(f"{found.doubted} proposals were not confirmed, and are left out", file=sys.stderr)
+    count = len(found.cases)
+    print(f"{count} case{'s' if count != 1 else ''} suggested", file=sys.stderr)
+    return 0
+
+
+def _write(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+        return
+    from ringfence.runtime.ports import SYSTEM_FILES
+
+    if out.exists():
+        raise InputError(f"`{out}` exists already", "name a new file")
+    try:
+        SYSTEM_FILES.write_atomic(out, text.encode("utf-8"))
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise InputError(f"`{out}` cannot be written: {reason}", "name another file") from None

@@ -1,0 +1,129 @@
+"""Each change's direction, and what the whole makes of it; the solver's answers are given here, as it would give them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from review.plans import EDITS, SHIPPED, WITNESS, edited, linked
+from ringfence.errors import InputError
+from ringfence.language.gates import Gate
+from ringfence.review import directed_changes as module
+from ringfence.review.directed_changes import Review, review_of
+from ringfence.review.directions import Directed, Direction
+
+pytestmark = pytest.mark.unit
+
+INSTRUMENT = ("instruments.yaml", "min_notional: 5}", "min_notional: 50}")
+UNIVERSE = ("instruments.yaml", "strategies: [taker]", "strategies: [taker, maker]")
+VERSION = ("firm.yaml", "version: 1.0.0", "version: 1.0.1")
+SCOPE = ("desk.yaml", "accounts: [alpha, beta]", "accounts: [alpha, bet?]")
+
+
+def answer(direction: str, blame: str = "") -> Directed:
+    way = Direction(direction)
+    return Directed(
+        way,
+        WITNESS if way in (Direction.LOOSER, Direction.INCOMPARABLE) else None,
+        WITNESS if way in (Direction.TIGHTER, Direction.INCOMPARABLE) else None,
+        blame,
+        never_looser=way in (Direction.TIGHTER, Direction.EQUAL),
+        never_tighter=way in (Direction.LOOSER, Direction.EQUAL),
+    )
+
+
+@pytest.fixture
+def reviewed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Review]:
+    def once(
+        *edits: tuple[str, str, str], whole: str = "LOOSER", gates: dict[str, str] | str = "LOOSER"
+    ) -> Review:
+        def gate(base: Gate | None, head: Gate | None, *_: Any, **__: Any) -> Directed:
+            name = (head or base).name  # type: ignore[union-attr]  # one of them is there
+            way = gates if isinstance(gates, str) else gates.get(name, "EQUAL")
+            return answer(way, f"{name} is too hard" if way == "UNKNOWN" else "")
+
+        monkeypatch.setattr(module, "compare_gates", gate)
+        monkeypatch.setattr(module, "compare_sets", lambda *_, **__: answer(whole))
+        return review_of(linked(SHIPPED), linked(edited(*edits)))
+
+    return once
+
+
+def ways(review: Review) -> list[tuple[str, str, str]]:
+    return [
+        (each.change.policy, each.change.gate, each.directed.direction.value)
+        for each in review.changes
+    ]
+
+
+def test_equal_sets_ask_no_solver(reviewed: Callable[..., Review]) -> None:
+    found = reviewed(whole="LOOSER")
+
+    assert (found.changes, found.whole.direction) == ((), Direction.EQUAL)
+
+
+def test_a_version_decides_nothing_and_asks_no_solver(reviewed: Callable[..., Review]) -> None:
+    assert ways(reviewed(VERSION, whole="EQUAL")) == [("firm", "", "EQUAL")]
+
+
+@pytest.mark.parametrize(
+    ("gates", "direction"),
+    [
+        ({}, "EQUAL"),
+        ({"drawdown": "TIGHTER", "daily-loss": "TIGHTER"}, "TIGHTER"),
+        ({"drawdown": "LOOSER"}, "LOOSER"),
+        ({"drawdown": "LOOSER", "daily-loss": "TIGHTER"}, "INCOMPARABLE"),
+        ({"drawdown": "LOOSER", "daily-loss": "INCOMPARABLE"}, "INCOMPARABLE"),
+        ({"drawdown": "TIGHTER", "daily-loss": "UNKNOWN"}, "UNKNOWN"),
+    ],
+)
+def test_a_policys_direction_is_that_of_all_its_gates(
+    reviewed: Callable[..., Review], gates: dict[str, str], direction: str
+) -> None:
+    found = reviewed(SCOPE, gates=gates)
+
+    assert ways(found) == [("desk", "", direction)]
+    blame = "daily-loss is too hard" if direction == "UNKNOWN" else ""
+    assert found.changes[0].directed.blame == blame
+
+
+@pytest.mark.parametrize("whole", ["LOOSER", "TIGHTER", "EQUAL", "UNKNOWN"])
+def test_what_is_declared_beside_policies_alone_is_judged_with_the_whole(
+    reviewed: Callable[..., Review], whole: str
+) -> None:
+    assert ways(reviewed(INSTRUMENT, whole=whole)) == [("", "", whole)]
+
+
+def test_beside_limits_that_moved_it_cannot_be_told(reviewed: Callable[..., Review]) -> None:
+    found = reviewed(INSTRUMENT, EDITS[0], whole="LOOSER")
+
+    assert ways(found) == [("desk", "position-size", "LOOSER"), ("", "", "UNKNOWN")]
+    assert "judged with the whole set" in found.changes[1].directed.blame
+    assert ways(reviewed(UNIVERSE, EDITS[0], whole="LOOSER"))[1] == ("", "", "EQUAL")
+
+
+def test_a_set_beyond_the_solver_is_unknown_and_says_why(
+    reviewed: Callable[..., Review], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviewed(EDITS[0])
+
+    def beyond(*_: Any, **__: Any) -> Directed:
+        raise InputError("the globs multiply one another", "use fewer")
+
+    monkeypatch.setattr(module, "compare_gates", beyond)
+    monkeypatch.setattr(module, "compare_sets", beyond)
+    found = review_of(linked(SHIPPED), linked(edited(EDITS[0])))
+
+    assert ways(found) == [("desk", "position-size", "UNKNOWN")]
+    assert found.whole.blame == "the globs multiply one another"
+
+
+def test_what_binds_still_is_named_where_the_witness_shows_it(
+    reviewed: Callable[..., Review],
+) -> None:
+    alone = reviewed(EDITS[0], whole="EQUAL", gates="LOOSER")
+
+    # The order of this witness meets no price: gates of the desk hold it back.
+    assert "nothing passes that did not before" in alone.changes[0].still
+    assert reviewed(EDITS[0], whole="LOOSER", gates="LOOSER").changes[0].still == ""
+    assert reviewed(EDITS[0], whole="EQUAL", gates="TIGHTER").changes[0].still == ""
