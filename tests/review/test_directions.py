@@ -92,6 +92,11 @@ def of(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Direction:
         ("order-notional", {"max": "5_000 USD"}, {"max": "5_001 USD"}),
         ("order-size", {"max_size": 5}, {"max_size": 5.5}),
         ("price-collar", {"max_deviation": "2%"}, {"max_deviation": "3%"}),
+        (
+            "price-collar",
+            {"max_deviation": "2%", "window": "10s"},
+            {"max_deviation": "2%", "window": "5s"},
+        ),
         ("order-rate", {"max_orders": "10/s"}, {"max_orders": "11/s"}),
         ("order-rate", {"max_orders": 10, "window": "1s"}, {"max_orders": 10, "window": "500ms"}),
         ("duplicate-order", {"window": "2s"}, {"window": "1s"}),
@@ -258,11 +263,76 @@ def test_a_set_that_loses_a_mandatory_gate_lets_nothing_through() -> None:
     assert compare_sets(with_all, linked(policy(NOTIONAL))).direction is Direction.EQUAL
 
 
+def test_a_set_that_loses_a_mandatory_gate_takes_no_order() -> None:
+    names = ("kill-switch", "data-quality", "daily-loss", "drawdown", "position-count")
+    more = ("total-exposure", "position-size", "correlated-exposure")
+    gates = [{"rule": f"{name}@1"} for name in (*names, *more)]
+    base, head = linked(policy(*gates)), linked(policy(*gates[1:]))
+
+    found = compare_sets(base, head)
+
+    assert found.direction is Direction.TIGHTER
+    assert found.tighter is not None
+    assert found.tighter.head.code == "MANDATORY_GATE_MISSING"
+    assert compare_sets(head, base).direction is Direction.LOOSER
+
+
 def test_changed_trading_rules_are_unknown_and_a_new_symbol_is_looser() -> None:
     gates = policy(TOTAL)
     base = linked(instruments(), gates)
+    more = instruments()
+    more["spec"]["instruments"]["ETH/USD"] = more["spec"]["instruments"]["BTC/USD"]
+    wider = linked(more, gates)
 
-    assert (
-        "trading rules of `BTC/USD`"
-        in direction(base, linked(instruments(min_size="1"), gates)).blame
-    )
+    moved = direction(base, linked(instruments(min_size="1"), gates))
+    assert "trading rules of `BTC/USD`" in moved.blame
+    assert not moved.never_looser
+    found = direction(base, wider)
+    assert found.direction is Direction.LOOSER
+    assert found.looser is not None
+    assert found.looser.base.code == "UNKNOWN_INSTRUMENT"
+    assert direction(wider, base).direction is Direction.TIGHTER
+    raised = linked(more, policy(changed(TOTAL, limits={"max": "20_000 USD"})))
+    alone = compare_gates(base.gates[0], raised.gates[0], base, raised)
+    assert alone.direction is Direction.LOOSER
+
+
+@pytest.mark.parametrize(
+    ("spec", "blame"),
+    [
+        ({"fx": {"EUR/USD": "1.25"}}, "FX rates"),
+        ({"correlations": {"BTC/USD|ETH/USD": 0.5}}, "correlations"),
+    ],
+)
+def test_other_rates_and_correlations_are_not_compared(spec: dict[str, Any], blame: str) -> None:
+    before, after = instruments(), instruments()
+    after["spec"].update(spec)
+    gates = policy(TOTAL)
+
+    found = direction(linked(before, gates), linked(after, gates))
+
+    assert found.direction is Direction.UNKNOWN
+    assert blame in found.blame
+
+
+def test_another_start_of_the_day_and_another_currency_are_not_compared() -> None:
+    base = linked(policy(TOTAL))
+    day = linked(policy(TOTAL, day={"time": "08:00", "zone": "UTC"}))
+    euros = linked(policy(changed(TOTAL, limits={"max": "10_000 EUR"}), currency="EUR"))
+
+    assert "trading day" in direction(base, day).blame
+    assert "kept in EUR" in direction(base, euros).blame
+
+
+def test_prices_and_quotes_of_own_rules_are_compared_too() -> None:
+    def own(measure: str, most: str) -> Any:
+        checks = [{"name": "price", "measure": measure, "limit": "params.most"}]
+        kinds = {"most": {"type": most, "limit": True}}
+        return own_rule({"parameters": kinds, "checks": checks, "applies_to": "all"})
+
+    def at(limit: Any) -> dict[str, Any]:
+        return policy({"rule": "own@1", "limits": {"most": limit}})
+
+    price, skew = own("order.price", "price"), own("market.skew", "duration")
+    assert direction(linked(at(900), price), linked(at(950), price)).direction is Direction.LOOSER
+    assert direction(linked(at("2s"), skew), linked(at("1s"), skew)).direction is Direction.TIGHTER

@@ -1,7 +1,7 @@
 """Two policy sets compared cell by cell; only cells in which a gate differs are looked at."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -64,11 +64,29 @@ class CellDirections:
 
     def _compare(self, cell: Cell) -> None:
         pair = self.pair
-        if told := _traded(pair.base, pair.head, cell):
+        known = [
+            symbol
+            for symbol in cell.symbols
+            if pair.lone
+            or (symbol in pair.base.desk.instruments) == (symbol in pair.head.desk.instruments)
+        ]
+        if told := _traded(pair.base, pair.head, known):
             self.unsure_looser.append(told)
             self.unsure_tighter.append(told)
         base, head = self._sides(cell)
         self.solved += 1
+        if known:
+            self._both(_with(cell, known), base, head)
+        # No order in a symbol that is not declared is taken.
+        for linked, sides in (
+            (pair.base, (base, _closed(head))),
+            (pair.head, (_closed(base), head)),
+        ):
+            own = [each for each in cell.symbols if each in linked.desk.instruments]
+            if moved := [each for each in own if each not in known]:
+                self._both(_with(cell, moved), *sides)
+
+    def _both(self, cell: Cell, base: Side, head: Side) -> None:
         if self.looser is None:
             self._more(cell, head, base, looser=True)
         if self.tighter is None:
@@ -194,7 +212,8 @@ class CellDirections:
         pair = (self.pair.base, self.pair.head)
         same = all(each.mask(_VENUES, "") == each.mask(_VENUES, cell.venue) for each in pair)
         venue = "" if same else cell.venue
-        return Setting(cell.account, cell.strategy, venue, symbol, _moment(cell), self.pair.head)
+        linked = self.pair.head if symbol in self.pair.head.desk.instruments else self.pair.base
+        return Setting(cell.account, cell.strategy, venue, symbol, _moment(cell), linked)
 
     def _settings(self, cell: Cell, gates: tuple[BoundGate, ...]) -> Iterator[Setting]:
         """The cell's symbol, and others of it that lists of permitted symbols tell apart."""
@@ -253,15 +272,22 @@ def _surroundings(base: LinkedSet, head: LinkedSet, *, lone: bool) -> Iterator[s
         yield "the trading day starts at another time"
 
 
-def _traded(base: LinkedSet, head: LinkedSet, cell: Cell) -> str:
-    """What changed in the instruments of a cell, in words."""
-    for symbol in cell.symbols:
-        one, other = base.desk.instruments.get(symbol), head.desk.instruments.get(symbol)
-        if one != other and one is not None and other is not None:
+def _traded(base: LinkedSet, head: LinkedSet, symbols: Sequence[str]) -> str:
+    """A symbol whose trading rules changed, in words."""
+    for symbol in symbols:
+        if base.desk.instruments.get(symbol) != head.desk.instruments.get(symbol):
             return f"the trading rules of `{symbol}` changed"
-        if one != other:
-            return f"`{symbol}` is {'no longer' if other is None else 'newly'} declared"
     return ""
+
+
+def _with(cell: Cell, symbols: Sequence[str]) -> Cell:
+    """The part of a cell that is about some of its symbols."""
+    return replace(cell, symbol=symbols[0], symbols=tuple(symbols))
+
+
+def _closed(side: Side) -> Side:
+    """A side that takes no order."""
+    return Side(GateSet(side.gates.gates, covered=False), side.changed)
 
 
 def _blame(more: Side, less: Side) -> str:

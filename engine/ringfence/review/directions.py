@@ -5,7 +5,7 @@ a larger size than before, and some order is shown that gets a smaller one.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +166,9 @@ def compare_gates(
         linked.only(*([gate] if gate is not None else []))
         for linked, gate in ((base, base_gate), (head, head_gate))
     ]
+    if base.desk.fx == head.desk.fx:
+        # What surrounds a gate is not the gate: both are asked of head's instruments and correlations.
+        alone[0] = replace(alone[0], desk=head.desk)
     return _compare(Pair(alone[0], alone[1], lone=True, kernel=kernel, since_ns=since_ns))
 
 

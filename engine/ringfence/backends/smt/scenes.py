@@ -85,7 +85,8 @@ def scenes(
             yield scene("price away", price, _quotes(usual))
         windows = {key.uses[1] for key in keys if key.name == "order.price_deviation"}
         for window in sorted(each for each in windows if each is not None):
-            for off in _offsets(numbers.ratios):
+            for off in (sign * each for each in _offsets(numbers.ratios) for sign in (1, -1)):
+                # Measured from the earlier price, which is lower for a distance that is larger.
                 earlier = replace(_quotes(usual * (1 + off)), age=window)
                 market = replace(_quotes(usual), history=(earlier,))
                 yield scene("price moved", usual, market)
