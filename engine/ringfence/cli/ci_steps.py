@@ -66,6 +66,11 @@ class Change:
         return settings_of(self.policies, self.base.short if self.base is not None else None)
 
     @property
+    def replays(self) -> bool:
+        """Whether orders are replayed through both sides."""
+        return self.given.orders is not None or "orders" in self.settings.replayed
+
+    @property
     def documents(self) -> list[Path]:
         """Where the documents of the change lie: the policies, and what the desk settles about its checks."""
         own = Path(".ringfence")
@@ -117,9 +122,12 @@ def lint(change: Change) -> StepResult:
 
 
 def test(change: Change) -> StepResult:
-    """Every case of the policies and their rules, and how much they show."""
+    """Every case of the policies and their rules, and how much they show.
+
+    Where orders are replayed the kernel is loaded anyway, and has to agree with the interpreter.
+    """
     from ringfence.review.gate_details import uncovered_details, uncovered_title
-    from ringfence.review.test_runner import run_case
+    from ringfence.review.test_runner import BACKENDS, run_case
     from ringfence.review.testing.coverage import coverage_of
     from ringfence.review.testing.findings import failed_cases, too_little_covered
     from ringfence.review.testing.run import read_suite
@@ -127,7 +135,9 @@ def test(change: Change) -> StepResult:
     if not any(each.data["kind"] == "PolicyTest" for each in change.head.documents.values()):
         return StepResult(Verdict.SKIPPED, "there are no tests")
     suite = read_suite([change.policies])
-    results = [run_case(each, ("reference",)) for each in suite.cases]
+    backends = tuple(BACKENDS) if change.replays else ("reference",)
+    with compiling_is_said(json=False):
+        results = [run_case(each, backends) for each in suite.cases]
     failed = failed_cases(results)
     if failed:
         said = f"{len(failed)} of {plural(len(results), 'case')} failed"
