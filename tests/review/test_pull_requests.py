@@ -20,7 +20,7 @@ UNSETTLED = {
     r"(?:<details><summary>its books and prices</summary>\n\n[^\n]*\n\n</details>\n\n?)?)+": (
         "(orders that show it)\n\n"
     ),
-    r"(does not hold</?\w*>?: ).*?(<br>why: ).*?(<br>fix: )": r"\1(an order)\2(its figures)\3",
+    r"(does not hold: ).*?(<br>why: ).*?(<br>fix: )": r"\1(an order)\2(its figures)\3",
     r"(?m)^  (refuted +\S+).*\n(?:    .*\n)+": r"  \1 (an order)\n",
     r"\b[0-9a-f]{12}\b": "(hash)",
     r"ringfence \d+\.\d+\.\d+": "ringfence (version)",
