@@ -2,20 +2,19 @@
 
 import argparse
 import math
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import add_format, compiling_is_said, finite, show_findings
+from ringfence.cli.progress import counted_progress
 from ringfence.errors import InputError, PolicyError
 
 if TYPE_CHECKING:
     from ringfence.language.linking import LinkedSet
     from ringfence.language.source import Document
     from ringfence.review.counterexamples import Counterexample, Decide
-    from ringfence.review.proofs import Progress, Proof
+    from ringfence.review.proofs import Proof
 
 __all__ = ["add"]
 
@@ -108,7 +107,7 @@ def run(given: argparse.Namespace) -> int:
     question = Question(
         linked, invariants, base, timeout_s=given.timeout, kernel=_kernel(given.format)
     )
-    with _progress() as progress:
+    with counted_progress("proving") as progress:
         proofs = prove(question, cache=cache, progress=progress)
     allowed = {"unknown"} if given.allow_unknown else set()
     failed = any(each.status in FAILURES and each.status not in allowed for each in proofs)
@@ -157,27 +156,6 @@ def _write_tests(path: Path, proofs: "Sequence[Proof]") -> list[str]:
 
     cases = [each.counterexample.test for each in proofs if each.counterexample is not None]
     return add_cases(path, cases, name="counterexamples") if cases else []
-
-
-@contextmanager
-def _progress() -> "Iterator[Progress | None]":
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    bar = Progress(
-        TextColumn("proving"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _kernel(form: str) -> "Decide":

@@ -1,20 +1,19 @@
 """`ringfence test`: policy tests, the cases inside rules, and what both leave unseen."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import add_format, compiling_is_said
+from ringfence.cli.progress import counted_progress
 from ringfence.cli.test_report import Report, show_report
 from ringfence.errors import InputError
 from ringfence.review.test_runner import BACKENDS, run_case
 from ringfence.review.testing.run import Suite, read_suite
 
 if TYPE_CHECKING:
-    from ringfence.review.testing.mutation import Told
+    pass
 
 __all__ = ["add"]
 
@@ -143,7 +142,7 @@ def _mutate(suite: Suite, report: Report, given: argparse.Namespace) -> None:
     from ringfence.review.testing.mutation import mutate
     from ringfence.runtime.ports import SeededRandom
 
-    with _progress() as told:
+    with counted_progress("trying mutants") as told:
         report.mutation = mutate(
             suite,
             random=SeededRandom(given.seed),
@@ -154,27 +153,6 @@ def _mutate(suite: Suite, report: Report, given: argparse.Namespace) -> None:
             told=told,
         )
     report.fail_under_mutants = given.fail_under_mutants or 0.0
-
-
-@contextmanager
-def _progress() -> Iterator["Told | None"]:
-    """A bar on standard error, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    bar = Progress(
-        TextColumn("trying mutants"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _check(given: argparse.Namespace) -> None:

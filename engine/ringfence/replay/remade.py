@@ -19,14 +19,14 @@ from ringfence.backends.numba_kernel.layout import Books
 from ringfence.errors import InputError
 from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.linking import LinkedSet
-from ringfence.language.orders import Case, Market, OrderRequest
+from ringfence.language.orders import Case, Market
 from ringfence.replay.batches import OrderBatch
 from ringfence.replay.decided import DECISIONS, OUTCOMES, DecidedBatch
 from ringfence.replay.dry_run import Request, own_view
 from ringfence.replay.engine import Engine
 from ringfence.replay.sources import Inputs, open_inputs
 from ringfence.runtime.asked import Asked
-from ringfence.runtime.derived_case import derived_case
+from ringfence.runtime.derived_case import asked_order, derived_case
 from ringfence.runtime.evidence_read import Shown, ShownBook
 
 __all__ = ["Remade", "remake"]
@@ -151,17 +151,7 @@ def _row(engine: Engine, decided: DecidedBatch) -> dict[str, Any]:
 
 def _case(engine: Engine, linked: LinkedSet, inputs: Inputs, one: OrderBatch) -> Case:
     asked, now = _asked(inputs, one), int(one.ts[0])
-    order = OrderRequest(
-        account=asked.account,
-        symbol=asked.symbol,
-        side=asked.side_name,
-        size=asked.size,
-        price=asked.exact_price,
-        type=asked.type,
-        strategy=asked.strategy,
-        venue=asked.venue,
-        reduce_only=asked.reduce_only,
-    )
+    order = asked_order(asked)
     desk = linked.desk
     if asked.symbol not in desk.instruments:
         return Case(order, now, desk.instruments, {}, {}, correlations=desk.correlations)

@@ -24,12 +24,27 @@ from ringfence.language.orders import (
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.evidence_read import LEVELS, Shown, ShownBook
 
-__all__ = ["derived_case"]
+__all__ = ["asked_order", "derived_case"]
 
 NAN = math.nan
 _REDUCING = KILL_STATES.index("reducing")
 # Orders of others; no name of an account or strategy that was read has such a character.
 _OTHER = "\0"
+
+
+def asked_order(asked: Asked) -> OrderRequest:
+    """An order that was read, as a case has it."""
+    return OrderRequest(
+        account=asked.account,
+        symbol=asked.symbol,
+        side=asked.side_name,
+        size=asked.size,
+        price=asked.exact_price,
+        type=asked.type,
+        strategy=asked.strategy,
+        venue=asked.venue,
+        reduce_only=asked.reduce_only,
+    )
 
 
 def derived_case(
@@ -55,17 +70,7 @@ def derived_case(
     """
     if asked.symbol not in linked.desk.instruments:
         raise InputError(f"the policy set does not declare `{asked.symbol}`")
-    order = OrderRequest(
-        account=asked.account,
-        symbol=asked.symbol,
-        side=asked.side_name,
-        size=asked.size,
-        price=asked.exact_price,
-        type=asked.type,
-        strategy=asked.strategy,
-        venue=asked.venue,
-        reduce_only=asked.reduce_only,
-    )
+    order = asked_order(asked)
     instruments = linked.desk.instruments
     market = {asked.symbol: _market(shown, now_ns)}
     books: dict[str, Book] = {}

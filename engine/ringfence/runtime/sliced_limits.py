@@ -12,6 +12,7 @@ import numpy as np
 from ringfence.backends.numba_kernel.limits import moving_together
 from ringfence.errors import InputError
 from ringfence.language import ir
+from ringfence.language.changed_limits import with_rows
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money, Value
@@ -54,32 +55,13 @@ def sliced(linked: LinkedSet, share: float) -> LinkedSet:
 
     Only limits change, and those are data: nothing is compiled.
     """
-    policies = []
-    for policy in linked.policies:
-        if all(gate.level != _FIRM for gate in policy.gates):
-            policies.append(policy)
-            continue
-        made = replace(policy, gates=[])
-        made.gates.extend(_sliced_gate(replace(gate, policy=made), share) for gate in policy.gates)
-        policies.append(made)
-    news = dict(zip(map(id, linked.policies), policies, strict=True))
-    return replace(
-        linked,
-        policies=policies,
-        gates=tuple(gate for policy in policies for gate in policy.gates),
-        _by_bit={bit: news[id(policy)] for bit, policy in linked._by_bit.items()},
-        _cache={},
-    )
+    return with_rows(linked, lambda gate, row: _sliced_row(gate, row, share))
 
 
-def _sliced_gate(gate: Gate, share: float) -> Gate:
+def _sliced_row(gate: Gate, row: LimitRow, share: float) -> LimitRow:
     names = {_scaled_by(check) for check in gate.rule.checks} - {""}
     if gate.level != _FIRM or not names:
-        return gate
-    return replace(gate, rows=tuple(_sliced_row(row, names, share) for row in gate.rows))
-
-
-def _sliced_row(row: LimitRow, names: set[str], share: float) -> LimitRow:
+        return row
     values: dict[str, Value] = dict(row.values)
     for name in names & values.keys():
         value = values[name]
