@@ -184,6 +184,18 @@ def test_parts_that_are_too_long_say_where_they_are(part: str) -> None:
     assert "**E400**" in text
 
 
+def test_a_plan_that_is_too_long_stands_there_with_its_tables_cut_further() -> None:
+    long = step(
+        Verdict.PASSED, name="plan", section="long " * 20_000, short_section="### The plan, cut"
+    )
+
+    text = render_gate(gate(step(Verdict.FAILED, finding()), long), BASE)
+
+    assert len(text) <= 65_000
+    assert "### The plan, cut" in text
+    assert "too long for a comment" not in text
+
+
 def test_the_data_fits_its_schema() -> None:
     schema = json.loads(bundled("schemas").joinpath("ci-result.v1.schema.json").read_text("utf-8"))
     result = gate(step(Verdict.FAILED, finding()), step(Verdict.SKIPPED, name="plan"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from ringfence.cli.plan import approvals_given, plan_of
 from ringfence.language.linking import LinkedSet
+from ringfence.replay.markdown import MAX_CHARACTERS
 from ringfence.review.approval_rules import Asked
 from ringfence.review.gate import StepResult, Verdict
 from ringfence.review.given_approvals import standing
@@ -21,6 +22,8 @@ from ringfence.review.plan_words import DIRECTIONS
 __all__ = ["plan_step"]
 
 _LEVELS = ("firm", "account", "strategy")
+_SHORT = 20_000
+"""Characters of the plan in a comment that is too long with all of it."""
 
 
 def plan_step(
@@ -47,10 +50,15 @@ def plan_step(
     said = DIRECTIONS[plan["direction"]] if changes else "no limit changes"
     # What is looser is no fault; it is told on its lines all the same.
     notes = tuple(replace(each, severity="note") for each in plan_findings(plan))
-    section = render_markdown(plan).removeprefix(MARKER).strip()
+    section, short = (
+        render_markdown(plan, most).removeprefix(MARKER).strip() if changes else ""
+        for most in (MAX_CHARACTERS, _SHORT)
+    )
     needs = [(each["group"], each["missing"]) for each in plan["approvals"]["needs"]]
     found = _approved(said, needs, left_to_others=given.no_approvals)
-    return replace(found, section=section if changes else "", notes=notes)
+    return replace(
+        found, section=section, short_section=short if short != section else "", notes=notes
+    )
 
 
 def _arguments(given: argparse.Namespace, base: Base, settings: Settings) -> argparse.Namespace:

@@ -47,6 +47,8 @@ class StepResult:
         notes: What is no fault and has a place in a file; shown there alone.
         details: Markdown for those who unfold it; inert, whatever the names in it are.
         section: Markdown that is shown at once.
+        short_section: The same with its tables cut further, for a comment that is too long; empty where `section`
+            is short already.
         title: The heading of `details`, in plain text; the step's name where empty.
         name: The step's name.
         seconds: How long it took.
@@ -58,6 +60,7 @@ class StepResult:
     notes: tuple[Diagnostic, ...] = ()
     details: str = ""
     section: str = ""
+    short_section: str = ""
     title: str = ""
     name: str = ""
     seconds: float = 0.0

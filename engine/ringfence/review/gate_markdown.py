@@ -73,11 +73,14 @@ def render_gate(result: GateResult, base: Base | None) -> str:
         text = _document(result, base, rows, result.steps)
         if len(text) <= MAX_CHARACTERS:
             return text
-    # What is folded goes first, then what the change does; verdict and findings stay.
+    # What is folded goes first, then what the change does, in two steps; verdict and findings stay.
     bare = [_without(each, details=True) for each in result.steps]
-    text = _document(result, base, _CUTS[-1], bare)
-    if len(text) > MAX_CHARACTERS:
-        text = _document(result, base, _CUTS[-1], [_without(each, section=True) for each in bare])
+    short = [replace(each, section=each.short_section or each.section) for each in bare]
+    none = [_without(each, section=True) for each in bare]
+    for steps in (bare, short, none):
+        text = _document(result, base, _CUTS[-1], steps)
+        if len(text) <= MAX_CHARACTERS:
+            break
     return text
 
 

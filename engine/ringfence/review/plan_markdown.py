@@ -42,11 +42,12 @@ _WORDS = 300
 Json = Mapping[str, Any]
 
 
-def render_markdown(plan: dict[str, Any]) -> str:
-    """Return a plan as GitHub-flavoured Markdown below `MAX_CHARACTERS`.
+def render_markdown(plan: dict[str, Any], most: int = MAX_CHARACTERS) -> str:
+    """Return a plan as GitHub-flavoured Markdown.
 
     Args:
         plan: What `schemas/plan.v1.schema.json` describes.
+        most: Characters that it may have.
 
     Returns:
         A verdict, what approvals are missing, the table of limits, orders that get more, what a dry run
@@ -54,7 +55,7 @@ def render_markdown(plan: dict[str, Any]) -> str:
     """
     for rows, witnesses, details in _SIZES:
         text = _document(plan, rows, witnesses, details)
-        if len(text) <= MAX_CHARACTERS:
+        if len(text) <= most:
             return text
     return f"{MARKER}\n### {escaped_text(headline(plan))}\n\nThe rest is too long for a comment.\n"
 
