@@ -61,13 +61,14 @@ def follow(page: Path, capsys: pytest.CaptureFixture[str]) -> tuple[list[int], s
             Path(argument).parent.mkdir(exist_ok=True)
             Path(argument).write_text(body, encoding="utf-8")
             continue
-        words = shlex.split(body.strip().removeprefix("$ "))
-        assert words[0] == "ringfence"
-        code = main(words[1:])
-        shown = capsys.readouterr()
-        assert code == int(argument), (words, shown)
-        codes.append(code)
-        printed += shown.out
+        for command in body.strip().removeprefix("$ ").split("\n$ "):
+            words = shlex.split(command)
+            assert words[0] == "ringfence"
+            code = main(words[1:])
+            shown = capsys.readouterr()
+            assert code == int(argument), (words, shown)
+            codes.append(code)
+            printed += shown.out
     return codes, printed
 
 
