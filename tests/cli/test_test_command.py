@@ -290,7 +290,7 @@ def test_watching_runs_again_at_each_change_until_it_is_ended(tmp_path: Path) ->
             assert any("no test cases found" in each for each in shown())
         finally:
             watching.send_signal(signal.SIGINT)
-        rest = watching.stdout.read()
+        rest, _ = watching.communicate(timeout=60)
     assert watching.returncode == 130
     assert "Traceback" not in rest
 
