@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from ringfence.language.gates import Gate, LimitRow
+from ringfence.language.gates import Gate, LimitRow, Policy
 from ringfence.language.linking import LinkedSet
 
 __all__ = ["with_rows"]
@@ -18,13 +18,7 @@ def with_rows(linked: LinkedSet, change: Callable[[Gate, LimitRow], LimitRow]) -
         linked: The policy set; it stays as it is.
         change: Gives the row to put in place of a gate's row, or the same one.
     """
-    policies = []
-    for policy in linked.policies:
-        made = replace(policy, gates=[])
-        for gate in policy.gates:
-            rows = tuple(change(gate, row) for row in gate.rows)
-            made.gates.append(replace(gate, policy=made, rows=rows))
-        policies.append(made)
+    policies = [_with_rows(policy, change) for policy in linked.policies]
     news = dict(zip(map(id, linked.policies), policies, strict=True))
     return replace(
         linked,
@@ -33,3 +27,20 @@ def with_rows(linked: LinkedSet, change: Callable[[Gate, LimitRow], LimitRow]) -
         _by_bit={bit: news[id(policy)] for bit, policy in linked._by_bit.items()},
         _cache={},
     )
+
+
+def _with_rows(policy: Policy, change: Callable[[Gate, LimitRow], LimitRow]) -> Policy:
+    """The policy with other limits; the same one where none moves."""
+    rows = [tuple(change(gate, row) for row in gate.rows) for gate in policy.gates]
+    if all(
+        one is other
+        for gate, after in zip(policy.gates, rows, strict=True)
+        for one, other in zip(gate.rows, after, strict=True)
+    ):
+        return policy
+    made = replace(policy, gates=[])
+    made.gates.extend(
+        replace(gate, policy=made, rows=after)
+        for gate, after in zip(policy.gates, rows, strict=True)
+    )
+    return made
