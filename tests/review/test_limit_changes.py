@@ -4,13 +4,13 @@ import json
 import random
 import re
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from review.plans import ROOT, SHIPPED
 from ringfence.errors import PolicyError
 from ringfence.language.canonical import canonical_rule
 from ringfence.language.gates import ALWAYS, canonical_value
@@ -19,24 +19,6 @@ from ringfence.language.source import Document, load
 from ringfence.review.limit_changes import Change, limit_changes
 
 pytestmark = pytest.mark.unit
-
-ROOT = Path(__file__).parents[2]
-SHIPPED = {
-    path.name: path.read_text("utf-8") for path in sorted((ROOT / "policies").glob("*.yaml"))
-}
-LIMITS = "      limits: {max: 4_000_000 USDT, max_of_equity: 95%}\n"
-# The desk as it is shipped, and an override.
-SHIPPED["desk.yaml"] = SHIPPED["desk.yaml"].replace(
-    LIMITS,
-    f"""{LIMITS}      overrides:
-        - limits: {{max: 4_500_000 USDT}}
-          scope: {{accounts: [alpha]}}
-          from: 2026-02-02T08:00:00Z
-          until: 2026-02-06T20:00:00Z
-          ticket: RISK-142
-          reason: Holds two positions for a week.
-""",
-)
 
 
 def linked(files: dict[str, str]) -> LinkedSet:
