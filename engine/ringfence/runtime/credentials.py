@@ -19,6 +19,7 @@ from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Files, Random
 __all__ = [
     "API_SECRET_KEY",
     "ENVIRONMENT_VARIABLE",
+    "JWT_SECRET_KEY",
     "KRAKEN_API_KEY",
     "KRAKEN_SECRET",
     "Credentials",
@@ -201,6 +202,12 @@ def _base64(random: Random, count: int) -> str:
 
 API_SECRET_KEY = SecretKind(
     "API_SECRET_KEY",
+    _signing_key_fault,
+    lambda random: random.token(32),
+    "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
+)
+JWT_SECRET_KEY = SecretKind(
+    "JWT_SECRET_KEY",
     _signing_key_fault,
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
