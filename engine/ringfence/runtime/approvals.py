@@ -13,10 +13,12 @@ from typing import Any
 
 from ringfence.errors import ApprovalError, InputError
 
-__all__ = ["MIN_KEY_BYTES", "Approval", "Signer", "snapshot"]
+__all__ = ["MIN_KEY_BYTES", "REFUSED", "Approval", "Signer", "snapshot"]
 
 # As long as the hash: a shorter key would be what is easiest to guess.
 MIN_KEY_BYTES = 32
+#: Why an approval may not be honoured: codes of `ApprovalError`.
+REFUSED = ("ALTERED", "EXPIRED", "FOREIGN", "FORGED", "REGISTER_DOWN", "REPLAYED")
 _PURPOSE = "ringfence-approval/1"
 _ZERO = Decimal(0)
 _BLOCK_BYTES = 64  # of SHA-256

@@ -94,6 +94,7 @@ class GuardCore:
         self._untold: deque[Event] = deque()
         self._telling = threading.Lock()
         self._inside = self._listener_errors = 0
+        self._reconciled = {"equal": 0, "different": 0}
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
         with no_collection():
