@@ -17,11 +17,20 @@ from ringfence.errors import InputError
 from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Files, Random
 
 __all__ = [
+    "ALL_SECRETS",
     "API_SECRET_KEY",
+    "DASHBOARD_ADMIN_PASSWORD",
+    "DATABASE_OWNER_PASSWORD",
+    "DATABASE_PASSWORD",
+    "DATABASE_READER_PASSWORD",
     "ENVIRONMENT_VARIABLE",
+    "GRAFANA_ADMIN_PASSWORD",
     "JWT_SECRET_KEY",
     "KRAKEN_API_KEY",
     "KRAKEN_SECRET",
+    "OPENAI_API_KEY",
+    "PRODUCTION_SECRETS",
+    "REDIS_PASSWORD",
     "Credentials",
     "Environment",
     "Secret",
@@ -70,12 +79,21 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SecretKind:
-    """One secret: its variable, what is wrong with a text for it (empty: nothing), and how to make one."""
+    """One secret: its variable, what is wrong with a text for it (empty: nothing), and how to make one.
+
+    Attributes:
+        issued_elsewhere: Another party gives it out (an exchange does); one that we make opens nothing there.
+        optional: May be left out, in production too; it is checked where it is given.
+        purpose: What it is for, in a few words.
+    """
 
     name: str
     fault: Callable[[str], str]
     make: Callable[[Random], str]
     fix: str
+    issued_elsewhere: bool = False
+    optional: bool = False
+    purpose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,10 @@ class Credentials:
             raise InputError(f"`{kind.name}` is needed here and was not given", kind.fix)
         return secret
 
+    def find(self, kind: SecretKind) -> Secret | None:
+        """The secret of a kind, None where it was not given."""
+        return self._secrets.get(kind.name)
+
 
 def load_credentials(
     kinds: tuple[SecretKind, ...],
@@ -108,7 +130,7 @@ def load_credentials(
     """Read and check secrets; `RINGFENCE_ENVIRONMENT` says how strictly, and is `production` if not given.
 
     Args:
-        kinds: The secrets that this process needs; no others are read.
+        kinds: The secrets that this process needs, or may have where they are optional; no others are read.
         environ: The environment's variables.
 
     Raises:
@@ -121,11 +143,13 @@ def load_credentials(
             f"`{ENVIRONMENT_VARIABLE}` is no environment that is known", f"set one of {known}"
         )
     if environment == "testing":
-        made = {kind.name: Secret(kind.make(random)) for kind in kinds}
+        made = {kind.name: Secret(kind.make(random)) for kind in kinds if not kind.optional}
         return Credentials("testing", (), made)
     secrets: dict[str, Secret] = {}
     faults: list[str] = []
     for kind in kinds:
+        if kind.optional and not _is_given(kind.name, environ):
+            continue
         text, fault = _read(kind.name, environ, files)
         fault = fault or kind.fault(text)
         if fault:
@@ -151,6 +175,10 @@ def read_secret(name: str, environ: Mapping[str, str], *, files: Files = SYSTEM_
             f"`{name}` {fault}", f"set `{name}`, or `{name}_FILE` to a file that holds it"
         )
     return Secret(text)
+
+
+def _is_given(name: str, environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(name) or environ.get(f"{name}_FILE"))
 
 
 def _read(name: str, environ: Mapping[str, str], files: Files) -> tuple[str, str]:
@@ -188,6 +216,20 @@ def _kraken_key_fault(text: str) -> str:
     return ""
 
 
+def _password_fault(text: str) -> str:
+    if len(text) < 16:
+        return "has fewer than 16 characters"
+    # It stands in configuration files and addresses, where these would end it.
+    if not text.isascii() or not text.isprintable() or " " in text:
+        return "holds blanks, line breaks or letters beyond ASCII"
+    return _guessable(text)
+
+
+def _openai_fault(text: str) -> str:
+    known = text.isascii() and len(text) >= 40 and all(c.isalnum() or c in "-_" for c in text)
+    return "" if known and text.startswith("sk-") else "is no API key: those begin with `sk-`"
+
+
 def _guessable(text: str) -> str:
     return "" if len(set(text)) >= _FEWEST_LETTERS else "repeats the same few letters"
 
@@ -200,27 +242,90 @@ def _base64(random: Random, count: int) -> str:
     return base64.b64encode(random.bytes(count)).decode()
 
 
+def _password(name: str, purpose: str, fix: str = "") -> SecretKind:
+    return SecretKind(
+        name,
+        _password_fault,
+        lambda random: random.token(32),
+        fix or "set 16 random characters or more, as `openssl rand -hex 32` makes them",
+        purpose=purpose,
+    )
+
+
 API_SECRET_KEY = SecretKind(
     "API_SECRET_KEY",
     _signing_key_fault,
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
+    purpose="signs the guard's approvals",
 )
 JWT_SECRET_KEY = SecretKind(
     "JWT_SECRET_KEY",
     _signing_key_fault,
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
+    purpose="signs the tokens of the HTTP API",
 )
 KRAKEN_API_KEY = SecretKind(
     "KRAKEN_API_KEY",
     _kraken_key_fault,
     lambda random: _base64(random, 42),
     "copy the API key from the exchange's settings page",
+    issued_elsewhere=True,
+    purpose="names this desk to the exchange",
 )
 KRAKEN_SECRET = SecretKind(
     "KRAKEN_SECRET",
     _kraken_secret_fault,
     lambda random: _base64(random, 64),
     "copy the private key from the exchange's settings page: base64 of 64 bytes",
+    issued_elsewhere=True,
+    purpose="signs what is sent to the exchange",
 )
+DATABASE_PASSWORD = _password(
+    "DATABASE_PASSWORD", "the audit writer's role in PostgreSQL, which may only add rows"
+)
+DATABASE_OWNER_PASSWORD = _password(
+    "DATABASE_OWNER_PASSWORD", "the role that owns the audit tables in PostgreSQL"
+)
+DATABASE_READER_PASSWORD = _password(
+    "DATABASE_READER_PASSWORD", "the role that reads the audit tables in PostgreSQL"
+)
+REDIS_PASSWORD = _password(
+    "REDIS_PASSWORD",
+    "the guards' shared state in Redis",
+    "set the password that the server's `requirepass`, or its user's ACL, holds",
+)
+GRAFANA_ADMIN_PASSWORD = _password("GRAFANA_ADMIN_PASSWORD", "Grafana's user `admin`")
+DASHBOARD_ADMIN_PASSWORD = _password(
+    "DASHBOARD_ADMIN_PASSWORD", "the dashboard's first user, `admin`"
+)
+OPENAI_API_KEY = SecretKind(
+    "OPENAI_API_KEY",
+    _openai_fault,
+    lambda random: f"sk-{random.token(32)}",
+    "copy the API key from the provider's settings page, or leave it out",
+    issued_elsewhere=True,
+    optional=True,
+    purpose="a language model's API; nothing here needs it",
+)
+
+PRODUCTION_SECRETS = (
+    KRAKEN_API_KEY,
+    KRAKEN_SECRET,
+    JWT_SECRET_KEY,
+    API_SECRET_KEY,
+    DATABASE_PASSWORD,
+    REDIS_PASSWORD,
+)
+"""What a deployment for production cannot do without."""
+
+ALL_SECRETS = (
+    *PRODUCTION_SECRETS,
+    DATABASE_OWNER_PASSWORD,
+    DATABASE_READER_PASSWORD,
+    GRAFANA_ADMIN_PASSWORD,
+    DASHBOARD_ADMIN_PASSWORD,
+    OPENAI_API_KEY,
+)
+"""Every secret that some part of a deployment reads."""
