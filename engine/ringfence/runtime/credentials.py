@@ -3,6 +3,9 @@
 `NAME` holds the secret itself, `NAME_FILE` the path of a file that does (as container platforms mount
 them). What is wrong with a secret is a warning in `development` and refused in `production`; `testing`
 makes its own and reads none, so that no test ever holds a real one.
+
+A key that signs is followed by another one without a pause: for a while both are known. `NAME` then holds several
+lines, the key that signs first, or `NAME_PREVIOUS` holds those that are still believed.
 """
 
 import base64
@@ -32,6 +35,7 @@ __all__ = [
 Environment = Literal["development", "production", "testing"]
 ENVIRONMENT_VARIABLE = "RINGFENCE_ENVIRONMENT"
 
+_NOT_SET = "is not set"
 # The same few letters over and over are no key, however long.
 _FEWEST_LETTERS = 8
 
@@ -75,6 +79,8 @@ class SecretKind:
     fault: Callable[[str], str]
     make: Callable[[Random], str]
     fix: str
+    rotates: bool = False
+    """Whether keys that came before the present one may be given, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +89,26 @@ class Credentials:
 
     environment: Environment
     warnings: tuple[str, ...]
-    _secrets: Mapping[str, Secret] = field(repr=False)
+    _secrets: Mapping[str, tuple[Secret, ...]] = field(repr=False)
 
     def get(self, kind: SecretKind) -> Secret:
-        """The secret of a kind.
+        """The secret of a kind; of a key that rotates, the one that signs.
 
         Raises:
             InputError: it was not given, which only `development` lets pass until now.
         """
-        secret = self._secrets.get(kind.name)
-        if secret is None:
+        return self.all_of(kind)[0]
+
+    def all_of(self, kind: SecretKind) -> tuple[Secret, ...]:
+        """The secret of a kind, and behind it those that came before and are still believed.
+
+        Raises:
+            InputError: as `get`.
+        """
+        secrets = self._secrets.get(kind.name)
+        if not secrets:
             raise InputError(f"`{kind.name}` is needed here and was not given", kind.fix)
-        return secret
+        return secrets
 
 
 def load_credentials(
@@ -120,17 +134,15 @@ def load_credentials(
             f"`{ENVIRONMENT_VARIABLE}` is no environment that is known", f"set one of {known}"
         )
     if environment == "testing":
-        made = {kind.name: Secret(kind.make(random)) for kind in kinds}
+        made = {kind.name: (Secret(kind.make(random)),) for kind in kinds}
         return Credentials("testing", (), made)
-    secrets: dict[str, Secret] = {}
+    secrets: dict[str, tuple[Secret, ...]] = {}
     faults: list[str] = []
     for kind in kinds:
-        text, fault = _read(kind.name, environ, files)
-        fault = fault or kind.fault(text)
-        if fault:
-            faults.append(f"`{kind.name}` {fault}; {kind.fix}")
-        if text:
-            secrets[kind.name] = Secret(text)
+        texts, wrong = _read_all(kind, environ, files)
+        faults.extend(f"{each}; {kind.fix}" for each in wrong)
+        if texts:
+            secrets[kind.name] = tuple(map(Secret, texts))
     if environment == "development":
         return Credentials("development", tuple(faults), secrets)
     if faults:
@@ -152,6 +164,30 @@ def read_secret(name: str, environ: Mapping[str, str], *, files: Files = SYSTEM_
     return Secret(text)
 
 
+def _read_all(
+    kind: SecretKind, environ: Mapping[str, str], files: Files
+) -> tuple[list[str], list[str]]:
+    # The texts of a kind, the present one first, and what is wrong with any of them.
+    text, fault = _read(kind.name, environ, files)
+    fault = fault or kind.fault(text if not kind.rotates else text.splitlines()[0])
+    wrong = [f"`{kind.name}` {fault}"] if fault else []
+    if not kind.rotates or not text:
+        return [text] if text else [], wrong
+    first, *before = text.splitlines()
+    name = f"{kind.name}_PREVIOUS"
+    if environ.get(name) or environ.get(f"{name}_FILE"):
+        text, fault = _read(name, environ, files)
+        # An empty file says that there is none: what mounts it need not change when a rotation ends.
+        if fault and fault != _NOT_SET:
+            wrong.append(f"`{name}` {fault}")
+        before += text.splitlines()
+    before = [each.strip() for each in before if each.strip()]
+    for number, each in enumerate(before, 1):
+        if fault := kind.fault(each):
+            wrong.append(f"previous key {number} of `{kind.name}` {fault}")
+    return [first.strip(), *before], wrong
+
+
 def _read(name: str, environ: Mapping[str, str], files: Files) -> tuple[str, str]:
     # The secret's text, or what is wrong.
     text = environ.get(name, "")
@@ -164,7 +200,7 @@ def _read(name: str, environ: Mapping[str, str], files: Files) -> tuple[str, str
             text = files.read_bytes(Path(path)).decode("utf-8").strip()
         except (OSError, UnicodeDecodeError, ValueError) as error:
             return "", f"cannot be read from its file ({type(error).__name__})"
-    return (text, "") if text else ("", "is not set")
+    return (text, "") if text else ("", _NOT_SET)
 
 
 def _signing_key_fault(text: str) -> str:
@@ -204,6 +240,7 @@ API_SECRET_KEY = SecretKind(
     _signing_key_fault,
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
+    rotates=True,
 )
 KRAKEN_API_KEY = SecretKind(
     "KRAKEN_API_KEY",
