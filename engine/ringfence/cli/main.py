@@ -35,6 +35,7 @@ _COMMANDS = {
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",
+    "serve": "serve",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""

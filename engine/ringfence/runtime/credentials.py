@@ -22,6 +22,7 @@ from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Files, Random
 __all__ = [
     "API_SECRET_KEY",
     "ENVIRONMENT_VARIABLE",
+    "JWT_SECRET_KEY",
     "KRAKEN_API_KEY",
     "KRAKEN_SECRET",
     "Credentials",
@@ -241,6 +242,12 @@ API_SECRET_KEY = SecretKind(
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
     rotates=True,
+)
+JWT_SECRET_KEY = SecretKind(
+    "JWT_SECRET_KEY",
+    _signing_key_fault,
+    lambda random: random.token(32),
+    "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
 )
 KRAKEN_API_KEY = SecretKind(
     "KRAKEN_API_KEY",

@@ -1,6 +1,6 @@
 """What a guard is told when it is opened, and what it needs from others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,8 +26,9 @@ class Audit(Protocol):
 class Signs(Protocol):
     """Signs approvals."""
 
-    def sign(self, **fields: Any) -> Any:
-        """The approval with these fields, and its signature."""
+    @property
+    def sign(self) -> Callable[..., Any]:
+        """Makes an approval of named fields, and its signature."""
         ...
 
 

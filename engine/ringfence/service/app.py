@@ -1,0 +1,27 @@
+"""The application of the main port: API and dashboard."""
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsPlugin
+
+from ringfence import __version__
+from ringfence.service.access.authentication import Authentication
+from ringfence.service.api import api_router
+from ringfence.service.desk import Desk
+
+__all__ = ["make_app"]
+
+
+def make_app(desk: Desk) -> Litestar:
+    """The application around an open desk, which stays the caller's to close."""
+    return Litestar(
+        [api_router()],
+        state=State({"desk": desk}),
+        middleware=[
+            DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
+        ],
+        openapi_config=OpenAPIConfig(title="Ringfence", version=__version__),
+        plugins=[ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True))],
+    )

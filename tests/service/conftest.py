@@ -1,0 +1,49 @@
+"""A desk that is open in this process, on the shipped policies, with the clock of the machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar.testing import TestClient
+
+from ringfence.runtime.credentials import API_SECRET_KEY, JWT_SECRET_KEY, load_credentials
+from ringfence.service.access.rights import Principal, Role
+from ringfence.service.app import make_app
+from ringfence.service.desk import Desk, open_desk
+from ringfence.service.settings import ServiceSettings
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """An open desk with money and a price."""
+    settings = ServiceSettings(
+        environment="testing",
+        policies=Path("policies").resolve(),
+        data=tmp_path_factory.mktemp("service"),
+    )
+    credentials = load_credentials(
+        (API_SECRET_KEY, JWT_SECRET_KEY), {"RINGFENCE_ENVIRONMENT": "testing"}
+    )
+    opened = open_desk(settings, credentials)
+    for book in ("account/alpha", "account/beta", "strategy/taker"):
+        opened.guard.on_balance(book, "opening", 6_000_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(desk: Desk) -> Iterator[TestClient]:
+    """Asks the application without a port."""
+    with TestClient(make_app(desk)) as asking:
+        yield asking
+
+
+@pytest.fixture
+def bearer(desk: Desk):
+    """Headers of somebody with a role."""
+
+    def made(role: str, *accounts: str) -> dict[str, str]:
+        token = desk.tokens.make(Principal(f"a {role}", Role(role), frozenset(accounts)), 3600)
+        return {"authorization": f"Bearer {token}"}
+
+    return made
