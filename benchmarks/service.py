@@ -35,7 +35,8 @@ CONNECTIONS = 8
 #: Half of what is asked of `evaluate`, orders a second.
 STEADY = 1_500
 _KEY = bytes(range(32)).hex()
-_ORDER = {"side": "buy", "size": "1", "price": "100", "type": "limit"}
+# So little that the whole run stays within the limits.
+_ORDER = {"side": "buy", "size": "1", "price": "1", "type": "limit"}
 # Every request is another order: one that was decided already would only be looked up.
 _SCRIPT = """
 local n, name = 0, "{name}-" .. tostring(os.time()) .. "-"
@@ -111,7 +112,7 @@ def _ours(policies: Path, place: Path) -> Iterator[tuple[int, str]]:
         ) as guard,
     ):
         guard.on_balance(f"account/{account}", "opening", EQUITY)
-        guard.on_mark(symbol, MarketData(100.0, 100.0, 100.0, time.time_ns()))
+        guard.on_mark(symbol, MarketData(1.0, 1.0, 1.0, time.time_ns()))
     ports = [_free_port() for _ in range(3)]
     environ = {
         **os.environ,
