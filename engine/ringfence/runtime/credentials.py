@@ -248,6 +248,7 @@ JWT_SECRET_KEY = SecretKind(
     _signing_key_fault,
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
+    rotates=True,
 )
 KRAKEN_API_KEY = SecretKind(
     "KRAKEN_API_KEY",
