@@ -10,6 +10,7 @@ from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
 from ringfence.service.api import api_router
 from ringfence.service.desk import Desk
+from ringfence.service.request_faults import log_fault
 
 __all__ = ["make_app"]
 
@@ -19,6 +20,9 @@ def make_app(desk: Desk) -> Litestar:
     return Litestar(
         [api_router()],
         state=State({"desk": desk}),
+        request_max_body_size=desk.settings.server.max_body,
+        logging_config=None,
+        after_exception=[log_fault],
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
