@@ -16,6 +16,7 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
 from ringfence.service.opening.audit import open_log, open_writer
 from ringfence.service.opening.books import (
@@ -61,6 +62,7 @@ class Desk:
     data: Path
     worker: int
     tokens: Tokens
+    access: Access
     log: AuditLog
     guard: CentralRiskGuard
     reloader: Reloader
@@ -188,6 +190,7 @@ def open_desk(
             data,
             worker,
             Tokens(credentials.get(JWT_SECRET_KEY), clock),
+            open_access(settings, log, guard, reloader, clock),
             log,
             guard,
             reloader,
