@@ -36,6 +36,7 @@ _COMMANDS = {
     "audit": "audit",
     "reload": "reload",
     "serve": "serve",
+    "config": "config",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""

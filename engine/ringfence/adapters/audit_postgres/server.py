@@ -7,7 +7,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ringfence.errors import AuditSinkError, InputError
-from ringfence.runtime.credentials import Secret, read_secret
+from ringfence.runtime.credentials import DATABASE_PASSWORD, Secret, read_secret
 from ringfence.runtime.ports import SYSTEM_FILES, Files
 
 __all__ = ["URL_VARIABLE", "Server"]
@@ -60,12 +60,13 @@ class Server:
     Args:
         url: `postgresql://user:password@host:port/database`, or libpq's `name=value` form; what it does not
             name comes from libpq's variables (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and so on).
+        password: Where the address holds none.
 
     Raises:
         InputError: it is no such address; its text is not shown.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: Secret | None = None) -> None:
         try:
             given = conninfo_to_dict(url)
         except psycopg.Error:
@@ -73,6 +74,8 @@ class Server:
                 "the address of the PostgreSQL server cannot be read",
                 "write `postgresql://user:password@host:5432/database`, with `%40` for `@` in a password",
             ) from None
+        if password is not None and not given.get("password"):
+            given["password"] = password.reveal()
         self._password = str(given.get("password") or "")
         self._address = Secret(make_conninfo("", **{**_DEFAULTS, **given}))
         self.has_password = bool(self._password)
@@ -83,10 +86,15 @@ class Server:
     ) -> "Server":
         """The server that `RINGFENCE_POSTGRES_URL`, or the file that `RINGFENCE_POSTGRES_URL_FILE` names, tells of.
 
+        Its password may stand apart, in `DATABASE_PASSWORD` or the file that `DATABASE_PASSWORD_FILE` names.
+
         Raises:
-            InputError: neither is set, or what they hold cannot be used.
+            InputError: no address is set, or what is set cannot be used.
         """
-        return cls(read_secret(URL_VARIABLE, environ, files=files).reveal())
+        name = DATABASE_PASSWORD.name
+        apart = environ.get(name) or environ.get(f"{name}_FILE")
+        password = read_secret(name, environ, files=files) if apart else None
+        return cls(read_secret(URL_VARIABLE, environ, files=files).reveal(), password)
 
     def connect(self) -> psycopg.Connection:
         """A connection, not yet in a transaction; raises AuditSinkError."""
