@@ -9,6 +9,7 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
 from ringfence.service.api import api_router
+from ringfence.service.api_metrics import MeasuredApp
 from ringfence.service.desk import Desk
 
 __all__ = ["make_app"]
@@ -16,7 +17,7 @@ __all__ = ["make_app"]
 
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
-    return Litestar(
+    return MeasuredApp(
         [api_router()],
         state=State({"desk": desk}),
         middleware=[

@@ -25,6 +25,7 @@ from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.used_approvals import FileUsedApprovals
 from ringfence.service.access.tokens import Tokens
+from ringfence.service.api_metrics import ApiMetrics
 from ringfence.service.settings import ServiceSettings, VenueSettings
 
 __all__ = ["Desk", "open_desk"]
@@ -52,12 +53,15 @@ class Desk:
     gateways: dict[str, Gateway] = field(default_factory=dict)
     followers: list[Follower] = field(default_factory=list)
     tell_paper: dict[str, Callable[[str, Market], None]] = field(default_factory=dict)
+    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
     closing: ExitStack = field(default_factory=ExitStack)
 
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
+        yield self.log
         yield self.reloader
+        yield self.api_metrics
         if self.writer is not None:
             yield self.writer
         yield from self.cancels
