@@ -10,6 +10,7 @@ from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
 from ringfence.service.access.proposal_routes import proposal_router
 from ringfence.service.api import api_router
+from ringfence.service.api_metrics import MeasuredApp
 from ringfence.service.dashboard import PageErrors, dashboard_router
 from ringfence.service.desk import Desk
 
@@ -18,7 +19,7 @@ __all__ = ["make_app"]
 
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
-    return Litestar(
+    return MeasuredApp(
         [api_router(), proposal_router(), dashboard_router()],
         state=State({"desk": desk}),
         middleware=[

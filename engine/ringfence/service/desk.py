@@ -18,6 +18,7 @@ from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
+from ringfence.service.api_metrics import ApiMetrics
 from ringfence.service.opening.audit import open_log, open_writer
 from ringfence.service.opening.books import (
     Shared,
@@ -72,6 +73,7 @@ class Desk:
     reconciling: Reconciling
     without_money: tuple[str, ...] = ()
     phase: Phase = "starting"
+    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -102,7 +104,9 @@ class Desk:
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
+        yield self.log
         yield self.reloader
+        yield self.api_metrics
         if self.writer is not None:
             yield self.writer
         if self.shared is not None:
