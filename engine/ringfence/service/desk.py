@@ -17,7 +17,9 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
+from ringfence.service.api_metrics import ApiMetrics
 from ringfence.service.health_checks import Checks
 from ringfence.service.opening.audit import open_log, open_writer
 from ringfence.service.opening.books import (
@@ -70,6 +72,7 @@ class Desk:
     data: Path
     worker: int
     tokens: Tokens
+    access: Access
     log: AuditLog
     guard: CentralRiskGuard
     reloader: Reloader
@@ -82,6 +85,7 @@ class Desk:
     checks: Checks = field(default_factory=Checks)
     stopping: threading.Event = field(default_factory=threading.Event)
     stop: Callable[[], object] = field(default=_nothing)
+    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -112,7 +116,9 @@ class Desk:
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
+        yield self.log
         yield self.reloader
+        yield self.api_metrics
         if self.writer is not None:
             yield self.writer
         if self.shared is not None:
@@ -120,6 +126,7 @@ class Desk:
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
+        yield self.reconciling
         yield self.checks
 
     def close(self) -> None:
@@ -200,6 +207,7 @@ def open_desk(
             data,
             worker,
             Tokens(credentials.get(JWT_SECRET_KEY), clock),
+            open_access(settings, log, guard, reloader, clock),
             log,
             guard,
             reloader,
