@@ -1,5 +1,6 @@
 """The desk: everything that the service holds open, opened in order and closed in the reverse order."""
 
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
 from ringfence.service.api_metrics import ApiMetrics
+from ringfence.service.health_checks import Checks
 from ringfence.service.opening.audit import open_log, open_writer
 from ringfence.service.opening.books import (
     Shared,
@@ -40,6 +42,10 @@ __all__ = ["Desk", "Phase", "open_desk"]
 Phase = Literal["starting", "serving", "stopping"]
 
 
+def _nothing() -> None:
+    """Nobody serves it."""
+
+
 @dataclass(slots=True)
 class Desk:
     """What is open. All parts may be used from any thread.
@@ -55,6 +61,9 @@ class Desk:
         tell_paper: Takes market data of paper venues, by venue; they are told what the guard is told anyway.
         without_money: Accounts that had no money at the start.
         phase: Requests are taken while it is `serving`.
+        checks: How each part is; `/health` tells it.
+        stopping: Is set once the service stops: answers that have no end, as streams of events, end then.
+        stop: Stops the service.
     """
 
     settings: ServiceSettings
@@ -74,6 +83,9 @@ class Desk:
     without_money: tuple[str, ...] = ()
     phase: Phase = "starting"
     api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    checks: Checks = field(default_factory=Checks)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    stop: Callable[[], object] = field(default=_nothing)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -114,7 +126,7 @@ class Desk:
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
-        yield self.reconciling
+        yield self.checks
 
     def close(self) -> None:
         """Close all, last opened first: nothing asks a guard that is closed, nothing appends to a closed log."""
