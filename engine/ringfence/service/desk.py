@@ -20,6 +20,7 @@ from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.runtime.credentials import Credentials
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
@@ -37,6 +38,7 @@ class Desk:
     Attributes:
         writer: Copies the audit log to the sink; None where there is none.
         gateways: By venue.
+        limits: How much of every limit is used.
         tell_paper: Takes market data of paper venues, by venue.
     """
 
@@ -48,6 +50,7 @@ class Desk:
     guard: CentralRiskGuard
     reloader: Reloader
     writer: AuditWriter | None
+    limits: LiveLimits
     cancels: list[SwitchCancels] = field(default_factory=list)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     followers: list[Follower] = field(default_factory=list)
@@ -57,6 +60,7 @@ class Desk:
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
+        yield self.limits
         yield self.reloader
         if self.writer is not None:
             yield self.writer
@@ -98,8 +102,9 @@ def open_desk(
         opened.callback(guard.close)
         reloader = Reloader(guard, source, store=data / "policies", audit=log, clock=clock)
         opened.enter_context(reloader)
+        limits = opened.enter_context(LiveLimits(guard))
         tokens = Tokens(credentials.get(JWT_SECRET_KEY), clock)
-        desk = Desk(settings, credentials, clock, tokens, log, guard, reloader, writer)
+        desk = Desk(settings, credentials, clock, tokens, log, guard, reloader, writer, limits)
         _open_venues(desk, first, opened)
         desk.closing = opened.pop_all()
         return desk
