@@ -446,3 +446,14 @@ def test_peaks_never_fall_within_a_day(sizes: list[str]) -> None:
         assert row.utilisation is not None
         assert (row.peak or 0.0) >= max(before, row.utilisation)
         before = row.peak or 0.0
+
+
+def test_whoever_sees_some_accounts_sees_their_limits_and_those_of_all(
+    guard: CentralRiskGuard,
+) -> None:
+    live = LiveLimits(guard)
+
+    assert {each.book for each in live.now(seen={"other"}).limits} == {"account/other", "firm"}
+    assert {each.book for each in live.now(seen=()).limits} == {"firm"}
+    assert live.now(account="main", seen={"other"}).total == live.now(gate="order-rate").total
+    assert "each-order" not in {each.outcome for each in live.now(each_order=False).limits}

@@ -5,7 +5,7 @@ at no lots, with the interpreter's lock given back. So no order waits for more t
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -149,27 +149,33 @@ class LiveLimits:
         account: str = "",
         symbol: str = "",
         gate: str = "",
+        seen: Collection[str] | None = None,
+        each_order: bool = True,
         most: int | None = None,
         largest: bool = False,
     ) -> LimitsNow:
-        """The limits as they stand now, the closest first.
+        """The limits as they stand, the closest first; while it looks by itself, as they stood when it looked last.
 
         Args:
             account, symbol, gate: Only what binds that account and symbol, and gates of that name; empty for all.
+            seen: Of accounts only these; what belongs to no account is told all the same. None for all accounts.
+            each_order: Also limits of single orders alone.
             most: So many at most.
             largest: Also find the largest orders that pass.
         """
         with self._lock:
-            sampled = self.sample()
+            sampled = self._recent()
             keys = sampled.keys
             kept = sampled.outcome != 0
             kept &= np.isin(keys.kind, list(keys.binding(account, symbol)))
             names = keys.names
-            if account and account in names.accounts:
-                mine = [at for at, name in enumerate(names.books) if name == f"account/{account}"]
-                kept &= (keys.each("level") != 1) | np.isin(keys.book, mine)
-                kept &= np.isin(keys.account, [NOBODY, names.accounts.index(account)])
-            if symbol and symbol in names.symbols:
+            if account in names.accounts:
+                kept &= _of_accounts(keys, {account})
+            if seen is not None:
+                kept &= _of_accounts(keys, seen)
+            if not each_order:
+                kept &= ~keys.each("of_order")
+            if symbol in names.symbols:
                 kept &= np.isin(keys.symbol, [NOBODY, names.symbols.index(symbol)])
             if gate:
                 wanted = [n for n, kind in enumerate(keys.kinds) if kind.gate.name == gate]
@@ -235,10 +241,12 @@ class LiveLimits:
     def metrics(self) -> Iterable[Metric]:
         """The closest limits by gate and book, drawdowns, and how many limits stand how."""
         with self._lock:
-            sampled = self._sampled
-            if sampled is None or self._thread is None:
-                sampled = self.sample()
-            return limit_metrics(sampled, self._most_series, self._failed)
+            return limit_metrics(self._recent(), self._most_series, self._failed)
+
+    def _recent(self) -> Sampled:
+        """What was found last, while it looks by itself; else what is found now."""
+        sampled = self._sampled
+        return self.sample() if sampled is None or self._thread is None else sampled
 
     def start(self) -> None:
         """Look again and again, until `stop`."""
@@ -293,6 +301,16 @@ def _names_of(keys: LimitKeys) -> list[tuple[Any, ...]]:
             strict=True,
         )
     ]
+
+
+def _of_accounts(keys: LimitKeys, accounts: Collection[str]) -> Any:
+    """Which keys belong to one of these accounts, or to none at all."""
+    names = keys.names
+    mine = {f"account/{each}" for each in accounts}
+    books = [at for at, name in enumerate(names.books) if name in mine]
+    codes = [names.accounts.index(each) for each in accounts if each in names.accounts]
+    of_book = (keys.each("level") != 1) | np.isin(keys.book, books)
+    return of_book & np.isin(keys.account, [NOBODY, *codes])
 
 
 def _account_of(keys: LimitKeys, at: int) -> str:
