@@ -14,6 +14,7 @@ from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.runtime.credentials import JWT_SECRET_KEY, Credentials
 from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
@@ -54,6 +55,7 @@ class Desk:
         data: This process's own directory.
         worker: Its number among those of the service, from 0.
         writer: Copies the audit log to the sink; None where there is none.
+        limits: How much of every limit is used.
         shared: What lies in Redis; None where state is embedded.
         gateways: By venue.
         followers: One for each account of each venue.
@@ -77,6 +79,7 @@ class Desk:
     guard: CentralRiskGuard
     reloader: Reloader
     writer: AuditWriter | None
+    limits: LiveLimits
     shared: Shared | None
     venues: Venues
     reconciling: Reconciling
@@ -117,6 +120,7 @@ class Desk:
         """Everything that counts."""
         yield self.guard
         yield self.log
+        yield self.limits
         yield self.reloader
         yield self.api_metrics
         if self.writer is not None:
@@ -199,6 +203,7 @@ def open_desk(
                 guard, source, store=data / "policies", audit=log, settings=how, clock=clock
             )
             opened.enter_context(reloader)
+        limits = opened.enter_context(LiveLimits(guard))
         return Desk(
             settings,
             credentials,
@@ -211,6 +216,7 @@ def open_desk(
             guard,
             reloader,
             writer,
+            limits,
             shared,
             venues,
             reconciling,
