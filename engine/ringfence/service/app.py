@@ -9,7 +9,7 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
 from ringfence.service.api import api_router
-from ringfence.service.dashboard import PageErrors, dashboard_router
+from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
 
 __all__ = ["make_app"]
@@ -17,9 +17,10 @@ __all__ = ["make_app"]
 
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
+    pulse = Pulse(desk.guard, desk.clock)
     return Litestar(
         [api_router(), dashboard_router()],
-        state=State({"desk": desk}),
+        state=State({"desk": desk, "pulse": pulse}),
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
@@ -28,4 +29,6 @@ def make_app(desk: Desk) -> Litestar:
             ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True)),
             PageErrors(),
         ],
+        on_startup=[pulse.start],
+        on_shutdown=[pulse.stop],
     )
