@@ -35,6 +35,7 @@ _COMMANDS = {
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",
+    "backup": "backup",
     "serve": "serve",
     "config": "config",
     "completion": "completion",

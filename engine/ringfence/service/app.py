@@ -8,7 +8,9 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 
 from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
+from ringfence.service.access.proposal_routes import proposal_router
 from ringfence.service.api import api_router
+from ringfence.service.api_metrics import MeasuredApp
 from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
 
@@ -18,8 +20,8 @@ __all__ = ["make_app"]
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
     pulse = Pulse(desk.guard, desk.clock)
-    return Litestar(
-        [api_router(), dashboard_router()],
+    return MeasuredApp(
+        [api_router(), proposal_router(), dashboard_router()],
         state=State({"desk": desk, "pulse": pulse}),
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
