@@ -167,3 +167,49 @@ def test_credentials_show_none_either(caplog: pytest.LogCaptureFixture) -> None:
         logging.getLogger("a").debug("%s %r", taken, taken)
 
     assert not any(text in caplog.text + repr(taken) + str(taken) for text in GOOD.values())
+
+
+OLD, NEW, OLDEST = (
+    "0123456789abcdefghijklmnopqrstuv",
+    "vutsrqponmlkjihgfedcba9876543210",
+    "Z" * 3 + "abcdefghijklmnopqrstuvwxyz789",
+)
+
+
+def keys_of(environ: dict[str, str]) -> list[str]:
+    taken = load_credentials((API_SECRET_KEY,), {**PRODUCTION, **environ})
+    return [each.reveal() for each in taken.all_of(API_SECRET_KEY)]
+
+
+def test_keys_that_came_before_stand_behind_the_one_that_signs(tmp_path: Path) -> None:
+    file, empty = tmp_path / "key", tmp_path / "empty"
+    file.write_text(f"{NEW}\n{OLD}\n\n", encoding="utf-8")
+    empty.write_text("\n", encoding="utf-8")
+
+    assert keys_of({"API_SECRET_KEY": NEW}) == [NEW]
+    assert keys_of({"API_SECRET_KEY": NEW, "API_SECRET_KEY_PREVIOUS": OLD}) == [NEW, OLD]
+    assert keys_of({"API_SECRET_KEY_FILE": str(file)}) == [NEW, OLD]
+    both = {"API_SECRET_KEY_FILE": str(file), "API_SECRET_KEY_PREVIOUS": OLDEST}
+    assert keys_of(both) == [NEW, OLD, OLDEST]
+    ended = {"API_SECRET_KEY": NEW, "API_SECRET_KEY_PREVIOUS_FILE": str(empty)}
+    assert keys_of(ended) == [NEW]
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        ({"API_SECRET_KEY_PREVIOUS": "short"}, "previous key 1 of `API_SECRET_KEY` has fewer than"),
+        ({"API_SECRET_KEY_PREVIOUS_FILE": "/nowhere"}, "`API_SECRET_KEY_PREVIOUS` cannot be read"),
+        ({"API_SECRET_KEY": f"{NEW}\n{OLD}\nshort"}, "previous key 2 of `API_SECRET_KEY` has"),
+    ],
+)
+def test_a_key_that_came_before_is_checked_as_well(environ: dict[str, str], fault: str) -> None:
+    with pytest.raises(InputError, match=fault) as caught:
+        load_credentials((API_SECRET_KEY,), {**PRODUCTION, "API_SECRET_KEY": NEW, **environ})
+    assert NEW not in str(caught.value)
+
+
+def test_only_keys_that_sign_have_others_before_them() -> None:
+    several = f"{GOOD['KRAKEN_SECRET']}\n{GOOD['KRAKEN_SECRET']}"
+    with pytest.raises(InputError, match=r"is not base64|holds"):
+        load_credentials((KRAKEN_SECRET,), {**PRODUCTION, "KRAKEN_SECRET": several})

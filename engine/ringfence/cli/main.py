@@ -37,7 +37,9 @@ _COMMANDS = {
     "reload": "reload",
     "compile": "compile",
     "secrets": "secrets",
+    "backup": "backup",
     "serve": "serve",
+    "config": "config",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""

@@ -19,6 +19,7 @@ from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import LATE_NS, Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import ExchangeFill, OrderAck, OrderState, Watch
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -132,22 +133,13 @@ class Follower:
             waiting = len(self._over)
         labels = {"venue": self.gateway.venue, "account": self.account}
         watch = self._watch
-        for kind, label, words in (
-            ("fills", "result", "Fills that were read, by what the guard made of them."),
-            ("ends", "state", "Ends of orders that the guard was told."),
-            ("follow_failures", "error", "Looks at an account that failed."),
-        ):
-            samples = [Sample({**labels, label: key}, n) for (of, key), n in counts if of == kind]
-            yield Metric(f"ringfence_{kind}", "counter", words, tuple(samples))
-        for name, words, value in (
-            (
-                "orders_awaiting_fills",
-                "Orders that are over, and whose fills are awaited.",
-                waiting,
-            ),
-            ("stream_up", "Whether a connection tells of orders.", int(_is_up(watch))),
-        ):
-            yield Metric(f"ringfence_{name}", "gauge", words, (Sample(labels, value),))
+        for kind, label in (("fills", "result"), ("ends", "state"), ("follow_failures", "error")):
+            yield metric(
+                f"ringfence_{kind}",
+                (Sample({**labels, label: key}, n) for (of, key), n in counts if of == kind),
+            )
+        yield one("ringfence_orders_awaiting_fills", waiting, labels)
+        yield one("ringfence_stream_up", int(_is_up(watch)), labels)
 
     # Being told
 
@@ -233,12 +225,8 @@ class Follower:
         return new
 
     def _orders(self) -> "dict[str, WorkingOrder]":
-        here = self.gateway.venue, self.account
-        return {
-            order.client_order_id: order
-            for order in self.guard.working_orders()
-            if order.client_order_id and (order.venue, order.account) == here
-        }
+        orders = self.guard.working_orders(account=self.account, venue=self.gateway.venue)
+        return {order.client_order_id: order for order in orders if order.client_order_id}
 
     # Fills
 

@@ -3,6 +3,9 @@
 `NAME` holds the secret itself, `NAME_FILE` the path of a file that does (as container platforms mount
 them). What is wrong with a secret is a warning in `development` and refused in `production`; `testing`
 makes its own and reads none, so that no test ever holds a real one.
+
+A key that signs is followed by another one without a pause: for a while both are known. `NAME` then holds several
+lines, the key that signs first, or `NAME_PREVIOUS` holds those that are still believed.
 """
 
 import base64
@@ -42,6 +45,7 @@ __all__ = [
 Environment = Literal["development", "production", "testing"]
 ENVIRONMENT_VARIABLE = "RINGFENCE_ENVIRONMENT"
 
+_NOT_SET = "is not set"
 # The same few letters over and over are no key, however long.
 _FEWEST_LETTERS = 8
 
@@ -85,6 +89,7 @@ class SecretKind:
         issued_elsewhere: Another party gives it out (an exchange does); one that we make opens nothing there.
         optional: May be left out, in production too; it is checked where it is given.
         purpose: What it is for, in a few words.
+        rotates: Whether keys that came before the present one may be given, too.
     """
 
     name: str
@@ -94,6 +99,7 @@ class SecretKind:
     issued_elsewhere: bool = False
     optional: bool = False
     purpose: str = ""
+    rotates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +108,31 @@ class Credentials:
 
     environment: Environment
     warnings: tuple[str, ...]
-    _secrets: Mapping[str, Secret] = field(repr=False)
+    _secrets: Mapping[str, tuple[Secret, ...]] = field(repr=False)
 
     def get(self, kind: SecretKind) -> Secret:
-        """The secret of a kind.
+        """The secret of a kind; of a key that rotates, the one that signs.
 
         Raises:
             InputError: it was not given, which only `development` lets pass until now.
         """
-        secret = self._secrets.get(kind.name)
-        if secret is None:
+        return self.all_of(kind)[0]
+
+    def all_of(self, kind: SecretKind) -> tuple[Secret, ...]:
+        """The secret of a kind, and behind it those that came before and are still believed.
+
+        Raises:
+            InputError: as `get`.
+        """
+        secrets = self._secrets.get(kind.name)
+        if not secrets:
             raise InputError(f"`{kind.name}` is needed here and was not given", kind.fix)
-        return secret
+        return secrets
 
     def find(self, kind: SecretKind) -> Secret | None:
         """The secret of a kind, None where it was not given."""
-        return self._secrets.get(kind.name)
+        secrets = self._secrets.get(kind.name)
+        return secrets[0] if secrets else None
 
 
 def load_credentials(
@@ -143,19 +158,17 @@ def load_credentials(
             f"`{ENVIRONMENT_VARIABLE}` is no environment that is known", f"set one of {known}"
         )
     if environment == "testing":
-        made = {kind.name: Secret(kind.make(random)) for kind in kinds if not kind.optional}
+        made = {kind.name: (Secret(kind.make(random)),) for kind in kinds if not kind.optional}
         return Credentials("testing", (), made)
-    secrets: dict[str, Secret] = {}
+    secrets: dict[str, tuple[Secret, ...]] = {}
     faults: list[str] = []
     for kind in kinds:
         if kind.optional and not _is_given(kind.name, environ):
             continue
-        text, fault = _read(kind.name, environ, files)
-        fault = fault or kind.fault(text)
-        if fault:
-            faults.append(f"`{kind.name}` {fault}; {kind.fix}")
-        if text:
-            secrets[kind.name] = Secret(text)
+        texts, wrong = _read_all(kind, environ, files)
+        faults.extend(f"{each}; {kind.fix}" for each in wrong)
+        if texts:
+            secrets[kind.name] = tuple(map(Secret, texts))
     if environment == "development":
         return Credentials("development", tuple(faults), secrets)
     if faults:
@@ -181,6 +194,30 @@ def _is_given(name: str, environ: Mapping[str, str]) -> bool:
     return bool(environ.get(name) or environ.get(f"{name}_FILE"))
 
 
+def _read_all(
+    kind: SecretKind, environ: Mapping[str, str], files: Files
+) -> tuple[list[str], list[str]]:
+    # The texts of a kind, the present one first, and what is wrong with any of them.
+    text, fault = _read(kind.name, environ, files)
+    fault = fault or kind.fault(text if not kind.rotates else text.splitlines()[0])
+    wrong = [f"`{kind.name}` {fault}"] if fault else []
+    if not kind.rotates or not text:
+        return [text] if text else [], wrong
+    first, *before = text.splitlines()
+    name = f"{kind.name}_PREVIOUS"
+    if environ.get(name) or environ.get(f"{name}_FILE"):
+        text, fault = _read(name, environ, files)
+        # An empty file says that there is none: what mounts it need not change when a rotation ends.
+        if fault and fault != _NOT_SET:
+            wrong.append(f"`{name}` {fault}")
+        before += text.splitlines()
+    before = [each.strip() for each in before if each.strip()]
+    for number, each in enumerate(before, 1):
+        if fault := kind.fault(each):
+            wrong.append(f"previous key {number} of `{kind.name}` {fault}")
+    return [first.strip(), *before], wrong
+
+
 def _read(name: str, environ: Mapping[str, str], files: Files) -> tuple[str, str]:
     # The secret's text, or what is wrong.
     text = environ.get(name, "")
@@ -193,7 +230,7 @@ def _read(name: str, environ: Mapping[str, str], files: Files) -> tuple[str, str
             text = files.read_bytes(Path(path)).decode("utf-8").strip()
         except (OSError, UnicodeDecodeError, ValueError) as error:
             return "", f"cannot be read from its file ({type(error).__name__})"
-    return (text, "") if text else ("", "is not set")
+    return (text, "") if text else ("", _NOT_SET)
 
 
 def _signing_key_fault(text: str) -> str:
@@ -258,6 +295,7 @@ API_SECRET_KEY = SecretKind(
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
     purpose="signs the guard's approvals",
+    rotates=True,
 )
 JWT_SECRET_KEY = SecretKind(
     "JWT_SECRET_KEY",
@@ -265,6 +303,7 @@ JWT_SECRET_KEY = SecretKind(
     lambda random: random.token(32),
     "set 32 random bytes or more, as `openssl rand -hex 32` makes them",
     purpose="signs the tokens of the HTTP API",
+    rotates=True,
 )
 KRAKEN_API_KEY = SecretKind(
     "KRAKEN_API_KEY",

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from ringfence.errors import AuditSinkError, InputError
 from ringfence.runtime.credentials import DATABASE_PASSWORD, Secret, read_secret
@@ -102,6 +103,23 @@ class Server:
             # Nothing is prepared, so that a pooler may stand between.
             return psycopg.connect(self._address.reveal(), prepare_threshold=None)
 
+    @property
+    def database(self) -> str:
+        """The database's name; empty where libpq is to find it."""
+        return str(conninfo_to_dict(self._address.reveal()).get("dbname") or "")
+
+    def environment(self) -> dict[str, str]:
+        """The address as libpq's variables, for PostgreSQL's own programs."""
+        return {
+            each.envvar.decode(): each.val.decode()
+            for each in Conninfo.parse(self._address.reveal().encode())
+            if each.envvar and each.val
+        }
+
+    def masked(self, text: str) -> str:
+        """The text without the password."""
+        return text.replace(self._password, "***") if self._password else text
+
     @contextmanager
     def failures_told(self) -> Iterator[None]:
         """Turn what psycopg raises into AuditSinkError, without any of the data or the password."""
@@ -121,6 +139,4 @@ class Server:
         )
         if not state and isinstance(error, psycopg.OperationalError):
             kind = "login" if "authentication failed" in said else "unavailable"
-        if self._password:
-            said = said.replace(self._password, "***")
-        return AuditSinkError(kind, f"PostgreSQL: {said}", _FIXES[kind])
+        return AuditSinkError(kind, f"PostgreSQL: {self.masked(said)}", _FIXES[kind])

@@ -65,7 +65,8 @@ class Principal:
 def needs(right: Right) -> Guard:
     """A route's guard: 403 for whoever lacks the right."""
 
-    def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    # A coroutine: anything else would go through a thread.
+    async def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         user: Principal = connection.user
         if not user.may(right):
             raise PermissionDeniedException(f"the role {user.role} may not {right} here")
