@@ -26,7 +26,7 @@ class Declared:
         labels: Names of its labels, sorted.
         help: One line.
         across: What one scrape tells of several worker processes: the sum, the largest, the smallest, or each
-            worker's own under a label `worker`. Counters and histograms are always summed.
+            worker's own under a label `worker`. Histograms are always summed.
     """
 
     name: str
@@ -51,6 +51,10 @@ def one(
 
 def _row(name: str, kind: Kind, labels: str, help: str, across: Across = "sum") -> Declared:
     return Declared(f"ringfence_{name}", kind, tuple(sorted(labels.split())), help, across)
+
+
+def _process(name: str, kind: Kind, help: str, *labels: str) -> Declared:
+    return Declared(name, kind, labels, help, "each")
 
 
 # Gauges of what several guards share, such as working orders, are the same in each worker, but for what one has not
@@ -110,6 +114,20 @@ PARTS: dict[str, list[Declared]] = {
             "counter",
             "result",
             "Comparisons of an account with its venue, by result.",
+        ),
+        _row(
+            "reconciliation_differences",
+            "gauge",
+            "account venue",
+            "Differences between the books and the exchange, at the latest comparison.",
+            "max",
+        ),
+        _row(
+            "reconciled_timestamp_seconds",
+            "gauge",
+            "account venue",
+            "When books and exchange were compared last; 0 for never.",
+            "min",
         ),
         _row(
             "ledger_notices",
@@ -334,8 +352,32 @@ PARTS: dict[str, list[Declared]] = {
         _row("metric_source_errors", "counter", "source", "Parts whose metrics could not be read."),
         _row("workers", "gauge", "", "Worker processes that are connected.", "max"),
         _row("worker_exits", "counter", "", "Worker processes that ended."),
+    ],
+    "Processes": [
         _row("memory_limit_bytes", "gauge", "", "Memory that the service may use.", "max"),
         _row("cpu_limit_cores", "gauge", "", "Processor cores that the service may use.", "max"),
+        # The names that the clients of Prometheus have agreed on.
+        _process("process_cpu_seconds", "counter", "Processor time spent, user and system."),
+        _process("process_resident_memory_bytes", "gauge", "Memory that is held in RAM."),
+        _process("process_virtual_memory_bytes", "gauge", "Address space."),
+        _process("process_open_fds", "gauge", "Open file descriptors."),
+        _process("process_max_fds", "gauge", "File descriptors that may be open."),
+        _process("process_start_time_seconds", "gauge", "When the process began."),
+        _process(
+            "python_gc_objects_collected",
+            "counter",
+            "Objects that the garbage collector freed.",
+            "generation",
+        ),
+        _process(
+            "python_gc_objects_uncollectable",
+            "counter",
+            "Objects that the garbage collector could not free.",
+            "generation",
+        ),
+        _process(
+            "python_gc_collections", "counter", "Runs of the garbage collector.", "generation"
+        ),
     ],
 }
 """Every metric, by the part of the service that it tells of."""

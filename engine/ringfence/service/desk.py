@@ -16,7 +16,9 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
+from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
+from ringfence.service.api_metrics import ApiMetrics
 from ringfence.service.opening.audit import open_log, open_writer
 from ringfence.service.opening.books import (
     Shared,
@@ -61,6 +63,7 @@ class Desk:
     data: Path
     worker: int
     tokens: Tokens
+    access: Access
     log: AuditLog
     guard: CentralRiskGuard
     reloader: Reloader
@@ -70,6 +73,7 @@ class Desk:
     reconciling: Reconciling
     without_money: tuple[str, ...] = ()
     phase: Phase = "starting"
+    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -100,7 +104,9 @@ class Desk:
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
+        yield self.log
         yield self.reloader
+        yield self.api_metrics
         if self.writer is not None:
             yield self.writer
         if self.shared is not None:
@@ -188,6 +194,7 @@ def open_desk(
             data,
             worker,
             Tokens(credentials.get(JWT_SECRET_KEY), clock),
+            open_access(settings, log, guard, reloader, clock),
             log,
             guard,
             reloader,

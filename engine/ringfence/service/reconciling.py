@@ -10,6 +10,7 @@ from typing import Self
 from ringfence.errors import RingfenceError
 from ringfence.gateway import Follower, reconcile
 from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.metric_table import metric
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import Clock
 from ringfence.runtime.reconciliation import Difference
@@ -95,17 +96,13 @@ class Reconciling:
     def metrics(self) -> Iterable[Metric]:
         """Differences by account, and when they were looked for."""
         found = [({"venue": each.venue, "account": each.account}, each) for each in self.found]
-        yield Metric(
+        yield metric(
             "ringfence_reconciliation_differences",
-            "gauge",
-            "Differences between the books and the exchange, at the latest comparison.",
-            tuple(Sample(labels, len(each.differences)) for labels, each in found),
+            (Sample(labels, len(each.differences)) for labels, each in found),
         )
-        yield Metric(
+        yield metric(
             "ringfence_reconciled_timestamp_seconds",
-            "gauge",
-            "When books and exchange were compared last; 0 for never.",
-            tuple(Sample(labels, each.at_ns * 1e-9) for labels, each in found),
+            (Sample(labels, each.at_ns * 1e-9) for labels, each in found),
         )
 
     def __enter__(self) -> Self:

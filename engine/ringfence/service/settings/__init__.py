@@ -3,6 +3,7 @@
 Secrets are no settings: `runtime.credentials` reads them, from variables or files of their own.
 """
 
+from ringfence.service.access.settings import AccessSettings
 from ringfence.service.settings.loading import (
     CONFIG_VARIABLE,
     DEFAULT_FILE,
@@ -12,7 +13,6 @@ from ringfence.service.settings.loading import (
 )
 from ringfence.service.settings.schema import settings_schema
 from ringfence.service.settings.sections import (
-    AccessSettings,
     AuditSettings,
     GuardSection,
     JobsSettings,

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ringfence.service.settings.values import Address, Bytes, Duration, Names, Paths, seconds
 
 __all__ = [
-    "AccessSettings",
     "AuditSettings",
     "GuardSection",
     "JobsSettings",
@@ -296,10 +295,6 @@ class GuardSection(Section):
     most_tries: int = Field(
         50, ge=1, description="tries to decide while other guards move the shared books"
     )
-
-
-class AccessSettings(Section):
-    """Who is let in."""
 
 
 class JobsSettings(Section):
