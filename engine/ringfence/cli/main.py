@@ -35,6 +35,8 @@ _COMMANDS = {
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",
+    "compile": "compile",
+    "secrets": "secrets",
     "backup": "backup",
     "serve": "serve",
     "config": "config",
