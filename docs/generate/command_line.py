@@ -11,6 +11,8 @@ __all__ = ["ENVIRONMENT", "cli_page"]
 
 ENVIRONMENT = {
     "CI_MERGE_REQUEST_DIFF_BASE_SHA": "set by GitLab: what `ci` compares with where `--base` is not given",
+    "DATABASE_PASSWORD": "password for the PostgreSQL database, where `RINGFENCE_POSTGRES_URL` holds none",
+    "DATABASE_PASSWORD_FILE": "a file that holds that password, instead",
     "GITHUB_BASE_REF": "set by GitHub: the branch that `ci` compares with where `--base` is not given",
     "GITHUB_STEP_SUMMARY": "set by GitHub: the file that `ci` adds its comment to, for the summary of the job",
     "RINGFENCE_CACHE_PATH": "directory of compiled code and of proofs, instead of `ringfence` below the user's cache "

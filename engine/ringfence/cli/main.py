@@ -35,7 +35,9 @@ _COMMANDS = {
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",
+    "backup": "backup",
     "serve": "serve",
+    "config": "config",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""

@@ -1,8 +1,9 @@
 """`ringfence serve`: the service."""
 
 import argparse
-import os
 from typing import Any
+
+from ringfence.cli.service_options import add_settings, settings_given
 
 __all__ = ["add"]
 
@@ -12,25 +13,19 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "serve", help="serve the API, the dashboard, metrics and health", description=__doc__
     )
+    add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(given: argparse.Namespace) -> int:
     """Serve until stopped."""
-    del given
-    from ringfence.runtime.credentials import (
-        API_SECRET_KEY,
-        ENVIRONMENT_VARIABLE,
-        JWT_SECRET_KEY,
-        load_credentials,
-    )
+    loaded = settings_given(given)
     from ringfence.service.desk import open_desk
+    from ringfence.service.opening.secrets import credentials_for
     from ringfence.service.serve import serve
-    from ringfence.service.settings import ServiceSettings
 
-    settings = ServiceSettings()
-    environ = {**os.environ, ENVIRONMENT_VARIABLE: settings.environment}
-    desk = open_desk(settings, load_credentials((API_SECRET_KEY, JWT_SECRET_KEY), environ))
+    settings = loaded.settings
+    desk = open_desk(settings, credentials_for(settings))
     try:
         serve(
             desk,

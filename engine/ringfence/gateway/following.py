@@ -225,12 +225,8 @@ class Follower:
         return new
 
     def _orders(self) -> "dict[str, WorkingOrder]":
-        here = self.gateway.venue, self.account
-        return {
-            order.client_order_id: order
-            for order in self.guard.working_orders()
-            if order.client_order_id and (order.venue, order.account) == here
-        }
+        orders = self.guard.working_orders(account=self.account, venue=self.gateway.venue)
+        return {order.client_order_id: order for order in orders if order.client_order_id}
 
     # Fills
 

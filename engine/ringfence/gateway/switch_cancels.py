@@ -166,7 +166,7 @@ class SwitchCancels:
         halted, reducing = self._switches()
         if not (halted or reducing or self._attempts):
             return
-        working = self._guard.working_orders()
+        working = self._guard.working_orders(venue=self._gateway.venue)
         wanted = self._wanted(working, halted, reducing)
         gone = [each for each in self._attempts.values() if each.order.order_id not in wanted]
         still = {order.order_id for order in working}

@@ -8,8 +8,10 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 
 from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
+from ringfence.service.access.proposal_routes import proposal_router
 from ringfence.service.api import api_router
 from ringfence.service.api_metrics import MeasuredApp
+from ringfence.service.dashboard import PageErrors, dashboard_router
 from ringfence.service.desk import Desk
 
 __all__ = ["make_app"]
@@ -18,11 +20,14 @@ __all__ = ["make_app"]
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
     return MeasuredApp(
-        [api_router()],
+        [api_router(), proposal_router(), dashboard_router()],
         state=State({"desk": desk}),
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
         openapi_config=OpenAPIConfig(title="Ringfence", version=__version__),
-        plugins=[ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True))],
+        plugins=[
+            ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True)),
+            PageErrors(),
+        ],
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+import uvloop
 
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
@@ -29,7 +30,8 @@ def serve(desk: Desk, started: Callable[[], None] | None = None) -> None:
         desk: Is open, and stays the caller's to close.
         started: Called once all ports answer.
     """
-    asyncio.run(_serve(desk, started))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(desk, started))
 
 
 async def _serve(desk: Desk, started: Callable[[], None] | None) -> None:
