@@ -121,7 +121,9 @@ class GuardFeeds(GuardCore):
         with self._lock:
             return tuple(self._books.switches.switches.values())
 
-    def set_kill_switch(self, target: str, state: str, *, by: str, reason: str) -> None:
+    def set_kill_switch(
+        self, target: str, state: str, *, by: str, reason: str, seen_ns: int | None = None
+    ) -> None:
         """Set a switch. It stays so, restarts included, until a person sets it anew.
 
         A stricter state holds at once, even where it cannot be kept or recorded, which is then raised; a
@@ -132,13 +134,17 @@ class GuardFeeds(GuardCore):
             state: `active`, `reducing` (only orders that reduce risk) or `halted` (none).
             by: Who.
             reason: Why.
+            seen_ns: When the switch was set that the person knows of (`Switch.at_ns`; 0: it never was). Where
+                it was set anew since, nothing is changed.
 
         Raises:
-            InputError: there is no such target or state, or nobody or no reason is named.
+            InputError: there is no such target or state, nobody or no reason is named, or it was set anew.
         """
         with self._alone():
             self._refresh()
             self._books.switches.check(target, state, by, reason)
+            if seen_ns is not None:
+                self._books.switches.check_unchanged(target, seen_ns)
             fields = [target, state, by, reason]
             before = self._books.switches.state(target)
             body = {"switch": fields, "before": before}

@@ -60,6 +60,19 @@ class KillSwitches:
                 fix="`firm`, or account/, strategy/, venue/ or symbol/ with a known name",
             )
 
+    def check_unchanged(self, target: str, seen_ns: int) -> None:
+        """Whether a switch is the one that was set at `seen_ns`, 0 for one that never was.
+
+        Raises:
+            InputError: it was set anew.
+        """
+        switch = self.switches.get(target)
+        if switch is not None and switch.at_ns != seen_ns:
+            raise InputError(
+                f"`{target}` was set to {switch.state} meanwhile, by {switch.by}",
+                fix="look at it as it is now, and decide again",
+            )
+
     def _is_known(self, target: str) -> bool:
         kind, _, name = target.partition("/")
         arrays = self._arrays

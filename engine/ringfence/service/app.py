@@ -8,6 +8,7 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 
 from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
+from ringfence.service.access.proposal_routes import proposal_router
 from ringfence.service.api import api_router
 from ringfence.service.desk import Desk
 
@@ -17,7 +18,7 @@ __all__ = ["make_app"]
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
     return Litestar(
-        [api_router()],
+        [api_router(), proposal_router()],
         state=State({"desk": desk}),
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")

@@ -24,6 +24,7 @@ from ringfence.runtime.metrics import Source
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.used_approvals import FileUsedApprovals
+from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
 from ringfence.service.settings import ServiceSettings, VenueSettings
 
@@ -44,6 +45,7 @@ class Desk:
     credentials: Credentials
     clock: Clock
     tokens: Tokens
+    access: Access
     log: AuditLog
     guard: CentralRiskGuard
     reloader: Reloader
@@ -99,7 +101,8 @@ def open_desk(
         reloader = Reloader(guard, source, store=data / "policies", audit=log, clock=clock)
         opened.enter_context(reloader)
         tokens = Tokens(credentials.get(JWT_SECRET_KEY), clock)
-        desk = Desk(settings, credentials, clock, tokens, log, guard, reloader, writer)
+        access = open_access(settings, log, guard, reloader, clock)
+        desk = Desk(settings, credentials, clock, tokens, access, log, guard, reloader, writer)
         _open_venues(desk, first, opened)
         desk.closing = opened.pop_all()
         return desk

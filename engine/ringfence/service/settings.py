@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from ringfence.runtime.credentials import Environment
+from ringfence.service.access.settings import AccessSettings
 
 __all__ = ["ServiceSettings"]
 
@@ -62,6 +63,7 @@ class ServiceSettings(BaseSettings):
     )
     server: ServerSettings = ServerSettings()
     audit: AuditSettings = AuditSettings()
+    access: AccessSettings = AccessSettings()
     venues: dict[str, VenueSettings] = {"paper": VenueSettings()}
 
     @classmethod

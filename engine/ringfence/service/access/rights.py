@@ -50,12 +50,14 @@ class Principal:
     Attributes:
         name: As it stands in the audit log.
         role: What they may do.
-        accounts: Those a trader trades for; of no meaning for other roles.
+        accounts: Those a trader trades for, each by its name; of no meaning for other roles.
+        machine: Whether it came with an API key.
     """
 
     name: str
     role: Role
     accounts: frozenset[str] = frozenset()
+    machine: bool = False
 
     def may(self, right: Right) -> bool:
         """Whether the role has the right."""

@@ -1,0 +1,107 @@
+"""Who may come in, and how: the section `access` of the service's settings."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from ringfence.language.parameters import parse_duration
+from ringfence.service.access.four_eyes import Action
+from ringfence.service.access.jwks import check_url
+from ringfence.service.access.rights import Role
+
+__all__ = ["AccessSettings", "Algorithm", "ClaimSettings", "LoginSettings", "SessionSettings"]
+
+Algorithm = Literal[
+    "HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
+]
+
+
+def _ns(value: Any) -> Any:
+    return round(parse_duration(value) * 1e9) if isinstance(value, str) else value
+
+
+Duration = Annotated[int, BeforeValidator(_ns), Field(gt=0)]
+"""A time in ns, written with its unit, as `5m`."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClaimSettings(_Section):
+    """Which claim of a token says what."""
+
+    name: str = Field("sub", description="who it is")
+    role: str = Field("role", description="the role")
+    accounts: str = Field("accounts", description="a list of the accounts of a trader")
+
+
+class SessionSettings(_Section):
+    """How long somebody stays logged in."""
+
+    idle: Duration = Field(_ns("30m"), description="without a request")
+    longest: Duration = Field(_ns("12h"), description="in all")
+    most: int = Field(1_000, ge=1, description="sessions at the same time; the oldest ends")
+
+
+class LoginSettings(_Section):
+    """How often somebody may try to log in; whoever tries more often is locked out for the rest of the time."""
+
+    window: Duration = Field(_ns("15m"), description="the time that tries are counted in")
+    tries: int = Field(5, ge=1, description="of one user from one address")
+    tries_of_user: int = Field(50, ge=1, description="of one user from all addresses")
+    tries_of_address: int = Field(20, ge=1, description="of one address with all users")
+
+
+class AccessSettings(_Section):
+    """Who may come in, and how."""
+
+    algorithm: Algorithm = Field(
+        "HS256",
+        description="how tokens are signed: HS256 with JWT_SECRET_KEY, others with the keys at `jwks_url`; "
+        "what a token itself says about it is not heard",
+    )
+    jwks_url: str | None = Field(
+        None, description="where the keys of the issuer are: https, or http on this machine"
+    )
+    issuer: str = Field("ringfence", min_length=1, description="who makes the tokens (`iss`)")
+    audience: str = Field("ringfence", min_length=1, description="whom they are for (`aud`)")
+    clock_skew: Annotated[int, BeforeValidator(_ns), Field(ge=0, le=300_000_000_000)] = Field(
+        _ns("30s"), description="how far the clock of the issuer may be off"
+    )
+    claims: ClaimSettings = ClaimSettings()
+    roles: dict[str, Role] = Field(
+        {},
+        description="the issuer's words for roles; with it the claim may be a list, of which one word is a role",
+    )
+    session: SessionSettings = SessionSettings()
+    login: LoginSettings = LoginSettings()
+    requests_per_minute: int = Field(
+        1_000_000, ge=1, description="of one user, token name or API key"
+    )
+    refused_per_minute: int = Field(
+        300, ge=1, description="requests of one address with no or a wrong token"
+    )
+    four_eyes: tuple[Action, ...] = Field((), description="what needs two different people")
+    proposal_valid: Duration = Field(
+        _ns("15m"), description="how long the second person has time to confirm"
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="addresses of proxies whose word on the client's address and on https is taken",
+    )
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _checked_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            check_url(url)
+        return url
+
+    @model_validator(mode="after")
+    def _keys_fit(self) -> "AccessSettings":
+        if (self.algorithm == "HS256") is (self.jwks_url is not None):
+            raise ValueError(
+                "HS256 takes JWT_SECRET_KEY and no `jwks_url`; every other algorithm takes a `jwks_url`"
+            )
+        return self
