@@ -49,8 +49,9 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
-security: setup
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine
+security: setup ## faults in the source (bandit), and known ones in what it depends on (pip-audit)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine production_deployment.py
+	@.ci/audit
 
 soak: setup ## kills and faults under load, for SOAK_SECONDS (600); figures in build/soak.json
 	rm -f build/soak.json

@@ -14,6 +14,7 @@ from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.runtime.credentials import JWT_SECRET_KEY, Credentials
 from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
@@ -54,6 +55,7 @@ class Desk:
         data: This process's own directory.
         worker: Its number among those of the service, from 0.
         writer: Copies the audit log to the sink; None where there is none.
+        limits: How much of every limit is used.
         shared: What lies in Redis; None where state is embedded.
         gateways: By venue.
         followers: One for each account of each venue.
@@ -77,15 +79,16 @@ class Desk:
     guard: CentralRiskGuard
     reloader: Reloader
     writer: AuditWriter | None
+    limits: LiveLimits
     shared: Shared | None
     venues: Venues
     reconciling: Reconciling
     without_money: tuple[str, ...] = ()
     phase: Phase = "starting"
+    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
     checks: Checks = field(default_factory=Checks)
     stopping: threading.Event = field(default_factory=threading.Event)
     stop: Callable[[], object] = field(default=_nothing)
-    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -117,16 +120,18 @@ class Desk:
         """Everything that counts."""
         yield self.guard
         yield self.log
+        yield self.limits
         yield self.reloader
         yield self.api_metrics
         if self.writer is not None:
             yield self.writer
         if self.shared is not None:
             yield self.shared.store
+            if self.shared.market_cache is not None:
+                yield self.shared.market_cache
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
-        yield self.reconciling
         yield self.checks
 
     def close(self) -> None:
@@ -200,6 +205,7 @@ def open_desk(
                 guard, source, store=data / "policies", audit=log, settings=how, clock=clock
             )
             opened.enter_context(reloader)
+        limits = opened.enter_context(LiveLimits(guard))
         return Desk(
             settings,
             credentials,
@@ -212,6 +218,7 @@ def open_desk(
             guard,
             reloader,
             writer,
+            limits,
             shared,
             venues,
             reconciling,
