@@ -4,8 +4,8 @@
 #   docker run --rm --read-only --tmpfs /tmp --volume ./policies:/policies:ro ringfence:local validate
 # docs/how-to/deploy-with-compose.md starts the service.
 
-# To pin it to a digest: --build-arg PYTHON_IMAGE=python:3.12-slim-bookworm@sha256:...
-ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+# To pin it to a digest: --build-arg PYTHON_IMAGE=docker.io/library/python:3.12.11-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=docker.io/library/python:3.12.11-slim-bookworm
 
 # The wheel, once: what is released and what runs in the image are the same file.
 FROM ${PYTHON_IMAGE} AS wheel
@@ -52,6 +52,7 @@ LABEL org.opencontainers.image.title="ringfence" \
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git openssh-client tini \
+    && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /root/.cache \
     && pip uninstall --yes --root-user-action=ignore pip \
     && groupadd --gid 1000 trader \
@@ -60,16 +61,14 @@ RUN apt-get update \
 COPY --from=installed /opt/ringfence /opt/ringfence
 COPY --from=compiled /opt/compiled /opt/ringfence/compiled
 COPY docker/ringfence/entrypoint docker/ringfence/healthy /usr/local/bin/
-# Ports are open to the container's network; which of them leave the machine is said where it is run.
+COPY docker/ringfence/image.yaml /etc/ringfence/ringfence.yaml
 ENV PATH=/opt/ringfence/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     XDG_CACHE_HOME=/tmp/.cache \
     NUMBA_CPU_NAME=generic \
     RINGFENCE_COMPILED_PATH=/opt/ringfence/compiled \
-    RINGFENCE_POLICIES=/policies \
-    RINGFENCE_DATA=/var/lib/ringfence \
-    RINGFENCE_SERVER__HOST=0.0.0.0
+    RINGFENCE_CONFIG=/etc/ringfence/ringfence.yaml
 USER 1000:1000
 WORKDIR /tmp
 EXPOSE 5000 8000 8001

@@ -26,6 +26,7 @@ demo: ## dry-run the shipped orders: the shipped policies against a tightened co
 	  --base policies --policies examples/tightened --out build/demo
 	@echo
 	@echo "The report, with plots, for a browser: $(CURDIR)/build/demo/report.html"
+	@echo "The same orders live, through a running guard, with a dashboard: $(BIN)/ringfence serve --demo"
 
 test: ## run every test, with coverage; installs what tests need
 	@.ci/setup dev

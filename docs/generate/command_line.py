@@ -25,6 +25,8 @@ ENVIRONMENT = {
     "`postgresql://user:password@host:5432/database`",
     "RINGFENCE_POSTGRES_URL_FILE": "a file that holds that address, instead",
     "RINGFENCE_RULES_PATH": "directory of the rule library, instead of the one that is installed",
+    "RINGFENCE_SECRETS_GID": "Compose file only: number of the group that may read the files in `secrets/`; 1000 where "
+    "not set, and written to `.env` by `secrets init` where it is another one",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "
     "`test` take where no path is given; `/policies` where not set",

@@ -26,7 +26,7 @@ class Declared:
         labels: Names of its labels, sorted.
         help: One line.
         across: What one scrape tells of several worker processes: the sum, the largest, the smallest, or each
-            worker's own under a label `worker`. Counters and histograms are always summed.
+            worker's own under a label `worker`. Histograms are always summed.
     """
 
     name: str
@@ -51,6 +51,10 @@ def one(
 
 def _row(name: str, kind: Kind, labels: str, help: str, across: Across = "sum") -> Declared:
     return Declared(f"ringfence_{name}", kind, tuple(sorted(labels.split())), help, across)
+
+
+def _process(name: str, kind: Kind, help: str, *labels: str) -> Declared:
+    return Declared(name, kind, labels, help, "each")
 
 
 # Gauges of what several guards share, such as working orders, are the same in each worker, but for what one has not
@@ -89,22 +93,54 @@ PARTS: dict[str, list[Declared]] = {
     ],
     "Limits and switches": [
         _row("kill_switch", "gauge", "target", "0 active, 1 reducing, 2 halted.", "max"),
+        _row("limits", "gauge", "outcome", "Limits by how they stand without an order.", "max"),
         _row(
             "limit_utilisation_ratio",
             "gauge",
             "gate book",
-            "Measure of the gate over its limit, now.",
+            "Share of its limit that is used, of a gate and a book the closest.",
             "max",
         ),
-        _row("drawdown_ratio", "gauge", "book", "Fall of the book's equity from its peak.", "max"),
         _row(
-            "drawdown_limit_ratio",
+            "limit_series_folded",
+            "gauge",
+            "",
+            "Pairs of gate and book that are told together, as those of the book `other`.",
+            "max",
+        ),
+        _row(
+            "drawdown_ratio",
             "gauge",
             "book",
-            "The tightest limit on the drawdown of the book.",
+            "Fall of a book from its peak, as a share of it.",
+            "max",
+        ),
+        _row("drawdown_limit_ratio", "gauge", "book", "The tightest limit of that.", "min"),
+        _row("day_loss_ratio", "gauge", "book", "Loss of the day, as a share of its start.", "max"),
+        _row("day_loss_limit_ratio", "gauge", "book", "The tightest limit of that.", "min"),
+        _row(
+            "limits_sampled_timestamp_seconds",
+            "gauge",
+            "",
+            "When the limits were looked at.",
             "min",
         ),
+        _row("limits_failed", "counter", "", "Times that looking failed."),
         _row("unreconciled_accounts", "gauge", "", "Accounts that differ from their venue.", "max"),
+        _row(
+            "reconciliation_differences",
+            "gauge",
+            "venue account",
+            "Differences between the books and the exchange, at the latest comparison.",
+            "max",
+        ),
+        _row(
+            "reconciled_timestamp_seconds",
+            "gauge",
+            "venue account",
+            "When books and exchange were compared last; 0 for never.",
+            "max",
+        ),
         _row(
             "reconciliations",
             "counter",
@@ -334,8 +370,32 @@ PARTS: dict[str, list[Declared]] = {
         _row("metric_source_errors", "counter", "source", "Parts whose metrics could not be read."),
         _row("workers", "gauge", "", "Worker processes that are connected.", "max"),
         _row("worker_exits", "counter", "", "Worker processes that ended."),
+    ],
+    "Processes": [
         _row("memory_limit_bytes", "gauge", "", "Memory that the service may use.", "max"),
         _row("cpu_limit_cores", "gauge", "", "Processor cores that the service may use.", "max"),
+        # The names that the clients of Prometheus have agreed on.
+        _process("process_cpu_seconds", "counter", "Processor time spent, user and system."),
+        _process("process_resident_memory_bytes", "gauge", "Memory that is held in RAM."),
+        _process("process_virtual_memory_bytes", "gauge", "Address space."),
+        _process("process_open_fds", "gauge", "Open file descriptors."),
+        _process("process_max_fds", "gauge", "File descriptors that may be open."),
+        _process("process_start_time_seconds", "gauge", "When the process began."),
+        _process(
+            "python_gc_objects_collected",
+            "counter",
+            "Objects that the garbage collector freed.",
+            "generation",
+        ),
+        _process(
+            "python_gc_objects_uncollectable",
+            "counter",
+            "Objects that the garbage collector could not free.",
+            "generation",
+        ),
+        _process(
+            "python_gc_collections", "counter", "Runs of the garbage collector.", "generation"
+        ),
     ],
 }
 """Every metric, by the part of the service that it tells of."""
