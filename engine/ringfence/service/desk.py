@@ -1,5 +1,6 @@
 """The desk: everything that the service holds open, opened in order and closed in the reverse order."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -44,7 +45,6 @@ class Desk:
     settings: ServiceSettings
     credentials: Credentials
     clock: Clock
-    tokens: Tokens
     access: Access
     log: AuditLog
     guard: CentralRiskGuard
@@ -55,6 +55,11 @@ class Desk:
     followers: list[Follower] = field(default_factory=list)
     tell_paper: dict[str, Callable[[str, Market], None]] = field(default_factory=dict)
     closing: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def tokens(self) -> Tokens:
+        """Makes and reads tokens."""
+        return self.access.tokens
 
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
@@ -79,8 +84,6 @@ def open_desk(
     Raises:
         RingfenceError: a part cannot be opened; what was opened before is closed again.
     """
-    from ringfence.runtime.credentials import JWT_SECRET_KEY
-
     with ExitStack() as opened:
         data = settings.data
         source = DirectorySource(settings.policies)
@@ -100,9 +103,9 @@ def open_desk(
         opened.callback(guard.close)
         reloader = Reloader(guard, source, store=data / "policies", audit=log, clock=clock)
         opened.enter_context(reloader)
-        tokens = Tokens(credentials.get(JWT_SECRET_KEY), clock)
-        access = open_access(settings, log, guard, reloader, clock)
-        desk = Desk(settings, credentials, clock, tokens, access, log, guard, reloader, writer)
+        access = open_access(settings, credentials, log, guard, reloader, clock, os.environ)
+        opened.callback(access.keep_up)
+        desk = Desk(settings, credentials, clock, access, log, guard, reloader, writer)
         _open_venues(desk, first, opened)
         desk.closing = opened.pop_all()
         return desk
@@ -116,8 +119,6 @@ def _writer(settings: ServiceSettings, clock: Clock) -> AuditWriter | None:
         from ringfence.adapters.audit_duckdb import DuckdbSink
 
         return AuditWriter(log, [DuckdbSink(settings.data / "audit.duckdb")], clock=clock)
-    import os
-
     from ringfence.adapters.audit_postgres import PostgresSink, Server
 
     return AuditWriter(log, [PostgresSink(Server.from_environment(os.environ))], clock=clock)
