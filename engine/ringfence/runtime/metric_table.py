@@ -116,20 +116,6 @@ PARTS: dict[str, list[Declared]] = {
             "Comparisons of an account with its venue, by result.",
         ),
         _row(
-            "reconciliation_differences",
-            "gauge",
-            "account venue",
-            "Differences between the books and the exchange, at the latest comparison.",
-            "max",
-        ),
-        _row(
-            "reconciled_timestamp_seconds",
-            "gauge",
-            "account venue",
-            "When books and exchange were compared last; 0 for never.",
-            "min",
-        ),
-        _row(
             "ledger_notices",
             "counter",
             "code",

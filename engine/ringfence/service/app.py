@@ -13,6 +13,7 @@ from ringfence.service.api import api_router
 from ringfence.service.api_metrics import MeasuredApp
 from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
+from ringfence.service.request_faults import log_fault
 
 __all__ = ["make_app"]
 
@@ -23,6 +24,9 @@ def make_app(desk: Desk) -> Litestar:
     return MeasuredApp(
         [api_router(), proposal_router(), dashboard_router()],
         state=State({"desk": desk, "pulse": pulse}),
+        request_max_body_size=desk.settings.server.max_body,
+        logging_config=None,
+        after_exception=[log_fault],
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
