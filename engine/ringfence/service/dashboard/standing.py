@@ -99,11 +99,12 @@ def _policies(desk: Desk) -> Part:
 
 def _venues(desk: Desk) -> Iterator[Part]:
     failing = {
-        str(sample.labels["venue"]): sample.value
+        sample.labels["venue"]: int(sample.value)
         for cancels in desk.cancels
         for metric in cancels.metrics()
         if metric.name == "ringfence_switch_cancels_failing"
         for sample in metric.samples
+        if isinstance(sample.value, int | float)
     }
     streams: dict[str, list[float]] = {}
     for follower in desk.followers:
@@ -116,7 +117,7 @@ def _venues(desk: Desk) -> Iterator[Part]:
     for venue in desk.gateways:
         name = f"Exchange {venue}"
         if failing.get(venue):
-            said = f"{counted(int(failing[venue]), 'order')} that a kill switch wants ended cannot be cancelled"
+            said = f"{counted(failing[venue], 'order')} that a kill switch wants ended cannot be cancelled"
             yield Part(name, "bad", "not cancelling", said)
         elif desk.settings.open_venues[venue].kind == "kraken" and not all(streams.get(venue, [])):
             said = "orders and fills are asked for, as no connection tells of them"
