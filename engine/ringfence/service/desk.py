@@ -127,6 +127,8 @@ class Desk:
             yield self.writer
         if self.shared is not None:
             yield self.shared.store
+            if self.shared.market_cache is not None:
+                yield self.shared.market_cache
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
