@@ -137,7 +137,6 @@ class Desk:
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
-        yield self.reconciling
         yield self.checks
 
     def close(self) -> None:
