@@ -93,12 +93,18 @@ PARTS: dict[str, list[Declared]] = {
     ],
     "Limits and switches": [
         _row("kill_switch", "gauge", "target", "0 active, 1 reducing, 2 halted.", "max"),
-        _row("limits", "gauge", "outcome", "Limits by how they stand without an order.", "max"),
+        _row(
+            "limits",
+            "gauge",
+            "outcome",
+            "Limits by how they stand without an order; unknown ones reject what adds risk.",
+            "max",
+        ),
         _row(
             "limit_utilisation_ratio",
             "gauge",
             "gate book",
-            "Share of its limit that is used, of a gate and a book the closest.",
+            "Share of its limit that is used, of a gate and a book the closest; beyond 1 only what reduces risk passes.",
             "max",
         ),
         _row(
