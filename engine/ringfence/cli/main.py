@@ -38,6 +38,7 @@ _COMMANDS = {
     "compile": "compile",
     "secrets": "secrets",
     "backup": "backup",
+    "deploy": "deploy",
     "serve": "serve",
     "config": "config",
     "completion": "completion",

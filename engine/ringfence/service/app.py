@@ -11,17 +11,22 @@ from ringfence.service.access.authentication import Authentication
 from ringfence.service.access.proposal_routes import proposal_router
 from ringfence.service.api import api_router
 from ringfence.service.api_metrics import MeasuredApp
-from ringfence.service.dashboard import PageErrors, dashboard_router
+from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
+from ringfence.service.request_faults import log_fault
 
 __all__ = ["make_app"]
 
 
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
+    pulse = Pulse(desk.guard, desk.clock)
     return MeasuredApp(
         [api_router(), proposal_router(), dashboard_router()],
-        state=State({"desk": desk}),
+        state=State({"desk": desk, "pulse": pulse}),
+        request_max_body_size=desk.settings.server.max_body,
+        logging_config=None,
+        after_exception=[log_fault],
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
@@ -30,4 +35,6 @@ def make_app(desk: Desk) -> Litestar:
             ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True)),
             PageErrors(),
         ],
+        on_startup=[pulse.start],
+        on_shutdown=[pulse.stop],
     )

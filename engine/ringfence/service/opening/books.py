@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from ringfence.errors import InputError
 from ringfence.runtime.credentials import Credentials, Secret
 from ringfence.runtime.guard_settings import GuardSettings, Signs
-from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.ports import SYSTEM_RANDOM, Clock
 from ringfence.runtime.shared_log import SharedLog
 from ringfence.runtime.used_approvals import FileUsedApprovals, UsedApprovals
 from ringfence.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from ringfence.adapters.state_redis import RedisStore
+    from ringfence.adapters.state_redis import RedisMarketCache, RedisStore
 
 __all__ = ["Shared", "guard_name", "guard_settings", "open_shared", "open_used_approvals"]
 
@@ -30,7 +29,7 @@ class Shared:
 
     store: "RedisStore"
     log: SharedLog
-    market_cache: MarketCache | None
+    market_cache: "RedisMarketCache | None"
 
 
 def guard_name(settings: ServiceSettings, worker: int) -> str:

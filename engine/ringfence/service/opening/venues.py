@@ -141,7 +141,11 @@ def _gateway(
         instruments=_Instruments(trade.guard),
         accounts=accounts,
         venue=name,
-        settings=PaperSettings(owned=_owned(trade.guard, accounts)),
+        settings=PaperSettings(
+            maker_fee=about.maker_fee,
+            taker_fee=about.taker_fee,
+            owned=_owned(trade.guard, accounts),
+        ),
         clock=trade.clock,
     )
     venues.tell_paper[name] = tell
