@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.sink_logs import until
 from deployment.compose_file import ROOT, read_compose
 from deployment.contained import PATH, Contained, Pod, this_program, why_not
 from ringfence._resources import cache_directory
@@ -244,9 +245,11 @@ def asked(service: Contained, url: str) -> str:
 
 def test_the_service_runs_as_the_file_says(service: Contained) -> None:
     assert_contained(service)
+    until(lambda: json.loads(asked(service, "http://ringfence:8001/health"))["ready"])
     assert json.loads(asked(service, "http://ringfence:8001/health/live"))
-    ready = json.loads(asked(service, "http://ringfence:8001/health/ready"))
-    assert ready["state"] == "ok", ready
+    whole = json.loads(asked(service, "http://ringfence:8001/health"))
+    assert (whole["phase"], whole["ready"]) == ("serving", True), whole
+    assert {"db", "cache", "policies"} <= set(whole["checks"])
     assert "ringfence_" in asked(service, "http://ringfence:8000/metrics")
 
 
