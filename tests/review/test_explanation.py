@@ -6,7 +6,7 @@ import pytest
 
 from review.asked import asked, policy
 from ringfence.backends.explain.amounts import Words, plain_number
-from ringfence.cli.explain_words import explanation_lines
+from ringfence.review.explaining.explanation_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.instruments import Instrument
 from ringfence.language.linking import LinkedSet

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from review.asked import asked, policy
 from ringfence.backends.reference import decide
-from ringfence.cli.explain_words import explanation_lines
+from ringfence.review.explaining.explanation_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.changed_limits import with_rows
 from ringfence.language.decision import RiskDecision

@@ -1,5 +1,6 @@
 """The desk: everything that the service holds open, opened in order and closed in the reverse order."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from ringfence.reload import Reloader, first_policy_set
 from ringfence.runtime.approvals import Signer
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
-from ringfence.runtime.credentials import JWT_SECRET_KEY, Credentials
+from ringfence.runtime.credentials import Credentials
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.market_cache import MarketCache
@@ -75,7 +76,6 @@ class Desk:
     clock: Clock
     data: Path
     worker: int
-    tokens: Tokens
     access: Access
     log: AuditLog
     guard: CentralRiskGuard
@@ -119,6 +119,11 @@ class Desk:
         """Market data that guards share; None where they do not."""
         return None if self.shared is None else self.shared.market_cache
 
+    @property
+    def tokens(self) -> Tokens:
+        """Makes and reads tokens."""
+        return self.access.tokens
+
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
@@ -135,6 +140,7 @@ class Desk:
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
+        yield self.reconciling
         yield self.checks
 
     def close(self) -> None:
@@ -209,14 +215,16 @@ def open_desk(
             )
             opened.enter_context(reloader)
         limits = opened.enter_context(LiveLimits(guard))
+        with opening("users, sessions and keys"):
+            access = open_access(settings, credentials, log, guard, reloader, clock, os.environ)
+            opened.callback(access.keep_up)
         return Desk(
             settings,
             credentials,
             clock,
             data,
             worker,
-            Tokens(credentials.get(JWT_SECRET_KEY), clock),
-            open_access(settings, log, guard, reloader, clock),
+            access,
             log,
             guard,
             reloader,

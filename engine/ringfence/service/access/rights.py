@@ -9,6 +9,8 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
 
+from ringfence.service.access.csrf import check_form
+
 __all__ = ["RIGHTS_OF", "Principal", "Right", "Role", "check_account", "needs"]
 
 
@@ -65,13 +67,14 @@ class Principal:
 
 
 def needs(right: Right) -> Guard:
-    """A route's guard: 403 for whoever lacks the right."""
+    """A route's guard: 403 for whoever lacks the right, and for forms that are not of the session's own pages."""
 
     # A coroutine: anything else would go through a thread.
     async def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         user: Principal = connection.user
         if not user.may(right):
             raise PermissionDeniedException(f"the role {user.role} may not {right} here")
+        await check_form(connection)
 
     check.right = right  # type: ignore[attr-defined]  # the table of routes and roles reads it
     return check
