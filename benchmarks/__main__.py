@@ -28,6 +28,7 @@ BENCHMARKS = {
     "shared-books": "shared_books:shared_books",
     "audit": "audit:audit",
     "reload": "reload:reload",
+    "service": "service:service",
     "plan": "plan:plan",
     "plan-policies": "plan:plan_of_policies",
 }

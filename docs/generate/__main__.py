@@ -16,6 +16,7 @@ from ringfence.language.rule_library import load_rule_library
 
 from .command_line import cli_page
 from .language import errors_page, fields_page
+from .metrics import metrics_page
 from .rules import rules_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "fields.md": fields_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "errors.md": errors_page(),
+        REFERENCE / "metrics.md": metrics_page(),
         **schemas(),
     }
 

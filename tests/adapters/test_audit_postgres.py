@@ -508,6 +508,7 @@ def test_both_sinks_are_fed_and_one_that_is_down_holds_up_nobody(
 def test_the_commands(
     log: Path,
     own_database: Database,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -534,6 +535,12 @@ def test_the_commands(
     monkeypatch.setenv("PGPASSWORD", WORD)
     address = f"host=127.0.0.1 port={database.server.port} user=auditor dbname={database.name}"
     assert "note" in run("query", sql, "--postgres", address, user="guard_writer")
+    monkeypatch.delenv("PGPASSWORD")
+    (tmp_path / "password").write_text(WORD + "\n")
+    monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("RINGFENCE_POSTGRES_URL", address)
+    assert main(["audit", "query", sql, "--postgres"]) == 0
+    assert "note" in capsys.readouterr().out
     monkeypatch.delenv("RINGFENCE_POSTGRES_URL")
     assert main(["audit", "migrate", "--postgres"]) == 2
     assert "`RINGFENCE_POSTGRES_URL` is not set" in capsys.readouterr().err

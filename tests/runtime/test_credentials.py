@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 from ringfence.errors import InputError
 from ringfence.runtime.approvals import Signer
 from ringfence.runtime.credentials import (
+    ALL_SECRETS,
     API_SECRET_KEY,
+    DATABASE_PASSWORD,
+    JWT_SECRET_KEY,
     KRAKEN_API_KEY,
     KRAKEN_SECRET,
+    OPENAI_API_KEY,
+    PRODUCTION_SECRETS,
+    REDIS_PASSWORD,
     Secret,
     SecretKind,
     load_credentials,
@@ -23,7 +29,7 @@ from ringfence.runtime.ports import SeededRandom
 
 pytestmark = pytest.mark.security
 
-ALL = (API_SECRET_KEY, KRAKEN_API_KEY, KRAKEN_SECRET)
+ALL = tuple(kind for kind in ALL_SECRETS if not kind.optional)
 RANDOM = SeededRandom(3)
 GOOD = {kind.name: kind.make(RANDOM) for kind in ALL}
 PRODUCTION = {"RINGFENCE_ENVIRONMENT": "production"}
@@ -56,6 +62,11 @@ FAULTS = [
     (KRAKEN_SECRET, "not base64!", "is not base64"),
     (KRAKEN_SECRET, base64.b64encode(b"x" * 63).decode(), "holds 63 bytes, not 64"),
     (KRAKEN_SECRET, "ключ", "is not base64"),
+    (JWT_SECRET_KEY, "changeme", "fewer than 32 bytes"),
+    (DATABASE_PASSWORD, "postgres", "fewer than 16 characters"),
+    (DATABASE_PASSWORD, "ab" * 16, "repeats the same few letters"),
+    (REDIS_PASSWORD, "a password of several words", "holds blanks"),
+    (REDIS_PASSWORD, "pässwörter-und-mehr", "letters beyond ASCII"),
 ]
 
 
@@ -75,6 +86,26 @@ def test_what_is_unsound_stops_production_and_warns_in_development(
     else:
         with pytest.raises(InputError, match="was not given"):
             warned.get(kind)
+
+
+def test_an_optional_secret_may_be_left_out_and_is_checked_where_it_is_given(
+    tmp_path: Path,
+) -> None:
+    key = OPENAI_API_KEY.make(RANDOM)
+    (tmp_path / "key").write_text(key, encoding="utf-8")
+
+    assert load_credentials((OPENAI_API_KEY,), PRODUCTION).find(OPENAI_API_KEY) is None
+    for environ in ({"OPENAI_API_KEY": key}, {"OPENAI_API_KEY_FILE": str(tmp_path / "key")}):
+        assert load_credentials((OPENAI_API_KEY,), environ).get(OPENAI_API_KEY).reveal() == key
+    for wrong in ("sk-short", key.replace("sk-", "pk-"), "sk-" + "ä" * 60):
+        with pytest.raises(InputError, match="`OPENAI_API_KEY` is no API key"):
+            load_credentials((OPENAI_API_KEY,), {"OPENAI_API_KEY": wrong})
+
+
+def test_every_secret_has_a_name_and_a_purpose_of_its_own() -> None:
+    assert len({kind.name for kind in ALL_SECRETS}) == len(ALL_SECRETS)
+    assert len({kind.purpose for kind in ALL_SECRETS}) == len(ALL_SECRETS)
+    assert not [kind for kind in PRODUCTION_SECRETS if kind.optional]
 
 
 def test_all_faults_are_told_at_once() -> None:
@@ -136,3 +167,49 @@ def test_credentials_show_none_either(caplog: pytest.LogCaptureFixture) -> None:
         logging.getLogger("a").debug("%s %r", taken, taken)
 
     assert not any(text in caplog.text + repr(taken) + str(taken) for text in GOOD.values())
+
+
+OLD, NEW, OLDEST = (
+    "0123456789abcdefghijklmnopqrstuv",
+    "vutsrqponmlkjihgfedcba9876543210",
+    "Z" * 3 + "abcdefghijklmnopqrstuvwxyz789",
+)
+
+
+def keys_of(environ: dict[str, str]) -> list[str]:
+    taken = load_credentials((API_SECRET_KEY,), {**PRODUCTION, **environ})
+    return [each.reveal() for each in taken.all_of(API_SECRET_KEY)]
+
+
+def test_keys_that_came_before_stand_behind_the_one_that_signs(tmp_path: Path) -> None:
+    file, empty = tmp_path / "key", tmp_path / "empty"
+    file.write_text(f"{NEW}\n{OLD}\n\n", encoding="utf-8")
+    empty.write_text("\n", encoding="utf-8")
+
+    assert keys_of({"API_SECRET_KEY": NEW}) == [NEW]
+    assert keys_of({"API_SECRET_KEY": NEW, "API_SECRET_KEY_PREVIOUS": OLD}) == [NEW, OLD]
+    assert keys_of({"API_SECRET_KEY_FILE": str(file)}) == [NEW, OLD]
+    both = {"API_SECRET_KEY_FILE": str(file), "API_SECRET_KEY_PREVIOUS": OLDEST}
+    assert keys_of(both) == [NEW, OLD, OLDEST]
+    ended = {"API_SECRET_KEY": NEW, "API_SECRET_KEY_PREVIOUS_FILE": str(empty)}
+    assert keys_of(ended) == [NEW]
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        ({"API_SECRET_KEY_PREVIOUS": "short"}, "previous key 1 of `API_SECRET_KEY` has fewer than"),
+        ({"API_SECRET_KEY_PREVIOUS_FILE": "/nowhere"}, "`API_SECRET_KEY_PREVIOUS` cannot be read"),
+        ({"API_SECRET_KEY": f"{NEW}\n{OLD}\nshort"}, "previous key 2 of `API_SECRET_KEY` has"),
+    ],
+)
+def test_a_key_that_came_before_is_checked_as_well(environ: dict[str, str], fault: str) -> None:
+    with pytest.raises(InputError, match=fault) as caught:
+        load_credentials((API_SECRET_KEY,), {**PRODUCTION, "API_SECRET_KEY": NEW, **environ})
+    assert NEW not in str(caught.value)
+
+
+def test_only_keys_that_sign_have_others_before_them() -> None:
+    several = f"{GOOD['KRAKEN_SECRET']}\n{GOOD['KRAKEN_SECRET']}"
+    with pytest.raises(InputError, match=r"is not base64|holds"):
+        load_credentials((KRAKEN_SECRET,), {**PRODUCTION, "KRAKEN_SECRET": several})

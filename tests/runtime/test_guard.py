@@ -391,6 +391,38 @@ def test_every_decision_is_recorded_with_its_inputs(desk: PolicySet) -> None:
     assert records.waited >= 1
 
 
+def test_orders_of_a_batch_are_decided_one_after_the_other_as_each_alone(desk: PolicySet) -> None:
+    asked = [
+        order(size, client_order_id=name) for size, name in (("4", "a"), ("4", "b"), ("4", "a"))
+    ]
+    asked.append(order("1", symbol="NO/SUCH"))
+    one = opened(desk, settings=GuardSettings(in_memory=True, without_audit=True))
+    other = opened(desk, settings=GuardSettings(in_memory=True, without_audit=True))
+
+    alone = [one.evaluate_order(each) for each in asked]
+    together = other.evaluate_orders([(each, None) for each in asked])
+
+    assert [tuple(each) for each in together] == [tuple(each) for each in alone]
+    assert [each.repeated for each in together] == [False, False, True, False]
+    assert buys(other) == buys(one)
+
+
+def test_a_batch_whose_records_are_not_durable_approves_and_reserves_nothing(
+    desk: PolicySet,
+) -> None:
+    records = Records()
+    guard = opened(desk, audit=records, settings=GuardSettings(in_memory=True))
+    records.fail_wait = True
+
+    found = guard.evaluate_orders(
+        [(order("4", client_order_id="a"), None), (order("1", symbol="NO/SUCH"), None)]
+    )
+
+    assert [each.code for each in found] == ["AUDIT_UNAVAILABLE", "UNKNOWN_INSTRUMENT"]
+    assert buys(guard) == 0
+    assert guard.evaluate_orders([]) == []
+
+
 @pytest.mark.parametrize("part", ["fail_append", "fail_wait"])
 def test_without_a_record_there_is_no_approval_and_no_reservation(
     desk: PolicySet, part: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar.testing import TestClient
@@ -11,6 +12,7 @@ from ringfence.service.access.rights import Principal, Role
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk, open_desk
 from ringfence.service.settings import ServiceSettings
+from service.browsing import CHROMIUM, FLAGS, Browsing, running
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,31 @@ def bearer(desk: Desk):
         return {"authorization": f"Bearer {token}"}
 
     return made
+
+
+@pytest.fixture(scope="session")
+def origin(desk: Desk) -> Iterator[str]:
+    """Address of the application on a port of its own."""
+    with running(make_app(desk)) as address:
+        yield address
+
+
+# Not for the whole session: while it runs, no other test can start an event loop in this thread.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def browsing(chromium: Any, origin: str, bearer: Any) -> Iterator[Browsing]:
+    """Opens pages. In the end no page may have complained, or asked anything of another origin."""
+    opened = Browsing(chromium, origin, bearer)
+    yield opened
+    opened.close()
+    assert opened.complaints == []
+    assert opened.foreign == []

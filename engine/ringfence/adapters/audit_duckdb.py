@@ -6,6 +6,7 @@ finds it free between. The writer finds it taken then, says `busy`, and tries ag
 read the log itself.
 """
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from ringfence.runtime.audit_columns import TABLES, stored_table
 from ringfence.runtime.audit_sink import Position
 from ringfence.runtime.audit_stored import Stored
 
-__all__ = ["DuckdbSink"]
+__all__ = ["DuckdbSink", "copy_file"]
 
 # Words of DuckDB's messages, for what it has no exception of its own.
 _KINDS = (
@@ -30,6 +31,7 @@ _KINDS = (
 )
 # Where records come without end, the file is let go after so long: closing it costs as much as some thousand rows.
 _OPEN_SECONDS = 2.0
+_LOOK_SECONDS = 0.05
 _FIXES = {
     "busy": "close it in the other process: the writer tries again",
     "full": "make room on its disk: the writer goes on where it stopped",
@@ -132,6 +134,39 @@ class DuckdbSink:
             f"`{self._path}` cannot be written: {reason}",
             _FIXES.get(kind, "see that it is a DuckDB file, or name another"),
         )
+
+
+def copy_file(path: Path, target: Path, *, patience: float = 60.0) -> None:
+    """Copy a DuckDB file as it is at one moment; waits while a writer has it.
+
+    Args:
+        target: Is not there yet.
+        patience: How long it waits, in seconds.
+
+    Raises:
+        AuditSinkError: it cannot be read, or the copy cannot be written.
+    """
+    until, pause = time.monotonic() + patience, threading.Event()
+    while True:
+        with duckdb.connect() as database:
+            try:
+                database.execute(f"ATTACH {_quoted(path)} AS held (READ_ONLY)")
+                database.execute(f"ATTACH {_quoted(target)} AS copied")
+                database.execute("COPY FROM DATABASE held TO copied")
+                return
+            except duckdb.Error as error:
+                reason = str(error).strip().splitlines()[0]
+                if "could not set lock" not in reason.lower() or time.monotonic() > until:
+                    raise AuditSinkError(
+                        "failed",
+                        f"`{path}` cannot be copied: {reason}",
+                        "see to the file and the disk",
+                    ) from None
+        pause.wait(_LOOK_SECONDS)
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _last(database: duckdb.DuckDBPyConnection) -> Position:

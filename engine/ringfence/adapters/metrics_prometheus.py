@@ -11,6 +11,7 @@ from prometheus_client.metrics_core import (
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from ringfence.runtime.metric_table import METRICS
 from ringfence.runtime.metrics import HistogramValue, Metric, Source
 
 __all__ = ["SourceCollector", "register"]
@@ -43,6 +44,9 @@ def register(registry: CollectorRegistry, *sources: Source) -> SourceCollector:
 
 def _family(metric: Metric) -> Family:
     labels = sorted({name for sample in metric.samples for name in sample.labels})
+    if not labels and metric.name in METRICS:
+        # It has no values yet, and another source may have some.
+        labels = list(METRICS[metric.name].labels)
     if metric.kind == "counter":
         return CounterMetricFamily(metric.name, metric.help, labels=labels)
     if metric.kind == "gauge":

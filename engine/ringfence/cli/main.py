@@ -35,7 +35,12 @@ _COMMANDS = {
     "correlations": "correlations",
     "audit": "audit",
     "reload": "reload",
+    "compile": "compile",
+    "secrets": "secrets",
+    "backup": "backup",
+    "deploy": "deploy",
     "serve": "serve",
+    "config": "config",
     "completion": "completion",
 }
 """The commands in the order in which they are listed, each with its module in `ringfence.cli`."""

@@ -1,6 +1,12 @@
 """Orders out: the one way to an exchange, for approved orders only; what became of them, and cancels."""
 
-from ringfence.gateway.connect import PaperSettings, connect_kraken, connect_paper, signer_of
+from ringfence.gateway.connect import (
+    PaperSettings,
+    connect_kraken,
+    connect_paper,
+    renew_signer,
+    signer_of,
+)
 from ringfence.gateway.cursors import Cursor, FileCursor, MemoryCursor
 from ringfence.gateway.following import Follower, FollowSettings
 from ringfence.gateway.gateway import Gateway, RefusalLog
@@ -22,6 +28,7 @@ __all__ = [
     "connect_kraken",
     "connect_paper",
     "reconcile",
+    "renew_signer",
     "signer_of",
     "take_snapshot",
 ]

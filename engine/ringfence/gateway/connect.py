@@ -17,16 +17,33 @@ from ringfence.runtime.credentials import (
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.used_approvals import UsedApprovals
 
-__all__ = ["PaperSettings", "connect_kraken", "connect_paper", "signer_of"]
+__all__ = ["PaperSettings", "connect_kraken", "connect_paper", "renew_signer", "signer_of"]
 
 
 def signer_of(credentials: Credentials) -> Signer:
     """The signer that guard and gateway share.
 
     Raises:
-        InputError: `API_SECRET_KEY` is missing or too short.
+        InputError: `API_SECRET_KEY`, or a key before it, is missing or too short.
     """
-    return Signer(credentials.get(API_SECRET_KEY).reveal().encode("utf-8", "surrogatepass"))
+    return Signer(*_keys(credentials))
+
+
+def renew_signer(signer: Signer, credentials: Credentials) -> None:
+    """Have a signer use the keys of newly read credentials, while orders go on.
+
+    Raises:
+        InputError: as `signer_of`; the signer then keeps its keys.
+    """
+    signer.renew(*_keys(credentials))
+
+
+def _keys(credentials: Credentials) -> tuple[bytes, list[bytes]]:
+    key, *previous = (
+        each.reveal().encode("utf-8", "surrogatepass")
+        for each in credentials.all_of(API_SECRET_KEY)
+    )
+    return key, previous
 
 
 def connect_paper(
@@ -39,15 +56,17 @@ def connect_paper(
     seed: int = 0,
     venue: str = "paper",
     settings: PaperSettings | None = None,
+    signer: Signer | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> tuple[Gateway, Callable[[str, Market], None]]:
     """A gateway to a paper exchange, and the function that tells it a symbol's market data.
 
     Args:
         venue: What orders and approvals call it; another venue's approvals are refused.
+        signer: The guard's, so that one `renew_signer` reaches both; made of the credentials where not given.
     """
     exchange = PaperExchange(instruments, accounts, seed, venue, settings or PaperSettings(), clock)
-    gateway = Gateway(exchange, signer_of(credentials), used, audit, clock=clock)
+    gateway = Gateway(exchange, signer or signer_of(credentials), used, audit, clock=clock)
     return gateway, exchange.on_market
 
 
@@ -61,6 +80,7 @@ def connect_kraken(
     stream_url: str | None = "wss://ws-auth.kraken.com/v2",
     timeout_s: float = 10.0,
     pace_s: float = 1.0,
+    signer: Signer | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Gateway:
     """A gateway to Kraken's spot market, for the account that the API key belongs to.
@@ -69,6 +89,7 @@ def connect_kraken(
         account: What orders and policies call it.
         url, timeout_s, pace_s: As `KrakenClient` takes them.
         stream_url: Kraken's private websocket, which a `Follower` is told over; None to ask and never be told.
+        signer: As for `connect_paper`.
 
     Raises:
         InputError: a secret is missing.
@@ -82,4 +103,4 @@ def connect_kraken(
         pace_s=pace_s,
     )
     exchange = KrakenExchange(client, account, stream_url=stream_url, clock=clock)
-    return Gateway(exchange, signer_of(credentials), used, audit, clock=clock)
+    return Gateway(exchange, signer or signer_of(credentials), used, audit, clock=clock)

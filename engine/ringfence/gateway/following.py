@@ -19,6 +19,7 @@ from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import LATE_NS, Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import ExchangeFill, OrderAck, OrderState, Watch
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -87,6 +88,8 @@ class Follower:
         # Orders that the exchange has named before: they are not on their way any more.
         self._seen: set[str] = set()
         self._failures, self._full_look_s = 0, 0.0
+        self.failing = ""
+        """Why the last look failed; empty where it did not."""
         self._watch: Watch | None = None
         self._looking = Looking(f"follow-{account}", self._look, self._failed)
         gateway.listen(self._submitted)
@@ -132,22 +135,13 @@ class Follower:
             waiting = len(self._over)
         labels = {"venue": self.gateway.venue, "account": self.account}
         watch = self._watch
-        for kind, label, words in (
-            ("fills", "result", "Fills that were read, by what the guard made of them."),
-            ("ends", "state", "Ends of orders that the guard was told."),
-            ("follow_failures", "error", "Looks at an account that failed."),
-        ):
-            samples = [Sample({**labels, label: key}, n) for (of, key), n in counts if of == kind]
-            yield Metric(f"ringfence_{kind}", "counter", words, tuple(samples))
-        for name, words, value in (
-            (
-                "orders_awaiting_fills",
-                "Orders that are over, and whose fills are awaited.",
-                waiting,
-            ),
-            ("stream_up", "Whether a connection tells of orders.", int(_is_up(watch))),
-        ):
-            yield Metric(f"ringfence_{name}", "gauge", words, (Sample(labels, value),))
+        for kind, label in (("fills", "result"), ("ends", "state"), ("follow_failures", "error")):
+            yield metric(
+                f"ringfence_{kind}",
+                (Sample({**labels, label: key}, n) for (of, key), n in counts if of == kind),
+            )
+        yield one("ringfence_orders_awaiting_fills", waiting, labels)
+        yield one("ringfence_stream_up", int(_is_up(watch)), labels)
 
     # Being told
 
@@ -180,13 +174,14 @@ class Follower:
             # whatever it was, what was told is looked at again
             self._failed(error)
             self._failures += 1
+            self.failing = getattr(error, "message", None) or type(error).__name__
             with self._lock:
                 self._news.append(None)
             return min(
                 self._settings.poll_s * 2.0 ** min(self._failures - 1, 30),
                 self._settings.longest_retry_s,
             )
-        self._failures = 0
+        self._failures, self.failing = 0, ""
         poll_s = self._settings.poll_s
         if _is_up(self._watch) and not self._over:
             poll_s = self._settings.told_poll_s
@@ -233,12 +228,8 @@ class Follower:
         return new
 
     def _orders(self) -> "dict[str, WorkingOrder]":
-        here = self.gateway.venue, self.account
-        return {
-            order.client_order_id: order
-            for order in self.guard.working_orders()
-            if order.client_order_id and (order.venue, order.account) == here
-        }
+        orders = self.guard.working_orders(account=self.account, venue=self.gateway.venue)
+        return {order.client_order_id: order for order in orders if order.client_order_id}
 
     # Fills
 

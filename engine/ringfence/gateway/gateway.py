@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
+from time import perf_counter
 from typing import Any, Protocol
 
 from ringfence.errors import ApprovalError, ExchangeError
 from ringfence.language.orders import OrderRequest, to_decimal
-from ringfence.runtime.approvals import Approval, Signer, snapshot
+from ringfence.runtime.approvals import REFUSED, Approval, Signer, snapshot
 from ringfence.runtime.exchanges import (
     Exchange,
     ExchangeFill,
@@ -23,12 +24,16 @@ from ringfence.runtime.exchanges import (
     OrderState,
     Watch,
 )
-from ringfence.runtime.metrics import Metric, Sample
+from ringfence.runtime.metric_table import metric, one
+from ringfence.runtime.metrics import Histogram, Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.runtime.used_approvals import UsedApprovals
 
 __all__ = ["Gateway", "RefusalLog"]
 
+_OPERATIONS = ("submit", "find", "cancel", "open_orders", "balances", "fills")
+# Seconds; from a paper exchange in this process to an exchange that does not answer.
+_BOUNDS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _COMPARED = ("account", "strategy", "venue", "symbol", "side", "type", "client_order_id")
 # Whoever forges an approval chooses its texts; the audit log has a bound.
 _LONGEST_TEXT = 200
@@ -64,8 +69,10 @@ class Gateway:
         self._clock = clock
         self._lock = threading.Lock()
         self._sent = 0
-        self._refused: Counter[str] = Counter()
+        # What never happened is told as 0, so that its first time shows as a rise.
+        self._refused: Counter[str] = Counter(dict.fromkeys(REFUSED, 0))
         self._cancels: Counter[str] = Counter()
+        self._took = {name: Histogram(_BOUNDS) for name in _OPERATIONS}
         self._errors: Counter[str] = Counter()
         self._listeners: list[Callable[[str, OrderAck], None]] = []
 
@@ -88,7 +95,7 @@ class Gateway:
     def refused(self) -> dict[str, int]:
         """Refused approvals by code."""
         with self._lock:
-            return dict(self._refused)
+            return {code: count for code, count in self._refused.items() if count}
 
     def submit(self, approval: Approval, order: OrderRequest) -> OrderAck:
         """Send the approved order.
@@ -131,7 +138,7 @@ class Gateway:
             deadline_ns=taken.expires_ns,
         )
         try:
-            with self._counted():
+            with self._counted("submit"):
                 answer = self._exchange.submit(outgoing)
         except ExchangeError as error:
             name = taken.client_order_id
@@ -163,14 +170,14 @@ class Gateway:
 
     def find(self, account: str, client_order_id: str) -> OrderAck:
         """Where an order stands, as `Exchange.find`."""
-        with self._counted():
+        with self._counted("find"):
             return self._exchange.find(account, client_order_id)
 
     def cancel(self, account: str, client_order_id: str) -> bool:
         """Cancel an order, as `Exchange.cancel`. Needs no approval: it takes risk away."""
         result = "failed"
         try:
-            with self._counted():
+            with self._counted("cancel"):
                 done = self._exchange.cancel(account, client_order_id)
             result = "cancelled" if done else "not-working"
             return done
@@ -180,12 +187,12 @@ class Gateway:
 
     def open_orders(self, account: str) -> tuple[OpenOrder, ...]:
         """Orders that work, as `Exchange.open_orders`."""
-        with self._counted():
+        with self._counted("open_orders"):
             return self._exchange.open_orders(account)
 
     def balances(self, account: str) -> Mapping[str, Decimal]:
         """What the account owns of each currency, as `Exchange.balances`."""
-        with self._counted():
+        with self._counted("balances"):
             return self._exchange.balances(account)
 
     def know(self, client_order_ids: Iterable[str]) -> None:
@@ -215,7 +222,7 @@ class Gateway:
         """
         cursor = after
         while True:
-            with self._counted():
+            with self._counted("fills"):
                 found = self._exchange.fills_after(account, cursor)
             for fill in found:
                 cursor = fill.cursor
@@ -227,32 +234,35 @@ class Gateway:
         """What it counted, by venue; see `runtime.metrics.Source`."""
         venue = self.venue
         with self._lock:
-            sent = Sample({"venue": venue}, self._sent)
+            sent, took = self._sent, {name: each.value() for name, each in self._took.items()}
             counted = [
-                ("approvals_refused", "Approvals that were not honoured.", "code", self._refused),
-                ("cancels", "Cancels by their result.", "result", self._cancels),
-                ("exchange_errors", "Questions and orders that failed.", "code", self._errors),
+                ("approvals_refused", "code", dict(self._refused)),
+                ("cancels", "result", dict(self._cancels)),
+                ("exchange_errors", "code", dict(self._errors)),
             ]
-            told = [
-                (
-                    name,
-                    words,
-                    tuple(Sample({"venue": venue, label: k}, n) for k, n in counts.items()),
-                )
-                for name, words, label, counts in counted
-            ]
-        yield Metric("ringfence_orders_sent", "counter", "Orders handed to an exchange.", (sent,))
-        for name, words, samples in told:
-            yield Metric(f"ringfence_{name}", "counter", words, samples)
+        yield one("ringfence_orders_sent", sent, {"venue": venue})
+        for name, label, counts in counted:
+            yield metric(
+                f"ringfence_{name}",
+                (Sample({"venue": venue, label: key}, n) for key, n in counts.items()),
+            )
+        yield metric(
+            "ringfence_exchange_request_seconds",
+            (Sample({"venue": venue, "operation": name}, each) for name, each in took.items()),
+        )
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _counted(self, operation: str) -> Iterator[None]:
+        started = perf_counter()
         try:
             yield
         except ExchangeError as error:
             with self._lock:
                 self._errors[error.code] += 1
             raise
+        finally:
+            with self._lock:
+                self._took[operation].observe(perf_counter() - started)
 
     def _tell(self, approval_id: str, answer: OrderAck) -> None:
         with self._lock:

@@ -37,8 +37,10 @@ class Guard(Protocol):
         """Every switch that was ever set."""
         ...
 
-    def working_orders(self) -> "tuple[WorkingOrder, ...]":
-        """Orders that were approved and have not ended."""
+    def working_orders(
+        self, *, account: str | None = None, venue: str | None = None
+    ) -> "tuple[WorkingOrder, ...]":
+        """Orders that were approved and have not ended, of one account or sent to one venue where asked."""
         ...
 
     def order_of(self, client_order_id: str) -> str:

@@ -64,8 +64,7 @@ def take_snapshot(
     book = guard.book(f"account/{account}")
     held = {symbol: each.size for symbol, each in book.positions.items()}
     positions, not_compared = _positions(balances, held, instruments)
-    here = gateway.venue, account
-    ours = [each for each in guard.working_orders() if (each.venue, each.account) == here]
+    ours = guard.working_orders(account=account, venue=gateway.venue)
     snapshot = VenueSnapshot(
         account,
         positions,

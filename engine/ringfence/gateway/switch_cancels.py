@@ -19,6 +19,7 @@ from ringfence.gateway.gateway import Gateway
 from ringfence.gateway.guarded import Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import OrderAck, OrderState
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -150,24 +151,9 @@ class SwitchCancels:
             left = [each for each in self._attempts.values() if not each.is_withdrawn]
         failing = sum(1 for each in left if each.is_told)
         here = {"venue": venue}
-        yield Metric(
-            "ringfence_switch_cancels",
-            "counter",
-            "Orders that a kill switch ended, or failed to.",
-            done,
-        )
-        yield Metric(
-            "ringfence_switch_cancels_open",
-            "gauge",
-            "Orders that a kill switch wants ended and that still work.",
-            (Sample(here, len(left)),),
-        )
-        yield Metric(
-            "ringfence_switch_cancels_failing",
-            "gauge",
-            "Of them, orders that could not be cancelled again and again.",
-            (Sample(here, failing),),
-        )
+        yield metric("ringfence_switch_cancels", done)
+        yield one("ringfence_switch_cancels_open", len(left), here)
+        yield one("ringfence_switch_cancels_failing", failing, here)
 
     def _failed(self, error: Exception) -> None:
         with self._lock:
@@ -180,7 +166,7 @@ class SwitchCancels:
         halted, reducing = self._switches()
         if not (halted or reducing or self._attempts):
             return
-        working = self._guard.working_orders()
+        working = self._guard.working_orders(venue=self._gateway.venue)
         wanted = self._wanted(working, halted, reducing)
         gone = [each for each in self._attempts.values() if each.order.order_id not in wanted]
         still = {order.order_id for order in working}

@@ -9,6 +9,7 @@ from ringfence.errors import InputError, RingfenceError
 from ringfence.reload.control import MOST_OUTCOMES, Control
 from ringfence.reload.needs import Audit
 from ringfence.reload.outcome import Health, Outcome, Result
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Histogram, Metric, Sample
 
 __all__ = ["Reports"]
@@ -88,32 +89,15 @@ class Reports:
 
     def metrics(self, health: Health, compiles: int) -> Iterable[Metric]:
         """What was counted; `compiles` children were started."""
-        results = tuple(Sample({"result": name}, each) for name, each in self._counts.items())
-        yield Metric(
-            "ringfence_policy_reloads", "counter", "Looks at the source, by result.", results
+        yield metric(
+            "ringfence_policy_reloads",
+            (Sample({"result": name}, each) for name, each in self._counts.items()),
         )
-        yield Metric(
-            "ringfence_policy_reload_seconds",
-            "histogram",
-            "Time of reloads that were accepted or failed, without the debounce.",
-            (Sample({}, self._seconds.value()),),
+        yield one("ringfence_policy_reload_seconds", self._seconds.value())
+        yield one("ringfence_policy_checked_timestamp_seconds", health.checked_ns / 1e9)
+        yield one(
+            "ringfence_policy_commit_info", 1, {"sha": health.policy_set, "commit": health.commit}
         )
-        about = {"sha": health.policy_set, "commit": health.commit}
-        for name, text, labels, value in (
-            (
-                "checked_timestamp_seconds",
-                "When the source was last found to hold what is in force.",
-                {},
-                health.checked_ns / 1e9,
-            ),
-            ("commit_info", "The set in force, and the commit it comes from.", about, 1.0),
-            ("source_ok", "1 while the source can be followed.", {}, float(health.ok)),
-            ("pinned", "1 while a person holds a set.", {}, float(bool(health.pinned))),
-        ):
-            yield Metric(f"ringfence_policy_{name}", "gauge", text, (Sample(labels, value),))
-        yield Metric(
-            "ringfence_policy_compiles",
-            "counter",
-            "Processes started to compile a set.",
-            (Sample({}, compiles),),
-        )
+        yield one("ringfence_policy_source_ok", int(health.ok))
+        yield one("ringfence_policy_pinned", int(bool(health.pinned)))
+        yield one("ringfence_policy_compiles", compiles)

@@ -6,6 +6,7 @@ each value its length, so no two approvals share one text, whatever their names 
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from operator import itemgetter
@@ -13,10 +14,12 @@ from typing import Any
 
 from ringfence.errors import ApprovalError, InputError
 
-__all__ = ["MIN_KEY_BYTES", "Approval", "Signer", "snapshot"]
+__all__ = ["MIN_KEY_BYTES", "REFUSED", "Approval", "Signer", "snapshot"]
 
 # As long as the hash: a shorter key would be what is easiest to guess.
 MIN_KEY_BYTES = 32
+#: Why an approval may not be honoured: codes of `ApprovalError`.
+REFUSED = ("ALTERED", "EXPIRED", "FOREIGN", "FORGED", "REGISTER_DOWN", "REPLAYED")
 _PURPOSE = "ringfence-approval/1"
 _ZERO = Decimal(0)
 _BLOCK_BYTES = 64  # of SHA-256
@@ -60,17 +63,10 @@ _SIGNED = tuple(each.name for each in fields(Approval) if each.name != "signatur
 _signed_values = itemgetter(*_SIGNED)
 
 
-class Signer:
-    """Signs approvals and checks them; guard and gateway hold the same key, and nobody else does."""
-
+class _Key:
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
-        """Hold the key.
-
-        Raises:
-            InputError: it is shorter than `MIN_KEY_BYTES`.
-        """
         if len(key) < MIN_KEY_BYTES:
             raise InputError(
                 f"a key of {len(key)} bytes cannot sign approvals",
@@ -81,6 +77,34 @@ class Signer:
         block = short.ljust(_BLOCK_BYTES, b"\0")
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def signature(self, text: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
+class Signer:
+    """Signs approvals and checks them; guard and gateway hold the same key, and nobody else does."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
+        """Hold the key that signs, and those that came before and are still believed.
+
+        Raises:
+            InputError: one is shorter than `MIN_KEY_BYTES`.
+        """
+        self._keys = tuple(_Key(each) for each in (key, *previous))
+
+    def renew(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
+        """Sign with another key from now on, while others ask for signatures; as `Signer` takes them.
+
+        Raises:
+            InputError: as `Signer`; the keys are then those from before.
+        """
+        self._keys = tuple(_Key(each) for each in (key, *previous))
 
     def __repr__(self) -> str:
         return "Signer(***)"
@@ -148,12 +172,12 @@ class Signer:
                 "policy_set": policy_set,
                 "issued_ns": issued_ns,
                 "expires_ns": expires_ns,
-                "signature": self._signature(text),
+                "signature": self._keys[0].signature(text),
             }
         )
 
     def check(self, approval: Approval, *, now_ns: int) -> None:
-        """Pass where this signer's key signed exactly these fields and `now_ns` is before their end.
+        """Pass where a key of this signer signed exactly these fields and `now_ns` is before their end.
 
         Raises:
             ApprovalError: `FORGED` (any field is not as it was signed, or another key signed) or `EXPIRED`.
@@ -161,16 +185,10 @@ class Signer:
         values, text = _read_once(approval)
         # Bytes: for texts beyond ASCII the comparison raises.
         told = values["signature"].encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(told, self._signature(text).encode()):
+        if not any(hmac.compare_digest(told, key.signature(text).encode()) for key in self._keys):
             raise ApprovalError("FORGED", "the signature is not that of these fields")
         if now_ns >= values["expires_ns"]:
             raise ApprovalError("EXPIRED", f"it ended {now_ns - values['expires_ns']} ns ago")
-
-    def _signature(self, text: bytes) -> str:
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(text)
-        outer.update(inner.digest())
-        return outer.hexdigest()
 
 
 def snapshot(approval: Approval) -> Approval:

@@ -31,6 +31,9 @@ _BATCH = 10_000
 TABLES = """
 CREATE TABLE IF NOT EXISTS records (seq BIGINT PRIMARY KEY, ts TIMESTAMPTZ, kind VARCHAR, body JSON USING COMPRESSION zstd, prev VARCHAR, hash VARCHAR,
   original VARCHAR, masked BOOLEAN);
+-- Files that older versions made lack them; of the records there nobody knows whether something was masked.
+ALTER TABLE records ADD COLUMN IF NOT EXISTS original VARCHAR;
+ALTER TABLE records ADD COLUMN IF NOT EXISTS masked BOOLEAN;
 CREATE OR REPLACE VIEW decisions AS
   SELECT seq, ts, body->>'$.id' AS id, o->>'$.account' AS account, o->>'$.strategy' AS strategy,
     o->>'$.venue' AS venue, o->>'$.symbol' AS symbol, o->>'$.side' AS side, o->>'$.type' AS type,

@@ -6,6 +6,7 @@ with records that the log lost, and whose numbers it gives to others.
 
 from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 
 from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime.audit_batches import Batches
@@ -14,9 +15,13 @@ from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, RawRecord
 from ringfence.runtime.audit_sink import AuditSink, Position
+from ringfence.runtime.metrics import Histogram
 from ringfence.runtime.ports import LogFiles
 
 __all__ = ["Feed"]
+
+# Seconds; from a few rows on this machine to a server that has to be waited for.
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Feed:
@@ -41,6 +46,8 @@ class Feed:
         self.more = False
         #: Name of the log; empty before it was read.
         self.chain = ""
+        #: Seconds that the sink took for each batch.
+        self.took = Histogram(_BOUNDS)
         self._log, self._mask, self._files, self._skip_gap = log, mask, files, skip_gap
         self._batches: Batches | None = None
 
@@ -65,7 +72,11 @@ class Feed:
             self.waiting_ns = records[0].ts_ns
             self._follow(records, self.position)
             self._sync(records[-1].segment)
-            self.sink.write(self.chain, self.position, rows)
+            started = perf_counter()
+            try:
+                self.sink.write(self.chain, self.position, rows)
+            finally:
+                self.took.observe(perf_counter() - started)
         except BaseException:
             self._detach()
             # Whatever it was, nobody is kept from the sink meanwhile; a second failure is none to tell of.

@@ -10,10 +10,11 @@ Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 from ringfence.errors import AuditError
@@ -29,6 +30,8 @@ from ringfence.runtime.audit_segments import (
     payload_of,
     segments,
 )
+from ringfence.runtime.metric_table import one
+from ringfence.runtime.metrics import Histogram, Metric
 from ringfence.runtime.ports import (
     SYSTEM_CLOCK,
     SYSTEM_FILES,
@@ -51,6 +54,23 @@ _IDLE_SECONDS = 0.05
 _PENDING_BYTES = 4 << 20
 # How often this process is a fork of another: asking the system for its number at each record takes longer.
 _forks = [0]
+# Seconds; from what the system keeps in memory to a disk that stands still.
+_BOUNDS = (
+    0.00001,
+    0.000025,
+    0.00005,
+    0.0001,
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.05,
+    0.25,
+    1.0,
+    5.0,
+)
 
 
 def _count_fork() -> None:
@@ -102,11 +122,13 @@ class AuditLog:
         self._begins: list[Begin] = []
         self._pending_bytes = 0
         self._kinds: set[str] = set()  # that are known to be kinds
+        self._is_full = False  # as far as the last record asked
         self._refusal: AuditError | None = None
         # Guards the files; whoever holds it writes for all. Taken before `_state`, never after it.
         self._commit = threading.Lock()
         self._written = written
-        self._durable = written.last
+        self._durable = self._first = written.last
+        self._took = Histogram(_BOUNDS)
         self._stopping = threading.Event()
         self._thread = threading.Thread(
             target=self._write_what_nobody_waits_for, name="ringfence-audit", daemon=True
@@ -267,6 +289,29 @@ class AuditLog:
                     self._size -= removed
         return gone
 
+    def check(self) -> None:
+        """Say whether the log takes records, as far as its latest use has shown; writes nothing.
+
+        Raises:
+            AuditError: it is full, closed, or has failed.
+        """
+        if self._refusal is not None:
+            raise AuditError(self._refusal.message, self._refusal.fix)
+        if self._is_full:
+            raise AuditError("the audit log is full", "raise its limit, or drop old files")
+
+    def metrics(self) -> Iterable[Metric]:
+        """Size, what is pending, and whether it takes records; see `runtime.metrics.Source`."""
+        last, durable = self._last, self._durable
+        yield one("ringfence_audit_log_ok", int(self._refusal is None and not self._is_full))
+        yield one("ringfence_audit_log_bytes", self._size)
+        yield one("ringfence_audit_log_limit_bytes", self._limit_bytes)
+        yield one("ringfence_audit_log_records", last - self._first)
+        yield one("ringfence_audit_log_pending_records", max(0, last - durable))
+        with self._commit:
+            took = self._took.value()
+        yield one("ringfence_audit_log_write_seconds", took)
+
     def close(self) -> None:
         """Write what is pending, and let the directory go; raises AuditError where that fails."""
         self._stopping.set()
@@ -306,7 +351,8 @@ class AuditLog:
             if new_file:
                 header = header_bytes(self._chain, self._last + 1, self._hash, moment)
             size += len(header)
-            if bounded and self._size + size > self._limit_bytes:
+            self._is_full = bounded and self._size + size > self._limit_bytes
+            if self._is_full:
                 raise AuditError(
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
@@ -361,7 +407,9 @@ class AuditLog:
                 begins, last = self._begins, self._last
                 if begins:
                     self._begins = []
+            started = perf_counter()
             self._written.write(frames, begins, sync=self._sync)
+            self._took.observe(perf_counter() - started)
         except BaseException as error:
             why = reason(error) if isinstance(error, OSError) else type(error).__name__
             self._refusal = AuditError(

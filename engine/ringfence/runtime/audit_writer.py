@@ -19,6 +19,7 @@ from ringfence.runtime.audit_hold import Hold, Noted
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader
 from ringfence.runtime.audit_sink import AuditSink
+from ringfence.runtime.metric_table import metric
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, LogFiles
 
@@ -178,33 +179,33 @@ class AuditWriter:
         ]
         by_sink = [({"sink": each.sink}, each) for each in found]
         if head is not None:
-            yield Metric(
+            yield metric(
                 "ringfence_audit_sink_lag_records",
-                "gauge",
-                "Records of the audit log that the sink lacks.",
-                tuple(Sample(labels, each.lag_records) for labels, each in by_sink),
+                (Sample(labels, each.lag_records) for labels, each in by_sink),
             )
-            yield Metric(
+            yield metric(
                 "ringfence_audit_sink_lag_seconds",
-                "gauge",
-                "Age of the oldest record that the sink lacks.",
-                tuple(Sample(labels, each.lag_seconds) for labels, each in by_sink),
+                (Sample(labels, each.lag_seconds) for labels, each in by_sink),
             )
-        yield Metric(
-            "ringfence_audit_sink_records",
-            "counter",
-            "Records that were written to the sink.",
-            tuple(Sample(labels, each.records) for labels, each in by_sink),
+        yield metric(
+            "ringfence_audit_sink_ok",
+            (Sample(labels, int(not each.error)) for labels, each in by_sink),
         )
-        yield Metric(
+        yield metric(
+            "ringfence_audit_sink_records",
+            (Sample(labels, each.records) for labels, each in by_sink),
+        )
+        yield metric(
             "ringfence_audit_sink_errors",
-            "counter",
-            "Failures of the sink, or of reading the log for it, by kind.",
-            tuple(
+            (
                 Sample({**labels, "kind": kind}, count)
                 for labels, each in by_sink
                 for kind, count in sorted(each.errors.items())
             ),
+        )
+        yield metric(
+            "ringfence_audit_sink_write_seconds",
+            (Sample({"sink": line.feed.sink.name}, line.feed.took.value()) for line in self._lines),
         )
 
     def __enter__(self) -> "AuditWriter":

@@ -29,10 +29,13 @@ from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
 from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
 
-__all__ = ["Evaluator", "Found", "Route", "gate_needs", "gates_of", "halted_by"]
+__all__ = ["Evaluator", "Found", "Route", "decider_of", "gate_needs", "gates_of", "halted_by"]
 
 _ON_HALT = "halt"
 _BREACH = 3
+_REJECT = 2
+# The stage in which a reduced size is asked about.
+_AGAIN = 3
 # So many columns for each gate of an order, and they are recorded as they lie.
 _MOST_UNUSED = 4
 # Sizes in lots that are remembered for each route: most traders send the same ones again and again.
@@ -282,6 +285,17 @@ def halted_by(found: Found) -> list[Bound]:
     """Gates whose breach halts the book that they measure."""
     columns, bounds, outcomes = found.route.columns, found.route.bounds, found.answer.outcomes
     return [bounds[k] for k in found.route.halting if outcomes[columns[k]] == _BREACH]
+
+
+def decider_of(found: Found) -> str:
+    """Name of the gate that rejected or reduced an order; empty where no gate did."""
+    route, answer = found.route, found.answer
+    if 0 < answer.code < layout.REFUSAL_COUNT:
+        return ""
+    if found.decision == _REJECT and answer.stage >= _AGAIN:
+        # It passed at the size asked, and not at the reduced one.
+        return route.bounds[int(answer.again[layout.AGAIN_ENTRY])].gate.name
+    return route.bounds[route.columns.index(answer.gate)].gate.name
 
 
 def gates_of(found: Found) -> bytes:

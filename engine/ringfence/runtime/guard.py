@@ -1,6 +1,6 @@
 """The guard: no order leaves without its decision."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from time import perf_counter_ns
 from types import MappingProxyType
@@ -106,21 +106,50 @@ class CentralRiskGuard(GuardAnswers):
             a REJECT.
         """
         started = perf_counter_ns()
-        try:
-            question = Question(
-                order_request, market_data, read_order(order_request), read_market(market_data)
-            )
-        except Exception:
-            broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
-            question = Question(None, None, broken, None)
+        question = _question(order_request, market_data)
         try:
             answer = self._answer(question)
         except Exception as error:
-            answer = self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
+            answer = self._failed(error)
         if self._untold:
             self._tell()
         self._count_decision(answer, perf_counter_ns() - started)
         return answer
+
+    def evaluate_orders(self, orders: Iterable[tuple[Any, Any]]) -> list[GuardDecision]:
+        """Decide orders one after the other, each with what those before it reserved. Never raises an `Exception`.
+
+        Every answer is that of `evaluate_order`; only the wait for the audit log is one for all. Orders of others
+        may be decided in between.
+
+        Args:
+            orders: Each with its market data, or None.
+        """
+        decided: list[Answer] = []
+        started = perf_counter_ns()
+        for order_request, market_data in orders:
+            question = _question(order_request, market_data)
+            try:
+                with self._lock:
+                    decided.append(self._decide(question))
+            except Exception as error:
+                decided.append((self._failed(error), 0, None))
+            if self._untold:
+                self._tell()
+            now = perf_counter_ns()
+            self._count_decision(decided[-1][0], now - started)
+            started = now
+        approved = [each[1] for each in decided if each[0].decision is not RiskDecision.REJECT]
+        if not approved:
+            return [each[0] for each in decided]
+        try:
+            self._audit.wait(max(approved))
+        except Exception:
+            return [self._taken_back(*each) for each in decided]
+        return [each[0] for each in decided]
+
+    def _failed(self, error: Exception) -> GuardDecision:
+        return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
 
     def _answer(self, question: Question) -> GuardDecision:
         with self._lock:
@@ -130,11 +159,24 @@ class CentralRiskGuard(GuardAnswers):
         try:
             self._audit.wait(sequence)
         except Exception:
+            return self._taken_back(answer, sequence, undo)
+        return answer
+
+    def _taken_back(
+        self, answer: GuardDecision, sequence: int, undo: tuple[str, str] | None
+    ) -> GuardDecision:
+        """A REJECT instead of an approval whose record is not durable."""
+        if answer.decision is RiskDecision.REJECT:
+            return answer
+        try:
+            # Of several answers some may have been written before the log failed.
+            self._audit.wait(sequence)
+            return answer
+        except Exception:
             with self._lock:
                 if undo is not None:
                     self._keeper.undo(*undo)
             return self._plain(answer.id, NO_AUDIT, answer.decided_ns)
-        return answer
 
     def _decide(self, question: Question) -> Answer:
         """The answer, its record's number, and what to undo where that is never durable."""
@@ -285,6 +327,8 @@ class CentralRiskGuard(GuardAnswers):
                 self._keeper.note_market(taken)
             if not self._keeper.current():
                 return None
+        if self._noted is not None and found.lots:
+            self._noted.append(found)
         if beside:
             self._count_shadow(found, beside)
         if found.decision == _REJECT and found.route.halting:
@@ -329,6 +373,17 @@ class CentralRiskGuard(GuardAnswers):
             except (RingfenceError, OSError):
                 # It holds in memory; that the state or the log cannot be written rejects what follows.
                 continue
+
+
+def _question(order_request: Any, market_data: Any) -> Question:
+    """What is asked, read once."""
+    try:
+        return Question(
+            order_request, market_data, read_order(order_request), read_market(market_data)
+        )
+    except Exception:
+        broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
+        return Question(None, None, broken, None)
 
 
 def _named(error: BaseException) -> str:

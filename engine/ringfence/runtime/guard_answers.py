@@ -7,10 +7,10 @@ from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, inputs_of, market_inputs
 from ringfence.runtime.decision_record import decision_record
-from ringfence.runtime.evaluator import Found, gates_of
+from ringfence.runtime.evaluator import Found, decider_of, gates_of
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
-from ringfence.runtime.guard_metrics import GuardMetrics
+from ringfence.runtime.guard_standing import GuardStanding
 
 __all__ = ["NO_AUDIT", "Answer", "GuardAnswers", "Market", "Question"]
 
@@ -31,7 +31,7 @@ class Question(NamedTuple):
     market: Market | Refusal | None
 
 
-class GuardAnswers(GuardMetrics):
+class GuardAnswers(GuardStanding):
     """The answers of `CentralRiskGuard`."""
 
     def _append(
@@ -91,8 +91,9 @@ class GuardAnswers(GuardMetrics):
                     issued_ns=answer.at_ns,
                     expires_ns=answer.expires_ns,
                 )
-        tell = None
+        tell, decided_by = None, ""
         if found is not None:
+            decided_by = decider_of(found) if found.decision else ""
             evaluator, here = self.evaluator, found
 
             def tell() -> Any:
@@ -108,6 +109,7 @@ class GuardAnswers(GuardMetrics):
             approval,
             answer.at_ns,
             tell,
+            decided_by=decided_by,
             repeated=repeated,
         )
 

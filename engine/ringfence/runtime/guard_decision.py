@@ -23,6 +23,7 @@ class GuardDecision:
         policy_set: SHA-256 of the policy set that decided.
         approval: What the gateway takes; None for REJECT, and where the guard signs nothing.
         decided_ns: When, ns since 1970, UTC.
+        decided_by: The gate that rejected or reduced it; empty where no gate did, and for a repeated answer.
         repeated: The same order was asked before, and this is the answer of then.
     """
 
@@ -31,6 +32,7 @@ class GuardDecision:
         "_tell",
         "approval",
         "code",
+        "decided_by",
         "decided_ns",
         "decision",
         "id",
@@ -52,11 +54,12 @@ class GuardDecision:
         decided_ns: int,
         tell: Callable[[], tuple[GateResult, ...]] | None = None,
         *,
+        decided_by: str = "",
         repeated: bool = False,
     ) -> None:
         self.id, self.decision, self.reason, self.size = id, decision, reason, size
         self.code, self.policy_set, self.approval = code, policy_set, approval
-        self.decided_ns, self.repeated = decided_ns, repeated
+        self.decided_ns, self.decided_by, self.repeated = decided_ns, decided_by, repeated
         self._tell = tell
         self._gates: tuple[GateResult, ...] | None = None if tell is not None else ()
 

@@ -178,6 +178,7 @@ class GuardFeeds(GuardCore):
             self._refresh()
             found = differences(self.book(f"account/{snapshot.account}"), snapshot)
             waits = bool(found)
+            self._reconciled["different" if waits else "equal"] += 1
             body = {
                 "account": snapshot.account,
                 "differences": [

@@ -83,6 +83,11 @@ class GuardPolicies(GuardFeeds):
             self._fit_shadow()
         self._audit.wait(sequence)
 
+    @property
+    def linked(self) -> LinkedSet:
+        """The policy set that decides, linked."""
+        return self._linked
+
     def confirm_policies(self) -> None:
         """The policy set is current, as of now: its lease begins anew."""
         with self._lock:

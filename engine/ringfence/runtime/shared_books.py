@@ -15,7 +15,8 @@ from ringfence.language.linking import LinkedSet
 from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
 from ringfence.runtime.ledger import trading_day_of
-from ringfence.runtime.metrics import Metric, Sample
+from ringfence.runtime.metric_table import one
+from ringfence.runtime.metrics import Metric
 from ringfence.runtime.shared_log import (
     Entry,
     Head,
@@ -32,12 +33,7 @@ _SNAPSHOT_EVERY = 5_000
 # Events that a store may have lost and this guard can give back.
 _REMEMBERED = 20_000
 _FIRST = Head(0, "")
-_COUNTS = {
-    "conflicts": "Decisions made anew because another guard moved the books.",
-    "failures": "Times that the store could not be asked.",
-    "rebuilt": "Times that the books were read anew from the store.",
-    "refused": "Events that could not have happened as told.",
-}
+_COUNTS = ("conflicts", "failures", "rebuilt", "refused")
 Build = Callable[[dict[str, Any] | None], GuardBooks]
 Told = Callable[[Event], None]
 
@@ -197,13 +193,9 @@ class SharedBooks:
         self._log.close()
 
     def metrics(self) -> Iterable[Metric]:
-        for name, help in _COUNTS.items():
-            sample = Sample({}, self._counts[name])
-            yield Metric(f"ringfence_shared_books_{name}", "counter", help, (sample,))
-        waiting = Sample({}, len(self._waiting))
-        yield Metric(
-            "ringfence_shared_books_waiting", "gauge", "Events not in the store yet.", (waiting,)
-        )
+        for name in _COUNTS:
+            yield one(f"ringfence_shared_books_{name}", self._counts[name])
+        yield one("ringfence_shared_books_waiting", len(self._waiting))
 
     # How it is done
 

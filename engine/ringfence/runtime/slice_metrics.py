@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from ringfence.runtime.firm_slices import PARTS
 from ringfence.runtime.guard_books import GuardBooks
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Metric, Sample
 
 __all__ = ["slice_metrics"]
@@ -22,27 +23,10 @@ def slice_metrics(books: GuardBooks, moves: Mapping[str, int], reclaims: int) ->
     if not books.slice_unit:
         return
     capital = books.slice.capital * books.slice_unit / _MILLIONTHS
-    yield Metric(
-        "ringfence_slice_capital",
-        "gauge",
-        "Capital of the firm that the group holds.",
-        (Sample({}, capital),),
-    )
-    yield Metric(
-        "ringfence_slice_share",
-        "gauge",
-        "Share of the firm's absolute limits that the group holds.",
-        (Sample({}, books.slice.share / PARTS),),
-    )
-    yield Metric(
+    yield one("ringfence_slice_capital", capital)
+    yield one("ringfence_slice_share", books.slice.share / PARTS)
+    yield metric(
         "ringfence_slice_moves",
-        "counter",
-        "Times that this guard took a part of the firm's limits, or gave one back.",
-        tuple(Sample({"direction": way}, count) for way, count in moves.items()),
+        (Sample({"direction": way}, count) for way, count in moves.items()),
     )
-    yield Metric(
-        "ringfence_slice_reclaims",
-        "counter",
-        "Times that this guard gave back what another group did not use.",
-        (Sample({}, reclaims),),
-    )
+    yield one("ringfence_slice_reclaims", reclaims)

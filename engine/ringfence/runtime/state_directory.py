@@ -19,7 +19,7 @@ import msgspec
 from ringfence.errors import StateError
 from ringfence.runtime.ports import AppendFile, LogFiles
 
-__all__ = ["Durability", "StateDirectory"]
+__all__ = ["Durability", "StateDirectory", "read_journal", "read_snapshot"]
 
 Durability = Literal["process", "disk"]
 _JSON, _MSGPACK = 1, 2
@@ -68,13 +68,13 @@ class StateDirectory:
         snapshot, path = None, self._path("snapshot")
         try:
             if self._files.exists(path):
-                snapshot = _read_snapshot(path, self._files.read_bytes(path))
+                snapshot = read_snapshot(path, self._files.read_bytes(path))
             path = self._path("journal")
             if snapshot is None and (self._numbers("journal") - {self._number}):
                 raise StateError(f"the snapshot before `{path.parent}`'s journal is missing")
             events = []
             if self._files.exists(path):
-                events = _read_journal(path, self._files.read_bytes(path))
+                events = read_journal(path, self._files.read_bytes(path))
         except OSError as error:
             raise StateError(f"`{path}` cannot be read: {_words(error)}") from None
         return snapshot, events
@@ -172,7 +172,8 @@ def _decoded(text: bytes) -> list[Any]:
     return found
 
 
-def _read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
+def read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
+    """What a snapshot holds; raises StateError where it is none, or was changed."""
     head, _, text = content.partition(b"\n")
     words = head.split()
     if len(words) != 3 or words[0] != b"ringfence-state":
@@ -186,7 +187,8 @@ def _read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
     return found
 
 
-def _read_journal(path: Path, content: bytes) -> list[list[Any]]:
+def read_journal(path: Path, content: bytes) -> list[list[Any]]:
+    """Every whole record of a journal; raises StateError where one was changed."""
     events = []
     lines = content.split(b"\n")
     for number, line in enumerate(lines):

@@ -1,35 +1,51 @@
 """The desk: everything that the service holds open, opened in order and closed in the reverse order."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
 
-from ringfence.gateway import (
-    FileCursor,
-    Follower,
-    Gateway,
-    SwitchCancels,
-    connect_kraken,
-    connect_paper,
-    signer_of,
-)
+from ringfence.gateway import Follower, Gateway, SwitchCancels, signer_of
 from ringfence.language.orders import Market
-from ringfence.reload import DirectorySource, Reloader, first_policy_set
+from ringfence.reload import Reloader, first_policy_set
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.runtime.credentials import Credentials
 from ringfence.runtime.guard import CentralRiskGuard
-from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.limits_now import LiveLimits
+from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
-from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
-from ringfence.runtime.used_approvals import FileUsedApprovals
 from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
-from ringfence.service.settings import ServiceSettings, VenueSettings
+from ringfence.service.api_metrics import ApiMetrics
+from ringfence.service.health_checks import Checks
+from ringfence.service.opening.audit import open_log, open_writer
+from ringfence.service.opening.books import (
+    Shared,
+    guard_name,
+    guard_settings,
+    open_shared,
+    open_used_approvals,
+)
+from ringfence.service.opening.money import open_balances
+from ringfence.service.opening.parts import opening
+from ringfence.service.opening.policies import policy_source, reload_settings
+from ringfence.service.opening.safety import check_safety
+from ringfence.service.opening.venues import Trade, Venues, open_venue
+from ringfence.service.reconciling import Reconciling
+from ringfence.service.settings import ServiceSettings
 
-__all__ = ["Desk", "open_desk"]
+__all__ = ["Desk", "Phase", "open_desk"]
+
+Phase = Literal["starting", "serving", "stopping"]
+
+
+def _nothing() -> None:
+    """Nobody serves it."""
 
 
 @dataclass(slots=True)
@@ -37,24 +53,68 @@ class Desk:
     """What is open. All parts may be used from any thread.
 
     Attributes:
+        data: This process's own directory.
+        worker: Its number among those of the service, from 0.
         writer: Copies the audit log to the sink; None where there is none.
+        limits: How much of every limit is used.
+        shared: What lies in Redis; None where state is embedded.
         gateways: By venue.
-        tell_paper: Takes market data of paper venues, by venue.
+        followers: One for each account of each venue.
+        reconciling: Compares books and exchanges; it has nothing to do where all venues are on paper.
+        tell_paper: Takes market data of paper venues, by venue; they are told what the guard is told anyway.
+        without_money: Accounts that had no money at the start.
+        phase: Requests are taken while it is `serving`.
+        checks: How each part is; `/health` tells it.
+        stopping: Is set once the service stops: answers that have no end, as streams of events, end then.
+        stop: Stops the service.
     """
 
     settings: ServiceSettings
     credentials: Credentials
     clock: Clock
+    data: Path
+    worker: int
     access: Access
     log: AuditLog
     guard: CentralRiskGuard
     reloader: Reloader
     writer: AuditWriter | None
-    cancels: list[SwitchCancels] = field(default_factory=list)
-    gateways: dict[str, Gateway] = field(default_factory=dict)
-    followers: list[Follower] = field(default_factory=list)
-    tell_paper: dict[str, Callable[[str, Market], None]] = field(default_factory=dict)
+    limits: LiveLimits
+    shared: Shared | None
+    venues: Venues
+    reconciling: Reconciling
+    without_money: tuple[str, ...] = ()
+    phase: Phase = "starting"
+    api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    checks: Checks = field(default_factory=Checks)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    stop: Callable[[], object] = field(default=_nothing)
     closing: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def gateways(self) -> dict[str, Gateway]:
+        """By venue."""
+        return self.venues.gateways
+
+    @property
+    def cancels(self) -> list[SwitchCancels]:
+        """One for each venue."""
+        return self.venues.cancels
+
+    @property
+    def followers(self) -> list[Follower]:
+        """One for each account of each venue."""
+        return self.venues.followers
+
+    @property
+    def tell_paper(self) -> dict[str, Callable[[str, Market], None]]:
+        """By venue of paper."""
+        return self.venues.tell_paper
+
+    @property
+    def market_cache(self) -> MarketCache | None:
+        """Market data that guards share; None where they do not."""
+        return None if self.shared is None else self.shared.market_cache
 
     @property
     def tokens(self) -> Tokens:
@@ -64,105 +124,120 @@ class Desk:
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
+        yield self.log
+        yield self.limits
         yield self.reloader
+        yield self.api_metrics
         if self.writer is not None:
             yield self.writer
+        if self.shared is not None:
+            yield self.shared.store
+            if self.shared.market_cache is not None:
+                yield self.shared.market_cache
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
+        yield self.checks
 
     def close(self) -> None:
         """Close all, last opened first: nothing asks a guard that is closed, nothing appends to a closed log."""
+        self.phase = "stopping"
         self.closing.close()
 
 
 def open_desk(
-    settings: ServiceSettings, credentials: Credentials, clock: Clock = SYSTEM_CLOCK
+    settings: ServiceSettings,
+    credentials: Credentials,
+    clock: Clock = SYSTEM_CLOCK,
+    *,
+    worker: int = 0,
 ) -> Desk:
     """Open everything that the settings name.
 
+    Args:
+        settings: The settings.
+        credentials: The secrets that they need.
+        clock: Tells the time.
+        worker: The number of this process among the service's workers.
+
     Raises:
-        RingfenceError: a part cannot be opened; what was opened before is closed again.
+        InputError: a part cannot be opened; says which, why, and how to mend it. What was opened before is
+            closed again.
+        PolicyError: the policies have faults.
     """
+    check_safety(settings)
+    data = settings.data_of(worker)
+    name = guard_name(settings, worker)
     with ExitStack() as opened:
-        data = settings.data
-        source = DirectorySource(settings.policies)
-        first = first_policy_set(source, store=data / "policies", clock=clock)
-        log = AuditLog.open(data / "audit", durability=settings.audit.durability, clock=clock)
-        opened.callback(log.close)
-        writer = _writer(settings, clock)
-        if writer is not None:
-            opened.enter_context(writer)
-        guard = CentralRiskGuard.open(
-            first,
-            audit=log,
-            state=data / "state",
-            clock=clock,
-            settings=GuardSettings(signer=signer_of(credentials), venues=tuple(settings.venues)),
+        with opening("the policies"):
+            source = policy_source(settings.policies)
+            how = reload_settings(settings.reload)
+            first = first_policy_set(source, store=data / "policies", settings=how, clock=clock)
+        with opening("the audit log"):
+            log = open_log(settings.audit, data, clock)
+            opened.callback(log.close)
+        with opening("the audit database"):
+            writer = open_writer(settings.audit, data, clock)
+            if writer is not None:
+                opened.enter_context(writer)
+        with opening("Redis"):
+            shared = open_shared(settings, credentials, name)
+            if shared is not None:
+                opened.callback(shared.store.close)
+        with opening("the guard"):
+            signer = signer_of(credentials)
+            guard = CentralRiskGuard.open(
+                first,
+                audit=log,
+                state=data / "state" if shared is None else shared.log,
+                clock=clock,
+                settings=guard_settings(settings, signer, name, shared),
+            )
+            opened.callback(guard.close)
+        with opening("the register of used approvals"):
+            used, close = open_used_approvals(shared, data, clock)
+            opened.callback(close)
+        venues = Venues()
+        trade = Trade(guard, log, credentials, clock, used, data)
+        for venue, about in settings.open_venues.items():
+            open_venue(venue, about, trade, venues, opened)
+        with opening("the first money"):
+            without_money = open_balances(settings, guard, venues.gateways)
+        reconciling = Reconciling(guard, venues, settings.open_venues, clock)
+        opened.enter_context(reconciling)
+        with opening("the reloader"):
+            reloader = Reloader(
+                guard, source, store=data / "policies", audit=log, settings=how, clock=clock
+            )
+            opened.enter_context(reloader)
+        limits = opened.enter_context(LiveLimits(guard))
+        with opening("users and keys"):
+            access = open_access(
+                settings,
+                credentials,
+                log,
+                guard,
+                reloader,
+                clock,
+                store=data / "policies",
+                environ=os.environ,
+            )
+            opened.callback(access.keep_up)
+        return Desk(
+            settings,
+            credentials,
+            clock,
+            data,
+            worker,
+            access,
+            log,
+            guard,
+            reloader,
+            writer,
+            limits,
+            shared,
+            venues,
+            reconciling,
+            without_money,
+            closing=opened.pop_all(),
         )
-        opened.callback(guard.close)
-        reloader = Reloader(guard, source, store=data / "policies", audit=log, clock=clock)
-        opened.enter_context(reloader)
-        access = open_access(settings, credentials, log, guard, reloader, clock, os.environ)
-        opened.callback(access.keep_up)
-        desk = Desk(settings, credentials, clock, access, log, guard, reloader, writer)
-        _open_venues(desk, first, opened)
-        desk.closing = opened.pop_all()
-        return desk
-
-
-def _writer(settings: ServiceSettings, clock: Clock) -> AuditWriter | None:
-    log = settings.data / "audit"
-    if settings.audit.sink == "none":
-        return None
-    if settings.audit.sink == "duckdb":
-        from ringfence.adapters.audit_duckdb import DuckdbSink
-
-        return AuditWriter(log, [DuckdbSink(settings.data / "audit.duckdb")], clock=clock)
-    from ringfence.adapters.audit_postgres import PostgresSink, Server
-
-    return AuditWriter(log, [PostgresSink(Server.from_environment(os.environ))], clock=clock)
-
-
-def _open_venues(desk: Desk, policies: PolicySet, opened: ExitStack) -> None:
-    instruments = policies.linked.desk.instruments
-    used = FileUsedApprovals(desk.settings.data / "used-approvals", clock=desk.clock)
-    opened.callback(used.close)
-    for venue, about in desk.settings.venues.items():
-        accounts = frozenset(about.accounts or policies.linked.desk.accounts)
-        gateway = _gateway(desk, venue, about, accounts, instruments, used)
-        desk.gateways[venue] = gateway
-        cancels = SwitchCancels(desk.guard, gateway, desk.log)
-        desk.guard.listen(cancels.heard)
-        desk.cancels.append(cancels)
-        opened.enter_context(cancels)
-        for account in sorted(accounts):
-            cursor = FileCursor(desk.settings.data / "cursors" / f"{venue}-{account}")
-            follower = Follower(desk.guard, gateway, account, cursor, desk.log)
-            desk.followers.append(follower)
-            follower.start()
-            opened.callback(follower.stop)
-
-
-def _gateway(
-    desk: Desk,
-    venue: str,
-    about: VenueSettings,
-    accounts: frozenset[str],
-    instruments: Mapping[str, object],
-    used: FileUsedApprovals,
-) -> Gateway:
-    if about.kind == "kraken":
-        (account,) = accounts
-        return connect_kraken(desk.credentials, account, used, desk.log, clock=desk.clock)
-    gateway, tell = connect_paper(
-        desk.credentials,
-        used,
-        desk.log,
-        instruments=instruments,  # type: ignore[arg-type]
-        accounts=accounts,
-        venue=venue,
-        clock=desk.clock,
-    )
-    desk.tell_paper[venue] = tell
-    return gateway

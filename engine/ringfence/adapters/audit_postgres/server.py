@@ -5,9 +5,10 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from ringfence.errors import AuditSinkError, InputError
-from ringfence.runtime.credentials import Secret, read_secret
+from ringfence.runtime.credentials import DATABASE_PASSWORD, Secret, read_secret
 from ringfence.runtime.ports import SYSTEM_FILES, Files
 
 __all__ = ["URL_VARIABLE", "Server"]
@@ -60,12 +61,13 @@ class Server:
     Args:
         url: `postgresql://user:password@host:port/database`, or libpq's `name=value` form; what it does not
             name comes from libpq's variables (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE` and so on).
+        password: Where the address holds none.
 
     Raises:
         InputError: it is no such address; its text is not shown.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, password: Secret | None = None) -> None:
         try:
             given = conninfo_to_dict(url)
         except psycopg.Error:
@@ -73,6 +75,8 @@ class Server:
                 "the address of the PostgreSQL server cannot be read",
                 "write `postgresql://user:password@host:5432/database`, with `%40` for `@` in a password",
             ) from None
+        if password is not None and not given.get("password"):
+            given["password"] = password.reveal()
         self._password = str(given.get("password") or "")
         self._address = Secret(make_conninfo("", **{**_DEFAULTS, **given}))
         self.has_password = bool(self._password)
@@ -83,16 +87,38 @@ class Server:
     ) -> "Server":
         """The server that `RINGFENCE_POSTGRES_URL`, or the file that `RINGFENCE_POSTGRES_URL_FILE` names, tells of.
 
+        Its password may stand apart, in `DATABASE_PASSWORD` or the file that `DATABASE_PASSWORD_FILE` names.
+
         Raises:
-            InputError: neither is set, or what they hold cannot be used.
+            InputError: no address is set, or what is set cannot be used.
         """
-        return cls(read_secret(URL_VARIABLE, environ, files=files).reveal())
+        name = DATABASE_PASSWORD.name
+        apart = environ.get(name) or environ.get(f"{name}_FILE")
+        password = read_secret(name, environ, files=files) if apart else None
+        return cls(read_secret(URL_VARIABLE, environ, files=files).reveal(), password)
 
     def connect(self) -> psycopg.Connection:
         """A connection, not yet in a transaction; raises AuditSinkError."""
         with self.failures_told():
             # Nothing is prepared, so that a pooler may stand between.
             return psycopg.connect(self._address.reveal(), prepare_threshold=None)
+
+    @property
+    def database(self) -> str:
+        """The database's name; empty where libpq is to find it."""
+        return str(conninfo_to_dict(self._address.reveal()).get("dbname") or "")
+
+    def environment(self) -> dict[str, str]:
+        """The address as libpq's variables, for PostgreSQL's own programs."""
+        return {
+            each.envvar.decode(): each.val.decode()
+            for each in Conninfo.parse(self._address.reveal().encode())
+            if each.envvar and each.val
+        }
+
+    def masked(self, text: str) -> str:
+        """The text without the password."""
+        return text.replace(self._password, "***") if self._password else text
 
     @contextmanager
     def failures_told(self) -> Iterator[None]:
@@ -113,6 +139,4 @@ class Server:
         )
         if not state and isinstance(error, psycopg.OperationalError):
             kind = "login" if "authentication failed" in said else "unavailable"
-        if self._password:
-            said = said.replace(self._password, "***")
-        return AuditSinkError(kind, f"PostgreSQL: {said}", _FIXES[kind])
+        return AuditSinkError(kind, f"PostgreSQL: {self.masked(said)}", _FIXES[kind])

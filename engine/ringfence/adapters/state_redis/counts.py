@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Histogram, Metric, Sample
 
 __all__ = ["Counts"]
@@ -49,34 +50,15 @@ class Counts:
             conflicts, reconnects = self._conflicts, self._reconnects
             seconds = self._seconds.value()
         return (
-            Metric(
+            metric(
                 "ringfence_state_requests",
-                "counter",
-                "Requests to the store of shared books.",
-                tuple(Sample({"op": name}, count) for name, count in sorted(requests.items())),
+                (Sample({"op": name}, count) for name, count in sorted(requests.items())),
             ),
-            Metric(
+            metric(
                 "ringfence_state_errors",
-                "counter",
-                "Requests to the store of shared books that failed, by what went wrong.",
-                tuple(Sample({"kind": name}, count) for name, count in sorted(errors.items())),
+                (Sample({"kind": name}, count) for name, count in sorted(errors.items())),
             ),
-            Metric(
-                "ringfence_state_conflicts",
-                "counter",
-                "Appends that came after another guard's, and were decided again.",
-                (Sample({}, conflicts),),
-            ),
-            Metric(
-                "ringfence_state_reconnects",
-                "counter",
-                "Connections to the store that stand again after one was lost or refused.",
-                (Sample({}, reconnects),),
-            ),
-            Metric(
-                "ringfence_state_request_seconds",
-                "histogram",
-                "How long requests to the store of shared books took.",
-                (Sample({}, seconds),),
-            ),
+            one("ringfence_state_conflicts", conflicts),
+            one("ringfence_state_reconnects", reconnects),
+            one("ringfence_state_request_seconds", seconds),
         )

@@ -11,6 +11,7 @@ from ringfence.adapters.state_redis.store import RedisStore
 from ringfence.errors import InputError
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import MarketData, read_market
+from ringfence.runtime.metric_table import metric
 from ringfence.runtime.metrics import Metric, Sample
 
 __all__ = ["RedisMarketCache"]
@@ -111,11 +112,9 @@ class RedisMarketCache:
         with self._lock:
             results = dict(self._results)
         return (
-            Metric(
+            metric(
                 "ringfence_market_cache",
-                "counter",
-                "Symbols that the cache of market data was asked for, by what it had.",
-                tuple(Sample({"result": name}, results.get(name, 0)) for name in _RESULTS),
+                (Sample({"result": name}, results.get(name, 0)) for name in _RESULTS),
             ),
         )
 

@@ -5,20 +5,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ringfence.errors import InputError
-from ringfence.runtime.credentials import Secret, SecretKind
+from ringfence.runtime.credentials import REDIS_PASSWORD, Secret
 
 __all__ = ["REDIS_PASSWORD", "RedisSettings"]
 
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _DEFAULT_PORT = 6379
 _SHAPE = "give it as `redis://HOST:PORT/NUMBER`, or `rediss://...` for TLS"
-
-REDIS_PASSWORD = SecretKind(
-    "REDIS_PASSWORD",
-    lambda text: "" if len(text) >= 16 else "has fewer than 16 characters",
-    lambda random: random.token(32),
-    "set the password that the server's `requirepass`, or its user's ACL, holds",
-)
 
 
 @dataclass(frozen=True, slots=True)

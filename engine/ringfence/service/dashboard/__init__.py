@@ -1,1 +1,15 @@
 """The dashboard: pages for people, made on the server."""
+
+from litestar import Router
+
+from ringfence.service.dashboard.assets import asset
+from ringfence.service.dashboard.errors import PageErrors
+from ringfence.service.dashboard.overview import live_overview, overview
+from ringfence.service.dashboard.pulse import Pulse
+
+__all__ = ["PageErrors", "Pulse", "dashboard_router"]
+
+
+def dashboard_router() -> Router:
+    """All pages, and what they load."""
+    return Router("/", route_handlers=[asset, overview, live_overview], include_in_schema=False)

@@ -1,0 +1,116 @@
+"""Metrics of limits: a bounded number of series, whatever the number of accounts and symbols."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ringfence.language import ir
+from ringfence.runtime.limit_sample import BREACH, PASS, UNKNOWN, Sampled
+from ringfence.runtime.metrics import Metric, Sample
+
+__all__ = ["OTHER", "limit_metrics"]
+
+#: The book of a series that stands for those without one of their own.
+OTHER = "other"
+_OUTCOMES = {PASS: "pass", BREACH: "breach", UNKNOWN: "unknown"}
+_LOSSES = {
+    "book.drawdown": ("ringfence_drawdown", "Fall of a book from its peak, as a share of it"),
+    "book.day_loss_ratio": ("ringfence_day_loss", "Loss of the day, as a share of its start"),
+}
+
+
+def limit_metrics(sampled: Sampled, most: int, failed: int) -> Iterable[Metric]:
+    """The metrics of what was found.
+
+    Args:
+        sampled: What was found.
+        most: So many series of gate and book, or of a book, have their own.
+        failed: How often looking failed.
+    """
+    shown, folded = _by_gate_and_book(sampled, most)
+    yield Metric(
+        "ringfence_limit_utilisation_ratio",
+        "gauge",
+        "Share of its limit that is used, of a gate and a book the closest; beyond 1 only what reduces risk passes.",
+        tuple(Sample({"gate": gate, "book": book}, used) for (gate, book), used in shown.items()),
+    )
+    yield Metric(
+        "ringfence_limit_series_folded",
+        "gauge",
+        "Pairs of gate and book that are told together, as those of the book `other`.",
+        (Sample({}, folded),),
+    )
+    yield Metric(
+        "ringfence_limits",
+        "gauge",
+        "Limits by how they stand without an order; unknown ones reject what adds risk.",
+        tuple(
+            Sample({"outcome": word}, int(np.count_nonzero(_standing(sampled) == code)))
+            for code, word in _OUTCOMES.items()
+        ),
+    )
+    for field, (name, help) in _LOSSES.items():
+        yield from _losses(sampled, most, field, name, help)
+    yield Metric(
+        "ringfence_limits_sampled_timestamp_seconds",
+        "gauge",
+        "When the limits were looked at.",
+        (Sample({}, sampled.stand.now_ns * 1e-9),),
+    )
+    yield Metric(
+        "ringfence_limits_failed", "counter", "Times that looking failed.", (Sample({}, failed),)
+    )
+
+
+def _standing(sampled: Sampled) -> Any:
+    """Outcomes, without those of limits on single orders."""
+    return np.where(sampled.keys.each("of_order"), 0, sampled.outcome)
+
+
+def _by_gate_and_book(sampled: Sampled, most: int) -> tuple[dict[tuple[str, str], float], int]:
+    """The largest utilisation of each gate and book, and how many pairs were told as one."""
+    keys = sampled.keys
+    names: dict[str, int] = {}
+    gate = np.array(
+        [names.setdefault(kind.gate.name, len(names)) for kind in keys.kinds] or [0], np.int64
+    )
+    books = len(keys.names.books)
+    known = ~np.isnan(sampled.used)
+    pair = (gate[keys.kind] * books + keys.book)[known]
+    largest = np.full(max(1, len(names)) * books, -np.inf)
+    np.maximum.at(largest, pair, sampled.used[known])
+    order = np.argsort(-largest, kind="stable")[: len(np.unique(pair))]
+    words = list(names)
+    shown: dict[tuple[str, str], float] = {}
+    for rank, at in enumerate(order.tolist()):
+        book = keys.names.books[at % books] if rank < most else OTHER
+        key = words[at // books], book
+        shown[key] = max(shown.get(key, 0.0), float(largest[at]))
+    return shown, max(0, len(order) - most)
+
+
+def _losses(sampled: Sampled, most: int, field: str, name: str, help: str) -> Iterable[Metric]:
+    """A loss and its tightest limit, of each book the closest of them."""
+    keys = sampled.keys
+    mine = [
+        number
+        for number, kind in enumerate(keys.kinds)
+        if isinstance(kind.check.measure, ir.Field) and kind.check.measure.name == field
+    ]
+    at = np.flatnonzero(np.isin(keys.kind, mine) & ~np.isnan(sampled.used))
+    at = at[np.argsort(-sampled.used[at], kind="stable")]
+    measures: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    for place in at.tolist():
+        book = keys.names.books[keys.book[place]]
+        if book not in measures and len(measures) < most:
+            measures[book] = float(sampled.measure[place])
+            limits[book] = float(sampled.limit[place])
+    for end, told, values in (("", "", measures), ("_limit", ": the tightest limit", limits)):
+        yield Metric(
+            f"{name}{end}_ratio",
+            "gauge",
+            f"{help}{told}.",
+            tuple(Sample({"book": book}, value) for book, value in values.items()),
+        )

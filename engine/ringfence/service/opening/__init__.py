@@ -1,0 +1,1 @@
+"""How each part of the desk is opened from its settings."""
