@@ -214,8 +214,17 @@ def open_desk(
             )
             opened.enter_context(reloader)
         limits = opened.enter_context(LiveLimits(guard))
-        with opening("users, sessions and keys"):
-            access = open_access(settings, credentials, log, guard, reloader, clock, os.environ)
+        with opening("users and keys"):
+            access = open_access(
+                settings,
+                credentials,
+                log,
+                guard,
+                reloader,
+                clock,
+                store=data / "policies",
+                environ=os.environ,
+            )
             opened.callback(access.keep_up)
         return Desk(
             settings,
