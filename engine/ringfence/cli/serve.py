@@ -146,9 +146,9 @@ def _demo_started(data: "DemoData") -> "Callable[[Desk, Ports], None]":
             "They are filled on paper; nothing is sent anywhere.\n"
         )
         _started(desk, ports)
-        for line in demo_login(desk):
-            print(line)
-        print("\nCtrl-C ends it.", flush=True)
+        for name, value in demo_login(desk).items():
+            print(f"{name:<10} {value}")
+        print("\nThe user is a risk officer, for as long as this runs. Ctrl-C ends it.", flush=True)
 
     return started
 

@@ -24,7 +24,7 @@ from ringfence.service.workers.told_health import read_health
 __all__ = ["supervise"]
 
 _log = logging.getLogger(__name__)
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A worker that lived for so long did not die of what it was started with.
 _LIVED_S = 30.0
 _LONGEST_PAUSE_S = 30.0
@@ -97,7 +97,10 @@ class _Supervisor:
             told = started is None
             while True:
                 what, number = self._next()
-                if what == "signal":
+                if what == "signal" and number == signal.SIGHUP:
+                    # Secrets were renewed, which each worker sees to.
+                    self._pass_on(signal.SIGHUP)
+                elif what == "signal":
                     break
                 if what == "ended":
                     self._ended(number)
@@ -165,10 +168,13 @@ class _Supervisor:
         later.daemon = True
         later.start()
 
-    def _stop(self) -> None:
+    def _pass_on(self, number: signal.Signals) -> None:
         for worker in self._workers.values():
             if not worker.is_gone:
-                worker.process.terminate()
+                worker.process.send_signal(number)
+
+    def _stop(self) -> None:
+        self._pass_on(signal.SIGTERM)
         until = time.monotonic() + self._settings.server.stop_within / 1e9 + _CLOSING_S
         for worker in self._workers.values():
             try:
