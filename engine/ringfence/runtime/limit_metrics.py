@@ -35,10 +35,11 @@ def limit_metrics(sampled: Sampled, most: int, failed: int) -> Iterable[Metric]:
         (Sample({"gate": gate, "book": book}, used) for (gate, book), used in shown.items()),
     )
     yield one("ringfence_limit_series_folded", folded)
+    standing = _standing(sampled)
     yield metric(
         "ringfence_limits",
         (
-            Sample({"outcome": word}, int(np.count_nonzero(_standing(sampled) == code)))
+            Sample({"outcome": word}, int(np.count_nonzero(standing == code)))
             for code, word in _OUTCOMES.items()
         ),
     )
@@ -94,5 +95,6 @@ def _losses(sampled: Sampled, most: int, field: str, name: str) -> Iterable[Metr
             limits[book] = float(sampled.limit[place])
     for end, values in (("", measures), ("_limit", limits)):
         yield metric(
-            f"{name}{end}_ratio", (Sample({"book": book}, value) for book, value in values.items())
+            f"{name}{end}_ratio",
+            (Sample({"book": book}, value) for book, value in values.items()),
         )

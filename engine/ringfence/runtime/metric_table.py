@@ -121,9 +121,21 @@ PARTS: dict[str, list[Declared]] = {
             "Fall of a book from its peak, as a share of it.",
             "max",
         ),
-        _row("drawdown_limit_ratio", "gauge", "book", "The tightest limit of that.", "min"),
+        _row(
+            "drawdown_limit_ratio",
+            "gauge",
+            "book",
+            "The tightest limit on the drawdown of the book.",
+            "min",
+        ),
         _row("day_loss_ratio", "gauge", "book", "Loss of the day, as a share of its start.", "max"),
-        _row("day_loss_limit_ratio", "gauge", "book", "The tightest limit of that.", "min"),
+        _row(
+            "day_loss_limit_ratio",
+            "gauge",
+            "book",
+            "The tightest limit on the day's loss of the book.",
+            "min",
+        ),
         _row(
             "limits_sampled_timestamp_seconds",
             "gauge",

@@ -94,7 +94,8 @@ class Checks:
     def metrics(self) -> Iterable[Metric]:
         """1 or 0 for each check; see `runtime.metrics.Source`."""
         yield metric(
-            "ringfence_health", (Sample({"check": each.name}, int(each.ok)) for each in self.all)
+            "ringfence_health",
+            (Sample({"check": each.name}, int(each.ok)) for each in self.all),
         )
 
     def close(self) -> None:
