@@ -1,5 +1,6 @@
 """The desk: everything that the service holds open, opened in order and closed in the reverse order."""
 
+import os
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -10,9 +11,10 @@ from typing import Literal
 from ringfence.gateway import Follower, Gateway, SwitchCancels, signer_of
 from ringfence.language.orders import Market
 from ringfence.reload import Reloader, first_policy_set
+from ringfence.runtime.approvals import Signer
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
-from ringfence.runtime.credentials import JWT_SECRET_KEY, Credentials
+from ringfence.runtime.credentials import Credentials
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.market_cache import MarketCache
@@ -66,6 +68,7 @@ class Desk:
         checks: How each part is; `/health` tells it.
         stopping: Is set once the service stops: answers that have no end, as streams of events, end then.
         stop: Stops the service.
+        signer: Signs approvals, for the guard and the gateways alike.
     """
 
     settings: ServiceSettings
@@ -73,7 +76,6 @@ class Desk:
     clock: Clock
     data: Path
     worker: int
-    tokens: Tokens
     access: Access
     log: AuditLog
     guard: CentralRiskGuard
@@ -90,6 +92,7 @@ class Desk:
     stopping: threading.Event = field(default_factory=threading.Event)
     stop: Callable[[], object] = field(default=_nothing)
     closing: ExitStack = field(default_factory=ExitStack)
+    signer: Signer = field(kw_only=True)
 
     @property
     def gateways(self) -> dict[str, Gateway]:
@@ -115,6 +118,11 @@ class Desk:
     def market_cache(self) -> MarketCache | None:
         """Market data that guards share; None where they do not."""
         return None if self.shared is None else self.shared.market_cache
+
+    @property
+    def tokens(self) -> Tokens:
+        """Makes and reads tokens."""
+        return self.access.tokens
 
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
@@ -193,7 +201,7 @@ def open_desk(
             used, close = open_used_approvals(shared, data, clock)
             opened.callback(close)
         venues = Venues()
-        trade = Trade(guard, log, credentials, clock, used, data)
+        trade = Trade(guard, log, credentials, signer, clock, used, data)
         for venue, about in settings.open_venues.items():
             open_venue(venue, about, trade, venues, opened)
         with opening("the first money"):
@@ -206,14 +214,25 @@ def open_desk(
             )
             opened.enter_context(reloader)
         limits = opened.enter_context(LiveLimits(guard))
+        with opening("users and keys"):
+            access = open_access(
+                settings,
+                credentials,
+                log,
+                guard,
+                reloader,
+                clock,
+                store=data / "policies",
+                environ=os.environ,
+            )
+            opened.callback(access.keep_up)
         return Desk(
             settings,
             credentials,
             clock,
             data,
             worker,
-            Tokens(credentials.get(JWT_SECRET_KEY), clock),
-            open_access(settings, log, guard, reloader, clock),
+            access,
             log,
             guard,
             reloader,
@@ -224,4 +243,5 @@ def open_desk(
             reconciling,
             without_money,
             closing=opened.pop_all(),
+            signer=signer,
         )
