@@ -146,20 +146,6 @@ PARTS: dict[str, list[Declared]] = {
         _row("limits_failed", "counter", "", "Times that looking failed."),
         _row("unreconciled_accounts", "gauge", "", "Accounts that differ from their venue.", "max"),
         _row(
-            "reconciliation_differences",
-            "gauge",
-            "account venue",
-            "Differences between the books and the exchange, at the latest comparison.",
-            "max",
-        ),
-        _row(
-            "reconciled_timestamp_seconds",
-            "gauge",
-            "account venue",
-            "When books and exchange were compared last; 0 for never.",
-            "min",
-        ),
-        _row(
             "reconciliations",
             "counter",
             "result",

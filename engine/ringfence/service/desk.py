@@ -140,7 +140,6 @@ class Desk:
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
-        yield self.reconciling
         yield self.checks
 
     def close(self) -> None:
@@ -215,8 +214,17 @@ def open_desk(
             )
             opened.enter_context(reloader)
         limits = opened.enter_context(LiveLimits(guard))
-        with opening("users, sessions and keys"):
-            access = open_access(settings, credentials, log, guard, reloader, clock, os.environ)
+        with opening("users and keys"):
+            access = open_access(
+                settings,
+                credentials,
+                log,
+                guard,
+                reloader,
+                clock,
+                store=data / "policies",
+                environ=os.environ,
+            )
             opened.callback(access.keep_up)
         return Desk(
             settings,

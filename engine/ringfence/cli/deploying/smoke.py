@@ -106,8 +106,7 @@ def _token(deployment: Deployment) -> str:
         (JWT_SECRET_KEY,), {**environ, "RINGFENCE_ENVIRONMENT": "production"}
     )
     principal = Principal(_ACCOUNT, Role.TRADER, frozenset({_ACCOUNT}))
-    key = credentials.get(JWT_SECRET_KEY)
-    return Tokens((key,), SYSTEM_CLOCK).make(principal, _TOKEN_S)
+    return Tokens(credentials.all_of(JWT_SECRET_KEY), SYSTEM_CLOCK).make(principal, _TOKEN_S)
 
 
 def _metrics(deployment: Deployment) -> str:

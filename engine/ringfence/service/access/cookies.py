@@ -5,7 +5,7 @@ from typing import Any
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
-from ringfence.service.access.jwks import is_loopback
+from ringfence.service.access.addresses import is_loopback
 
 __all__ = ["FORM", "SESSION", "cookie", "cookie_value", "is_plain"]
 

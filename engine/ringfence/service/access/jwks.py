@@ -5,12 +5,10 @@ holds no fitting key is none. While none can be had, the last good keys stay. A 
 fetched again, once in half a minute at most: nobody makes this service call another by sending it rubbish.
 """
 
-import ipaddress
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import jwt
 import msgspec
@@ -19,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.exceptions import PyJWTError
 
 from ringfence.runtime.ports import Clock
+from ringfence.service.access.addresses import check_url
 
-__all__ = ["Jwks", "check_url", "is_loopback"]
+__all__ = ["Jwks"]
 
 _LARGEST_BYTES = 256 << 10
 _FETCH_SECONDS = 5.0
@@ -29,30 +28,6 @@ _FEWEST_RSA_BITS = 2048
 _FRESH_NS = 600_000_000_000
 _PAUSE_NS = 30_000_000_000
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1"}
-
-
-def check_url(url: str) -> None:
-    """Whether keys can be fetched from there: by https, or from this machine.
-
-    Raises:
-        ValueError: not so.
-    """
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username is not None or parts.fragment:
-        raise ValueError("this is no address of keys")
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
-        return
-    raise ValueError("keys are fetched by https, or from this machine")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Jwks:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ringfence.errors import AuditError, InputError, StateError
 from ringfence.reload import Reloader
@@ -75,9 +76,15 @@ def open_access(
     guard: CentralRiskGuard,
     reloader: Reloader,
     clock: Clock,
+    *,
+    store: Path,
     environ: Mapping[str, str],
 ) -> Access:
     """Open what the settings name; where nobody can log in yet, let the first admin in, if a password is given.
+
+    Args:
+        store: Directory of the policy store.
+        environ: The environment's variables.
 
     Raises:
         InputError: a secret is missing or will not do.
@@ -119,7 +126,7 @@ def open_access(
             actions=frozenset(about.four_eyes),
             valid_ns=about.proposal_valid,
             folder=folder,
-            store=settings.data / "policies",
+            store=store,
         ),
         Outbox(folder, clock),
     )
@@ -136,7 +143,7 @@ def _tokens(
 ) -> Tokens:
     about = settings.access
     if about.jwks_url is None:
-        keys: tuple[Secret, ...] | Jwks = (credentials.get(JWT_SECRET_KEY),)
+        keys: tuple[Secret, ...] | Jwks = credentials.all_of(JWT_SECRET_KEY)
     else:
         keys = Jwks(about.jwks_url, about.algorithm, clock)
     given = about.claims

@@ -12,7 +12,7 @@ from limits.strategies import FixedWindowRateLimiter
 from litestar.exceptions import TooManyRequestsException
 
 from ringfence.runtime.ports import Clock
-from ringfence.service.access.settings import AccessSettings
+from ringfence.service.settings import AccessSettings
 
 __all__ = ["ClockStorage", "LoginTries", "Requests", "network_of"]
 

@@ -3,7 +3,7 @@
 Secrets are no settings: `runtime.credentials` reads them, from variables or files of their own.
 """
 
-from ringfence.service.access.settings import AccessSettings
+from ringfence.service.settings.access import AccessSettings
 from ringfence.service.settings.described import Described, described
 from ringfence.service.settings.loading import (
     CONFIG_VARIABLE,
