@@ -19,6 +19,8 @@ ENVIRONMENT = {
     "directory; not used where others may write to it",
     "RINGFENCE_COMPILED_PATH": "directory of code compiled beforehand, as `ringfence compile` leaves it: copied to the "
     "cache instead of compiling; used only where it is this user's or root's and nobody else may write to it",
+    "RINGFENCE_CONFIG": "the service's settings' file, where `--config` names none; other variables of the service "
+    "are in [its settings](settings.md)",
     "RINGFENCE_ENVIRONMENT": "how strictly secrets are checked: `production` (where not set) refuses what is missing or "
     "unsound, `development` warns, `testing` makes its own and reads none",
     "RINGFENCE_POSTGRES_URL": "address of the PostgreSQL database that `--postgres` means, "

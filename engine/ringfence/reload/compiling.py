@@ -11,6 +11,7 @@ from ringfence.reload.candidate import linked_of, prove
 from ringfence.replay.compiled import compiled
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.policy_set import PolicySet
 
 __all__ = ["CompileReport", "compile_ahead"]
@@ -57,7 +58,10 @@ def compile_ahead(files: Mapping[str, bytes]) -> CompileReport:
 
 
 def _open_guard(linked: LinkedSet) -> None:
-    # A guard loads the rest of what it calls when it opens.
-    CentralRiskGuard.open(
-        PolicySet(linked), settings=GuardSettings(in_memory=True, without_audit=True)
-    ).close()
+    # A guard loads what it calls when it opens, and its limits what they call when they are looked at.
+    settings = GuardSettings(in_memory=True, without_audit=True)
+    guard = CentralRiskGuard.open(PolicySet(linked), settings=settings)
+    try:
+        LiveLimits(guard).sample()
+    finally:
+        guard.close()

@@ -7,6 +7,7 @@ import numpy as np
 
 from ringfence.language import ir
 from ringfence.runtime.limit_sample import BREACH, PASS, UNKNOWN, Sampled
+from ringfence.runtime.metric_table import metric, one
 from ringfence.runtime.metrics import Metric, Sample
 
 __all__ = ["OTHER", "limit_metrics"]
@@ -15,8 +16,8 @@ __all__ = ["OTHER", "limit_metrics"]
 OTHER = "other"
 _OUTCOMES = {PASS: "pass", BREACH: "breach", UNKNOWN: "unknown"}
 _LOSSES = {
-    "book.drawdown": ("ringfence_drawdown", "Fall of a book from its peak, as a share of it"),
-    "book.day_loss_ratio": ("ringfence_day_loss", "Loss of the day, as a share of its start"),
+    "book.drawdown": "ringfence_drawdown",
+    "book.day_loss_ratio": "ringfence_day_loss",
 }
 
 
@@ -29,38 +30,23 @@ def limit_metrics(sampled: Sampled, most: int, failed: int) -> Iterable[Metric]:
         failed: How often looking failed.
     """
     shown, folded = _by_gate_and_book(sampled, most)
-    yield Metric(
+    yield metric(
         "ringfence_limit_utilisation_ratio",
-        "gauge",
-        "Share of its limit that is used, of a gate and a book the closest; beyond 1 only what reduces risk passes.",
-        tuple(Sample({"gate": gate, "book": book}, used) for (gate, book), used in shown.items()),
+        (Sample({"gate": gate, "book": book}, used) for (gate, book), used in shown.items()),
     )
-    yield Metric(
-        "ringfence_limit_series_folded",
-        "gauge",
-        "Pairs of gate and book that are told together, as those of the book `other`.",
-        (Sample({}, folded),),
-    )
-    yield Metric(
+    yield one("ringfence_limit_series_folded", folded)
+    standing = _standing(sampled)
+    yield metric(
         "ringfence_limits",
-        "gauge",
-        "Limits by how they stand without an order; unknown ones reject what adds risk.",
-        tuple(
-            Sample({"outcome": word}, int(np.count_nonzero(_standing(sampled) == code)))
+        (
+            Sample({"outcome": word}, int(np.count_nonzero(standing == code)))
             for code, word in _OUTCOMES.items()
         ),
     )
-    for field, (name, help) in _LOSSES.items():
-        yield from _losses(sampled, most, field, name, help)
-    yield Metric(
-        "ringfence_limits_sampled_timestamp_seconds",
-        "gauge",
-        "When the limits were looked at.",
-        (Sample({}, sampled.stand.now_ns * 1e-9),),
-    )
-    yield Metric(
-        "ringfence_limits_failed", "counter", "Times that looking failed.", (Sample({}, failed),)
-    )
+    for field, name in _LOSSES.items():
+        yield from _losses(sampled, most, field, name)
+    yield one("ringfence_limits_sampled_timestamp_seconds", sampled.stand.now_ns * 1e-9)
+    yield one("ringfence_limits_failed", failed)
 
 
 def _standing(sampled: Sampled) -> Any:
@@ -90,7 +76,7 @@ def _by_gate_and_book(sampled: Sampled, most: int) -> tuple[dict[tuple[str, str]
     return shown, max(0, len(order) - most)
 
 
-def _losses(sampled: Sampled, most: int, field: str, name: str, help: str) -> Iterable[Metric]:
+def _losses(sampled: Sampled, most: int, field: str, name: str) -> Iterable[Metric]:
     """A loss and its tightest limit, of each book the closest of them."""
     keys = sampled.keys
     mine = [
@@ -107,10 +93,8 @@ def _losses(sampled: Sampled, most: int, field: str, name: str, help: str) -> It
         if book not in measures and len(measures) < most:
             measures[book] = float(sampled.measure[place])
             limits[book] = float(sampled.limit[place])
-    for end, told, values in (("", "", measures), ("_limit", ": the tightest limit", limits)):
-        yield Metric(
+    for end, values in (("", measures), ("_limit", limits)):
+        yield metric(
             f"{name}{end}_ratio",
-            "gauge",
-            f"{help}{told}.",
-            tuple(Sample({"book": book}, value) for book, value in values.items()),
+            (Sample({"book": book}, value) for book, value in values.items()),
         )

@@ -93,12 +93,18 @@ PARTS: dict[str, list[Declared]] = {
     ],
     "Limits and switches": [
         _row("kill_switch", "gauge", "target", "0 active, 1 reducing, 2 halted.", "max"),
-        _row("limits", "gauge", "outcome", "Limits by how they stand without an order.", "max"),
+        _row(
+            "limits",
+            "gauge",
+            "outcome",
+            "Limits by how they stand without an order; unknown ones reject what adds risk.",
+            "max",
+        ),
         _row(
             "limit_utilisation_ratio",
             "gauge",
             "gate book",
-            "Share of its limit that is used, of a gate and a book the closest.",
+            "Share of its limit that is used, of a gate and a book the closest; beyond 1 only what reduces risk passes.",
             "max",
         ),
         _row(
@@ -115,9 +121,21 @@ PARTS: dict[str, list[Declared]] = {
             "Fall of a book from its peak, as a share of it.",
             "max",
         ),
-        _row("drawdown_limit_ratio", "gauge", "book", "The tightest limit of that.", "min"),
+        _row(
+            "drawdown_limit_ratio",
+            "gauge",
+            "book",
+            "The tightest limit on the drawdown of the book.",
+            "min",
+        ),
         _row("day_loss_ratio", "gauge", "book", "Loss of the day, as a share of its start.", "max"),
-        _row("day_loss_limit_ratio", "gauge", "book", "The tightest limit of that.", "min"),
+        _row(
+            "day_loss_limit_ratio",
+            "gauge",
+            "book",
+            "The tightest limit on the day's loss of the book.",
+            "min",
+        ),
         _row(
             "limits_sampled_timestamp_seconds",
             "gauge",

@@ -11,6 +11,7 @@ from typing import Literal
 from ringfence.gateway import Follower, Gateway, SwitchCancels, signer_of
 from ringfence.language.orders import Market
 from ringfence.reload import Reloader, first_policy_set
+from ringfence.runtime.approvals import Signer
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.runtime.credentials import Credentials
@@ -67,6 +68,7 @@ class Desk:
         checks: How each part is; `/health` tells it.
         stopping: Is set once the service stops: answers that have no end, as streams of events, end then.
         stop: Stops the service.
+        signer: Signs approvals, for the guard and the gateways alike.
     """
 
     settings: ServiceSettings
@@ -90,6 +92,7 @@ class Desk:
     stopping: threading.Event = field(default_factory=threading.Event)
     stop: Callable[[], object] = field(default=_nothing)
     closing: ExitStack = field(default_factory=ExitStack)
+    signer: Signer = field(kw_only=True)
 
     @property
     def gateways(self) -> dict[str, Gateway]:
@@ -198,7 +201,7 @@ def open_desk(
             used, close = open_used_approvals(shared, data, clock)
             opened.callback(close)
         venues = Venues()
-        trade = Trade(guard, log, credentials, clock, used, data)
+        trade = Trade(guard, log, credentials, signer, clock, used, data)
         for venue, about in settings.open_venues.items():
             open_venue(venue, about, trade, venues, opened)
         with opening("the first money"):
@@ -240,4 +243,5 @@ def open_desk(
             reconciling,
             without_money,
             closing=opened.pop_all(),
+            signer=signer,
         )

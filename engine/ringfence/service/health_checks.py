@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ringfence.errors import RingfenceError
+from ringfence.runtime.metric_table import metric
 from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -92,11 +93,9 @@ class Checks:
 
     def metrics(self) -> Iterable[Metric]:
         """1 or 0 for each check; see `runtime.metrics.Source`."""
-        yield Metric(
+        yield metric(
             "ringfence_health",
-            "gauge",
-            "1 while the check passes, 0 while it fails.",
-            tuple(Sample({"check": each.name}, int(each.ok)) for each in self.all),
+            (Sample({"check": each.name}, int(each.ok)) for each in self.all),
         )
 
     def close(self) -> None:

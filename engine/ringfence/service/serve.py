@@ -17,6 +17,7 @@ from ringfence.service.exposition import make_metrics_app
 from ringfence.service.health import Health, make_health_app
 from ringfence.service.health_looks import lease_fault, look_at
 from ringfence.service.listening import Ports, SideServers, TlsFiles, make_server, new_loop
+from ringfence.service.renewing import renew_or_tell
 from ringfence.service.settings import ServerSettings
 
 __all__ = ["Stopped", "serve"]
@@ -109,6 +110,7 @@ async def _serve(
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, renew_or_tell, desk)
     desk.stop = lambda: loop.call_soon_threadsafe(stopping.set)
     running = asyncio.create_task(server.serve(sockets=[ports.main]))
     beside = [

@@ -83,11 +83,7 @@ def _healthy(deployment: Deployment, path: str) -> str:
 
 def _guard(deployment: Deployment) -> str:
     order = {"account": _ACCOUNT, "symbol": "BTC/USDT", "side": "buy", "size": "1", "price": "1"}
-    try:
-        token = _token(deployment)
-    except InputError as error:
-        return error.message
-    answer = _ask(deployment, 5000, "/v1/evaluate", order, {"authorization": f"Bearer {token}"})
+    answer = _ask_as_somebody(deployment, "/v1/evaluate", order)
     if isinstance(answer, str):
         return answer
     try:
@@ -123,12 +119,20 @@ def _metrics(deployment: Deployment) -> str:
 
 
 def _dashboard(deployment: Deployment) -> str:
-    answer = _ask(deployment, 5000, "/")
+    answer = _ask_as_somebody(deployment, "/")
     if isinstance(answer, str):
         return answer
     if answer.status != 200 or "text/html" not in answer.kind:
         return f"no page: {_shown(answer)}"
     return ""
+
+
+def _ask_as_somebody(deployment: Deployment, path: str, body: Any = None) -> _Answer | str:
+    try:
+        token = _token(deployment)
+    except InputError as error:
+        return error.message
+    return _ask(deployment, 5000, path, body, {"authorization": f"Bearer {token}"})
 
 
 def _ask(

@@ -2,6 +2,7 @@
 
 from litestar import Router
 
+from ringfence.service.dashboard import kill_switch
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
 from ringfence.service.dashboard.overview import live_overview, overview
@@ -12,4 +13,8 @@ __all__ = ["PageErrors", "Pulse", "dashboard_router"]
 
 def dashboard_router() -> Router:
     """All pages, and what they load."""
-    return Router("/", route_handlers=[asset, overview, live_overview], include_in_schema=False)
+    return Router(
+        "/",
+        route_handlers=[asset, overview, live_overview, *kill_switch.ROUTES],
+        include_in_schema=False,
+    )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ringfence.errors import AuditError
 from ringfence.runtime.metrics import Source
-from ringfence.service.dashboard.words import age, bytes_text, percent
+from ringfence.service.dashboard.words import age, bytes_text, counted, percent
 from ringfence.service.desk import Desk
 
 __all__ = ["Part", "parts_of"]
@@ -52,7 +52,7 @@ def _log(desk: Desk) -> Part:
     size, limit = values["ringfence_audit_log_bytes"], values["ringfence_audit_log_limit_bytes"]
     said = f"{bytes_text(int(size))}, {percent(size / limit)} of what it may hold"
     waiting = int(values["ringfence_audit_log_pending_records"])
-    said += f"; {waiting:,} records are being written" if waiting else ""
+    said += f"; {counted(waiting, 'record')} being written" if waiting else ""
     if not values["ringfence_audit_log_ok"]:
         return Part(
             "Audit log", "bad", "stopped", f"takes no records, so orders are rejected; {said}"
@@ -72,7 +72,9 @@ def _sinks(desk: Desk) -> Iterator[Part]:
         return
     for each in found:
         name = f"Audit database ({each.sink})"
-        lag = f"{each.lag_records:,} records behind, the oldest {age(each.lag_seconds)} old"
+        lag = (
+            f"{counted(each.lag_records, 'record')} behind, the oldest {age(each.lag_seconds)} old"
+        )
         if each.error:
             yield Part(name, "bad", "failing", f"{each.error}; {lag}; the log keeps them meanwhile")
         elif each.lag_seconds > _LATE_S:
@@ -97,11 +99,12 @@ def _policies(desk: Desk) -> Part:
 
 def _venues(desk: Desk) -> Iterator[Part]:
     failing = {
-        str(sample.labels["venue"]): sample.value
+        sample.labels["venue"]: int(sample.value)
         for cancels in desk.cancels
         for metric in cancels.metrics()
         if metric.name == "ringfence_switch_cancels_failing"
         for sample in metric.samples
+        if isinstance(sample.value, int | float)
     }
     streams: dict[str, list[float]] = {}
     for follower in desk.followers:
@@ -114,7 +117,7 @@ def _venues(desk: Desk) -> Iterator[Part]:
     for venue in desk.gateways:
         name = f"Exchange {venue}"
         if failing.get(venue):
-            said = f"{failing[venue]:g} orders that a kill switch wants ended cannot be cancelled"
+            said = f"{counted(failing[venue], 'order')} that a kill switch wants ended cannot be cancelled"
             yield Part(name, "bad", "not cancelling", said)
         elif desk.settings.open_venues[venue].kind == "kraken" and not all(streams.get(venue, [])):
             said = "orders and fills are asked for, as no connection tells of them"
@@ -128,7 +131,7 @@ def _shared(desk: Desk) -> Iterator[Part]:
         return
     waiting = _values(desk.guard).get("ringfence_shared_books_waiting", 0)
     if waiting:
-        said = f"{waiting:,.0f} events wait for the store; orders are rejected while it is away"
+        said = f"{counted(int(waiting), 'event')} not in the store yet; orders are rejected while it is away"
         yield Part("Shared books", "warn", "waiting", said)
     else:
         yield Part("Shared books", "ok", "in step", "every event is in the store")
