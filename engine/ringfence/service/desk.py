@@ -211,7 +211,8 @@ def open_desk(
                 guard, source, store=data / "policies", audit=log, settings=how, clock=clock
             )
             opened.enter_context(reloader)
-        limits = opened.enter_context(LiveLimits(guard))
+        most = settings.metrics.most_limits
+        limits = opened.enter_context(LiveLimits(guard, most_series=most))
         with opening("users, sessions and keys"):
             access = open_access(settings, credentials, log, guard, reloader, clock, os.environ)
             opened.callback(access.keep_up)
