@@ -14,7 +14,13 @@ pytestmark = [
     pytest.mark.needs("libatomic.so.1", "libatomic1"),
 ]
 
-PAGES = ["/", "/kill-switch", "/kill-switch/change?target=account/alpha&to=halted", "/nowhere"]
+PAGES = [
+    "/",
+    "/limits?orders=1",
+    "/kill-switch",
+    "/kill-switch/change?target=account/alpha&to=halted",
+    "/nowhere",
+]
 
 
 @pytest.fixture
