@@ -8,6 +8,7 @@ file are (a) the first start of PostgreSQL, where what the image's entry point d
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sink_logs import until
 from deployment.compose_file import ROOT, read_compose
 from deployment.contained import PATH, Contained, Pod, this_program, why_not
 from ringfence._resources import cache_directory
@@ -29,6 +29,10 @@ pytestmark = [
     pytest.mark.needs("initdb", "postgresql"),
     pytest.mark.needs("redis-server", "redis-server"),
     pytest.mark.needs("unshare", "util-linux"),
+    pytest.mark.needs("prometheus", "prometheus"),
+    pytest.mark.needs("prometheus-alertmanager", "prometheus-alertmanager"),
+    pytest.mark.needs("tini", "tini"),
+    pytest.mark.needs("wget", "wget"),
 ]
 
 GROUP = 4711
@@ -119,6 +123,22 @@ def service(pod: Pod, redis: Contained, migrated: Contained, compiled: Path) -> 
         environment={**IMAGE_VARIABLES, "RINGFENCE_COMPILED_PATH": "/opt/ringfence/compiled"},
         paths={**IMAGE_FILES, "/opt/ringfence/compiled": compiled},
     )
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
+def alertmanager(pod: Pod) -> Contained:
+    program = {"ALERTMANAGER": shutil.which("prometheus-alertmanager") or "alertmanager"}
+    started = pod.start("alertmanager", environment=program)
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
+def prometheus(pod: Pod, alertmanager: Contained) -> Contained:
+    assert alertmanager.process.poll() is None
+    started = pod.start("prometheus", program=["prometheus"])
     started.wait_healthy()
     return started
 
@@ -245,7 +265,7 @@ def asked(service: Contained, url: str) -> str:
 
 def test_the_service_runs_as_the_file_says(service: Contained) -> None:
     assert_contained(service)
-    until(lambda: json.loads(asked(service, "http://ringfence:8001/health"))["ready"])
+    service.wait_until(lambda: json.loads(asked(service, "http://ringfence:8001/health"))["ready"])
     assert json.loads(asked(service, "http://ringfence:8001/health/live"))
     whole = json.loads(asked(service, "http://ringfence:8001/health"))
     assert (whole["phase"], whole["ready"]) == ("serving", True), whole
@@ -262,6 +282,32 @@ def test_a_start_with_the_shipped_policies_compiles_nothing(
     assert kept <= {each.name for each in compiled.iterdir()}
     done = service.run(["ringfence", "compile", "/policies", "--check"])
     assert (done.returncode, "nothing to do" in done.stdout) == (0, True)
+
+
+def test_prometheus_and_alertmanager_run_as_the_file_says(
+    prometheus: Contained, alertmanager: Contained
+) -> None:
+    assert_contained(prometheus)
+    assert_contained(alertmanager)
+    assert "nobody is told of alerts" in alertmanager.said()
+
+
+def test_prometheus_reaches_the_service_and_alertmanager(
+    prometheus: Contained, service: Contained
+) -> None:
+    assert service.process.poll() is None
+
+    def up() -> dict[str, str]:
+        query = "http://prometheus:9090/api/v1/query?query=up"
+        found = json.loads(asked(prometheus, query))["data"]["result"]
+        return {each["metric"]["job"]: each["value"][1] for each in found}
+
+    wanted = {"ringfence": "1", "prometheus": "1", "alertmanager": "1"}
+    prometheus.wait_until(lambda: up() == wanted)
+    rules = json.loads(asked(prometheus, "http://prometheus:9090/api/v1/rules"))
+    assert rules["data"]["groups"]
+    told = json.loads(asked(prometheus, "http://prometheus:9090/api/v1/alertmanagers"))
+    assert len(told["data"]["activeAlertmanagers"]) == 1
 
 
 def test_the_service_ends_when_it_is_told_to(service: Contained) -> None:

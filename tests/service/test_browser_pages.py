@@ -14,7 +14,13 @@ pytestmark = [
     pytest.mark.needs("libatomic.so.1", "libatomic1"),
 ]
 
-PAGES = ["/", "/kill-switch", "/kill-switch/change?target=account/alpha&to=halted", "/nowhere"]
+PAGES = [
+    "/",
+    "/limits?orders=1",
+    "/kill-switch",
+    "/kill-switch/change?target=account/alpha&to=halted",
+    "/nowhere",
+]
 
 
 @pytest.fixture
@@ -26,9 +32,8 @@ def switched_back(desk) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_page_is_whole_and_accessible(
-    browsing: Browsing, desk, view: str, switched_back
-) -> None:
+@pytest.mark.usefixtures("switched_back")
+def test_every_page_is_whole_and_accessible(browsing: Browsing, desk, view: str) -> None:
     desk.guard.set_kill_switch("account/beta", "reducing", by="rita", reason="losses since noon")
     page = browsing.open(PAGES[0], view=view)
     for path in PAGES:
@@ -40,8 +45,9 @@ def test_every_page_is_whole_and_accessible(
         assert (path, page.evaluate(CLIPPED)) == (path, [])
 
 
+@pytest.mark.usefixtures("switched_back")
 def test_a_kill_switch_is_set_by_keyboard_alone_and_every_open_page_tells(
-    browsing: Browsing, desk, switched_back
+    browsing: Browsing, desk
 ) -> None:
     watched = browsing.open("/", role="viewer")
     assert watched.locator(".firm-state").inner_text() == "Active"
@@ -96,7 +102,8 @@ def test_a_viewer_is_denied_in_words(browsing: Browsing) -> None:
     assert page.locator("main form").count() == 0
 
 
-def test_news_take_the_focus_from_nobody(browsing: Browsing, desk, switched_back) -> None:
+@pytest.mark.usefixtures("switched_back")
+def test_news_take_the_focus_from_nobody(browsing: Browsing, desk) -> None:
     page = browsing.open("/")
     page.focus("#to-kill-switch")
 
