@@ -18,6 +18,7 @@ pytestmark = [
 PAGES = [
     "/",
     "/login",
+    "/limits?orders=1",
     "/kill-switch",
     "/kill-switch/change?target=account/alpha&to=halted",
     "/nowhere",

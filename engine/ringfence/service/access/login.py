@@ -149,15 +149,8 @@ def _form(
     # The one that the browser holds stays good, so that two tabs do not shut one another out.
     sent = cookie_value(request, FORM)
     text = sent if _TEXT.fullmatch(sent) else SYSTEM_RANDOM.token(32)
-    answer = page(
-        request,
-        "login.html",
-        status=status,
-        headers=headers,
-        csrf=(FIELD, text),
-        next=where,
-        said=said,
-    )
+    about = {"csrf": (FIELD, text), "next": where, "said": said}
+    answer = page(request, "login.html", status=status, headers=headers, **about)
     answer.set_cookie(cookie(request, FORM, text, age_s=_FORM_AGE_S))
     return answer
 

@@ -17,8 +17,10 @@ import msgspec
 from ringfence.errors import StateError
 from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
-__all__ = ["Table"]
+__all__ = ["FOLDER", "Table"]
 
+FOLDER = "access"
+"""Where the files lie, below the service's data."""
 T = TypeVar("T")
 # How old what is read from memory may be.
 _FRESH_SECONDS = 1.0

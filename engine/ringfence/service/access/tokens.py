@@ -22,7 +22,7 @@ from ringfence.service.access.jwks import Jwks
 from ringfence.service.access.names import checked_accounts, is_subject
 from ringfence.service.access.rights import Principal, Role
 
-__all__ = ["AUDIENCE", "ISSUER", "Claims", "Tokens"]
+__all__ = ["AUDIENCE", "ISSUER", "Claims", "Issued", "Tokens"]
 
 AUDIENCE = "ringfence"
 ISSUER = "ringfence"
@@ -48,6 +48,15 @@ class Claims:
     role: str = "role"
     accounts: str = "accounts"
     roles: Mapping[str, Role] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token that was made: its text, its id, and when it runs out, ns since 1970, UTC."""
+
+    text: str = field(repr=False)
+    id: str
+    expires_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,10 @@ class Tokens:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     def make(self, principal: Principal, valid_s: int) -> str:
+        """As `issue`; the token's text alone."""
+        return self.issue(principal, valid_s).text
+
+    def issue(self, principal: Principal, valid_s: int) -> Issued:
         """A token for somebody.
 
         Args:
@@ -103,7 +116,7 @@ class Tokens:
                 "ask it for one, or make an API key",
             )
         now = self._clock.now_ns() // _SECOND_NS
-        claims = {
+        claims: dict[str, Any] = {
             "sub": principal.name,
             "role": str(principal.role),
             "accounts": sorted(principal.accounts),
@@ -113,7 +126,8 @@ class Tokens:
             "exp": now + valid_s,
             "jti": self._random.token(),
         }
-        return jwt.encode(claims, self._keys[0].reveal(), algorithm=self._algorithm)
+        text = jwt.encode(claims, self._keys[0].reveal(), algorithm=self._algorithm)
+        return Issued(text, claims["jti"], claims["exp"] * _SECOND_NS)
 
     def read(self, token: str) -> Principal | None:
         """Who a token stands for; None where it does not hold, whatever the reason. Never waits."""
