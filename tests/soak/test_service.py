@@ -173,7 +173,7 @@ class Client:
         begun = time.monotonic()
         found = self._post("/v1/orders" if sent else "/v1/evaluate", order)
         self._seen.slowest_s = max(self._seen.slowest_s, time.monotonic() - begun)
-        if found is None:
+        if not found:
             return
         decision = found["decision"] if sent else found
         self._seen.codes[decision["code"] or decision["decision"]] += 1
@@ -182,7 +182,7 @@ class Client:
             self._seen.states[found["order"]["state"]] += 1
             self._owed.append(("DELETE", f"/v1/orders/{decision['id']}", None))
         elif decision["decision"] != "REJECT":
-            self._owed.append(("POST", "/v1/cancels", {"id": decision["id"]}))
+            self._owed.append(("POST", "/v1/cancels", {"order_id": decision["id"]}))
         self._pay()
 
     def _pay(self) -> None:
@@ -202,6 +202,9 @@ class Client:
             self._seen.lost += 1
             return None
         self._seen.statuses[answer.status_code] += 1
+        if answer.status_code == 404:
+            # What has ended already need not be told.
+            return {}
         if answer.status_code not in (200, 201):
             return None
         given: dict[str, Any] = answer.json()
