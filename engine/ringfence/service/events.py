@@ -190,7 +190,7 @@ class EventHub:
         Raises:
             TooManyError: others listen already.
         """
-        made = Subscription(decisions, asyncio.get_running_loop())
+        made = Subscription(decisions, asyncio.get_running_loop(), ended=self._stopping.is_set())
         with self._lock:
             if len(self._listeners) >= MOST_LISTENERS:
                 raise TooManyError
