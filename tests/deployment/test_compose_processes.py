@@ -199,10 +199,31 @@ def test_redis_tells_its_password_to_nobody(redis: Contained, pod: Pod) -> None:
 
 
 def test_redis_does_not_start_without_a_password(redis: Contained) -> None:
-    script = (ROOT / "docker" / "redis" / "start").read_text().replace("/run/secrets/", "/tmp/")
-    done = redis.run(["sh", "-c", f"echo short >/tmp/redis_password; {script}"])
+    script = "echo short >/tmp/short; exec sh /usr/local/etc/redis/start"
+    done = redis.run(["sh", "-c", script], {"REDIS_SECRET": "/tmp/short"})
     assert done.returncode == 2
     assert "fewer than 16 characters" in done.stderr
+
+
+def test_the_password_of_redis_changes_without_a_pause(redis: Contained, pod: Pod) -> None:
+    secret = pod.folder / "secrets" / "redis_password"
+    old, new = secret.read_text(), "another-password-0123456789"
+
+    def taken(password: str) -> bool:
+        return redis.run(["redis-cli", "ping"], {"REDISCLI_AUTH": password}).stdout == "PONG\n"
+
+    def reload(also: str) -> None:
+        script = f"printf '{also}' | sh /usr/local/etc/redis/start --reload"
+        assert redis.run(["sh", "-c", script]).stdout == "OK\n"
+
+    assert (taken(old), taken(new)) == (True, False)
+    reload(f"{new}\\n")
+    assert (taken(old), taken(new)) == (True, True)
+    # Into the file: what is mounted is the file itself.
+    secret.write_text(new)
+    reload("")
+    assert (taken(old), taken(new)) == (False, True)
+    assert redis.health().returncode == 0
 
 
 def test_postgres_runs_as_the_file_says_and_asks_for_passwords(postgres: Contained) -> None:

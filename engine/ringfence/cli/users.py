@@ -149,8 +149,10 @@ def _asked(file: str | None, name: str) -> str:
         try:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
+            # Not its name: somebody may have put the password there.
             raise InputError(
-                f"`{file}` cannot be read ({type(error).__name__})", "name a file with the password"
+                f"the file of the password cannot be read ({type(error).__name__})",
+                "name a file that holds it",
             ) from None
     if not sys.stdin.isatty():
         raise InputError("no password is given", "add --password-file FILE, or `-` and pipe it in")

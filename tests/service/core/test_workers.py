@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.redis_server import PASSWORD, RedisServer
 from ringfence.runtime.audit_reader import AuditReader
@@ -48,6 +49,17 @@ def worker_process(service: ServiceProcess) -> int:
     return int(children.read_text().split()[0])
 
 
+def scraped(service: ServiceProcess) -> dict[str, float]:
+    """One scrape: the sum of each metric's values, and how many there are."""
+    text = httpx.get(service.url["metrics"], timeout=60).text
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        values = [each.value for each in family.samples if not each.name.endswith("_created")]
+        found[family.name] = sum(values)
+        found[f"{family.name} series"] = len(values)
+    return found
+
+
 def test_workers_share_books_and_one_that_dies_comes_back(tmp_path: Path) -> None:
     redis = RedisServer(tmp_path / "redis", appendonly="yes", appendfsync="no").start()
     data = tmp_path / "data"
@@ -76,12 +88,26 @@ def test_workers_share_books_and_one_that_dies_comes_back(tmp_path: Path) -> Non
             again = service.evaluate(client, "w-0").json()
         assert again["id"] == answers[0]["id"]
 
+        before = scraped(service)
+        assert before["ringfence_decisions"] == len(answers) + 1
+        assert before["ringfence_workers"] == WORKERS
+        # Each worker has its own log, and processor time of its own, as the supervisor has.
+        assert before["ringfence_audit_log_bytes series"] == WORKERS
+        assert before["process_cpu_seconds series"] == WORKERS + 1
+        assert before["ringfence_health"] == before["ringfence_health series"]
+        assert before["ringfence_metric_source_errors"] == 0
+
         os.kill(worker_process(service), signal.SIGKILL)
         wait_until(lambda: not all_well(service))
         wait_until(lambda: all_well(service))
         with httpx.Client(timeout=60) as client:
             assert service.evaluate(client, "w-1").json()["id"] == answers[1]["id"]
         assert service.health("/ready")[0] == 200
+        after = scraped(service)
+        assert after["ringfence_worker_exits"] == 1
+        assert after["ringfence_workers"] == WORKERS
+        # What the one that was killed had told counts on.
+        assert after["ringfence_decisions"] == before["ringfence_decisions"] + 1
         assert service.stop() == 0
     finally:
         service.stop(signal.SIGKILL)

@@ -26,6 +26,7 @@ T = TypeVar("T")
 _FRESH_SECONDS = 1.0
 _LOCK_SECONDS, _PAUSE_SECONDS = 10.0, 0.01
 _MODE = 0o600
+_EMPTY = b"{}"
 
 
 class Table(Generic[T]):
@@ -47,7 +48,7 @@ class Table(Generic[T]):
         ).decode
         self._encode = msgspec.json.Encoder(order="sorted").encode
         self._one_at_a_time = threading.Lock()
-        self._content = b""
+        self._content = _EMPTY
         self._held: Mapping[str, T] = {}
         self._read_at = float("-inf")
 
@@ -88,7 +89,7 @@ class Table(Generic[T]):
         try:
             content = self._files.read_bytes(self._path)
         except FileNotFoundError:
-            content = b"{}"
+            content = _EMPTY
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror})") from None
         if content != self._content:

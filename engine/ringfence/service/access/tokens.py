@@ -4,7 +4,6 @@ How a token is signed is settled by the settings; what it says about that itself
 3.1). Whoever sends the same token again is found by its hash: checking a signature takes longer than deciding an order.
 """
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -93,8 +92,19 @@ class Tokens:
         self._keys, self._clock, self._random = keys, clock, random
         self._algorithm, self._issuer, self._audience = algorithm, issuer, audience
         self._skew_ns, self._claims, self._is_out = skew_ns, claims, is_out
+        self._renewals = 0
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
+
+    def renew(self, keys: tuple[Secret, ...]) -> None:
+        """Sign with other keys from now on; a token that none of them signed does not hold any more.
+
+        Keys of an issuer are fetched, and stay as they are.
+        """
+        if not isinstance(self._keys, Jwks):
+            self._keys = keys
+            # INVARIANT: behind the keys, so that what was read with those from before is read again.
+            self._renewals += 1
 
     def make(self, principal: Principal, valid_s: int) -> str:
         """As `issue`; the token's text alone."""
@@ -163,7 +173,7 @@ class Tokens:
             self._keys.fetch()
 
     def _generation(self) -> int:
-        return self._keys.generation if isinstance(self._keys, Jwks) else 0
+        return self._keys.generation if isinstance(self._keys, Jwks) else self._renewals
 
     def _remember(self, name: bytes, known: _Known) -> None:
         with self._lock:
@@ -243,6 +253,7 @@ def _moment_ns(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("no moment")
-    if not (math.isfinite(value) and 0 <= value < 1 << 40):
+    # NaN and infinities are beyond it, too.
+    if not 0 <= value < 1 << 40:
         raise ValueError("no moment")
     return round(value * _SECOND_NS)

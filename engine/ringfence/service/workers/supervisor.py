@@ -18,6 +18,7 @@ from ringfence.service.health import Health, make_health_app
 from ringfence.service.health_checks import Checks
 from ringfence.service.listening import Ports, SideServers, make_server
 from ringfence.service.merged_metrics import MergedMetrics
+from ringfence.service.process_metrics import ProcessMetrics
 from ringfence.service.settings import ServiceSettings
 from ringfence.service.workers.told_health import read_health
 
@@ -72,15 +73,13 @@ class _Supervisor:
         self._health = Health(checks)
         side = SideServers()
         opened.callback(side.close)
-        self._merged = MergedMetrics()
+        self._merged = MergedMetrics([checks, ProcessMetrics()])
         opened.callback(self._merged.close)
         self._health.phase = lambda: "serving"
         self._health.fault = self._none_ready
         about = settings.server
         side.serve(make_server(make_health_app(self._health), about, is_main=False), ports.health)
-        side.serve(
-            make_server(metrics_app([self._merged, checks]), about, is_main=False), ports.metrics
-        )
+        side.serve(make_server(metrics_app([self._merged]), about, is_main=False), ports.metrics)
         for name in _PARTS:
             checks.add(name, lambda part=name: self._part(part))  # type: ignore[misc]
         for number in range(about.workers):
