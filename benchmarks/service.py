@@ -119,7 +119,7 @@ def _ours(policies: Path, place: Path) -> Iterator[tuple[int, str]]:
         "RINGFENCE_ENVIRONMENT": "development",
         "API_SECRET_KEY": _KEY,
         "JWT_SECRET_KEY": _KEY[::-1],
-        "RINGFENCE_POLICIES": str(policies),
+        "RINGFENCE_POLICIES__DIRECTORIES": str(policies),
         "RINGFENCE_DATA": str(data),
         "RINGFENCE_AUDIT__SINK": "none",
         "RINGFENCE_SERVER__PORT": str(ports[0]),
