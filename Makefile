@@ -26,6 +26,7 @@ demo: ## dry-run the shipped orders: the shipped policies against a tightened co
 	  --base policies --policies examples/tightened --out build/demo
 	@echo
 	@echo "The report, with plots, for a browser: $(CURDIR)/build/demo/report.html"
+	@echo "The same orders live, through a running guard, with a dashboard: $(BIN)/ringfence serve --demo"
 
 test: ## run every test, with coverage; installs what tests need
 	@.ci/setup dev
@@ -48,8 +49,9 @@ types: setup
 layers: setup
 	$(BIN)/lint-imports
 
-security: setup
-	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine
+security: setup ## faults in the source (bandit), and known ones in what it depends on (pip-audit)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine production_deployment.py
+	@.ci/audit
 
 soak: setup ## kills and faults under load, for SOAK_SECONDS (600); figures in build/soak.json
 	rm -f build/soak.json

@@ -138,7 +138,7 @@ def _token(account: str) -> str:
     from ringfence.service.access.tokens import Tokens
 
     who = Principal("bench", Role.TRADER, frozenset({account}))
-    return Tokens(Secret(_KEY[::-1]), SYSTEM_CLOCK).make(who, 3600)
+    return Tokens((Secret(_KEY[::-1]),), SYSTEM_CLOCK).make(who, 3600)
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_every_argument_of_every_command_is_described_and_says_what_it_is() -> N
 
 def test_every_variable_that_the_program_reads_is_described() -> None:
     page = written("cli")
-    sources = [*(ROOT / "engine").rglob("*.py"), ROOT / "docker" / "entrypoint"]
+    sources = [*(ROOT / "engine").rglob("*.py"), ROOT / "docker" / "ringfence" / "entrypoint"]
     read = {name for path in sources for name in VARIABLE.findall(path.read_text("utf-8"))}
 
     assert read

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from ringfence.language.editor_schema import EDITOR_KINDS, editor_schema
 from ringfence.language.rule_library import load_rule_library
+from ringfence.service.settings import settings_schema
 
 from .command_line import cli_page
 from .language import errors_page, fields_page
 from .metrics import metrics_page
 from .rules import rules_page
+from .settings import settings_page
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -31,6 +33,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "errors.md": errors_page(),
         REFERENCE / "metrics.md": metrics_page(),
+        REFERENCE / "settings.md": settings_page(),
         **schemas(),
     }
 
@@ -38,12 +41,11 @@ def pages() -> dict[Path, str]:
 def schemas() -> dict[Path, str]:
     """Return every schema for editors by its path."""
     library = load_rule_library()
+    found = {name: editor_schema(kind, library) for kind, name in EDITOR_KINDS.items()}
+    found["service-settings.v1.schema.json"] = settings_schema()
     return {
-        ROOT
-        / "schemas"
-        / name: json.dumps(editor_schema(kind, library), indent=2, ensure_ascii=False)
-        + "\n"
-        for kind, name in EDITOR_KINDS.items()
+        ROOT / "schemas" / name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in found.items()
     }
 
 

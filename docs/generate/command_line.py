@@ -17,12 +17,18 @@ ENVIRONMENT = {
     "GITHUB_STEP_SUMMARY": "set by GitHub: the file that `ci` adds its comment to, for the summary of the job",
     "RINGFENCE_CACHE_PATH": "directory of compiled code and of proofs, instead of `ringfence` below the user's cache "
     "directory; not used where others may write to it",
+    "RINGFENCE_COMPILED_PATH": "directory of code compiled beforehand, as `ringfence compile` leaves it: copied to the "
+    "cache instead of compiling; used only where it is this user's or root's and nobody else may write to it",
+    "RINGFENCE_CONFIG": "the service's settings' file, where `--config` names none; other variables of the service "
+    "are in [its settings](settings.md)",
     "RINGFENCE_ENVIRONMENT": "how strictly secrets are checked: `production` (where not set) refuses what is missing or "
     "unsound, `development` warns, `testing` makes its own and reads none",
     "RINGFENCE_POSTGRES_URL": "address of the PostgreSQL database that `--postgres` means, "
     "`postgresql://user:password@host:5432/database`",
     "RINGFENCE_POSTGRES_URL_FILE": "a file that holds that address, instead",
     "RINGFENCE_RULES_PATH": "directory of the rule library, instead of the one that is installed",
+    "RINGFENCE_SECRETS_GID": "Compose file only: number of the group that may read the files in `secrets/`; 1000 where "
+    "not set, and written to `.env` by `secrets init` where it is another one",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "
     "`test` take where no path is given; `/policies` where not set",

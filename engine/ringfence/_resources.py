@@ -10,7 +10,7 @@ from typing import Literal
 
 from ringfence.errors import InputError
 
-__all__ = ["bundled", "cache_directory", "is_ours"]
+__all__ = ["bundled", "cache_directory", "compiled_directory", "is_ours"]
 
 
 def bundled(kind: Literal["rules", "schemas"]) -> Path:
@@ -51,12 +51,23 @@ def cache_directory() -> Path:
     return Path(home) / "ringfence"
 
 
-def is_ours(path: Path) -> bool:
-    """Whether the file or directory belongs to this user, and nobody else may write to it."""
+def compiled_directory() -> Path | None:
+    """Where code lies that was compiled beforehand: `RINGFENCE_COMPILED_PATH`; None where it is not set."""
+    given = os.environ.get("RINGFENCE_COMPILED_PATH")
+    return Path(given) if given else None
+
+
+def is_ours(path: Path, *, or_roots: bool = False) -> bool:
+    """Whether the file or directory belongs to this user, and nobody else may write to it.
+
+    Args:
+        or_roots: Whether it may belong to root instead, who may do anything here anyway.
+    """
     try:
         about = path.lstat()
     except OSError:
         return False
     kind = stat.S_ISDIR(about.st_mode) or stat.S_ISREG(about.st_mode)
     others = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return kind and about.st_uid == os.getuid() and others == 0
+    owners = (os.getuid(), 0) if or_roots else (os.getuid(),)
+    return kind and about.st_uid in owners and others == 0

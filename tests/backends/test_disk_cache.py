@@ -188,10 +188,71 @@ def test_what_cannot_be_renamed_into_place_is_used_once_and_not_kept(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(disk_cache, "_publish", full)
+    monkeypatch.setattr(disk_cache, "_put", full)
 
     assert load().twice(21) == 42
     assert [each.suffix for each in cache.iterdir()] == [".lock"]
+
+
+@pytest.fixture
+def beforehand(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The code, as an image holds it: for all to read, and gone from the cache."""
+    found = tmp_path / "compiled"
+    shutil.copytree(place.parent, found)
+    for each in (found, *found.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    shutil.rmtree(place.parent)
+    monkeypatch.setenv("RINGFENCE_COMPILED_PATH", str(found))
+    return found
+
+
+def test_what_was_compiled_beforehand_is_not_compiled_again(
+    load: Load, cache: Path, beforehand: Path
+) -> None:
+    told: list[Path | None] = []
+    with disk_cache.told_of_compiling(told.append):
+        taken = load()
+    assert (taken.twice(21), hits(taken), told) == (42, 1, [])
+
+    shutil.rmtree(beforehand)
+    again = load()
+    assert (again.twice(21), hits(again)) == (42, 1)
+    assert not [each for each in cache.rglob("*") if each.stat().st_mode & 0o077]
+
+
+@pytest.mark.parametrize("what", ["machine code", "writable", "a link", "missing", "another's"])
+def test_what_may_have_been_changed_since_is_not_taken(
+    load: Load, beforehand: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = next(beforehand.rglob("*.nbc"))
+    if what == "machine code":
+        code.write_bytes(code.read_bytes()[:-1] + b"!")
+    elif what == "writable":
+        code.parent.chmod(0o777)
+    elif what == "a link":
+        moved = beforehand.with_name("moved")
+        beforehand.rename(moved)
+        beforehand.symlink_to(moved)
+    elif what == "missing":
+        monkeypatch.setenv("RINGFENCE_COMPILED_PATH", str(beforehand / "none"))
+    else:
+        somebody_else = os.stat(beforehand).st_uid + 1
+        for each in (beforehand, *beforehand.rglob("*")):
+            os.chown(each, somebody_else, -1)
+
+    assert_compiled_anew(load)
+
+
+def test_code_for_any_processor_is_kept_under_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_cache.numba.core.config, "CPU_NAME", "generic")
+    monkeypatch.setattr(disk_cache.numba.core.config, "CPU_FEATURES", "")
+    names = set()
+    for features in ("+avx2", "+sse2"):
+        host = type("Features", (), {"flatten": lambda _, found=features: found})
+        monkeypatch.setattr(disk_cache.llvmlite.binding, "get_host_cpu_features", host)
+        names.add(disk_cache._key(TEXT))
+
+    assert len(names) == 1
 
 
 def test_whoever_waits_is_told_before_something_is_compiled(load: Load, cache: Path) -> None:

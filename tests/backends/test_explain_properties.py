@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ringfence.backends.reference import decide
-from ringfence.cli.explain_words import explanation_lines, explanation_markdown
 from ringfence.language.decision import GateResult, Outcome
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case
 from ringfence.review.explaining.explanation import Explanation, GateExplained, explain
 from ringfence.review.explaining.explanation_data import explanation_data
+from ringfence.review.explaining.explanation_words import explanation_lines, explanation_markdown
 from ringfence.review.explaining.why_not import why_not
 from strategies import cases, policy_sets, rule_pools
 

@@ -57,6 +57,9 @@ def test_from_the_first_backup_to_its_restore(run: Run) -> None:
 
     assert str(backup) in run("list", "backups")[1]
     assert "records 1 to 30" in run("verify", backup)[1]
+    assert run("verify", "backups") == run("verify", backup)
+    code, _, err = run("verify", "ringfence-data")
+    assert (code, "holds no backup" in err) == (2, True)
     code, out, _ = run("restore", backup, "--to", "new")
     assert code == 0
     assert "missing: what audit recorded from record 31 on" in out

@@ -6,11 +6,11 @@ import pytest
 
 from review.asked import asked, policy
 from ringfence.backends.explain.amounts import Words, plain_number
-from ringfence.cli.explain_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.instruments import Instrument
 from ringfence.language.linking import LinkedSet
 from ringfence.review.explaining.explanation import explain
+from ringfence.review.explaining.explanation_words import explanation_lines
 
 pytestmark = pytest.mark.unit
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from review.asked import asked, policy
 from ringfence.backends.reference import decide
-from ringfence.cli.explain_words import explanation_lines
 from ringfence.errors import InputError
 from ringfence.language.changed_limits import with_rows
 from ringfence.language.decision import RiskDecision
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money
 from ringfence.review.explaining.explanation import explain
+from ringfence.review.explaining.explanation_words import explanation_lines
 from ringfence.review.explaining.why_not import Way, WhyNot, why_not
 from ringfence.review.sayable import in_style, sayable, sayable_value
 

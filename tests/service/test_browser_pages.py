@@ -1,5 +1,6 @@
-"""Every page of the dashboard in a real browser: it loads nothing from elsewhere, and anybody can read it."""
+"""The dashboard in a real browser: nothing is loaded from elsewhere, and anybody can read and use it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,14 +14,106 @@ pytestmark = [
     pytest.mark.needs("libatomic.so.1", "libatomic1"),
 ]
 
-PAGES = ("/", "/nowhere")
+PAGES = ["/", "/kill-switch", "/kill-switch/change?target=account/alpha&to=halted", "/nowhere"]
+
+
+@pytest.fixture
+def switched_back(desk) -> Iterator[None]:
+    yield
+    for each in desk.guard.kill_switches:
+        if each.state != "active":
+            desk.guard.set_kill_switch(each.target, "active", by="test", reason="back as it was")
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("path", PAGES)
-def test_page_is_whole_and_accessible(browsing: Browsing, path: str, view: str) -> None:
-    page: Any = browsing.open(path, view=view)
+@pytest.mark.usefixtures("switched_back")
+def test_every_page_is_whole_and_accessible(browsing: Browsing, desk, view: str) -> None:
+    desk.guard.set_kill_switch("account/beta", "reducing", by="rita", reason="losses since noon")
+    page = browsing.open(PAGES[0], view=view)
+    for path in PAGES:
+        page.goto(path)
+        page.wait_for_selector("main h1", state="attached")
 
-    assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.evaluate(CLIPPED) == []
+        assert (path, violations(page)) == (path, [])
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        assert (path, page.evaluate(CLIPPED)) == (path, [])
+
+
+@pytest.mark.usefixtures("switched_back")
+def test_a_kill_switch_is_set_by_keyboard_alone_and_every_open_page_tells(
+    browsing: Browsing, desk
+) -> None:
+    watched = browsing.open("/", role="viewer")
+    assert watched.locator(".firm-state").inner_text() == "Active"
+    page = browsing.open("/kill-switch")
+
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    press_until(page, "halt-firm")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#state-halted:checked")
+    press_until(page, "state-halted")
+    page.keyboard.press("Tab")
+    page.keyboard.type("a drill")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#confirm")
+    assert desk.guard.kill_switch("firm") == "active"
+    press_until(page, "Halt now")
+    page.keyboard.press("Enter")
+
+    page.wait_for_selector("text=The kill switch is set.")
+    assert desk.guard.kill_switch("firm") == "halted"
+    # The other page was not loaded again.
+    watched.wait_for_selector(".firm-state:has-text('Halted')")
+    watched.wait_for_selector("#top-state .badge-bad")
+    assert "a drill" in watched.locator(".firm").inner_text()
+
+
+def press_until(page: Any, wanted: str) -> None:
+    """Go on by the Tab key until what is wanted has the focus, by its id or its text."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        found = page.evaluate("[document.activeElement.id, document.activeElement.textContent]")
+        if wanted in (found[0], found[1].strip()):
+            # What has the focus can be seen.
+            box = page.evaluate(
+                "(() => { const b = document.activeElement.getBoundingClientRect();"
+                "return document.activeElement.contains(document.elementFromPoint("
+                "b.left + b.width / 2, b.top + b.height / 2)); })()"
+            )
+            assert box, f"{wanted} is covered"
+            return
+    raise AssertionError(f"{wanted} cannot be reached by the Tab key")
+
+
+def test_a_viewer_is_denied_in_words(browsing: Browsing) -> None:
+    page = browsing.open("/kill-switch/change", role="viewer")
+
+    assert page.locator("h1").inner_text() == "You may not do this"
+    assert "viewer" in page.locator("main").inner_text()
+    assert page.locator("main form").count() == 0
+
+
+@pytest.mark.usefixtures("switched_back")
+def test_news_take_the_focus_from_nobody(browsing: Browsing, desk) -> None:
+    page = browsing.open("/")
+    page.focus("#to-kill-switch")
+
+    desk.guard.set_kill_switch("account/beta", "halted", by="rita", reason="losses since noon")
+
+    page.wait_for_selector(".restricted >> text=account/beta")
+    assert page.evaluate("document.activeElement.id") == "to-kill-switch"
+
+
+def test_what_is_old_is_said_to_be_old(browsing: Browsing) -> None:
+    page = browsing.open("/kill-switch")
+    page.context.route("**/live/**", lambda route: route.abort())
+    page.reload()
+
+    page.wait_for_selector("#link-state:has-text('Connection lost')")
+    assert page.evaluate("document.documentElement.classList.contains('stale')")
+
+    page.context.unroute("**/live/**")
+    page.wait_for_selector("#link-state", state="hidden")

@@ -32,7 +32,7 @@ NOT_HERE = {
     "ci/package/Build": NETWORK,
     "ci/package/Install the wheel and delete the sources": NETWORK,
     "ci/package/Test it": "needs the wheel, installed without sources",
-    "ci/audit/pip-audit": NETWORK,
+    "ci/audit/Install pip-audit": NETWORK,
     "ci/image/Build": NETWORK,
     "ci/image/Use it": "needs the image",
     "release/build/Build": NETWORK,
@@ -45,6 +45,7 @@ HERE = {
     "ci/quality/layers",
     "ci/quality/zizmor",
     "ci/package/Use it",
+    "ci/audit/pip-audit",
     "ci/production-ready/Every job succeeded",
     "policy-gate/say/Comment",
     "release/build/The tag is the version",
@@ -109,6 +110,43 @@ def test_the_installed_package_is_used_on_the_policies(workspace: Path) -> None:
 
     assert ran.code == 0, ran.out
     assert "policies: " in ran.out
+
+
+AUDITOR = """#!/bin/sh
+echo "$@" >>asked
+case "$2" in
+*/known-bad.txt) exit {bad} ;;
+esac
+exit {lock}
+"""
+
+
+@pytest.mark.parametrize(
+    ("bad", "lock", "ci", "code"),
+    # 1: faults were found.
+    [(1, 0, "true", 0), (1, 1, "true", 1), (0, 0, "true", 1), (0, 0, "", 0), (1, 1, "", 1)],
+)
+def test_what_pip_audit_says_counts_once_it_has_found_what_is_known_to_be_bad(
+    bad: int, lock: int, ci: str, code: int, tmp_path: Path
+) -> None:
+    folder, programs = tmp_path / "checkout", tmp_path / "bin"
+    for each in (folder, programs):
+        each.mkdir()
+    shutil.copytree(ROOT / ".ci", folder / ".ci")
+    (programs / "pip-audit").write_text(AUDITOR.format(bad=bad, lock=lock))
+    (programs / "pip-audit").chmod(0o755)
+
+    ran = execute(
+        "ci/audit/pip-audit",
+        folder,
+        variables={"PATH": f"{programs}:{os.environ['PATH']}", "CI": ci},
+    )
+
+    assert ran.code == code, ran.out
+    assert ("nobody can say" in ran.out) == (bad == 0)
+    asked = (folder / "asked").read_text().splitlines()
+    assert len(asked) == (2 if bad else 1)
+    assert not bad or asked[1].startswith("--requirement requirements.lock")
 
 
 @pytest.mark.parametrize(

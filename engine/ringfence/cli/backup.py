@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _DATA = Path("ringfence-data")
+_WHICH = "a backup, or a directory of backups, of which the newest is taken"
 
 
 def add(commands: Any) -> None:
@@ -48,9 +49,9 @@ def add(commands: Any) -> None:
     each = _part(parts, "list", run_list, "the backups of a directory, the oldest first")
     each.add_argument("backups", type=Path, metavar="DIR", help="the directory that they stand in")
     each = _part(parts, "verify", run_verify, "read every file of a backup again, and check it")
-    each.add_argument("backup", type=Path, metavar="BACKUP", help="the backup's directory")
+    each.add_argument("backup", type=Path, metavar="BACKUP", help=_WHICH)
     each = _part(parts, "restore", run_restore, "put a backup into an empty directory")
-    each.add_argument("backup", type=Path, metavar="BACKUP", help="the backup's directory")
+    each.add_argument("backup", type=Path, metavar="BACKUP", help=_WHICH)
     each.add_argument(
         "--to",
         type=Path,
@@ -123,13 +124,14 @@ def run_list(given: argparse.Namespace) -> int:
 
 def run_verify(given: argparse.Namespace) -> int:
     """Check a backup; 1 where something of it is not sound."""
-    from ringfence.runtime.backups.shelf import check_backup
+    from ringfence.runtime.backups.shelf import check_backup, newest
 
-    manifest, findings = check_backup(given.backup)
+    backup = newest(given.backup)
+    manifest, findings = check_backup(backup)
     if given.json:
         print_json({**manifest.as_json(), "findings": list(findings)})
     else:
-        print(f"{given.backup}: {_said(manifest)}")
+        print(f"{backup}: {_said(manifest)}")
         _tell_parts(manifest.parts)
     return _tell_findings(findings)
 
@@ -137,20 +139,21 @@ def run_verify(given: argparse.Namespace) -> int:
 def run_restore(given: argparse.Namespace) -> int:
     """Put a backup back, and say what is missing from then on."""
     from ringfence.runtime.backups.restoring import restore_backup
-    from ringfence.runtime.backups.shelf import DUMP
+    from ringfence.runtime.backups.shelf import DUMP, newest
 
+    backup = newest(given.backup)
     if given.postgres is not None:
         from ringfence.adapters.audit_postgres import restore_dump
 
-        if not (given.backup / DUMP).is_file():
+        if not (backup / DUMP).is_file():
             raise InputError(
-                f"`{given.backup}` holds no dump of a server",
+                f"`{backup}` holds no dump of a server",
                 "leave --postgres out, or restore a backup that was created with it",
             )
         server = server_of(given)
-    restored = restore_backup(given.backup, given.to, only=tuple(given.only))
+    restored = restore_backup(backup, given.to, only=tuple(given.only))
     if given.postgres is not None:
-        restore_dump(server, given.backup / DUMP)
+        restore_dump(server, backup / DUMP)
     if given.json:
         print_json({**restored.manifest.as_json(), "restored": [p.path for p in restored.parts]})
         return 0

@@ -108,7 +108,7 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
 
         print_json(explanation_data(told))
     elif form == "markdown":
-        from ringfence.cli.explain_words import explanation_markdown
+        from ringfence.review.explaining.explanation_words import explanation_markdown
 
         print(explanation_markdown(told), end="")
     else:
@@ -227,7 +227,7 @@ def _explained(
 
 
 def _print(told: "Explanation") -> None:
-    from ringfence.cli.explain_words import explanation_lines
+    from ringfence.review.explaining.explanation_words import explanation_lines
 
     if not sys.stdout.isatty():
         for text, _ in explanation_lines(told):

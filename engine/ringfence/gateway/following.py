@@ -88,6 +88,8 @@ class Follower:
         # Orders that the exchange has named before: they are not on their way any more.
         self._seen: set[str] = set()
         self._failures, self._full_look_s = 0, 0.0
+        self.failing = ""
+        """Why the last look failed; empty where it did not."""
         self._watch: Watch | None = None
         self._looking = Looking(f"follow-{account}", self._look, self._failed)
         gateway.listen(self._submitted)
@@ -172,13 +174,14 @@ class Follower:
             # whatever it was, what was told is looked at again
             self._failed(error)
             self._failures += 1
+            self.failing = getattr(error, "message", None) or type(error).__name__
             with self._lock:
                 self._news.append(None)
             return min(
                 self._settings.poll_s * 2.0 ** min(self._failures - 1, 30),
                 self._settings.longest_retry_s,
             )
-        self._failures = 0
+        self._failures, self.failing = 0, ""
         poll_s = self._settings.poll_s
         if _is_up(self._watch) and not self._over:
             poll_s = self._settings.told_poll_s

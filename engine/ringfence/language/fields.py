@@ -54,7 +54,8 @@ class InputField:
     """One input: its name, unit, the level it belongs to, and what the language knows of it.
 
     `rises` says the value never falls as the order's size grows; `nonnegative` that it is never
-    below zero; `portfolio` that it is unknown while a held symbol's mark is stale.
+    below zero; `portfolio` that it is unknown while a held symbol's mark is stale; `counts_order` that it
+    counts the order itself, whatever its size.
     """
 
     name: str
@@ -67,6 +68,7 @@ class InputField:
     rises: bool = False
     nonnegative: bool = False
     portfolio: bool = False
+    counts_order: bool = False
 
 
 _UNKNOWN = "unknown: the gate does not pass"
@@ -151,6 +153,7 @@ _ALL = (
         "orders that left for this gate's book within the window, this one included",
         uses=("window",),
         nonnegative=True,
+        counts_order=True,
     ),
     _order(
         "duplicates",
@@ -277,12 +280,19 @@ _ALL = (
         nonnegative=True,
         portfolio=True,
     ),
-    _book("open_orders_after", COUNT, "working orders, this one included", nonnegative=True),
+    _book(
+        "open_orders_after",
+        COUNT,
+        "working orders, this one included",
+        nonnegative=True,
+        counts_order=True,
+    ),
     _book(
         "open_orders_symbol_after",
         COUNT,
         "working orders in the order's symbol, this one included",
         nonnegative=True,
+        counts_order=True,
     ),
     InputField(
         "control.kill_state",

@@ -289,6 +289,17 @@ class AuditLog:
                     self._size -= removed
         return gone
 
+    def check(self) -> None:
+        """Say whether the log takes records, as far as its latest use has shown; writes nothing.
+
+        Raises:
+            AuditError: it is full, closed, or has failed.
+        """
+        if self._refusal is not None:
+            raise AuditError(self._refusal.message, self._refusal.fix)
+        if self._is_full:
+            raise AuditError("the audit log is full", "raise its limit, or drop old files")
+
     def metrics(self) -> Iterable[Metric]:
         """Size, what is pending, and whether it takes records; see `runtime.metrics.Source`."""
         last, durable = self._last, self._durable

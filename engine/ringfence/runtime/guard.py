@@ -327,6 +327,8 @@ class CentralRiskGuard(GuardAnswers):
                 self._keeper.note_market(taken)
             if not self._keeper.current():
                 return None
+        if self._noted is not None and found.lots:
+            self._noted.append(found)
         if beside:
             self._count_shadow(found, beside)
         if found.decision == _REJECT and found.route.halting:

@@ -10,7 +10,7 @@ from ringfence.runtime.decision_record import decision_record
 from ringfence.runtime.evaluator import Found, decider_of, gates_of
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
-from ringfence.runtime.guard_metrics import GuardMetrics
+from ringfence.runtime.guard_standing import GuardStanding
 
 __all__ = ["NO_AUDIT", "Answer", "GuardAnswers", "Market", "Question"]
 
@@ -31,7 +31,7 @@ class Question(NamedTuple):
     market: Market | Refusal | None
 
 
-class GuardAnswers(GuardMetrics):
+class GuardAnswers(GuardStanding):
     """The answers of `CentralRiskGuard`."""
 
     def _append(

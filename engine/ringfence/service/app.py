@@ -8,26 +8,36 @@ from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetail
 
 from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
-from ringfence.service.access.proposal_routes import proposal_router
+from ringfence.service.access.denials import record_denial
+from ringfence.service.access.headers import harden
+from ringfence.service.access.routes import access_routes
 from ringfence.service.api import api_router
 from ringfence.service.api_metrics import MeasuredApp
-from ringfence.service.dashboard import PageErrors, dashboard_router
+from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
+from ringfence.service.request_faults import log_fault
 
 __all__ = ["make_app"]
 
 
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
+    pulse = Pulse(desk.guard, desk.clock)
     return MeasuredApp(
-        [api_router(), proposal_router(), dashboard_router()],
-        state=State({"desk": desk}),
+        [api_router(), *access_routes(), dashboard_router()],
+        state=State({"desk": desk, "pulse": pulse}),
+        request_max_body_size=desk.settings.server.max_body,
+        logging_config=None,
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
+        before_send=[harden],
+        after_exception=[log_fault, record_denial],
         openapi_config=OpenAPIConfig(title="Ringfence", version=__version__),
         plugins=[
             ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True)),
             PageErrors(),
         ],
+        on_startup=[pulse.start],
+        on_shutdown=[pulse.stop],
     )

@@ -1,5 +1,7 @@
 """The desk: everything that the service holds open, opened in order and closed in the reverse order."""
 
+import os
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,16 +11,19 @@ from typing import Literal
 from ringfence.gateway import Follower, Gateway, SwitchCancels, signer_of
 from ringfence.language.orders import Market
 from ringfence.reload import Reloader, first_policy_set
+from ringfence.runtime.approvals import Signer
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
-from ringfence.runtime.credentials import JWT_SECRET_KEY, Credentials
+from ringfence.runtime.credentials import Credentials
 from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.metrics import Source
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 from ringfence.service.access.opened import Access, open_access
 from ringfence.service.access.tokens import Tokens
 from ringfence.service.api_metrics import ApiMetrics
+from ringfence.service.health_checks import Checks
 from ringfence.service.opening.audit import open_log, open_writer
 from ringfence.service.opening.books import (
     Shared,
@@ -40,6 +45,10 @@ __all__ = ["Desk", "Phase", "open_desk"]
 Phase = Literal["starting", "serving", "stopping"]
 
 
+def _nothing() -> None:
+    """Nobody serves it."""
+
+
 @dataclass(slots=True)
 class Desk:
     """What is open. All parts may be used from any thread.
@@ -48,6 +57,7 @@ class Desk:
         data: This process's own directory.
         worker: Its number among those of the service, from 0.
         writer: Copies the audit log to the sink; None where there is none.
+        limits: How much of every limit is used.
         shared: What lies in Redis; None where state is embedded.
         gateways: By venue.
         followers: One for each account of each venue.
@@ -55,6 +65,10 @@ class Desk:
         tell_paper: Takes market data of paper venues, by venue; they are told what the guard is told anyway.
         without_money: Accounts that had no money at the start.
         phase: Requests are taken while it is `serving`.
+        checks: How each part is; `/health` tells it.
+        stopping: Is set once the service stops: answers that have no end, as streams of events, end then.
+        stop: Stops the service.
+        signer: Signs approvals, for the guard and the gateways alike.
     """
 
     settings: ServiceSettings
@@ -62,19 +76,23 @@ class Desk:
     clock: Clock
     data: Path
     worker: int
-    tokens: Tokens
     access: Access
     log: AuditLog
     guard: CentralRiskGuard
     reloader: Reloader
     writer: AuditWriter | None
+    limits: LiveLimits
     shared: Shared | None
     venues: Venues
     reconciling: Reconciling
     without_money: tuple[str, ...] = ()
     phase: Phase = "starting"
     api_metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    checks: Checks = field(default_factory=Checks)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    stop: Callable[[], object] = field(default=_nothing)
     closing: ExitStack = field(default_factory=ExitStack)
+    signer: Signer = field(kw_only=True)
 
     @property
     def gateways(self) -> dict[str, Gateway]:
@@ -101,20 +119,28 @@ class Desk:
         """Market data that guards share; None where they do not."""
         return None if self.shared is None else self.shared.market_cache
 
+    @property
+    def tokens(self) -> Tokens:
+        """Makes and reads tokens."""
+        return self.access.tokens
+
     def metric_sources(self) -> Iterable[Source]:
         """Everything that counts."""
         yield self.guard
         yield self.log
+        yield self.limits
         yield self.reloader
         yield self.api_metrics
         if self.writer is not None:
             yield self.writer
         if self.shared is not None:
             yield self.shared.store
+            if self.shared.market_cache is not None:
+                yield self.shared.market_cache
         yield from self.cancels
         yield from self.gateways.values()
         yield from self.followers
-        yield self.reconciling
+        yield self.checks
 
     def close(self) -> None:
         """Close all, last opened first: nothing asks a guard that is closed, nothing appends to a closed log."""
@@ -175,7 +201,7 @@ def open_desk(
             used, close = open_used_approvals(shared, data, clock)
             opened.callback(close)
         venues = Venues()
-        trade = Trade(guard, log, credentials, clock, used, data)
+        trade = Trade(guard, log, credentials, signer, clock, used, data)
         for venue, about in settings.open_venues.items():
             open_venue(venue, about, trade, venues, opened)
         with opening("the first money"):
@@ -187,21 +213,35 @@ def open_desk(
                 guard, source, store=data / "policies", audit=log, settings=how, clock=clock
             )
             opened.enter_context(reloader)
+        limits = opened.enter_context(LiveLimits(guard))
+        with opening("users and keys"):
+            access = open_access(
+                settings,
+                credentials,
+                log,
+                guard,
+                reloader,
+                clock,
+                store=data / "policies",
+                environ=os.environ,
+            )
+            opened.callback(access.keep_up)
         return Desk(
             settings,
             credentials,
             clock,
             data,
             worker,
-            Tokens(credentials.get(JWT_SECRET_KEY), clock),
-            open_access(settings, log, guard, reloader, clock),
+            access,
             log,
             guard,
             reloader,
             writer,
+            limits,
             shared,
             venues,
             reconciling,
             without_money,
             closing=opened.pop_all(),
+            signer=signer,
         )

@@ -3,15 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from ringfence.errors import RingfenceError
 from ringfence.gateway import Follower, reconcile
 from ringfence.runtime.guard import CentralRiskGuard
-from ringfence.runtime.metric_table import metric
-from ringfence.runtime.metrics import Metric, Sample
 from ringfence.runtime.ports import Clock
 from ringfence.runtime.reconciliation import Difference
 from ringfence.service.opening.venues import Venues
@@ -92,18 +90,6 @@ class Reconciling:
                 self._found[key] = Compared(*key, known.at_ns, known.differences, str(error))
                 wait_s = min(wait_s, _RETRY_S)
             self._due[key] = self._monotonic() + wait_s
-
-    def metrics(self) -> Iterable[Metric]:
-        """Differences by account, and when they were looked for."""
-        found = [({"venue": each.venue, "account": each.account}, each) for each in self.found]
-        yield metric(
-            "ringfence_reconciliation_differences",
-            (Sample(labels, len(each.differences)) for labels, each in found),
-        )
-        yield metric(
-            "ringfence_reconciled_timestamp_seconds",
-            (Sample(labels, each.at_ns * 1e-9) for labels, each in found),
-        )
 
     def __enter__(self) -> Self:
         if self._followers:

@@ -1,67 +1,158 @@
 """Runs the service: three ports in one process, until it is told to stop."""
 
 import asyncio
+import gc
+import logging
 import signal
-from collections.abc import Callable
-from typing import Any
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import uvicorn
-import uvloop
 
+from ringfence.errors import RingfenceError
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
 from ringfence.service.exposition import make_metrics_app
-from ringfence.service.health import make_health_app
+from ringfence.service.health import Health, make_health_app
+from ringfence.service.health_looks import lease_fault, look_at
+from ringfence.service.listening import Ports, SideServers, TlsFiles, make_server, new_loop
+from ringfence.service.renewing import renew_or_tell
+from ringfence.service.settings import ServerSettings
 
-__all__ = ["serve"]
+__all__ = ["Stopped", "serve"]
+
+_log = logging.getLogger(__name__)
+_BEAT_S = 1.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-class _Server(uvicorn.Server):
-    """A server that leaves the process's signals to `serve`."""
-
-    def install_signal_handlers(self) -> None:
-        return
+class Stopped(BaseException):
+    """The process was told to stop before it served."""
 
 
-def serve(desk: Desk, started: Callable[[], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT: requests that are being answered are answered.
+def serve(
+    server: ServerSettings,
+    open_desk: Callable[[], Desk],
+    started: Callable[[Desk, Ports], None] | None = None,
+    *,
+    alongside: Callable[[Desk], AbstractContextManager[object]] | None = None,
+) -> None:
+    """Open a desk and serve it until SIGTERM or SIGINT: requests that are being answered are answered.
+
+    The health port answers first, and last: it tells `starting` while the desk opens, which may compile for a
+    minute, and `stopping` while it closes.
 
     Args:
-        desk: Is open, and stays the caller's to close.
+        server: Where, and how.
+        open_desk: Opens what is served; it is closed at the end, however that comes.
         started: Called once all ports answer.
+        alongside: What runs while the ports answer.
+
+    Raises:
+        InputError: a port cannot be had, or the desk cannot be opened.
+        Stopped: it was told to stop before it served.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(desk, started))
+    ports, health = Ports(server), Health()
+    with ExitStack() as opened, _stoppable():
+        opened.callback(ports.close)
+        main = _prepared(server)
+        side = SideServers()
+        opened.callback(side.close)
+        side.serve(make_server(make_health_app(health), server, is_main=False), ports.health)
+        desk = open_desk()
+        opened.callback(_close, desk)
+        look_at(desk, health.checks)
+        opened.callback(health.checks.close)
+        desk.checks = health.checks
+        health.phase, health.fault = lambda: desk.phase, lambda: lease_fault(desk)
+        side.serve(make_server(make_metrics_app(desk), server, is_main=False), ports.metrics)
+        running = main(desk)
+        _leave_out_of_collections()
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(running, ports, desk, health, started, alongside))
 
 
-async def _serve(desk: Desk, started: Callable[[], None] | None) -> None:
-    where = desk.settings.server
-    servers = [
-        _server(make_app(desk), where.host, where.port),
-        _server(make_metrics_app(desk), where.host, where.metrics_port),
-        _server(make_health_app(desk), where.host, where.health_port),
-    ]
+def _prepared(server: ServerSettings) -> Callable[[Desk], uvicorn.Server]:
+    # Wrong files for TLS are found before anything is opened.
+    make_server(None, server)
+    return lambda desk: make_server(make_app(desk), server)
 
-    def stop() -> None:
-        for each in servers:
-            each.should_exit = True
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let a signal end what is being opened, and close what was."""
+
+    def stop(number: int, _: object) -> None:
+        raise Stopped(signal.Signals(number).name)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _serve(
+    server: uvicorn.Server,
+    ports: Ports,
+    desk: Desk,
+    health: Health,
+    started: Callable[[Desk, Ports], None] | None,
+    alongside: Callable[[Desk], AbstractContextManager[object]] | None,
+) -> None:
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    running = [asyncio.create_task(each.serve()) for each in servers]
-    while not all(each.started for each in servers) and not any(each.done() for each in running):
-        await asyncio.sleep(0.01)
-    if started is not None and not any(each.done() for each in running):
-        started()
-    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    stop()
-    await asyncio.gather(*running)
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, renew_or_tell, desk)
+    desk.stop = lambda: loop.call_soon_threadsafe(stopping.set)
+    running = asyncio.create_task(server.serve(sockets=[ports.main]))
+    beside = [
+        asyncio.create_task(_beat(health)),
+        asyncio.create_task(TlsFiles(server, desk.settings.server).watch()),
+    ]
+    while not server.started and not running.done():
+        await asyncio.sleep(0.005)
+    desk.phase = "serving"
+    with nullcontext() if alongside is None else alongside(desk):
+        if started is not None:
+            started(desk, ports)
+        waiting = asyncio.create_task(stopping.wait())
+        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+        desk.phase = "stopping"
+        desk.stopping.set()
+        _log.info("stopping: requests under way are answered first")
+        # While requests end, whatever runs alongside ends; its threads must not wait for this loop.
+    server.should_exit = True
+    await running
+    for each in (*beside, waiting):
+        each.cancel()
 
 
-def _server(app: Any, host: str, port: int) -> uvicorn.Server:
-    return _Server(
-        uvicorn.Config(
-            app, host=host, port=port, access_log=False, log_level="warning", lifespan="auto"
-        )
-    )
+async def _beat(health: Health) -> None:
+    while True:
+        health.beat()
+        await asyncio.sleep(_BEAT_S)
+
+
+def _close(desk: Desk) -> None:
+    desk.phase = "stopping"
+    try:
+        desk.close()
+    except RingfenceError as error:
+        # All that can be closed is; what was not kept is in the log, or told here.
+        _log.error("closing: %s", error)
+    else:
+        _log.info("stopped: the audit log is written, the books are kept")
+
+
+def _leave_out_of_collections() -> None:
+    """What is loaded stays for good; looking through it for garbage would hold up some order."""
+    gc.collect()
+    gc.freeze()

@@ -1,7 +1,7 @@
 """A PostgreSQL server: its address, which is a secret, connections to it, and its failures in our words."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -80,6 +80,7 @@ class Server:
         self._password = str(given.get("password") or "")
         self._address = Secret(make_conninfo("", **{**_DEFAULTS, **given}))
         self.has_password = bool(self._password)
+        self._again: Callable[[], Server] | None = None
 
     @classmethod
     def from_environment(
@@ -87,18 +88,30 @@ class Server:
     ) -> "Server":
         """The server that `RINGFENCE_POSTGRES_URL`, or the file that `RINGFENCE_POSTGRES_URL_FILE` names, tells of.
 
-        Its password may stand apart, in `DATABASE_PASSWORD` or the file that `DATABASE_PASSWORD_FILE` names.
+        Its password may stand apart, in `DATABASE_PASSWORD` or the file that `DATABASE_PASSWORD_FILE` names. Files are
+        read anew for each connection, so that a password may change while all goes on.
 
         Raises:
             InputError: no address is set, or what is set cannot be used.
         """
-        name = DATABASE_PASSWORD.name
-        apart = environ.get(name) or environ.get(f"{name}_FILE")
-        password = read_secret(name, environ, files=files) if apart else None
-        return cls(read_secret(URL_VARIABLE, environ, files=files).reveal(), password)
+
+        def read() -> Server:
+            name = DATABASE_PASSWORD.name
+            apart = environ.get(name) or environ.get(f"{name}_FILE")
+            password = read_secret(name, environ, files=files) if apart else None
+            return cls(read_secret(URL_VARIABLE, environ, files=files).reveal(), password)
+
+        server = read()
+        server._again = read
+        return server
 
     def connect(self) -> psycopg.Connection:
         """A connection, not yet in a transaction; raises AuditSinkError."""
+        if self._again is not None:
+            # A file that is being replaced is read the next time.
+            with suppress(InputError):
+                now = self._again()
+                self._address, self._password = now._address, now._password
         with self.failures_told():
             # Nothing is prepared, so that a pooler may stand between.
             return psycopg.connect(self._address.reveal(), prepare_threshold=None)

@@ -4,9 +4,11 @@ The same seed, clock and calls give the same acknowledgements and fills. Nothing
 """
 
 import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Literal
 
 from ringfence.adapters.exchange_paper.orders import (
@@ -32,6 +34,9 @@ from ringfence.runtime.exchanges import (
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock, Random, SeededRandom
 
 __all__ = ["PaperExchange", "PaperSettings"]
+
+# Fills, and orders that have ended, are known for so long; who follows has read them within seconds.
+_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,11 @@ class PaperExchange:
     def __post_init__(self) -> None:
         self._random: Random = SeededRandom(self.seed)
         self._lock = threading.Lock()
-        self._orders: dict[tuple[str, str], PaperOrder] = {}
+        self._orders: OrderedDict[tuple[str, str], PaperOrder] = OrderedDict()
         self._working: dict[tuple[str, str], PaperOrder] = {}
         self._quotes: dict[str, Quote] = {}
-        self._fills: list[tuple[str, ExchangeFill]] = []
+        self._fills: deque[tuple[str, ExchangeFill]] = deque(maxlen=_REMEMBERED)
+        self._orders_taken = self._filled = 0
         self._balances = {name: dict(owned) for name, owned in self.settings.owned.items()}
 
     def on_market(self, symbol: str, market: Market) -> None:
@@ -112,6 +118,7 @@ class PaperExchange:
                 raise ExchangeError("TOO_LATE", "the order's deadline has passed")
             made = self._arrive(order, now_ns)
             self._orders[key] = made
+            self._forget()
             if made.state is OrderState.WORKING:
                 self._working[key] = made
                 self._match()
@@ -168,15 +175,17 @@ class PaperExchange:
                 start = int(cursor or 0)
             except ValueError:
                 raise ExchangeError("CURSOR", f"`{cursor}` is no cursor of a fill") from None
-            return tuple(fill for owner, fill in self._fills[max(start, 0) :] if owner == account)
+            known = islice(self._fills, max(start - self._first, 0), None)
+            return tuple(fill for owner, fill in known if owner == account)
 
     def cursor_at(self, account: str, moment_ns: int) -> str:
         """As `Exchange.cursor_at`."""
         with self._lock:
             self._served(account)
             # A fill bears the time of its quote, so they need not stand in the order of time.
-            later = (at for at, (_, fill) in enumerate(self._fills) if fill.timestamp >= moment_ns)
-            return str(next(later, len(self._fills)))
+            numbered = enumerate(self._fills, self._first)
+            later = (at for at, (_, fill) in numbered if fill.timestamp >= moment_ns)
+            return str(next(later, self._filled))
 
     def balances(self, account: str) -> Mapping[str, Decimal]:
         """As `Exchange.balances`; below zero where an account sold or paid more than it owned."""
@@ -193,6 +202,19 @@ class PaperExchange:
         """As `Exchange.watch`: there is only asking."""
         del account, tell
         return None
+
+    @property
+    def _first(self) -> int:
+        """How many fills there were before the oldest that is remembered."""
+        return self._filled - len(self._fills)
+
+    def _forget(self) -> None:
+        while len(self._orders) > _REMEMBERED + len(self._working):
+            oldest = next(iter(self._orders))
+            if oldest in self._working:
+                self._orders.move_to_end(oldest)
+            else:
+                del self._orders[oldest]
 
     def _move(self, account: str, currency: str, amount: Decimal) -> None:
         owned = self._balances.setdefault(account, {})
@@ -217,8 +239,9 @@ class PaperExchange:
         fault = "unknown symbol" if instrument is None else ""
         instrument = instrument or Instrument(order.symbol)
         cut = replace(order, size=cut_to_step(order.size, instrument.lot_step))
+        self._orders_taken += 1
         made = PaperOrder(
-            cut, f"P{len(self._orders) + 1}", instrument, now_ns + self.settings.latency_ns
+            cut, f"P{self._orders_taken}", instrument, now_ns + self.settings.latency_ns
         )
         made.reason = fault or fault_of(cut, instrument) or self._whim()
         if made.reason:
@@ -287,7 +310,8 @@ class PaperExchange:
         rate = self.settings.maker_fee if makes else self.settings.taker_fee
         price = sent.price if makes and sent.price is not None else found
         worth = size * price * Decimal(repr(order.instrument.multiplier))
-        number = str(len(self._fills) + 1)
+        self._filled += 1
+        number = str(self._filled)
         fill = ExchangeFill(
             fill_id=f"F{number}",
             cursor=number,

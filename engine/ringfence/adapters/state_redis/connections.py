@@ -4,6 +4,7 @@ Nothing is ever sent twice here: whoever asks learns whether a request may have 
 """
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from redis import Connection, CredentialProvider, SSLConnection
@@ -12,6 +13,7 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from ringfence.adapters.state_redis.counts import Counts
 from ringfence.adapters.state_redis.faults import unanswered, unconnected
 from ringfence.adapters.state_redis.settings import RedisSettings
+from ringfence.errors import InputError
 
 __all__ = ["Command", "Connections"]
 
@@ -26,6 +28,9 @@ class _Password(CredentialProvider):
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         password = self._settings.password
+        if self._settings.password_now is not None:
+            with suppress(InputError):
+                password = self._settings.password_now()
         text = "" if password is None else password.reveal()
         return (self._settings.username, text) if self._settings.username else (text,)
 

@@ -1,6 +1,7 @@
 """Where the Redis server is, as whom to ask it, and how long to wait for it."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ class RedisSettings:
             cluster, any of its nodes.
         namespace: Names the set of books; guards that name the same one share them.
         password: Of the server or the user; never part of `url`.
+        password_now: Asked for each new connection, so that the password may change; where it raises InputError,
+            `password` is taken.
         username: The ACL user; empty for the default one.
         cluster: Whether `url` and `more_nodes` are nodes of a Redis Cluster.
         more_nodes: `HOST:PORT` of further nodes of the cluster, to start from while the first is down.
@@ -41,6 +44,7 @@ class RedisSettings:
     url: str = "redis://127.0.0.1:6379/0"
     namespace: str = "default"
     password: Secret | None = None
+    password_now: Callable[[], Secret] | None = None
     username: str = ""
     cluster: bool = False
     more_nodes: tuple[str, ...] = ()

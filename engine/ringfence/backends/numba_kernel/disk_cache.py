@@ -5,6 +5,9 @@ the SHA-256 of each file. It is made aside and renamed into place whole, so seve
 of one; only one of them makes it, the others wait. It is used only where the cache directory and everything
 in it belong to this user and nobody else may write there, and where every file is as the manifest says.
 Otherwise the code is compiled in memory.
+
+What was compiled beforehand, as for a container image, is copied from there under the same conditions, only that
+it may be root's.
 """
 
 import hashlib
@@ -25,7 +28,7 @@ import llvmlite.binding
 import numba
 import numba.core.config
 
-from ringfence._resources import cache_directory, is_ours
+from ringfence._resources import cache_directory, compiled_directory, is_ours
 from ringfence.backends.numba_kernel.compile_lock import only_one
 
 __all__ = [
@@ -119,7 +122,8 @@ def _kept(name: str, text: str, compile_now: _Compile) -> types.ModuleType | Non
     with only_one(root, name) as locked:
         if not locked:
             return None
-        if _is_whole(place):  # another process made it meanwhile
+        # Another process made it meanwhile, or it was compiled beforehand.
+        if _is_whole(place) or _taken_over(name, place):
             return _load(name, place, compile_now)
         _tell(root)
         return _compile_aside(name, text, place, compile_now)
@@ -151,7 +155,12 @@ def _key(text: str) -> str:
         llvmlite.__version__,
         sys.version,
         config.CPU_NAME or llvmlite.binding.get_host_cpu_name(),
-        config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten(),
+        # No features at all are named by an empty text: code for every processor of a kind.
+        (
+            llvmlite.binding.get_host_cpu_features().flatten()
+            if config.CPU_FEATURES is None
+            else config.CPU_FEATURES
+        ),
         str(config.DISABLE_JIT),
         str(config.OPT),
     )
@@ -159,14 +168,14 @@ def _key(text: str) -> str:
     return digest.hexdigest()[:40]
 
 
-def _is_whole(place: Path) -> bool:
+def _is_whole(place: Path, *, or_roots: bool = False) -> bool:
     """Whether the directory is ours and holds exactly what its manifest says."""
-    if not is_ours(place):
+    if not is_ours(place, or_roots=or_roots):
         return False
     try:
         manifest = json.loads((place / MANIFEST).read_text())
         files = {str(f.relative_to(place)): f for f in place.rglob("*") if not f.is_dir()}
-        if not all(is_ours(each) for each in place.rglob("*")):
+        if not all(is_ours(each, or_roots=or_roots) for each in place.rglob("*")):
             return False
         files.pop(MANIFEST)
         return bool(manifest == {name: _sha256(file) for name, file in files.items()})
@@ -186,35 +195,62 @@ def _make_root(root: Path) -> bool:
     return is_ours(root) and os.access(root, os.W_OK)
 
 
+def _taken_over(name: str, place: Path) -> bool:
+    """Copy what was compiled beforehand into place: numba uses no directory in which it may not write."""
+    beforehand = compiled_directory()
+    if beforehand is None or not is_ours(beforehand, or_roots=True):
+        return False
+    if not _is_whole(beforehand / name, or_roots=True):
+        return False
+    try:
+        with _aside(name, place.parent) as aside:
+            shutil.copytree(
+                beforehand / name, aside, dirs_exist_ok=True, copy_function=shutil.copyfile
+            )
+            _put(aside, place)
+    except OSError:
+        return False
+    return _is_whole(place)
+
+
 def _compile_aside(
     name: str, text: str, place: Path, compile_now: _Compile
 ) -> types.ModuleType | None:
     """Compile in a private directory beside `place`, then move it there; None where nothing can be kept."""
-    # We hold the lock of this name: whoever made these did not live to the end.
-    for left in place.parent.glob(f"making-{name}-*"):
-        _remove(left)
     try:
-        aside = Path(tempfile.mkdtemp(prefix=f"making-{name}-", dir=place.parent))
+        with _aside(name, place.parent) as aside:
+            (aside / f"{name}.py").write_text(text)
+            module = _load(name, aside, compile_now)
+            with suppress(OSError):  # not kept, but compiled
+                files = {
+                    str(f.relative_to(aside)): _sha256(f)
+                    for f in aside.rglob("*")
+                    if not f.is_dir()
+                }
+                (aside / MANIFEST).write_text(json.dumps(files, indent=1, sort_keys=True))
+                _put(aside, place)
     except OSError:
         return None
-    try:
-        (aside / f"{name}.py").write_text(text)
-        module = _load(name, aside, compile_now)
-        with suppress(OSError):  # not kept, but compiled
-            _publish(aside, place)
-    except OSError:
-        return None
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return module
 
 
-def _publish(aside: Path, place: Path) -> None:
-    """Write the manifest, and rename into place; what lies there is not whole."""
-    for each in aside.rglob("*"):
+@contextmanager
+def _aside(name: str, root: Path) -> Iterator[Path]:
+    """A private directory, gone at the end unless it was moved."""
+    # We hold the lock of this name: whoever made these did not live to the end.
+    for left in root.glob(f"making-{name}-*"):
+        _remove(left)
+    aside = Path(tempfile.mkdtemp(prefix=f"making-{name}-", dir=root))
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put(aside: Path, place: Path) -> None:
+    """Rename into place, for this user alone; what lies there is not whole."""
+    for each in (aside, *aside.rglob("*")):
         each.chmod(0o700 if each.is_dir() else 0o600)
-    files = {str(f.relative_to(aside)): _sha256(f) for f in aside.rglob("*") if not f.is_dir()}
-    (aside / MANIFEST).write_text(json.dumps(files, indent=1, sort_keys=True))
     _remove(place)
     aside.rename(place)
 

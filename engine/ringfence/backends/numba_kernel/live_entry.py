@@ -4,10 +4,10 @@ A call from Python hands over each argument as an object, which takes ten times 
 the guard packs the order's numbers into the block, calls with its address, and takes the answer out as bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types as nt
@@ -20,7 +20,7 @@ from ringfence.backends.numba_kernel.kernel import Kernel
 from ringfence.backends.numba_kernel.layout import Detail
 from ringfence.backends.numba_kernel.limits import Limits
 
-__all__ = ["NO_PRICE", "Answer", "LiveEntry", "gates_part"]
+__all__ = ["NO_PRICE", "Answer", "Answers", "LiveEntry", "gates_part", "read_answers"]
 
 #: What `LiveEntry.ask` returns where nothing values the order.
 NO_PRICE = -1
@@ -192,6 +192,33 @@ class Answer:
         at = len(content) - 12 * gates
         self.headrooms = np.frombuffer(content, np.float64, gates, at)
         self.checks = np.frombuffer(content, np.int32, gates, at + 8 * gates)
+
+
+class Answers(NamedTuple):
+    """What the kernel found for n orders: rows of `Answer`."""
+
+    gates: np.ndarray[Any, np.dtype[np.int16]]  # (n,)
+    measures: np.ndarray[Any, np.dtype[np.float64]]  # (n, G), as the rest
+    limits: np.ndarray[Any, np.dtype[np.float64]]
+    outcomes: np.ndarray[Any, np.dtype[np.uint8]]
+    checks: np.ndarray[Any, np.dtype[np.int32]]
+
+
+def read_answers(contents: Sequence[bytes], gates: int) -> Answers:
+    """Read the bytes of several answers of one policy set at once."""
+    rows = np.frombuffer(b"".join(contents), np.uint8).reshape(len(contents), -1)
+
+    def part(dtype: Any, at: int, count: int) -> Any:
+        size = np.dtype(dtype).itemsize * count
+        return np.ascontiguousarray(rows[:, at : at + size]).view(dtype).reshape(-1, count)
+
+    return Answers(
+        part(np.int16, 20, 1)[:, 0],
+        part(np.float64, _GATES_AT, gates),
+        part(np.float64, _GATES_AT + 8 * gates, gates),
+        part(np.uint8, _GATES_AT + 16 * gates, gates),
+        part(np.int32, rows.shape[1] - 4 * gates, gates),
+    )
 
 
 def gates_part(content: bytes, gates: int) -> bytes:

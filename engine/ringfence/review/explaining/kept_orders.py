@@ -19,7 +19,7 @@ from ringfence.language.orders import Case
 if TYPE_CHECKING:
     from ringfence.runtime.derive import Deriver
 
-__all__ = ["Kept", "from_audit", "from_dry_run"]
+__all__ = ["Kept", "from_audit", "from_dry_run", "from_record"]
 
 _COMPARED = (Outcome.PASS, Outcome.REDUCE, Outcome.BREACH)
 
@@ -216,8 +216,6 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
     """
     from ringfence.runtime.audit_decision import DECISION, POLICY_SET
     from ringfence.runtime.audit_reader import AuditReader
-    from ringfence.runtime.audit_recompute import deriver_of
-    from ringfence.runtime.policy_store import PolicyStore
 
     records = AuditReader(log).poll()
     abouts: dict[str, dict[str, Any]] = {}
@@ -238,13 +236,35 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
             f"the log holds no decision `{wanted}`",
             "give a sequence number (`ringfence audit tail` lists the last) or the id of a decision",
         )
-    name = str(found.body.get("policy_set"))
-    deriver = deriver_of(name, abouts.get(name), None if store is None else PolicyStore(store))
-    case, linked, beside = _derived(found.body, deriver)
+    about = abouts.get(str(found.body.get("policy_set")))
+    told = f"record {found.sequence} of {log}, decision {found.body.get('id')}"
+    return from_record(found.body, about, told, store)
+
+
+def from_record(
+    body: dict[str, Any], about: dict[str, Any] | None, told: str, store: Path | None = None
+) -> Kept:
+    """A decision whose record is at hand.
+
+    Args:
+        body: Of the record.
+        about: Body of the record of its policy set; None where there is none.
+        told: Where it comes from, in words.
+        store: Where policy sets are that no record holds.
+
+    Raises:
+        InputError: it cannot be derived from what its record shows.
+    """
+    from ringfence.runtime.audit_recompute import deriver_of
+    from ringfence.runtime.policy_store import PolicyStore
+
+    kept = None if store is None else PolicyStore(store)
+    deriver = deriver_of(str(body.get("policy_set")), about, kept)
+    case, linked, beside = _derived(body, deriver)
     return Kept(
         linked,
         case,
-        f"record {found.sequence} of {log}, decision {found.body.get('id')}",
+        told,
         (
             "derived again from its record: every gate and the decision are the same, bit for bit",
             *beside,

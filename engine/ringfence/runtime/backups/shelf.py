@@ -20,7 +20,7 @@ from ringfence.runtime.backups.manifest import (
 from ringfence.runtime.backups.recognise import find_parts
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, LogFiles
 
-__all__ = ["DATA", "DUMP", "CopyDump", "Made", "Shelf", "check_backup"]
+__all__ = ["DATA", "DUMP", "CopyDump", "Made", "Shelf", "check_backup", "newest"]
 
 CopyDump = Callable[[Path], None]
 """Writes the tables of a database server into a file."""
@@ -163,6 +163,20 @@ class Shelf:
         for path in gone:
             shutil.rmtree(path)
         return gone
+
+
+def newest(path: Path) -> Path:
+    """The backup at `path`; where that is a directory of backups, the newest of them.
+
+    Raises:
+        InputError: there is none.
+    """
+    if (path / MANIFEST).exists():
+        return path
+    backups = Shelf(path).list()
+    if not backups:
+        raise InputError(f"`{path}` holds no backup", "name what `ringfence backup create` made")
+    return backups[-1][0]
 
 
 def check_backup(path: Path, files: LogFiles = SYSTEM_FILES) -> tuple[Manifest, tuple[str, ...]]:

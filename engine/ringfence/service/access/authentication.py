@@ -2,29 +2,89 @@
 
 from typing import Any
 
+from anyio import to_thread
 from litestar.connection import ASGIConnection
-from litestar.exceptions import NotAuthorizedException
+from litestar.exceptions import ClientException, NotAuthorizedException, ServiceUnavailableException
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
-from ringfence.service.desk import Desk
+from ringfence.errors import StateError
+from ringfence.service.access.cookies import SESSION, cookie_value
+from ringfence.service.access.csrf import LoggedIn
+from ringfence.service.access.opened import Access
+from ringfence.service.access.rights import Principal
 
-__all__ = ["Authentication"]
+__all__ = ["Authentication", "address_of"]
+
+_KEY = "rfk_"
+_LONGEST = 8_192
+
+
+def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Where a request comes from; behind a proxy that the settings trust, what that says."""
+    client = connection.scope.get("client")
+    return "" if client is None else client[0]
 
 
 class Authentication(AbstractAuthenticationMiddleware):
-    """Sets `request.user`, a `Principal`. A route with `opt={"open": True}` is not asked."""
+    """Sets `request.user`, a `Principal`, and `request.auth`: `token`, `key`, or `LoggedIn` of a session.
+
+    A route with `opt={"open": True}` is not asked.
+    """
 
     async def authenticate_request(
         self, connection: ASGIConnection[Any, Any, Any, Any]
     ) -> AuthenticationResult:
-        """Read the bearer token.
+        """Look at the token, the API key or the session.
+
+        Where there is a token or a key, no cookie is looked at.
 
         Raises:
-            NotAuthorizedException: there is none that holds.
+            NotAuthorizedException: there is nothing that holds.
+            TooManyRequestsException: there were too many requests.
+            ClientException: two of them are given, and who knows which one somebody else has read.
         """
-        desk: Desk = connection.app.state.desk
-        scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-        user = desk.tokens.read(token) if scheme.lower() == "bearer" else None
-        if user is None:
-            raise NotAuthorizedException("no valid token", headers={"www-authenticate": "Bearer"})
-        return AuthenticationResult(user=user, auth=scheme)
+        access: Access = connection.app.state.desk.access
+        given = [value for name, value in connection.scope["headers"] if name == b"authorization"]
+        if len(given) > 1:
+            raise ClientException("`Authorization` is given more than once")
+        try:
+            found: tuple[Principal, str | LoggedIn] | None
+            if given:
+                found = await _shown(access, given[0].decode("latin-1"))
+            else:
+                found = _logged_in(access, connection)
+            if access.is_upkeep_due():
+                await to_thread.run_sync(access.keep_up)
+        except StateError as error:
+            raise ServiceUnavailableException(
+                "who may come in cannot be read", headers={"retry-after": "5"}
+            ) from error
+        if found is None:
+            access.requests.refused(address_of(connection))
+            raise NotAuthorizedException(
+                "no token, API key or session that holds", headers={"www-authenticate": "Bearer"}
+            )
+        user, auth = found
+        access.requests.made(user.name)
+        return AuthenticationResult(user=user, auth=auth)
+
+
+async def _shown(access: Access, header: str) -> tuple[Principal, str] | None:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or len(token) > _LONGEST:
+        return None
+    if token.startswith(_KEY):
+        user = access.api_keys.read(token)
+        return None if user is None else (user, "key")
+    user = access.tokens.read(token)
+    if access.tokens.wants_keys(token, user):
+        await to_thread.run_sync(access.tokens.fetch_keys)
+        user = access.tokens.read(token)
+    return None if user is None else (user, "token")
+
+
+def _logged_in(
+    access: Access, connection: ASGIConnection[Any, Any, Any, Any]
+) -> tuple[Principal, LoggedIn] | None:
+    text = cookie_value(connection, SESSION)
+    return access.sessions.find(text) if text else None

@@ -8,7 +8,7 @@ restart, and are good for the state they were made in: where the switch or the s
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import msgspec
 from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
@@ -23,10 +23,10 @@ from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Clock, LogFiles
 from ringfence.service.access.records import Records
 from ringfence.service.access.rights import Principal, Right
 from ringfence.service.access.table import Table
+from ringfence.service.settings.access import Action
 
-__all__ = ["ACTIONS", "Action", "Conflict", "FourEyes", "Proposal"]
+__all__ = ["ACTIONS", "Conflict", "FourEyes", "Proposal"]
 
-Action = Literal["kill-switch-release", "rollback"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 _LONGEST_REASON = 500

@@ -1,7 +1,6 @@
 """Roles and what each may do. A route says which right it needs; a person or a machine has one role."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -9,29 +8,10 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
 
+from ringfence.service.access.csrf import check_form
+from ringfence.service.access.roles import Right, Role
+
 __all__ = ["RIGHTS_OF", "Principal", "Right", "Role", "check_account", "needs"]
-
-
-class Right(StrEnum):
-    """What a route asks for."""
-
-    LOOK = "look"
-    """See books, limits, decisions, policies."""
-    TRADE = "trade"
-    """Have orders decided and sent, tell what became of them."""
-    MANAGE = "manage"
-    """Kill switches, reload, rollback, shadow sets, accepting differences."""
-    ADMINISTER = "administer"
-    """Users and API keys."""
-
-
-class Role(StrEnum):
-    """What somebody is; from few rights to all."""
-
-    VIEWER = "viewer"
-    TRADER = "trader"
-    RISK_OFFICER = "risk-officer"
-    ADMIN = "admin"
 
 
 RIGHTS_OF: dict[Role, frozenset[Right]] = {
@@ -65,13 +45,14 @@ class Principal:
 
 
 def needs(right: Right) -> Guard:
-    """A route's guard: 403 for whoever lacks the right."""
+    """A route's guard: 403 for whoever lacks the right, and for forms that are not of the session's own pages."""
 
     # A coroutine: anything else would go through a thread.
     async def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         user: Principal = connection.user
         if not user.may(right):
             raise PermissionDeniedException(f"the role {user.role} may not {right} here")
+        await check_form(connection)
 
     check.right = right  # type: ignore[attr-defined]  # the table of routes and roles reads it
     return check

@@ -2,13 +2,19 @@
 
 from litestar import Router
 
+from ringfence.service.dashboard import kill_switch
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
-from ringfence.service.dashboard.overview import overview
+from ringfence.service.dashboard.overview import live_overview, overview
+from ringfence.service.dashboard.pulse import Pulse
 
-__all__ = ["PageErrors", "dashboard_router"]
+__all__ = ["PageErrors", "Pulse", "dashboard_router"]
 
 
 def dashboard_router() -> Router:
     """All pages, and what they load."""
-    return Router("/", route_handlers=[asset, overview], include_in_schema=False)
+    return Router(
+        "/",
+        route_handlers=[asset, overview, live_overview, *kill_switch.ROUTES],
+        include_in_schema=False,
+    )

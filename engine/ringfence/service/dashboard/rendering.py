@@ -14,9 +14,10 @@ from ringfence import __version__
 from ringfence.service.access.rights import Principal, Right
 from ringfence.service.dashboard import words
 from ringfence.service.dashboard.assets import assets
+from ringfence.service.dashboard.sight import sees_target
 from ringfence.service.desk import Desk
 
-__all__ = ["HEADERS", "Shell", "environment", "page", "part"]
+__all__ = ["HEADERS", "Shell", "environment", "page", "part", "shell_of"]
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -97,7 +98,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("age", "amount", "bytes_text", "iso", "number", "percent", "utc"):
+    for name in ("age", "amount", "bytes_text", "iso", "number", "percent", "short_time", "utc"):
         made.filters[name] = getattr(words, name)
     made.globals["asset"] = assets().address
     return made
@@ -120,7 +121,7 @@ def page(
         headers: Besides those of every page.
         about: What the template shows.
     """
-    text = environment().get_template(template).render(shell=_shell(request), **about)
+    text = environment().get_template(template).render(shell=shell_of(request), **about)
     return Response(
         text,
         status_code=status,
@@ -134,12 +135,18 @@ def part(template: str, **about: Any) -> str:
     return environment().get_template(template).render(**about)
 
 
-def _shell(request: ASGIConnection[Any, Any, Any, Any]) -> Shell:
+def shell_of(request: ASGIConnection[Any, Any, Any, Any]) -> Shell:
+    """What every page shows around its own part."""
     desk: Desk = request.app.state.desk
     # A page of an error may come before anybody is known.
     found = request.scope.get("user")
     user = found if isinstance(found, Principal) else None
-    others = [each for each in desk.guard.kill_switches if each.target != "firm"]
+    switched = 0
+    if user is not None:
+        switched = sum(
+            each.target != "firm" and each.state != "active" and sees_target(user, each.target)
+            for each in desk.guard.kill_switches
+        )
     served = {route.path for route in request.app.routes}
     return Shell(
         user,
@@ -148,5 +155,5 @@ def _shell(request: ASGIConnection[Any, Any, Any, Any]) -> Shell:
         ("", ""),
         desk.settings.environment,
         desk.guard.kill_switch("firm") if user is not None else "",
-        sum(each.state != "active" for each in others) if user is not None else 0,
+        switched,
     )

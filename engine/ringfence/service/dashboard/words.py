@@ -7,7 +7,17 @@ from decimal import Decimal
 from ringfence.backends.explain.amounts import Words, plain_number
 from ringfence.review.explaining.explanation_data import moment
 
-__all__ = ["age", "amount", "bytes_text", "iso", "number", "percent", "utc"]
+__all__ = [
+    "age",
+    "amount",
+    "bytes_text",
+    "counted",
+    "iso",
+    "number",
+    "percent",
+    "short_time",
+    "utc",
+]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _BYTES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
@@ -76,6 +86,21 @@ def age(seconds: float | None) -> str:
         elif said:
             break
     return " ".join(said)
+
+
+def short_time(seconds: float | None) -> str:
+    """A short length of time in the unit that suits it: `16 µs`, `1.3 ms`, `2.1 s`."""
+    if seconds is None or not math.isfinite(seconds):
+        return "unknown"
+    for length, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {name}"
+    return f"{seconds * 1e9:.0f} ns"
+
+
+def counted(count: int, name: str) -> str:
+    """How many of something: `1 record`, `2,000 records`."""
+    return f"{count:,} {name}{'' if count == 1 else 's'}"
 
 
 def bytes_text(count: int) -> str:

@@ -1,5 +1,6 @@
 """Where the books are: in a directory, or in Redis with what else guards share there."""
 
+import os
 import re
 import socket
 from collections.abc import Callable
@@ -8,16 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringfence.errors import InputError
-from ringfence.runtime.credentials import Credentials, Secret
+from ringfence.runtime.credentials import REDIS_PASSWORD, Credentials, Secret, read_secret
 from ringfence.runtime.guard_settings import GuardSettings, Signs
-from ringfence.runtime.market_cache import MarketCache
 from ringfence.runtime.ports import SYSTEM_RANDOM, Clock
 from ringfence.runtime.shared_log import SharedLog
 from ringfence.runtime.used_approvals import FileUsedApprovals, UsedApprovals
 from ringfence.service.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from ringfence.adapters.state_redis import RedisStore
+    from ringfence.adapters.state_redis import RedisMarketCache, RedisStore
 
 __all__ = ["Shared", "guard_name", "guard_settings", "open_shared", "open_used_approvals"]
 
@@ -30,7 +30,7 @@ class Shared:
 
     store: "RedisStore"
     log: SharedLog
-    market_cache: MarketCache | None
+    market_cache: "RedisMarketCache | None"
 
 
 def guard_name(settings: ServiceSettings, worker: int) -> str:
@@ -63,6 +63,7 @@ def open_shared(settings: ServiceSettings, credentials: Credentials, name: str) 
             url=about.url,
             namespace=about.namespace,
             password=_password(credentials),
+            password_now=_password_now(credentials),
             username=about.username,
             cluster=about.cluster,
             more_nodes=about.more_nodes,
@@ -119,13 +120,18 @@ def guard_settings(
 
 
 def _password(credentials: Credentials) -> Secret | None:
-    from ringfence.adapters.state_redis import REDIS_PASSWORD
-
     try:
         return credentials.get(REDIS_PASSWORD)
     except InputError:
         # Production was refused without one; a server for development may have none.
         return None
+
+
+def _password_now(credentials: Credentials) -> Callable[[], Secret] | None:
+    """Reads its file again; None where it does not come from the environment."""
+    if credentials.environment == "testing" or _password(credentials) is None:
+        return None
+    return lambda: read_secret(REDIS_PASSWORD.name, os.environ)
 
 
 def _text(path: Path | None) -> str | None:

@@ -20,7 +20,9 @@ __all__ = ["credentials_for", "needed_names", "needed_secrets"]
 
 def needed_secrets(settings: ServiceSettings) -> tuple[SecretKind, ...]:
     """Keys that sign, and those of what is outside; the audit database's address is read by its adapter."""
-    kinds = [API_SECRET_KEY, JWT_SECRET_KEY]
+    kinds = [API_SECRET_KEY]
+    if settings.access.jwks_url is None:
+        kinds.append(JWT_SECRET_KEY)
     # For tests a password is made up, which no server would know.
     if settings.state.kind == "redis" and settings.environment != "testing":
         from ringfence.adapters.state_redis import REDIS_PASSWORD

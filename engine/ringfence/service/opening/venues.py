@@ -21,6 +21,7 @@ from ringfence.gateway import (
 )
 from ringfence.language.instruments import Instrument
 from ringfence.language.orders import Market
+from ringfence.runtime.approvals import Signer
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.credentials import Credentials
 from ringfence.runtime.guard import CentralRiskGuard
@@ -52,6 +53,7 @@ class Trade:
     guard: CentralRiskGuard
     log: AuditLog
     credentials: Credentials
+    signer: Signer
     clock: Clock
     used: UsedApprovals
     data: Path
@@ -131,6 +133,7 @@ def _gateway(
             trade.log,
             timeout_s=about.timeout / 1e9,
             pace_s=about.pace / 1e9,
+            signer=trade.signer,
             clock=trade.clock,
             **known,
         )
@@ -141,7 +144,12 @@ def _gateway(
         instruments=_Instruments(trade.guard),
         accounts=accounts,
         venue=name,
-        settings=PaperSettings(owned=_owned(trade.guard, accounts)),
+        settings=PaperSettings(
+            maker_fee=about.maker_fee,
+            taker_fee=about.taker_fee,
+            owned=_owned(trade.guard, accounts),
+        ),
+        signer=trade.signer,
         clock=trade.clock,
     )
     venues.tell_paper[name] = tell

@@ -3,7 +3,8 @@
 Secrets are no settings: `runtime.credentials` reads them, from variables or files of their own.
 """
 
-from ringfence.service.access.settings import AccessSettings
+from ringfence.service.settings.access import AccessSettings
+from ringfence.service.settings.described import Described, described
 from ringfence.service.settings.loading import (
     CONFIG_VARIABLE,
     DEFAULT_FILE,
@@ -33,6 +34,7 @@ __all__ = [
     "DEFAULT_FILE",
     "AccessSettings",
     "AuditSettings",
+    "Described",
     "GuardSection",
     "JobsSettings",
     "Loaded",
@@ -46,6 +48,7 @@ __all__ = [
     "ServiceSettings",
     "StateSettings",
     "VenueSettings",
+    "described",
     "load_settings",
     "settings_schema",
     "shown_settings",

@@ -1,11 +1,12 @@
 """What is wrong with a setting, in our words. Values are never shown: one may be a secret in the wrong place."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
 from ringfence.language.suggest import did_you_mean
+from ringfence.service.settings.whole import ServiceSettings
 
 __all__ = ["told"]
 
@@ -44,7 +45,7 @@ def told(error: ErrorDetails, origin: str) -> tuple[str, str]:
     path = [str(each) for each in error["loc"]]
     dotted = ".".join(path)
     if error["type"] == "extra_forbidden":
-        known = _known(path[:-1])
+        known = _section(path[:-1])
         near = did_you_mean(path[-1], known)
         return f"{origin}: `{dotted}` is no setting{near}", "`ringfence config` lists all settings"
     said = _said(error)
@@ -68,37 +69,26 @@ def _plain(value: Any) -> Any:
     return value.replace("'", "`") if isinstance(value, str) else value
 
 
-def _fields(path: list[str]) -> Any:
-    """The field at a path; None where there is none, or names are free there."""
-    from ringfence.service.settings.sections import VenueSettings
-    from ringfence.service.settings.whole import ServiceSettings
-
+def _section(path: list[str]) -> dict[str, Any]:
+    """The settings, by name, of the section at a path; none where there is no such section."""
     model: Any = ServiceSettings
-    for at, name in enumerate(path):
-        if at == 1 and path[0] == "venues":
-            model = VenueSettings
-            continue
-        field = getattr(model, "model_fields", {}).get(name)
-        if field is None:
-            return None
-        model = field.annotation
-        if at == len(path) - 1:
-            return field
-    return None
+    for name in path:
+        free = get_origin(model) is dict
+        field = None if free else _settings_of(model).get(name)
+        if not free and field is None:
+            return {}
+        model = get_args(model)[1] if free else field and field.annotation
+    return _settings_of(model)
 
 
-def _known(path: list[str]) -> list[str]:
-    from ringfence.service.settings.sections import VenueSettings
-    from ringfence.service.settings.whole import ServiceSettings
-
-    if not path:
-        return list(ServiceSettings.model_fields)
-    if path[0] == "venues":
-        return list(VenueSettings.model_fields)
-    field = ServiceSettings.model_fields.get(path[0])
-    return list(getattr(field and field.annotation, "model_fields", {}))
+def _settings_of(model: Any) -> dict[str, Any]:
+    return getattr(model, "model_fields", {})
 
 
 def _description(path: list[str]) -> str:
-    field = _fields(path) or _fields(path[:-1])
-    return str(field.description or "") if field is not None else ""
+    """What a setting is for; of an item of a list, what the list is for."""
+    for length in (len(path), len(path) - 1):
+        field = _section(path[: length - 1]).get(path[length - 1]) if length else None
+        if field is not None:
+            return str(field.description or "")
+    return ""

@@ -161,7 +161,7 @@ def _environment(environ: Mapping[str, str]) -> Layer:
     known = {name.lower() for name in ServiceSettings.model_fields}
     values: dict[str, Any] = source()
     for name in environ:
-        # Only names in two parts: orchestrators add variables such as RINGFENCE_SERVICE_HOST of their own.
+        # Only names in two parts: orchestrators add variables of their own that begin like ours.
         first, deep, _ = name.removeprefix(PREFIX).partition(_DEEP)
         if name.startswith(PREFIX) and deep and first.lower() not in known:
             values[first.lower()] = {}

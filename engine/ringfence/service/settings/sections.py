@@ -1,5 +1,6 @@
 """The sections of the settings, each setting with its default and its meaning."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -241,6 +242,13 @@ class VenueSettings(Section):
     )
     accounts: Names = Field(
         (), description="accounts that trade there; all that are declared, if empty. At Kraken: one"
+    )
+    maker_fee: Decimal = Field(
+        Decimal("0.0016"),
+        description="on paper, the share of an order's worth that it costs to wait",
+    )
+    taker_fee: Decimal = Field(
+        Decimal("0.0026"), description="on paper, the share that it costs to fill at once"
     )
     url: Address | None = Field(None, description="Kraken's REST address, where it is another one")
     stream_url: Address | None = Field(

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ringfence.runtime.credentials import Environment
-from ringfence.service.access.settings import AccessSettings
+from ringfence.service.settings.access import AccessSettings
 from ringfence.service.settings.sections import (
     AuditSettings,
     GuardSection,

@@ -6,6 +6,8 @@
 import { localise } from "./times.js";
 
 const SILENT_MS = 6000;
+const AGAIN_MS = 3000;
+const LOST = "Connection lost: what you see is old";
 const shown = new Map();
 let paused = false;
 
@@ -47,6 +49,20 @@ function tell(text) {
   element.hidden = !text;
 }
 
+// Whoever is no longer logged in would be sent to the login; everybody else asks again a little later.
+async function askWhy(open) {
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual" });
+    if (answer.type === "opaqueredirect") {
+      tell("You are logged out: load the page again to log in");
+      return;
+    }
+  } catch {
+    // The service cannot be reached.
+  }
+  setTimeout(open, AGAIN_MS);
+}
+
 function withPause(source) {
   const button = document.querySelector("[data-pause]");
   if (!button) return;
@@ -80,16 +96,20 @@ export function followLive() {
     on("rows", putRows);
     on("points", (detail) => document.dispatchEvent(new CustomEvent("ringfence:points", { detail })));
     on("beat", () => {});
+    on("again", () => {
+      source.close();
+      open();
+    });
     source.addEventListener("error", () => {
-      tell("Connection lost: what you see is old");
-      // The browser tries again by itself, but not after an answer that is no stream: then ask from new.
-      if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
+      tell(LOST);
+      // The browser tries again by itself, but not after an answer that is no stream.
+      if (source.readyState === EventSource.CLOSED) askWhy(open);
     });
   };
   open();
   withPause();
   setInterval(() => {
-    if (Date.now() - last > SILENT_MS) tell("Connection lost: what you see is old");
+    if (Date.now() - last > SILENT_MS) tell(LOST);
   }, 1000);
   addEventListener("pagehide", () => source.close());
 }

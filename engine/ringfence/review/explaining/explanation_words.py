@@ -17,7 +17,7 @@ from ringfence.review.explaining.explanation import Explanation, GateExplained
 from ringfence.review.explaining.explanation_data import moment
 from ringfence.review.explaining.why_not import Way, WhyNot
 
-__all__ = ["explanation_lines", "explanation_markdown"]
+__all__ = ["explanation_lines", "explanation_markdown", "gate_lines"]
 
 #: Parts of one figure that are listed in words; `--json` has all.
 MOST_PARTS = 12
@@ -88,17 +88,21 @@ def _head(told: Explanation) -> Iterator[str]:
     yield f"policy set {told.linked.sha256[:12]}"
 
 
+def gate_lines(each: GateExplained, told: Explanation) -> Iterator[str]:
+    """How one gate of an explanation comes about, line by line; what belongs to the line above is indented."""
+    if each.explained is None:
+        yield each.result.reason
+    else:
+        yield from _gate_lines(each.explained, each, _words(told))
+
+
 def _gate(each: GateExplained, told: Explanation) -> Iterator[Line]:
     result = each.result
     mode = f", {result.mode}" if result.mode != "enforce" else ""
     place = f", {_at(result.source)}" if result.source is not None else ""
     style = _COLOURS[result.outcome]
     yield f"{str(result.outcome).upper()} {result.gate} of the {result.level}{mode} ({result.policy}{place})", style
-    if each.explained is None:
-        yield f"  {result.reason}", ""
-        return
-    words = _words(told)
-    for line in _gate_lines(each.explained, each, words):
+    for line in gate_lines(each, told):
         yield f"  {line}", ""
 
 

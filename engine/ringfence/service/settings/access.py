@@ -1,34 +1,33 @@
 """Who may come in, and how: the section `access` of the service's settings."""
 
-from typing import Annotated, Any, Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from ringfence.language.parameters import parse_duration
-from ringfence.service.access.four_eyes import Action
-from ringfence.service.access.jwks import check_url
-from ringfence.service.access.rights import Role
+from ringfence.service.access.addresses import check_url
+from ringfence.service.access.roles import Role
+from ringfence.service.settings.sections import Section
+from ringfence.service.settings.values import Duration, seconds
 
-__all__ = ["AccessSettings", "Algorithm", "ClaimSettings", "LoginSettings", "SessionSettings"]
+__all__ = [
+    "AccessSettings",
+    "Action",
+    "Algorithm",
+    "ClaimSettings",
+    "LoginSettings",
+    "SessionSettings",
+]
 
 Algorithm = Literal[
     "HS256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"
 ]
 
 
-def _ns(value: Any) -> Any:
-    return round(parse_duration(value) * 1e9) if isinstance(value, str) else value
+Action = Literal["kill-switch-release", "rollback"]
+"""What may need two people."""
 
 
-Duration = Annotated[int, BeforeValidator(_ns), Field(gt=0)]
-"""A time in ns, written with its unit, as `5m`."""
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ClaimSettings(_Section):
+class ClaimSettings(Section):
     """Which claim of a token says what."""
 
     name: str = Field("sub", description="who it is")
@@ -36,24 +35,26 @@ class ClaimSettings(_Section):
     accounts: str = Field("accounts", description="a list of the accounts of a trader")
 
 
-class SessionSettings(_Section):
+class SessionSettings(Section):
     """How long somebody stays logged in."""
 
-    idle: Duration = Field(_ns("30m"), description="without a request")
-    longest: Duration = Field(_ns("12h"), description="in all")
+    idle: Duration = Field(seconds(60 * 30), gt=0, description="without a request")
+    longest: Duration = Field(seconds(3_600 * 12), gt=0, description="in all")
     most: int = Field(1_000, ge=1, description="sessions at the same time; the oldest ends")
 
 
-class LoginSettings(_Section):
+class LoginSettings(Section):
     """How often somebody may try to log in; whoever tries more often is locked out for the rest of the time."""
 
-    window: Duration = Field(_ns("15m"), description="the time that tries are counted in")
+    window: Duration = Field(
+        seconds(60 * 15), ge=seconds(1), description="the time that tries are counted in"
+    )
     tries: int = Field(5, ge=1, description="of one user from one address")
     tries_of_user: int = Field(50, ge=1, description="of one user from all addresses")
     tries_of_address: int = Field(20, ge=1, description="of one address with all users")
 
 
-class AccessSettings(_Section):
+class AccessSettings(Section):
     """Who may come in, and how."""
 
     algorithm: Algorithm = Field(
@@ -66,8 +67,8 @@ class AccessSettings(_Section):
     )
     issuer: str = Field("ringfence", min_length=1, description="who makes the tokens (`iss`)")
     audience: str = Field("ringfence", min_length=1, description="whom they are for (`aud`)")
-    clock_skew: Annotated[int, BeforeValidator(_ns), Field(ge=0, le=300_000_000_000)] = Field(
-        _ns("30s"), description="how far the clock of the issuer may be off"
+    clock_skew: Duration = Field(
+        seconds(30), ge=0, le=seconds(300), description="how far the clock of the issuer may be off"
     )
     claims: ClaimSettings = ClaimSettings()
     roles: dict[str, Role] = Field(
@@ -84,11 +85,7 @@ class AccessSettings(_Section):
     )
     four_eyes: tuple[Action, ...] = Field((), description="what needs two different people")
     proposal_valid: Duration = Field(
-        _ns("15m"), description="how long the second person has time to confirm"
-    )
-    trusted_proxies: tuple[str, ...] = Field(
-        (),
-        description="addresses of proxies whose word on the client's address and on https is taken",
+        seconds(60 * 15), gt=0, description="how long the second person has time to confirm"
     )
 
     @field_validator("jwks_url")
@@ -99,7 +96,7 @@ class AccessSettings(_Section):
         return url
 
     @model_validator(mode="after")
-    def _keys_fit(self) -> "AccessSettings":
+    def _keys_fit(self) -> Self:
         if (self.algorithm == "HS256") is (self.jwks_url is not None):
             raise ValueError(
                 "HS256 takes JWT_SECRET_KEY and no `jwks_url`; every other algorithm takes a `jwks_url`"

@@ -1,0 +1,202 @@
+"""Users, API keys and revoked tokens: `/v1/users`, `/v1/api-keys`, `/v1/tokens`. For admins alone."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Router, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
+
+from ringfence.service.access.api_keys import ApiKey
+from ringfence.service.access.authentication import address_of
+from ringfence.service.access.opened import Access
+from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.access.users import User
+
+__all__ = ["admin_routers"]
+
+_ADMIN = [needs(Right.ADMINISTER)]
+_DAY_NS = 86_400 * 1_000_000_000
+_Request = Request[Principal, Any, Any]
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+
+
+class UserTold(msgspec.Struct):
+    """A person, without the password."""
+
+    name: str
+    role: Role
+    accounts: list[str]
+    enabled: bool
+    made_ns: int
+    made_by: str
+
+
+class UserList(msgspec.Struct):
+    """Everybody, by name."""
+
+    users: list[UserTold]
+
+
+class NewUser(msgspec.Struct, forbid_unknown_fields=True):
+    """A person to let in."""
+
+    name: _Text
+    role: Role
+    password: _Text
+    accounts: list[str] = []
+
+
+class UserChange(msgspec.Struct, forbid_unknown_fields=True):
+    """What to change; what is left out stays."""
+
+    role: Role | None = None
+    accounts: list[str] | None = None
+    enabled: bool | None = None
+    password: _Text | None = None
+
+
+class KeyTold(msgspec.Struct):
+    """An API key, without its secret; `used_ns` is 0 for never."""
+
+    id: str
+    name: str
+    role: Role
+    accounts: list[str]
+    made_ns: int
+    made_by: str
+    expires_ns: int
+    used_ns: int
+
+
+class KeyList(msgspec.Struct):
+    """All keys, the newest first."""
+
+    api_keys: list[KeyTold]
+
+
+class NewKey(msgspec.Struct, forbid_unknown_fields=True):
+    """A key to make."""
+
+    name: _Text
+    role: Role
+    accounts: list[str] = []
+    valid_days: Annotated[int, msgspec.Meta(ge=1, le=400)] = 90
+
+
+class KeyMade(msgspec.Struct):
+    """A new key, told this once."""
+
+    key: str
+    about: KeyTold
+
+
+@get("/", guards=_ADMIN, sync_to_thread=False)
+def users(request: _Request) -> UserList:
+    """Everybody who may log in, or might."""
+    return UserList([_user_told(each) for each in _access(request).users.all()])
+
+
+@post("/", guards=_ADMIN, sync_to_thread=True)
+def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
+    """Let a person in."""
+    access = _access(request)
+    user = access.users.add(data.name, data.role, data.accounts, data.password, request.user.name)
+    _record(
+        request, "user-added", {"user": user.name, "role": user.role, "accounts": user.accounts}
+    )
+    return _user_told(user)
+
+
+@patch("/{name:str}", guards=_ADMIN, sync_to_thread=True)
+def change_user(name: FromPath[str], data: JSONBody[UserChange], request: _Request) -> UserTold:
+    """Change role, accounts or password, disable or enable; somebody disabled is out at once, everywhere."""
+    access = _access(request)
+    user = access.users.change(
+        name,
+        role=data.role,
+        accounts=data.accounts,
+        enabled=data.enabled,
+        password=data.password,
+    )
+    if data.password is not None or not user.enabled:
+        access.sessions.end_all(name)
+    told = {"user": name, "role": user.role, "accounts": user.accounts, "enabled": user.enabled}
+    _record(request, "user-changed", {**told, "password": data.password is not None})
+    return _user_told(user)
+
+
+@delete("/{name:str}", guards=_ADMIN, sync_to_thread=True)
+def remove_user(name: FromPath[str], request: _Request) -> None:
+    """Forget a person; to disable them is better, for then nobody else gets the name."""
+    access = _access(request)
+    access.users.remove(name)
+    access.sessions.end_all(name)
+    _record(request, "user-removed", {"user": name})
+
+
+@get("/", guards=_ADMIN, sync_to_thread=False)
+def api_keys(request: _Request) -> KeyList:
+    """All keys, with their last use."""
+    return KeyList([_key_told(each) for each in _access(request).api_keys.all()])
+
+
+@post("/", guards=_ADMIN, sync_to_thread=True)
+def make_api_key(data: JSONBody[NewKey], request: _Request) -> KeyMade:
+    """Make a key for a machine. It is told once, and kept nowhere."""
+    valid_ns = data.valid_days * _DAY_NS
+    kept, key = _access(request).api_keys.make(
+        data.name, data.role, data.accounts, valid_ns, request.user.name
+    )
+    told = {"key": kept.name, "id": kept.id, "role": kept.role, "accounts": kept.accounts}
+    _record(request, "key-made", {**told, "expires_ns": kept.expires_ns})
+    return KeyMade(key.reveal(), _key_told(kept))
+
+
+@delete("/{name:str}", guards=_ADMIN, sync_to_thread=True)
+def revoke_api_key(name: FromPath[str], request: _Request) -> None:
+    """End a key, by its name or id."""
+    kept = _access(request).api_keys.revoke(name)
+    _record(request, "key-revoked", {"key": kept.name, "id": kept.id})
+
+
+@delete("/{token:str}", guards=_ADMIN, sync_to_thread=True)
+def revoke_token(token: FromPath[str], request: _Request) -> None:
+    """Honour a token no more, by its id (`jti`)."""
+    _access(request).revoked.add(token, request.user.name)
+    _record(request, "token-revoked", {"id": token})
+
+
+def admin_routers() -> list[Router]:
+    """All of them."""
+    return [
+        Router("/v1/users", route_handlers=[users, add_user, change_user, remove_user]),
+        Router("/v1/api-keys", route_handlers=[api_keys, make_api_key, revoke_api_key]),
+        Router("/v1/tokens", route_handlers=[revoke_token]),
+    ]
+
+
+def _access(request: _Request) -> Access:
+    access: Access = request.app.state.desk.access
+    return access
+
+
+def _record(request: _Request, kind: str, body: dict[str, Any]) -> None:
+    told = {**body, "address": address_of(request)}
+    _access(request).records.changed(kind, request.user.name, told)
+
+
+def _user_told(user: User) -> UserTold:
+    return UserTold(user.name, user.role, user.accounts, user.enabled, user.made_ns, user.made_by)
+
+
+def _key_told(key: ApiKey) -> KeyTold:
+    return KeyTold(
+        key.id,
+        key.name,
+        key.role,
+        key.accounts,
+        key.made_ns,
+        key.made_by,
+        key.expires_ns,
+        key.used_ns,
+    )

@@ -1,0 +1,57 @@
+"""Streams of events that keep a page current; see `static/js/live.js` for what each event does there."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+from litestar.response import ServerSentEvent, ServerSentEventMessage
+
+from ringfence.service.desk import Desk
+
+__all__ = ["LONGEST_S", "Told", "again", "message", "repeated", "stream"]
+
+#: After so long a stream ends, and the browser asks again: who logged out meanwhile gets no more.
+LONGEST_S = 300
+Told = tuple[str, Any]
+"""Name of an event, and what it holds."""
+
+
+def message(name: str, about: Any) -> ServerSentEventMessage:
+    """An event; what it holds is JSON, so that no text can end it early."""
+    return ServerSentEventMessage(json.dumps(about, separators=(",", ":")), event=name)
+
+
+def again() -> ServerSentEventMessage:
+    """The last event of a stream that ends by plan: nothing is wrong, ask again."""
+    return message("again", {})
+
+
+def stream(events: AsyncIterator[ServerSentEventMessage]) -> ServerSentEvent:
+    """The answer that streams events."""
+    return ServerSentEvent(events, headers={"cache-control": "no-store"})
+
+
+async def repeated(
+    desk: Desk, make: Callable[[], Iterable[Told]], *, every_s: float, longest_s: float = LONGEST_S
+) -> AsyncIterator[ServerSentEventMessage]:
+    """What `make` tells, again and again, until the service stops or it was long enough.
+
+    Args:
+        desk: Whose service it is.
+        make: Is called in a thread; what it gives twice in a row is sent once.
+        every_s: Seconds between two looks.
+        longest_s: Seconds until the stream ends.
+    """
+    sent: dict[str, str] = {}
+    loop = asyncio.get_running_loop()
+    end = loop.time() + longest_s
+    while desk.phase != "stopping" and loop.time() < end:
+        for name, about in await asyncio.to_thread(lambda: list(make())):
+            event = message(name, about)
+            if sent.get(name) != event.data:
+                sent[name] = str(event.data)
+                yield event
+        yield message("beat", {})
+        await asyncio.sleep(every_s)
+    yield again()

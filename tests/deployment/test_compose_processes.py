@@ -1,0 +1,269 @@
+"""What `docker-compose.yml` starts, started: its commands, users, files and health checks, on real servers.
+
+No images are used: programs are this machine's. `contained.py` says what is the same as in a container. Not from the compose
+file are (a) the first start of PostgreSQL, where what the image's entry point does is done by `FIRST_START` below, and
+(b) the image's own files of the service, which come from `docker/ringfence/` and this checkout. Grafana has no package here:
+`test_compose_file.py` alone looks at it.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.sink_logs import until
+from deployment.compose_file import ROOT, read_compose
+from deployment.contained import PATH, Contained, Pod, this_program, why_not
+from ringfence._resources import cache_directory
+from ringfence.reload import DirectorySource
+from ringfence.reload.compiling import compile_ahead
+from ringfence.runtime.secret_files import make_secrets
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.needs("initdb", "postgresql"),
+    pytest.mark.needs("redis-server", "redis-server"),
+    pytest.mark.needs("unshare", "util-linux"),
+]
+
+GROUP = 4711
+# As `docker-entrypoint.sh` of the image does, where the data directory is empty.
+FIRST_START = """
+set -eu
+export PGDATA=/var/lib/postgresql/data
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    initdb --username="$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" $POSTGRES_INITDB_ARGS >/dev/null
+    echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
+    pg_ctl -w -o "-c listen_addresses= -c unix_socket_directories=/var/run/postgresql" -l /tmp/first-start.log start >/dev/null || { cat /tmp/first-start.log; exit 1; }
+    export PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")" PGHOST=/var/run/postgresql
+    createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
+    for file in /docker-entrypoint-initdb.d/*.sql; do
+        psql -v ON_ERROR_STOP=1 --quiet --no-psqlrc --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" --file="$file"
+    done
+    pg_ctl -w -m fast stop >/dev/null
+    unset PGPASSWORD PGHOST
+fi
+"""
+POSTGRES = [
+    "postgres", "-c", "listen_addresses=*", "-c", "unix_socket_directories=/var/run/postgresql",
+]  # fmt: skip
+IMAGE_FILES = {
+    **this_program(),
+    "/usr/local/bin/entrypoint": ROOT / "docker" / "ringfence" / "entrypoint",
+    "/usr/local/bin/healthy": ROOT / "docker" / "ringfence" / "healthy",
+}
+IMAGE_VARIABLES = {
+    "PATH": f"/opt/ringfence/bin:{PATH}",
+    "PYTHONPATH": str(ROOT / "engine"),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "XDG_CACHE_HOME": "/tmp/.cache",
+}
+
+
+@pytest.fixture(scope="module")
+def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
+    if reason := why_not():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("pod")
+    make_secrets(folder / "secrets", group=GROUP)
+    # An engine opens the directory as root and mounts file by file.
+    made = Pod(read_compose({"RINGFENCE_SECRETS_GID": str(GROUP)}), folder)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def redis(pod: Pod) -> Contained:
+    started = pod.start("redis")
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
+def postgres(pod: Pod) -> Contained:
+    started = pod.start("postgres", before=FIRST_START, program=POSTGRES)
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
+def compiled(pod: Pod) -> Path:
+    """Machine code for the shipped policies, as the image holds it; taken from this user's cache where it is there."""
+    compile_ahead(DirectorySource(ROOT / "policies").read().files)
+    place = pod.folder / "compiled"
+    variables = {
+        "RINGFENCE_CACHE_PATH": str(place),
+        "RINGFENCE_COMPILED_PATH": str(cache_directory()),
+    }
+    subprocess.run(
+        [sys.executable, "-m", "ringfence.cli.main", "compile", ROOT / "policies"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "engine"), **variables},
+        check=True,
+    )
+    for each in (place, *place.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    return place
+
+
+@pytest.fixture(scope="module")
+def service(pod: Pod, redis: Contained, migrated: Contained, compiled: Path) -> Contained:
+    assert (redis.process.poll(), migrated.process.poll()) == (None, 0)
+    started = pod.start(
+        "ringfence",
+        program=["tini", "--", "entrypoint"],
+        environment={**IMAGE_VARIABLES, "RINGFENCE_COMPILED_PATH": "/opt/ringfence/compiled"},
+        paths={**IMAGE_FILES, "/opt/ringfence/compiled": compiled},
+    )
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
+def migrated(pod: Pod, postgres: Contained) -> Contained:
+    assert postgres.process.poll() is None
+    done = pod.start(
+        "migrate",
+        program=["tini", "--", "entrypoint"],
+        environment=IMAGE_VARIABLES,
+        paths=IMAGE_FILES,
+    )
+    assert done.wait() == 0, done.said()
+    return done
+
+
+def redis_cli(redis: Contained, *words: str, password: bool = True) -> str:
+    told = "REDISCLI_AUTH=$(cat /run/secrets/redis_password) " if password else ""
+    done = redis.run(["sh", "-c", f"{told}exec redis-cli -h redis {' '.join(words)}"])
+    return done.stdout.strip()
+
+
+def psql(postgres: Contained, user: str, secret: str, sql: str) -> str:
+    words = ["psql", "--host=postgres", f"--username={user}", "--dbname=ringfence", "-qAtc", sql]
+    script = f'PGPASSWORD="$(cat /run/secrets/{secret})" exec "$@"'
+    done = postgres.run(["sh", "-c", script, "sh", *words])
+    return (done.stdout + done.stderr).strip()
+
+
+def assert_contained(service: Contained) -> None:
+    status = service.status()
+    uid, gid = service.about["user"].split(":")
+    assert set(status["Uid"].split()) == {uid}
+    assert set(status["Gid"].split()) == {gid}
+    assert (status["CapEff"], status["CapBnd"], status["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1")
+    assert "Read-only file system" in service.run(["touch", "/usr/a-file"]).stderr
+
+
+def test_redis_runs_as_the_file_says_and_asks_for_its_password(redis: Contained) -> None:
+    assert_contained(redis)
+    assert redis_cli(redis, "ping", password=False).startswith("NOAUTH")
+    assert redis_cli(redis, "config", "get", "maxmemory-policy").split()[-1] == "noeviction"
+    assert redis_cli(redis, "config", "get", "appendonly").split()[-1] == "yes"
+    assert "NOPERM" in redis_cli(redis, "config", "set", "maxmemory-policy", "allkeys-lru")
+    assert "NOPERM" in redis_cli(redis, "acl", "list")
+
+
+def test_redis_tells_its_password_to_nobody(redis: Contained, pod: Pod) -> None:
+    password = (pod.folder / "secrets" / "redis_password").read_text()
+    shown = [redis.said()]
+    for name in ("cmdline", "environ"):
+        shown.append(Path(f"/proc/{redis.pid}/{name}").read_bytes().decode())
+    shown.append(redis.run(["cat", "/tmp/users.acl"]).stdout)
+
+    assert "user default" in shown[-1]
+    assert not [each for each in shown if password in each]
+
+
+def test_redis_does_not_start_without_a_password(redis: Contained) -> None:
+    script = (ROOT / "docker" / "redis" / "start").read_text().replace("/run/secrets/", "/tmp/")
+    done = redis.run(["sh", "-c", f"echo short >/tmp/redis_password; {script}"])
+    assert done.returncode == 2
+    assert "fewer than 16 characters" in done.stderr
+
+
+def test_postgres_runs_as_the_file_says_and_asks_for_passwords(postgres: Contained) -> None:
+    assert_contained(postgres)
+    nobody = postgres.run(
+        ["psql", "-w", "-h", "postgres", "-U", "ringfence", "ringfence", "-c", ""]
+    )
+    assert "no password supplied" in nobody.stderr
+    owner = [
+        "psql",
+        "-w",
+        "-h",
+        "/var/run/postgresql",
+        "-U",
+        "ringfence_owner",
+        "ringfence",
+        "-c",
+        "",
+    ]
+    assert "no password supplied" in postgres.run(owner).stderr
+
+
+def test_the_writer_may_only_add_and_the_reader_only_read(
+    postgres: Contained, migrated: Contained
+) -> None:
+    assert "applied 0001_audit.sql" in migrated.said()
+    writer, reader = ("ringfence", "database_password"), (
+        "ringfence_auditor",
+        "database_reader_password",
+    )
+
+    assert psql(postgres, *writer, "SELECT * FROM ringfence.audit_begin('a')") == "|"
+    for sql in ("SELECT * FROM", "DELETE FROM", "TRUNCATE"):
+        assert "permission denied" in psql(postgres, *writer, f"{sql} ringfence.records")
+    assert "permission denied" in psql(postgres, *writer, "CREATE TABLE public.a ()")
+    assert psql(postgres, *reader, "SELECT count(*) FROM ringfence.records") == "0"
+    assert "permission denied" in psql(postgres, *reader, "DELETE FROM ringfence.records")
+
+
+def test_postgres_keeps_the_passwords_out_of_its_log(postgres: Contained, pod: Pod) -> None:
+    for each in (pod.folder / "secrets").glob("database_*"):
+        assert each.read_text() not in postgres.said()
+
+
+def test_each_service_finds_its_own_secrets_and_no_others(
+    redis: Contained, postgres: Contained
+) -> None:
+    for service in (redis, postgres):
+        listed = service.run(["ls", "/run/secrets"]).stdout.split()
+        assert sorted(listed) == sorted(service.about["secrets"])
+        owner = service.run(["sh", "-c", "stat -c '%u %g %a' /run/secrets/*"]).stdout.splitlines()
+        assert set(owner) == {f"0 {GROUP} 640"}
+        assert "Read-only" in service.run(["sh", "-c", "echo x >/run/secrets/another"]).stderr
+
+
+def asked(service: Contained, url: str) -> str:
+    done = service.run(["wget", "-q", "-O", "-", "--content-on-error", url])
+    return done.stdout
+
+
+def test_the_service_runs_as_the_file_says(service: Contained) -> None:
+    assert_contained(service)
+    until(lambda: json.loads(asked(service, "http://ringfence:8001/health"))["ready"])
+    assert json.loads(asked(service, "http://ringfence:8001/health/live"))
+    whole = json.loads(asked(service, "http://ringfence:8001/health"))
+    assert (whole["phase"], whole["ready"]) == ("serving", True), whole
+    assert {"db", "cache", "policies"} <= set(whole["checks"])
+    assert "ringfence_" in asked(service, "http://ringfence:8000/metrics")
+
+
+def test_a_start_with_the_shipped_policies_compiles_nothing(
+    service: Contained, compiled: Path
+) -> None:
+    listed = service.run(["ls", "/var/cache/ringfence/compiled"]).stdout.split()
+    kept = {each for each in listed if not each.endswith(".lock")}
+    assert kept
+    assert kept <= {each.name for each in compiled.iterdir()}
+    done = service.run(["ringfence", "compile", "/policies", "--check"])
+    assert (done.returncode, "nothing to do" in done.stdout) == (0, True)
+
+
+def test_the_service_ends_when_it_is_told_to(service: Contained) -> None:
+    os.kill(service.pid, signal.SIGTERM)
+    assert service.wait() == 0, service.said()

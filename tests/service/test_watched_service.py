@@ -1,0 +1,197 @@
+"""A real Prometheus scrapes the service, a real Alertmanager delivers, and the boards show what was scraped."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar.testing import TestClient
+
+from adapters.redis_server import RedisServer
+from ringfence import MarketData, OrderRequest, VenueSnapshot
+from ringfence.adapters.state_redis import RedisMarketCache, RedisStore
+from ringfence.errors import ApprovalError
+from ringfence.language.orders import Market
+from ringfence.runtime.credentials import (
+    API_SECRET_KEY,
+    JWT_SECRET_KEY,
+    load_credentials,
+)
+from ringfence.service.app import make_app
+from ringfence.service.desk import Desk, open_desk
+from ringfence.service.exposition import metrics_app, sources_of
+from ringfence.service.settings import ServiceSettings
+from service.browsing import running
+from service.watching import Inbox, Prometheus, alertmanager, ask, prometheus, wait_until
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.needs("prometheus", "prometheus"),
+    pytest.mark.needs("prometheus-alertmanager", "prometheus-alertmanager"),
+    pytest.mark.needs("redis-server", "redis-server"),
+]
+
+
+@dataclass
+class Watched:
+    """A desk on which things have happened, and who watches it."""
+
+    desk: Desk
+    prometheus: Prometheus
+    alertmanager: str
+    inbox: Inbox
+
+
+def trade(desk: Desk) -> None:
+    """A little of everything that is counted: approved and sent, filled, reduced, rejected, refused, halted."""
+
+    def asked(name: str, size: str) -> tuple[Any, OrderRequest]:
+        order = OrderRequest(
+            "alpha", "BTC/USDT", "buy", size, "50001", strategy="taker", venue="paper",
+            client_order_id=name,
+        )  # fmt: skip
+        market = MarketData(bid=49_999, ask=50_001, last=50_000, timestamp=time.time_ns())
+        desk.guard.on_mark("BTC/USDT", market)
+        desk.tell_paper["paper"](
+            "BTC/USDT", Market(bid=49_999, ask=50_001, bid_depth=10.0, ask_depth=10.0)
+        )
+        return desk.guard.evaluate_order(order), order
+
+    gateway = desk.gateways["paper"]
+    answer, order = asked("sent", "0.01")
+    order.size = answer.size
+    gateway.submit(answer.approval, order)
+    for follower in desk.followers:
+        follower.catch_up()
+    # Too large: reduced, or rejected where not even that passes.
+    asked("large", "1000")
+    asked("off-step", "0.000001")
+    answer, order = asked("altered", "0.1")
+    order.size = "0.2"
+    with pytest.raises(ApprovalError):
+        gateway.submit(answer.approval, order)
+    desk.guard.reconcile(VenueSnapshot("beta", positions={"BTC/USDT": "1"}))
+    desk.guard.set_kill_switch("symbol/ETH/USDT", "halted", by="ann", reason="drill")
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    with ExitStack() as opened:
+        settings = ServiceSettings(
+            environment="testing",
+            policies=Path("policies").resolve(),
+            data=folder / "data",
+            opening_balances=dict.fromkeys(
+                ("account/alpha", "account/beta", "strategy/taker"), "6_000_000"
+            ),
+        )
+        secrets = load_credentials(
+            (API_SECRET_KEY, JWT_SECRET_KEY), {"RINGFENCE_ENVIRONMENT": "testing"}
+        )
+        desk = open_desk(settings, secrets)
+        opened.callback(desk.close)
+        # Its register of approvals would let nothing be sent for a minute: the desk keeps its own, and Redis is
+        # used beside it.
+        redis = RedisServer(folder / "redis").start()
+        opened.callback(redis.stop)
+        store = RedisStore(redis.settings(namespace="watched"))
+        opened.callback(store.close)
+        cache = RedisMarketCache(store)
+        inbox = Inbox()
+        opened.callback(inbox.close)
+        service = opened.enter_context(running(metrics_app([*sources_of(desk), store, cache])))
+        alerts = folder / "alerts"
+        alerts.mkdir()
+        (alerts / "alert_webhook_token").write_text("a-token")
+        (alerts / "alert_slack_url").write_text(f"{inbox.address}/slack")
+        address = opened.enter_context(
+            alertmanager(
+                alerts,
+                {
+                    "ALERT_WEBHOOK_URL": f"{inbox.address}/webhook",
+                    "ALERT_SLACK_CHANNEL": "#risk",
+                    "ALERT_WARNINGS_TO": "slack",
+                    "ALERT_RUNBOOKS_URL": "https://desk.example/ringfence/",
+                },
+            )
+        )
+        watching = opened.enter_context(prometheus(folder, service, address))
+        # Its first scrape has seen none of this, so that all of it shows as a rise.
+        trade(desk)
+        cache.get("BTC/USDT")
+        with TestClient(make_app(desk)) as client:
+            client.post("/v1/evaluate", json={})
+        seen = "count_over_time(ringfence_rejections_total[1m]) > 2"
+        wait_until(lambda: watching.query(seen), "three scrapes of what happened")
+        yield Watched(desk, watching, address, inbox)
+
+
+def test_prometheus_reads_the_service_and_its_rules(watched: Watched) -> None:
+    targets = watched.prometheus.get("targets")["activeTargets"]
+    wait_until(
+        lambda: {each["health"] for each in watched.prometheus.get("targets")["activeTargets"]}
+        == {"up"},
+        "all targets",
+    )
+    assert {each["labels"]["job"] for each in targets} == {
+        "ringfence",
+        "prometheus",
+        "alertmanager",
+    }
+    groups = watched.prometheus.get("rules")["groups"]
+    broken = {
+        rule["name"]: rule["lastError"]
+        for group in groups
+        for rule in group["rules"]
+        if rule["health"] != "ok"
+    }
+    assert len(groups) == 4
+    assert broken == {}
+
+
+def test_what_is_critical_is_delivered_at_once_with_its_runbook(watched: Watched) -> None:
+    def is_switch(path: str, body: Any) -> bool:
+        return path == "/webhook" and any(
+            each["labels"]["alertname"] == "RingfenceKillSwitchActive" for each in body["alerts"]
+        )
+
+    _, headers, body = watched.inbox.wait_for(is_switch)
+
+    assert headers["authorization"] == "Bearer a-token"
+    assert body["receiver"] == "critical"
+    (alert,) = body["alerts"]
+    assert alert["status"] == "firing"
+    assert alert["labels"]["target"] == "symbol/ETH/USDT"
+    assert alert["annotations"]["summary"] == "The kill switch of symbol/ETH/USDT is set"
+    assert alert["annotations"]["runbook_url"] == "docs/runbooks/kill-switch-active.md"
+
+    _, _, message = watched.inbox.wait_for(
+        lambda path, told: path == "/slack" and "KillSwitchActive" in str(told)
+    )
+    assert message["channel"] == "#risk"
+    (attachment,) = message["attachments"]
+    link = "https://desk.example/ringfence/docs/runbooks/kill-switch-active.md"
+    assert link in attachment["text"]
+
+
+def test_an_approval_that_was_altered_is_told(watched: Watched) -> None:
+    _, _, body = watched.inbox.wait_for(
+        lambda path, told: path == "/webhook" and "RingfenceBypassAttempted" in str(told)
+    )
+    (alert,) = body["alerts"]
+    assert (alert["labels"]["venue"], alert["labels"]["code"]) == ("paper", "ALTERED")
+
+
+def test_nothing_else_fires_at_a_service_that_is_well(watched: Watched) -> None:
+    firing = {
+        each["labels"]["alertname"]
+        for each in watched.prometheus.get("alerts")["alerts"]
+        if each["state"] == "firing"
+    }
+    assert firing == {"RingfenceKillSwitchActive", "RingfenceBypassAttempted"}
+    told = ask(f"{watched.alertmanager}/api/v2/alerts")
+    assert {each["labels"]["severity"] for each in told} == {"critical"}
