@@ -122,6 +122,7 @@ def _ours(policies: Path, place: Path) -> Iterator[tuple[int, str]]:
         "RINGFENCE_POLICIES__DIRECTORIES": str(policies),
         "RINGFENCE_DATA": str(data),
         "RINGFENCE_AUDIT__SINK": "none",
+        "RINGFENCE_ACCESS__REQUESTS_PER_MINUTE": "100000000",
         "RINGFENCE_SERVER__PORT": str(ports[0]),
         "RINGFENCE_SERVER__METRICS_PORT": str(ports[1]),
         "RINGFENCE_SERVER__HEALTH_PORT": str(ports[2]),
