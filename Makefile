@@ -7,11 +7,12 @@ FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
 SOAK_KILLS ?= 200
 ORDERS ?= 10000000
+ENGINE ?= docker
 BIN := $(VENV)/bin
 export PYTHON VENV WORKERS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup check format lint types layers security fuzz soak nightly bench docs lock clean
+.PHONY: help demo test setup check format lint types layers security fuzz soak nightly bench containers docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +71,9 @@ fuzz: ## fuzz what reads foreign text, FUZZ_SECONDS (60) for each target
 
 bench: setup ## measure speed and memory with ORDERS (10,000,000) orders; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks --orders $(ORDERS) --write-docs
+
+containers: setup ## build the image and run it, by ENGINE (docker, podman)
+	RINGFENCE_CONTAINERS=$(ENGINE) $(BIN)/python -m pytest -s tests/deployment/test_containers.py
 
 docs: setup ## write docs/reference and the schemas for editors, from the rules and the program
 	$(BIN)/python -m docs.generate

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from ringfence.language.editor_schema import EDITOR_KINDS, editor_schema
 from ringfence.language.rule_library import load_rule_library
+from ringfence.service.api.published import published_description
 from ringfence.service.settings import settings_schema
 
 from .command_line import cli_page
+from .http_api import problems_page, routes_page
 from .language import errors_page, fields_page
 from .metrics import metrics_page
 from .rules import rules_page
@@ -32,6 +34,8 @@ def pages() -> dict[Path, str]:
         REFERENCE / "fields.md": fields_page(),
         REFERENCE / "cli.md": cli_page(),
         REFERENCE / "errors.md": errors_page(),
+        REFERENCE / "http-api.md": routes_page(),
+        REFERENCE / "http-problems.md": problems_page(),
         REFERENCE / "metrics.md": metrics_page(),
         REFERENCE / "settings.md": settings_page(),
         **schemas(),
@@ -43,6 +47,7 @@ def schemas() -> dict[Path, str]:
     library = load_rule_library()
     found = {name: editor_schema(kind, library) for kind, name in EDITOR_KINDS.items()}
     found["service-settings.v1.schema.json"] = settings_schema()
+    found["openapi.v1.json"] = published_description()
     return {
         ROOT / "schemas" / name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in found.items()

@@ -303,3 +303,24 @@ def test_it_has_no_connection_and_keeps_every_name() -> None:
     exchange.know(["a name"])
 
     assert exchange.watch("main", lambda _: None) is None
+
+
+def test_what_has_ended_is_forgotten_in_time_and_what_works_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ringfence.adapters.exchange_paper.exchange._REMEMBERED", 3)
+    exchange = paper()
+    exchange.on_market("BTC/USD", book(98, 99))
+    assert exchange.submit(asked("waits", price=Decimal(90))).state is OrderState.WORKING
+
+    acks = [exchange.submit(asked(f"c-{number}")) for number in range(6)]
+
+    assert len({each.exchange_order_id for each in acks}) == 6
+    assert [name for name, *_ in fills(exchange)] == ["c-3", "c-4", "c-5"]
+    assert [name for name, *_ in fills(exchange, "5")] == ["c-5"]
+    assert fills(exchange, "6") == []
+    assert exchange.cursor_at("main", START) == "3"
+    assert exchange.find("main", "c-0").state is OrderState.REJECTED
+    assert exchange.find("main", "c-5").state is OrderState.FILLED
+    assert exchange.find("main", "waits").state is OrderState.WORKING
+    assert exchange.cancel("main", "waits")

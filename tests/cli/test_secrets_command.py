@@ -72,6 +72,14 @@ def test_the_program_takes_them_in_production(made: Path) -> None:
     assert faults(made) == {}
 
 
+def test_a_key_that_is_rotated_has_several_lines_and_each_is_looked_at(made: Path) -> None:
+    file = file_of(made, JWT_SECRET_KEY)
+    file.write_text(f"{file.read_text()}\n{JWT_SECRET_KEY.make(RANDOM)}\n")
+    assert faults(made) == {}
+    file.write_text(f"{file.read_text()}short\n")
+    assert faults(made) == {"JWT_SECRET_KEY": "has fewer than 32 bytes"}
+
+
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -117,16 +117,17 @@ class Contained:
         self._privileges += ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
         variables = [f"{key}={value}" for key, value in self._environment.items()]
         self._enter = [*self._privileges, "env", "--chdir=/tmp", "-i", *variables]
-        command = shlex.join([*program, *self.about.get("command", ())])
+        words = [*program, *self.about.get("entrypoint", ()), *self.about.get("command", ())]
+        command = shlex.join(words)
         inside = [*self._enter, "sh", "-c", f"{before}\nexec {command}"]
         script = root.with_suffix(".sh")
         script.write_text(
             self._mounts(root, paths, uid) + f"exec chroot {root} {shlex.join(inside)}\n"
         )
-        words = ["nsenter", f"--net={pod.network}", "unshare", "--mount", "--pid", "--fork"]
+        contain = ["nsenter", f"--net={pod.network}", "unshare", "--mount", "--pid", "--fork"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*words, "--kill-child=KILL", "sh", "-eu", script], stdout=log, stderr=log
+                [*contain, "--kill-child=KILL", "sh", "-eu", script], stdout=log, stderr=log
             )
 
     def _mounts(self, root: Path, paths: Mapping[str, Path], uid: str) -> str:
@@ -210,17 +211,20 @@ class Contained:
         kind, *words = self.about["healthcheck"]["test"]
         return self.run(words if kind == "CMD" else ["sh", "-c", words[0]])
 
-    def wait_healthy(self, seconds: float = 120) -> None:
-        """Ask until it is well; fails where it ended, or is not in time."""
+    def wait_healthy(self) -> None:
+        """Run the health check until it is well; fails where the service ended, or is not in time."""
+        self.wait_until(lambda: self.health().returncode == 0)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 240) -> None:
+        """Ask again and again until it holds; fails where the service ended, or it never does."""
         end = time.monotonic() + seconds
         while True:
-            with suppress(OSError, IndexError):
-                found = self.health()
-                if found.returncode == 0:
+            with suppress(OSError, IndexError, ValueError):
+                if condition():
                     return
             assert self.process.poll() is None, self.said()
-            assert time.monotonic() < end, self.said() + found.stderr
-            time.sleep(0.1)
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.25)
 
     def wait(self) -> int:
         """Wait until it has ended by itself; gives its exit code."""

@@ -8,6 +8,7 @@ file are (a) the first start of PostgreSQL, where what the image's entry point d
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sink_logs import until
 from deployment.compose_file import ROOT, read_compose
 from deployment.contained import PATH, Contained, Pod, this_program, why_not
 from ringfence._resources import cache_directory
@@ -29,6 +29,10 @@ pytestmark = [
     pytest.mark.needs("initdb", "postgresql"),
     pytest.mark.needs("redis-server", "redis-server"),
     pytest.mark.needs("unshare", "util-linux"),
+    pytest.mark.needs("prometheus", "prometheus"),
+    pytest.mark.needs("prometheus-alertmanager", "prometheus-alertmanager"),
+    pytest.mark.needs("tini", "tini"),
+    pytest.mark.needs("wget", "wget"),
 ]
 
 GROUP = 4711
@@ -124,6 +128,22 @@ def service(pod: Pod, redis: Contained, migrated: Contained, compiled: Path) -> 
 
 
 @pytest.fixture(scope="module")
+def alertmanager(pod: Pod) -> Contained:
+    program = {"ALERTMANAGER": shutil.which("prometheus-alertmanager") or "alertmanager"}
+    started = pod.start("alertmanager", environment=program)
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
+def prometheus(pod: Pod, alertmanager: Contained) -> Contained:
+    assert alertmanager.process.poll() is None
+    started = pod.start("prometheus", program=["prometheus"])
+    started.wait_healthy()
+    return started
+
+
+@pytest.fixture(scope="module")
 def migrated(pod: Pod, postgres: Contained) -> Contained:
     assert postgres.process.poll() is None
     done = pod.start(
@@ -179,10 +199,31 @@ def test_redis_tells_its_password_to_nobody(redis: Contained, pod: Pod) -> None:
 
 
 def test_redis_does_not_start_without_a_password(redis: Contained) -> None:
-    script = (ROOT / "docker" / "redis" / "start").read_text().replace("/run/secrets/", "/tmp/")
-    done = redis.run(["sh", "-c", f"echo short >/tmp/redis_password; {script}"])
+    script = "echo short >/tmp/short; exec sh /usr/local/etc/redis/start"
+    done = redis.run(["sh", "-c", script], {"REDIS_SECRET": "/tmp/short"})
     assert done.returncode == 2
     assert "fewer than 16 characters" in done.stderr
+
+
+def test_the_password_of_redis_changes_without_a_pause(redis: Contained, pod: Pod) -> None:
+    secret = pod.folder / "secrets" / "redis_password"
+    old, new = secret.read_text(), "another-password-0123456789"
+
+    def taken(password: str) -> bool:
+        return redis.run(["redis-cli", "ping"], {"REDISCLI_AUTH": password}).stdout == "PONG\n"
+
+    def reload(also: str) -> None:
+        script = f"printf '{also}' | sh /usr/local/etc/redis/start --reload"
+        assert redis.run(["sh", "-c", script]).stdout == "OK\n"
+
+    assert (taken(old), taken(new)) == (True, False)
+    reload(f"{new}\\n")
+    assert (taken(old), taken(new)) == (True, True)
+    # Into the file: what is mounted is the file itself.
+    secret.write_text(new)
+    reload("")
+    assert (taken(old), taken(new)) == (False, True)
+    assert redis.health().returncode == 0
 
 
 def test_postgres_runs_as_the_file_says_and_asks_for_passwords(postgres: Contained) -> None:
@@ -245,7 +286,7 @@ def asked(service: Contained, url: str) -> str:
 
 def test_the_service_runs_as_the_file_says(service: Contained) -> None:
     assert_contained(service)
-    until(lambda: json.loads(asked(service, "http://ringfence:8001/health"))["ready"])
+    service.wait_until(lambda: json.loads(asked(service, "http://ringfence:8001/health"))["ready"])
     assert json.loads(asked(service, "http://ringfence:8001/health/live"))
     whole = json.loads(asked(service, "http://ringfence:8001/health"))
     assert (whole["phase"], whole["ready"]) == ("serving", True), whole
@@ -262,6 +303,32 @@ def test_a_start_with_the_shipped_policies_compiles_nothing(
     assert kept <= {each.name for each in compiled.iterdir()}
     done = service.run(["ringfence", "compile", "/policies", "--check"])
     assert (done.returncode, "nothing to do" in done.stdout) == (0, True)
+
+
+def test_prometheus_and_alertmanager_run_as_the_file_says(
+    prometheus: Contained, alertmanager: Contained
+) -> None:
+    assert_contained(prometheus)
+    assert_contained(alertmanager)
+    assert "nobody is told of alerts" in alertmanager.said()
+
+
+def test_prometheus_reaches_the_service_and_alertmanager(
+    prometheus: Contained, service: Contained
+) -> None:
+    assert service.process.poll() is None
+
+    def up() -> dict[str, str]:
+        query = "http://prometheus:9090/api/v1/query?query=up"
+        found = json.loads(asked(prometheus, query))["data"]["result"]
+        return {each["metric"]["job"]: each["value"][1] for each in found}
+
+    wanted = {"ringfence": "1", "prometheus": "1", "alertmanager": "1"}
+    prometheus.wait_until(lambda: up() == wanted)
+    rules = json.loads(asked(prometheus, "http://prometheus:9090/api/v1/rules"))
+    assert rules["data"]["groups"]
+    told = json.loads(asked(prometheus, "http://prometheus:9090/api/v1/alertmanagers"))
+    assert len(told["data"]["activeAlertmanagers"]) == 1
 
 
 def test_the_service_ends_when_it_is_told_to(service: Contained) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ringfence.service.access.rights import Role
 from service.browsing import CLIPPED, VIEWS, Browsing, violations
 
 pytestmark = [
@@ -14,7 +15,14 @@ pytestmark = [
     pytest.mark.needs("libatomic.so.1", "libatomic1"),
 ]
 
-PAGES = ["/", "/kill-switch", "/kill-switch/change?target=account/alpha&to=halted", "/nowhere"]
+PAGES = [
+    "/",
+    "/login",
+    "/limits?orders=1",
+    "/kill-switch",
+    "/kill-switch/change?target=account/alpha&to=halted",
+    "/nowhere",
+]
 
 
 @pytest.fixture
@@ -39,6 +47,7 @@ def test_every_page_is_whole_and_accessible(browsing: Browsing, desk, view: str)
         assert (path, page.evaluate(CLIPPED)) == (path, [])
 
 
+@pytest.mark.usefixtures("switched_back")
 @pytest.mark.usefixtures("switched_back")
 def test_a_kill_switch_is_set_by_keyboard_alone_and_every_open_page_tells(
     browsing: Browsing, desk
@@ -97,6 +106,7 @@ def test_a_viewer_is_denied_in_words(browsing: Browsing) -> None:
 
 
 @pytest.mark.usefixtures("switched_back")
+@pytest.mark.usefixtures("switched_back")
 def test_news_take_the_focus_from_nobody(browsing: Browsing, desk) -> None:
     page = browsing.open("/")
     page.focus("#to-kill-switch")
@@ -117,3 +127,47 @@ def test_what_is_old_is_said_to_be_old(browsing: Browsing) -> None:
 
     page.context.unroute("**/live/**")
     page.wait_for_selector("#link-state", state="hidden")
+
+
+PASSWORD = "correct horse battery staple 9"
+
+
+@pytest.fixture
+def officer(desk) -> Iterator[str]:
+    """Name of a risk officer who logs in with `PASSWORD`."""
+    desk.access.users.add("rita", Role.RISK_OFFICER, [], PASSWORD, by="test")
+    yield "rita"
+    desk.access.users.remove("rita")
+
+
+@pytest.mark.usefixtures("switched_back")
+def test_a_person_logs_in_sets_a_switch_and_logs_out(
+    browsing: Browsing, desk, officer: str
+) -> None:
+    page = browsing.open("/kill-switch/change?target=account/alpha&to=reducing", role="")
+    assert "/login?next=" in page.url
+
+    log_in(page, officer, "a wrong password")
+    page.wait_for_selector("[role=alert] >> text=do not fit together")
+    log_in(page, officer, PASSWORD)
+    # Where they wanted to go before the login, which is a form of their session.
+    page.fill("#reason", "a drill")
+    page.click("text=Go on to confirm")
+    page.click("text=Set to reducing only")
+    page.wait_for_selector("text=The kill switch is set.")
+    assert desk.guard.kill_switch("account/alpha") == "reducing"
+    (switch,) = [each for each in desk.guard.kill_switches if each.target == "account/alpha"]
+    assert switch.by == officer
+
+    page.click(".person summary")
+    page.click("text=Log out")
+    page.wait_for_selector("text=Log in to Ringfence")
+    page.goto("/")
+    assert "/login" in page.url
+
+
+def log_in(page: Any, name: str, password: str) -> None:
+    """Fill in the login's form and send it."""
+    page.fill("#name", name)
+    page.fill("#password", password)
+    page.click("main button")

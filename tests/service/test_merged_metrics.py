@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ringfence.runtime.metric_table import METRICS, metric, one
 from ringfence.runtime.metrics import HistogramValue, Metric, Sample
 from ringfence.service.merged_metrics import MergedMetrics, merged, read_all
+from ringfence.service.process_metrics import ProcessMetrics
 
 WORKER = Path(__file__).with_name("metric_worker.py")
 NAN = float("nan")
@@ -53,7 +54,7 @@ class Worker:
 
 @pytest.fixture
 def parent() -> Iterator[MergedMetrics]:
-    opened = MergedMetrics(patience_s=30)
+    opened = MergedMetrics([ProcessMetrics()], patience_s=30)
     yield opened
     opened.close()
 
@@ -107,6 +108,7 @@ def test_one_scrape_tells_of_all_workers_and_no_counter_goes_back(parent, start)
     assert found["workers"] == 2
     assert found["working_orders"] == 5
     assert found["policy_source_ok"] == 0
+    assert found["process_open_fds parent"] > 3
     assert (found["audit_log_bytes 1"], found["audit_log_bytes 2"]) == (100, 70)
     assert found["policy_reload_seconds"] == HistogramValue((0.001, 0.1), (0, 1, 1), 0.51)
 

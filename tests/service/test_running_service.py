@@ -150,14 +150,17 @@ def write_keys(file: Path, *keys: str) -> None:
 def test_keys_are_renewed_on_a_signal_while_it_serves(
     service: Service, deployment: Deployment
 ) -> None:
-    file = service.secrets / "api_secret_key"
+    file, other = service.secrets / "api_secret_key", service.secrets / "jwt_secret_key"
     old = file.read_text(encoding="utf-8").strip()
     new = API_SECRET_KEY.make(SYSTEM_RANDOM)
     for number, keys in enumerate(((old, new), (new, old), (new,)), 1):
         write_keys(file, *keys)
+        write_keys(other, *keys)
         service.process.send_signal(signal.SIGHUP)
         until(lambda number=number: len(service.records(KEYS_RENEWED)) == number)
-        assert service.records(KEYS_RENEWED)[-1].body == {"keys": {"API_SECRET_KEY": len(keys)}}
+        counts = {"API_SECRET_KEY": len(keys), "JWT_SECRET_KEY": len(keys)}
+        assert service.records(KEYS_RENEWED)[-1].body == {"keys": counts}
+        # With a token that the first of these keys signed.
         assert smoke(deployment).result is Result.PASSED
 
     write_keys(file, "short")

@@ -1,14 +1,17 @@
 """A real Prometheus scrapes the service, a real Alertmanager delivers, and the boards show what was scraped."""
 
+import queue
+import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar.testing import TestClient
 
 from adapters.redis_server import RedisServer
 from ringfence import MarketData, OrderRequest, VenueSnapshot
@@ -20,11 +23,13 @@ from ringfence.runtime.credentials import (
     JWT_SECRET_KEY,
     load_credentials,
 )
-from ringfence.service.app import make_app
 from ringfence.service.desk import Desk, open_desk
-from ringfence.service.exposition import metrics_app, sources_of
+from ringfence.service.exposition import metrics_app
+from ringfence.service.listening import Ports
+from ringfence.service.serve import serve
 from ringfence.service.settings import ServiceSettings
 from service.browsing import running
+from service.test_boards import BOARDS
 from service.watching import Inbox, Prometheus, alertmanager, ask, prometheus, wait_until
 
 pytestmark = [
@@ -77,33 +82,52 @@ def trade(desk: Desk) -> None:
     desk.guard.set_kill_switch("symbol/ETH/USDT", "halted", by="ann", reason="drill")
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[Desk, Ports]]:
+    """The service, as `ringfence serve` runs it, in a thread."""
+    settings = ServiceSettings(
+        environment="testing",
+        policies=Path("policies").resolve(),
+        data=folder,
+        server={"port": 0, "metrics_port": 0, "health_port": 0},
+        opening_balances=dict.fromkeys(
+            ("account/alpha", "account/beta", "strategy/taker"), "6_000_000"
+        ),
+    )
+    secrets = load_credentials(
+        (API_SECRET_KEY, JWT_SECRET_KEY), {"RINGFENCE_ENVIRONMENT": "testing"}
+    )
+    started: queue.Queue[tuple[Desk, Ports]] = queue.Queue()
+    thread = threading.Thread(
+        target=serve,
+        args=(
+            settings.server,
+            lambda: open_desk(settings, secrets),
+            lambda *found: started.put(found),
+        ),
+    )
+    thread.start()
+    desk, ports = started.get(timeout=300)
+    yield desk, ports
+    desk.stop()
+    thread.join(60)
+
+
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     with ExitStack() as opened:
-        settings = ServiceSettings(
-            environment="testing",
-            policies=Path("policies").resolve(),
-            data=folder / "data",
-            opening_balances=dict.fromkeys(
-                ("account/alpha", "account/beta", "strategy/taker"), "6_000_000"
-            ),
-        )
-        secrets = load_credentials(
-            (API_SECRET_KEY, JWT_SECRET_KEY), {"RINGFENCE_ENVIRONMENT": "testing"}
-        )
-        desk = open_desk(settings, secrets)
-        opened.callback(desk.close)
-        # Its register of approvals would let nothing be sent for a minute: the desk keeps its own, and Redis is
-        # used beside it.
+        desk, ports = opened.enter_context(served(folder / "data"))
+        main, metrics, _ = (f"http://127.0.0.1:{number}" for number in ports.numbers)
+        # This desk shares no books: what those tell comes from beside it.
         redis = RedisServer(folder / "redis").start()
         opened.callback(redis.stop)
         store = RedisStore(redis.settings(namespace="watched"))
         opened.callback(store.close)
         cache = RedisMarketCache(store)
+        beside = opened.enter_context(running(metrics_app([store, cache])))
         inbox = Inbox()
         opened.callback(inbox.close)
-        service = opened.enter_context(running(metrics_app([*sources_of(desk), store, cache])))
         alerts = folder / "alerts"
         alerts.mkdir()
         (alerts / "alert_webhook_token").write_text("a-token")
@@ -119,15 +143,22 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
                 },
             )
         )
-        watching = opened.enter_context(prometheus(folder, service, address))
-        # Its first scrape has seen none of this, so that all of it shows as a rise.
-        trade(desk)
+        # What is seen by the first scrape shows no rise.
+        knock(main)
         cache.get("BTC/USDT")
-        with TestClient(make_app(desk)) as client:
-            client.post("/v1/evaluate", json={})
+        watching = opened.enter_context(prometheus(folder, [metrics, beside], address))
+        knock(main)
+        cache.get("BTC/USDT")
+        trade(desk)
         seen = "count_over_time(ringfence_rejections_total[1m]) > 2"
         wait_until(lambda: watching.query(seen), "three scrapes of what happened")
         yield Watched(desk, watching, address, inbox)
+
+
+def knock(address: str) -> None:
+    """Ask the API for something that it refuses."""
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{address}/v1/evaluate", b"{}", timeout=30)
 
 
 def test_prometheus_reads_the_service_and_its_rules(watched: Watched) -> None:
@@ -153,7 +184,7 @@ def test_prometheus_reads_the_service_and_its_rules(watched: Watched) -> None:
     assert broken == {}
 
 
-def test_what_is_critical_is_delivered_at_once_with_its_runbook(watched: Watched) -> None:
+def test_what_is_critical_is_delivered_at_once_and_with_its_runbook(watched: Watched) -> None:
     def is_switch(path: str, body: Any) -> bool:
         return path == "/webhook" and any(
             each["labels"]["alertname"] == "RingfenceKillSwitchActive" for each in body["alerts"]
@@ -177,21 +208,52 @@ def test_what_is_critical_is_delivered_at_once_with_its_runbook(watched: Watched
     link = "https://desk.example/ringfence/docs/runbooks/kill-switch-active.md"
     assert link in attachment["text"]
 
-
-def test_an_approval_that_was_altered_is_told(watched: Watched) -> None:
     _, _, body = watched.inbox.wait_for(
         lambda path, told: path == "/webhook" and "RingfenceBypassAttempted" in str(told)
     )
     (alert,) = body["alerts"]
     assert (alert["labels"]["venue"], alert["labels"]["code"]) == ("paper", "ALTERED")
 
-
-def test_nothing_else_fires_at_a_service_that_is_well(watched: Watched) -> None:
-    firing = {
-        each["labels"]["alertname"]
-        for each in watched.prometheus.get("alerts")["alerts"]
-        if each["state"] == "firing"
+    # And nothing else fires at a service that is well.
+    alerts = watched.prometheus.get("alerts")["alerts"]
+    states = {each["labels"]["alertname"]: each["state"] for each in alerts}
+    assert states == {
+        "RingfenceKillSwitchActive": "firing",
+        "RingfenceBypassAttempted": "firing",
+        # It has to last a minute.
+        "RingfenceReconciliationDifference": "pending",
     }
-    assert firing == {"RingfenceKillSwitchActive", "RingfenceBypassAttempted"}
     told = ask(f"{watched.alertmanager}/api/v2/alerts")
     assert {each["labels"]["severity"] for each in told} == {"critical"}
+
+
+# What there is nothing of at a desk that is well, keeps its books for itself, and trades on paper.
+EMPTY = {
+    "overview": set(),
+    "latency": {"Errors of the shared state", "Reloads, p99"},
+    "gates": {"Shadow set", "Notices of the ledger"},
+    "audit": {"Failures of databases", "Lease of the policies"},
+    "exchange": {
+        "Cancels",
+        "Compared last",
+        "Differences",
+        "Ends of orders",
+        "Errors",
+        "Looks that failed",
+    },
+}
+
+
+@pytest.mark.parametrize("name", list(BOARDS))
+def test_every_panel_of_a_board_has_data_where_it_should(watched: Watched, name: str) -> None:
+    empty = set()
+    for panel in BOARDS[name]["panels"]:
+        for target in panel["targets"]:
+            expression = target["expr"]
+            for variable in ("$__rate_interval", "$__range"):
+                expression = expression.replace(variable, "1m")
+            found = watched.prometheus.query(expression.replace("$instance", ".*"))
+            if all(each["value"][1] == "NaN" for each in found):
+                empty.add(panel["title"])
+                assert "Empty while" in panel["description"], (panel["title"], expression, found)
+    assert empty <= EMPTY[name]

@@ -139,7 +139,7 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, service: str, alerts: str) -> Iterator[Prometheus]:
+def prometheus(folder: Path, services: list[str], alerts: str) -> Iterator[Prometheus]:
     """Prometheus with the shipped configuration and rules, each second; addresses are `http://...`."""
     port = free_port()
     config = yaml.safe_load((DOCKER / "prometheus" / "prometheus.yml").read_text(encoding="utf-8"))
@@ -150,14 +150,14 @@ def prometheus(folder: Path, service: str, alerts: str) -> Iterator[Prometheus]:
     }
     config["rule_files"] = [str(DOCKER / "prometheus" / "rules" / "*.yml")]
     places = {
-        "ringfence:8000": service.removeprefix("http://"),
-        "alertmanager:9093": alerts.removeprefix("http://"),
-        "localhost:9090": f"127.0.0.1:{port}",
+        "ringfence:8000": [each.removeprefix("http://") for each in services],
+        "alertmanager:9093": [alerts.removeprefix("http://")],
+        "localhost:9090": [f"127.0.0.1:{port}"],
     }
     jobs = config["scrape_configs"] + config["alerting"]["alertmanagers"]
     for job in jobs:
         for group in job["static_configs"]:
-            group["targets"] = [places[each] for each in group["targets"]]
+            group["targets"] = [place for each in group["targets"] for place in places[each]]
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     with program(
@@ -165,5 +165,7 @@ def prometheus(folder: Path, service: str, alerts: str) -> Iterator[Prometheus]:
         f"--web.listen-address=127.0.0.1:{port}",
     ):  # fmt: skip
         started = Prometheus(f"http://127.0.0.1:{port}")
-        wait_until(lambda: started.query('up{job="ringfence"} == 1'), "a scrape of the service")
+        wait_until(
+            lambda: len(started.query('up{job="ringfence"} == 1')) == len(services), "scrapes"
+        )
         yield started

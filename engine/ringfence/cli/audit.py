@@ -122,7 +122,7 @@ def _store(parser: argparse.ArgumentParser) -> None:
 
 def run_tail(given: argparse.Namespace) -> int:
     """Print the last records, and with `--follow` each new one."""
-    from ringfence.cli.audit_words import record_line, record_text
+    from ringfence.replay.audit_words import record_line, record_text
 
     if given.n < 0:
         raise InputError(f"`-n {given.n}` is no number of records", "give 0 or more")
@@ -147,7 +147,7 @@ def run_tail(given: argparse.Namespace) -> int:
 
 def run_show(given: argparse.Namespace) -> int:
     """Print one record."""
-    from ringfence.cli.audit_words import explained, record_dict
+    from ringfence.replay.audit_words import explained, record_dict
 
     mask = _mask(given)
     record = _find(given.log, given.id)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ringfence.cli.audit_words import record_text
+from ringfence.replay.audit_words import record_text
 from ringfence.runtime.audit_columns import SCHEMA, batches
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record

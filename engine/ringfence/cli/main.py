@@ -40,6 +40,9 @@ _COMMANDS = {
     "backup": "backup",
     "deploy": "deploy",
     "serve": "serve",
+    "users": "users",
+    "api-keys": "api_keys",
+    "token": "token",
     "config": "config",
     "completion": "completion",
 }

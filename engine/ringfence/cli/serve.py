@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ringfence.service.demo import DemoData
     from ringfence.service.desk import Desk
     from ringfence.service.listening import Ports
+    from ringfence.service.settings import ServiceSettings
 
 __all__ = ["add"]
 
@@ -60,14 +61,21 @@ def _run(given: argparse.Namespace) -> int:
     loaded = settings_given(given)
     from ringfence.service.desk import open_desk
     from ringfence.service.logs import set_up_logs
+    from ringfence.service.opening.safety import check_safety
     from ringfence.service.opening.secrets import credentials_for
     from ringfence.service.serve import Stopped, serve
 
     settings = loaded.settings
     set_up_logs(settings.log)
+    check_safety(settings)
     credentials = credentials_for(settings)
     for warning in credentials.warnings:
         print(f"warning: {warning}", flush=True)
+    if settings.server.workers > 1:
+        from ringfence.service.workers.supervisor import supervise
+
+        supervise(settings, lambda ports, _: _tell_addresses(settings, ports))
+        return 0
     try:
         serve(settings.server, lambda: open_desk(settings, credentials), _started)
     except Stopped:
@@ -121,8 +129,7 @@ def _run_demo(given: argparse.Namespace, opened: ExitStack) -> int:
 
 
 def _started(desk: "Desk", ports: "Ports") -> None:
-    for name, url in _addresses(desk, ports).items():
-        print(f"{name:<10} {url}", flush=True)
+    _tell_addresses(desk.settings, ports)
     for book in desk.without_money:
         print(f"note: `{book}` has no money yet: it takes only orders that reduce risk", flush=True)
     for order in desk.guard.orphans:
@@ -139,20 +146,21 @@ def _demo_started(data: "DemoData") -> "Callable[[Desk, Ports], None]":
             "They are filled on paper; nothing is sent anywhere.\n"
         )
         _started(desk, ports)
-        for line in demo_login(desk):
-            print(line)
-        print("\nCtrl-C ends it.", flush=True)
+        for name, value in demo_login(desk).items():
+            print(f"{name:<10} {value}")
+        print("\nThe user is a risk officer, for as long as this runs. Ctrl-C ends it.", flush=True)
 
     return started
 
 
-def _addresses(desk: "Desk", ports: "Ports") -> dict[str, str]:
-    server = desk.settings.server
+def _tell_addresses(settings: "ServiceSettings", ports: "Ports") -> None:
+    server = settings.server
     main, metrics, health = ports.numbers
     host = f"[{server.host}]" if ":" in server.host else server.host
     scheme = "https" if server.tls_certificate else "http"
-    return {
-        "dashboard": f"{scheme}://{host}:{main}{server.root_path}",
-        "metrics": f"http://{host}:{metrics}/metrics",
-        "health": f"http://{host}:{health}/health",
-    }
+    for name, url in (
+        ("dashboard", f"{scheme}://{host}:{main}{server.root_path}"),
+        ("metrics", f"http://{host}:{metrics}/metrics"),
+        ("health", f"http://{host}:{health}/health"),
+    ):
+        print(f"{name:<10} {url}", flush=True)

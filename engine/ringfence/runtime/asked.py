@@ -19,6 +19,7 @@ __all__ = [
     "MarketData",
     "inputs_of",
     "market_inputs",
+    "read_known",
     "read_market",
     "read_order",
     "without_nan",
@@ -34,6 +35,7 @@ _INFINITE = float("inf")
 # Numbers above zero by their text: most traders send the same ones again and again.
 _KNOWN_NUMBERS = 4096
 _known: dict[str, tuple[Decimal, float]] = {}
+_SIDES = {"buy": 1, "sell": -1}
 _KINDS = {name: code for code, name in enumerate(ORDER_TYPES)}
 _FIELDS = (
     "account",
@@ -152,6 +154,54 @@ def read_order(given: Any) -> Asked | Refusal:
             exact_price,
             reduce_only,
             client_order_id,
+        ),
+    )
+
+
+def read_known(
+    names: tuple[str, str, str, str],
+    side: str,
+    kind: str,
+    size: str,
+    price: str | None,
+    *,
+    reduce_only: bool,
+) -> Asked | Refusal:
+    """As `read_order`, quickly where numbers were read before; types must be known to be right.
+
+    Args:
+        names: Account, strategy, venue, symbol.
+        side, kind, size, price, reduce_only: As of an `OrderRequest`.
+    """
+    exact, exact_price = _known.get(size), _known.get(price or "")
+    if exact is None or exact_price is None or kind not in _KINDS or side not in _SIDES:
+        account, strategy, venue, symbol = names
+        return read_order(
+            OrderRequest(
+                account,
+                symbol,
+                side,
+                size,
+                price,
+                type=kind,
+                strategy=strategy,
+                venue=venue,
+                reduce_only=reduce_only,
+            )
+        )
+    return _new(
+        Asked,
+        (
+            *names,
+            _SIDES[side],
+            side,
+            _KINDS[kind],
+            kind,
+            exact[0],
+            exact_price[1],
+            exact_price[0],
+            reduce_only,
+            "",
         ),
     )
 

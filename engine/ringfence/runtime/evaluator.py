@@ -17,6 +17,7 @@ from ringfence.backends.numba_kernel.live_entry import (
     Answer,
     LiveEntry,
     gates_part,
+    lots_of,
 )
 from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
@@ -103,7 +104,7 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `arrays` are those it was made for.
+    `arrays` are those it was made for; `denials` are the codes of the rules' reasons, by their slots.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
@@ -127,6 +128,7 @@ class Evaluator:
             symbols,
         )
         self._fields = {slot.rule.key: slot.fields for slot in limits.slots}
+        self.denials = tuple(slot.rule.code for slot in limits.slots)
         self._columns = len(limits.columns)
         self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
@@ -236,7 +238,7 @@ class Evaluator:
                 route.looks, route.books[1], asked.side, lots, asked.price, now_ns
             )
         content, columns = entry.answer(), self._columns
-        allowed = lots if decision == 0 else int(Answer(content, columns).lots)
+        allowed = lots if decision == 0 else lots_of(content)
         return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
 
     def evidence(self, route: Route) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ringfence.errors import InputError, RingfenceError, StateError
+from ringfence.errors import InputError, LedgerError, RingfenceError, StateError
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
@@ -248,6 +248,19 @@ class GuardCore:
         with self._lock:
             answer = self._books.answers.get(client_order_id)
             return answer.decision_id if answer is not None and answer.lots else ""
+
+    def account_of(self, order_id: str) -> str:
+        """The account of an order that works or ended lately; empty where none of that name is known."""
+        with self._lock:
+            try:
+                return self._books.ledger.orders.find(order_id).account
+            except LedgerError:
+                return ""
+
+    def venue_of(self, order_id: str) -> str:
+        """The venue of an order that works; empty where it has none, or does not work."""
+        with self._lock:
+            return self._books.placed.get(order_id, ("", ""))[1]
 
     @property
     def policy_set(self) -> str:

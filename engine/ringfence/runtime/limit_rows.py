@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["LimitNow", "LimitsNow"]
+__all__ = ["LimitNames", "LimitNow", "LimitsNow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +89,12 @@ class LimitsNow:
     at_ns: int
     since_ns: int
     day_ends_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNames:
+    """Names that limits can be asked for by: all accounts, symbols that can be traded, gates."""
+
+    accounts: tuple[str, ...]
+    symbols: tuple[str, ...]
+    gates: tuple[str, ...]

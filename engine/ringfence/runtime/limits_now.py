@@ -17,7 +17,7 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_standing import BooksCopy, Stand
 from ringfence.runtime.limit_keys import NOBODY, Codes, LimitKeys
 from ringfence.runtime.limit_metrics import limit_metrics
-from ringfence.runtime.limit_rows import LimitNow, LimitsNow
+from ringfence.runtime.limit_rows import LimitNames, LimitNow, LimitsNow
 from ringfence.runtime.limit_sample import (
     BREACH,
     PASS,
@@ -192,6 +192,17 @@ class LiveLimits:
                 self._since_ns,
                 self._day_ends_ns,
             )
+
+    def names(self) -> LimitNames:
+        """What limits can be asked for by."""
+        with self._lock:
+            keys = self._recent().keys
+        known = keys.names
+        return LimitNames(
+            known.accounts,
+            tuple(sorted(known.symbols[code] for code in known.tradable)),
+            tuple(sorted({kind.gate.name for kind in keys.kinds})),
+        )
 
     def _row(self, sampled: Sampled, at: int, rooms: dict[int, tuple[Any, Any]]) -> LimitNow:
         keys, now = sampled.keys, sampled.stand.now_ns

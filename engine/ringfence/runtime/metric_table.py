@@ -146,6 +146,20 @@ PARTS: dict[str, list[Declared]] = {
         _row("limits_failed", "counter", "", "Times that looking failed."),
         _row("unreconciled_accounts", "gauge", "", "Accounts that differ from their venue.", "max"),
         _row(
+            "reconciliation_differences",
+            "gauge",
+            "venue account",
+            "Differences between the books and the exchange, at the latest comparison.",
+            "max",
+        ),
+        _row(
+            "reconciled_timestamp_seconds",
+            "gauge",
+            "venue account",
+            "When books and exchange were compared last; 0 for never.",
+            "max",
+        ),
+        _row(
             "reconciliations",
             "counter",
             "result",

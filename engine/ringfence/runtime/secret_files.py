@@ -179,4 +179,6 @@ def _text_fault(path: Path, kind: SecretKind) -> str:
         text = content.decode("utf-8").strip()
     except UnicodeDecodeError:
         return "is no text"
-    return kind.fault(text) if text else "is empty"
+    # While a key is rotated its file holds several.
+    keys = text.splitlines() if kind.rotates else [text]
+    return next(filter(None, map(kind.fault, keys)), "") if text else "is empty"

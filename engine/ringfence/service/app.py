@@ -3,15 +3,13 @@
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
-from litestar.openapi import OpenAPIConfig
-from litestar.plugins.problem_details import ProblemDetailsConfig, ProblemDetailsPlugin
 
-from ringfence import __version__
 from ringfence.service.access.authentication import Authentication
 from ringfence.service.access.denials import record_denial
 from ringfence.service.access.headers import harden
 from ringfence.service.access.routes import access_routes
-from ringfence.service.api import api_router
+from ringfence.service.api.description import StructReferences
+from ringfence.service.api.parts import ApiParts
 from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
 from ringfence.service.measured_app import MeasuredApp
@@ -24,7 +22,7 @@ def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
     pulse = Pulse(desk.guard, desk.clock)
     return MeasuredApp(
-        [api_router(), *access_routes(), dashboard_router()],
+        [*access_routes(), dashboard_router()],
         state=State({"desk": desk, "pulse": pulse}),
         request_max_body_size=desk.settings.server.max_body,
         logging_config=None,
@@ -33,11 +31,8 @@ def make_app(desk: Desk) -> Litestar:
         ],
         before_send=[harden],
         after_exception=[log_fault, record_denial],
-        openapi_config=OpenAPIConfig(title="Ringfence", version=__version__),
-        plugins=[
-            ProblemDetailsPlugin(ProblemDetailsConfig(enable_for_all_http_exceptions=True)),
-            PageErrors(),
-        ],
+        # Errors as pages wrap the API's own answers.
+        plugins=[ApiParts(desk), PageErrors(), StructReferences()],
         on_startup=[pulse.start],
         on_shutdown=[pulse.stop],
     )

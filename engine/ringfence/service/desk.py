@@ -213,7 +213,7 @@ def open_desk(
                 guard, source, store=data / "policies", audit=log, settings=how, clock=clock
             )
             opened.enter_context(reloader)
-        limits = opened.enter_context(LiveLimits(guard))
+        limits = opened.enter_context(LiveLimits(guard, most_series=settings.metrics.most_limits))
         with opening("users and keys"):
             access = open_access(
                 settings,

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -167,7 +168,9 @@ class TlsFiles:
         if self._context is None or stamps == self._seen or None in stamps:
             return
         try:
-            self._context.load_cert_chain(self._certificate or "", self._key)
+            # In a context of their own first: files that do not fit would leave the one in use without a key.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._context):
+                context.load_cert_chain(self._certificate or "", self._key)
         except OSError as error:
             _log.warning("the renewed certificate cannot be used yet: %s", error.strerror or error)
             return

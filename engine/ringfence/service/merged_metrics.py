@@ -19,8 +19,10 @@ import msgspec
 from ringfence.runtime.metric_table import METRICS, metric, one
 from ringfence.runtime.metrics import HistogramValue, Metric, Sample, Source
 
-__all__ = ["MergedMetrics", "Publisher", "merged", "read_all"]
+__all__ = ["PARENT", "MergedMetrics", "Publisher", "merged", "read_all"]
 
+#: The parent, in the label `worker`.
+PARENT = "parent"
 _ASK = b"?"
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 _Value = float | HistogramValue
@@ -108,14 +110,16 @@ class MergedMetrics:
     How values of several workers become one stands in `runtime.metric_table`.
 
     Args:
+        own: What counts in the parent itself; it stands beside the workers as `parent`.
         patience_s: For so long a scrape waits for workers; of those that have not answered by then, it tells what
             they told last.
     """
 
-    def __init__(self, patience_s: float = 1.0) -> None:
+    def __init__(self, own: Sequence[Source] = (), *, patience_s: float = 1.0) -> None:
         # A name in a directory that only this user can read.
         self._listener = Listener(family="AF_UNIX")
         self._patience_s = patience_s
+        self._own, self._errors = own, dict[str, int]()
         self._news = threading.Condition()
         self._workers: list[_Worker] = []
         self._gone: dict[_Key, _Value] = {}
@@ -149,7 +153,8 @@ class MergedMetrics:
             )
             told = [each.told for each in self._workers if each.told is not None]
             gone, exits = dict(self._gone), self._exits
-        yield from merged([(each.worker, each.metrics) for each in told], gone)
+        all_told = [(each.worker, each.metrics) for each in told]
+        yield from merged([*all_told, (PARENT, read_all(self._own, self._errors))], gone)
         yield one("ringfence_workers", len(told))
         yield one("ringfence_worker_exits", exits)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ringfence.errors import RingfenceError
 from ringfence.gateway import renew_signer
-from ringfence.runtime.credentials import API_SECRET_KEY
+from ringfence.runtime.credentials import API_SECRET_KEY, JWT_SECRET_KEY
 from ringfence.service.desk import Desk
 from ringfence.service.opening.secrets import credentials_for
 
@@ -36,7 +36,8 @@ def renew_keys(desk: Desk, environ: Mapping[str, str] = os.environ) -> dict[str,
         return {}
     credentials = credentials_for(desk.settings, environ)
     renew_signer(desk.signer, credentials)
-    known = {API_SECRET_KEY.name: len(credentials.all_of(API_SECRET_KEY))}
+    desk.tokens.renew(credentials.all_of(JWT_SECRET_KEY))
+    known = {each.name: len(credentials.all_of(each)) for each in (API_SECRET_KEY, JWT_SECRET_KEY)}
     desk.log.wait(desk.log.append(KEYS_RENEWED, {"keys": known}))
     return known
 

@@ -2,8 +2,9 @@
 
 import logging
 
-from litestar.exceptions import HTTPException
 from litestar.types import Scope
+
+from ringfence.service.api.problems import status_of
 
 __all__ = ["log_fault"]
 
@@ -12,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 async def log_fault(error: Exception, scope: Scope) -> None:
     """Log what is no answer to a client's mistake; a Litestar `after_exception` hook."""
-    if isinstance(error, HTTPException) and error.status_code < 500:
+    if status_of(error) < 500:
         return
     method, path = scope.get("method", ""), scope.get("path", "")
     trace = (type(error), error, error.__traceback__)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -20,7 +21,7 @@ from ringfence.service.listening import Ports, SideServers, TlsFiles, make_serve
 from ringfence.service.renewing import renew_or_tell
 from ringfence.service.settings import ServerSettings
 
-__all__ = ["Stopped", "serve"]
+__all__ = ["Stopped", "serve", "serve_on", "stoppable"]
 
 _log = logging.getLogger(__name__)
 _BEAT_S = 1.0
@@ -54,33 +55,58 @@ def serve(
         Stopped: it was told to stop before it served.
     """
     ports, health = Ports(server), Health()
-    with ExitStack() as opened, _stoppable():
+    with ExitStack() as opened, stoppable():
         opened.callback(ports.close)
-        main = _prepared(server)
+        # Wrong files for TLS are found before anything is opened.
+        make_server(None, server)
         side = SideServers()
         opened.callback(side.close)
         side.serve(make_server(make_health_app(health), server, is_main=False), ports.health)
         desk = open_desk()
+        metrics = make_server(make_metrics_app(desk), server, is_main=False)
+
+        def ready(served: Desk) -> None:
+            if started is not None:
+                started(served, ports)
+
+        try:
+            side.serve(metrics, ports.metrics)
+        except BaseException:
+            desk.close()
+            raise
+        serve_on(ports.main, desk, health, ready, alongside=alongside)
+
+
+def serve_on(
+    bound: socket.socket,
+    desk: Desk,
+    health: Health,
+    started: Callable[[Desk], None] | None = None,
+    *,
+    alongside: Callable[[Desk], AbstractContextManager[object]] | None = None,
+) -> None:
+    """Serve an open desk on a socket until SIGTERM or SIGINT, then close it.
+
+    Args:
+        bound: Listens.
+        desk: What is served.
+        health: Is told how the desk is.
+        started, alongside: As in `serve`.
+    """
+    with ExitStack() as opened:
         opened.callback(_close, desk)
-        look_at(desk, health.checks)
-        opened.callback(health.checks.close)
-        desk.checks = health.checks
+        health.checks = desk.checks
+        look_at(desk, desk.checks)
+        opened.callback(desk.checks.close)
         health.phase, health.fault = lambda: desk.phase, lambda: lease_fault(desk)
-        side.serve(make_server(make_metrics_app(desk), server, is_main=False), ports.metrics)
-        running = main(desk)
+        server = make_server(make_app(desk), desk.settings.server)
         _leave_out_of_collections()
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve(running, ports, desk, health, started, alongside))
-
-
-def _prepared(server: ServerSettings) -> Callable[[Desk], uvicorn.Server]:
-    # Wrong files for TLS are found before anything is opened.
-    make_server(None, server)
-    return lambda desk: make_server(make_app(desk), server)
+            runner.run(_serve(server, bound, desk, health, started, alongside))
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Let a signal end what is being opened, and close what was."""
 
     def stop(number: int, _: object) -> None:
@@ -99,10 +125,10 @@ def _stoppable() -> Iterator[None]:
 
 async def _serve(
     server: uvicorn.Server,
-    ports: Ports,
+    bound: socket.socket,
     desk: Desk,
     health: Health,
-    started: Callable[[Desk, Ports], None] | None,
+    started: Callable[[Desk], None] | None,
     alongside: Callable[[Desk], AbstractContextManager[object]] | None,
 ) -> None:
     stopping = asyncio.Event()
@@ -112,7 +138,7 @@ async def _serve(
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, renew_or_tell, desk)
     desk.stop = lambda: loop.call_soon_threadsafe(stopping.set)
-    running = asyncio.create_task(server.serve(sockets=[ports.main]))
+    running = asyncio.create_task(server.serve(sockets=[bound]))
     beside = [
         asyncio.create_task(_beat(health)),
         asyncio.create_task(TlsFiles(server, desk.settings.server).watch()),
@@ -122,7 +148,7 @@ async def _serve(
     desk.phase = "serving"
     with nullcontext() if alongside is None else alongside(desk):
         if started is not None:
-            started(desk, ports)
+            started(desk)
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
         desk.phase = "stopping"

@@ -1,5 +1,6 @@
 """A SELECT over the audit tables of PostgreSQL, which can change nothing."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -12,13 +13,18 @@ __all__ = ["ask"]
 
 
 def ask(
-    server: Server, sql: str, *, seconds: float = 300.0
+    server: Server,
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    seconds: float = 300.0,
 ) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Return the column names and the rows that a SELECT answers.
 
     Args:
         server: The server; the user needs the role `ringfence_reader`.
         sql: One statement over `records`, `decisions` and `gates`.
+        parameters: Values of the statement's `%(name)s`; without any, a `%` stands for itself.
         seconds: It is given up after so long.
 
     Raises:
@@ -33,7 +39,7 @@ def ask(
         )
         try:
             # Prepared, since the server then takes one statement only.
-            answer = connection.execute(sql.encode(), prepare=True)
+            answer = connection.execute(sql.encode(), parameters, prepare=True)
         except errors.InsufficientPrivilege:
             raise
         except (psycopg.ProgrammingError, psycopg.DataError, psycopg.InternalError) as error:

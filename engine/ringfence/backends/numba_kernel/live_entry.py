@@ -20,7 +20,16 @@ from ringfence.backends.numba_kernel.kernel import Kernel
 from ringfence.backends.numba_kernel.layout import Detail
 from ringfence.backends.numba_kernel.limits import Limits
 
-__all__ = ["NO_PRICE", "Answer", "Answers", "LiveEntry", "gates_part", "read_answers"]
+__all__ = [
+    "NO_PRICE",
+    "Answer",
+    "Answers",
+    "LiveEntry",
+    "code_of",
+    "gates_part",
+    "lots_of",
+    "read_answers",
+]
 
 #: What `LiveEntry.ask` returns where nothing values the order.
 NO_PRICE = -1
@@ -75,6 +84,8 @@ _ORDER = Struct("=8q2d")
 _HEAD = Struct("=ddbxhhxxi4x5d")
 _ANSWER_AT = _ADDRESSES.size + _ORDER.size
 _GATES_AT = _HEAD.size
+_LOTS, _LOTS_AT = Struct("=d"), 8
+_CODE, _CODE_AT = Struct("=h"), 18
 
 
 class LiveEntry:
@@ -192,6 +203,17 @@ class Answer:
         at = len(content) - 12 * gates
         self.headrooms = np.frombuffer(content, np.float64, gates, at)
         self.checks = np.frombuffer(content, np.int32, gates, at + 8 * gates)
+
+
+def code_of(content: bytes) -> int:
+    """Of an answer's bytes the code of its reason, as in `Results`."""
+    code: int = _CODE.unpack_from(content, _CODE_AT)[0]
+    return code
+
+
+def lots_of(content: bytes) -> int:
+    """Of an answer's bytes what may be sent, in lots."""
+    return int(_LOTS.unpack_from(content, _LOTS_AT)[0])
 
 
 class Answers(NamedTuple):

@@ -24,7 +24,7 @@ __all__ = [
 COMPOSE_FILE = "docker-compose.yml"
 PROGRAMS = ("docker", "podman")
 # Words of an engine's complaint that are worth showing.
-_SHOWN_LINES = 4
+_SHOWN_LINES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,13 @@ class ComposeEngine:
                 "install Docker or Podman with Compose",
             ) from None
         if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines()[-_SHOWN_LINES:]
+            said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+            # The first word of a complaint and the last one; what is between is how it came to it.
+            lines = (
+                said
+                if len(said) <= 2 * _SHOWN_LINES
+                else [*said[:_SHOWN_LINES], *said[-_SHOWN_LINES:]]
+            )
             raise InputError(
                 f"`{shown}` failed with {done.returncode}: {' | '.join(lines) or 'no reason given'}",
                 "run it by hand to see all that it says",

@@ -3,18 +3,20 @@
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Router, delete, get, patch, post
+from litestar import Request, Router
 from litestar.params import FromPath, JSONBody
 
 from ringfence.service.access.api_keys import ApiKey
 from ringfence.service.access.authentication import address_of
 from ringfence.service.access.opened import Access
-from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.access.rights import Principal, Right, Role
 from ringfence.service.access.users import User
+from ringfence.service.api.bodies import ExactJson
+from ringfence.service.api.routes import route
 
 __all__ = ["admin_routers"]
 
-_ADMIN = [needs(Right.ADMINISTER)]
+_TAG = "access"
 _DAY_NS = 86_400 * 1_000_000_000
 _Request = Request[Principal, Any, Any]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
@@ -90,13 +92,13 @@ class KeyMade(msgspec.Struct):
     about: KeyTold
 
 
-@get("/", guards=_ADMIN, sync_to_thread=False)
+@route("get", "/", Right.ADMINISTER, summary="People", tag=_TAG, threaded=False)
 def users(request: _Request) -> UserList:
     """Everybody who may log in, or might."""
     return UserList([_user_told(each) for each in _access(request).users.all()])
 
 
-@post("/", guards=_ADMIN, sync_to_thread=True)
+@route("post", "/", Right.ADMINISTER, summary="Let a person in", tag=_TAG, status=201, once=False)
 def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
     """Let a person in."""
     access = _access(request)
@@ -107,7 +109,7 @@ def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
     return _user_told(user)
 
 
-@patch("/{name:str}", guards=_ADMIN, sync_to_thread=True)
+@route("patch", "/{name:str}", Right.ADMINISTER, summary="Change a person", tag=_TAG, errors=(404,))
 def change_user(name: FromPath[str], data: JSONBody[UserChange], request: _Request) -> UserTold:
     """Change role, accounts or password, disable or enable; somebody disabled is out at once, everywhere."""
     access = _access(request)
@@ -125,7 +127,18 @@ def change_user(name: FromPath[str], data: JSONBody[UserChange], request: _Reque
     return _user_told(user)
 
 
-@delete("/{name:str}", guards=_ADMIN, sync_to_thread=True)
+@route(
+    "delete",
+    "/{name:str}",
+    Right.ADMINISTER,
+    summary="Forget a person",
+    tag=_TAG,
+    errors=(
+        404,
+        409,
+    ),
+    status=204,
+)
 def remove_user(name: FromPath[str], request: _Request) -> None:
     """Forget a person; to disable them is better, for then nobody else gets the name."""
     access = _access(request)
@@ -134,13 +147,13 @@ def remove_user(name: FromPath[str], request: _Request) -> None:
     _record(request, "user-removed", {"user": name})
 
 
-@get("/", guards=_ADMIN, sync_to_thread=False)
+@route("get", "/", Right.ADMINISTER, summary="API keys", tag=_TAG, threaded=False)
 def api_keys(request: _Request) -> KeyList:
     """All keys, with their last use."""
     return KeyList([_key_told(each) for each in _access(request).api_keys.all()])
 
 
-@post("/", guards=_ADMIN, sync_to_thread=True)
+@route("post", "/", Right.ADMINISTER, summary="Make an API key", tag=_TAG, status=201, once=False)
 def make_api_key(data: JSONBody[NewKey], request: _Request) -> KeyMade:
     """Make a key for a machine. It is told once, and kept nowhere."""
     valid_ns = data.valid_days * _DAY_NS
@@ -152,14 +165,36 @@ def make_api_key(data: JSONBody[NewKey], request: _Request) -> KeyMade:
     return KeyMade(key.reveal(), _key_told(kept))
 
 
-@delete("/{name:str}", guards=_ADMIN, sync_to_thread=True)
+@route(
+    "delete",
+    "/{name:str}",
+    Right.ADMINISTER,
+    summary="End an API key",
+    tag=_TAG,
+    errors=(
+        404,
+        409,
+    ),
+    status=204,
+)
 def revoke_api_key(name: FromPath[str], request: _Request) -> None:
     """End a key, by its name or id."""
     kept = _access(request).api_keys.revoke(name)
     _record(request, "key-revoked", {"key": kept.name, "id": kept.id})
 
 
-@delete("/{token:str}", guards=_ADMIN, sync_to_thread=True)
+@route(
+    "delete",
+    "/{token:str}",
+    Right.ADMINISTER,
+    summary="Honour a token no more",
+    tag=_TAG,
+    errors=(
+        404,
+        409,
+    ),
+    status=204,
+)
 def revoke_token(token: FromPath[str], request: _Request) -> None:
     """Honour a token no more, by its id (`jti`)."""
     _access(request).revoked.add(token, request.user.name)
@@ -169,9 +204,19 @@ def revoke_token(token: FromPath[str], request: _Request) -> None:
 def admin_routers() -> list[Router]:
     """All of them."""
     return [
-        Router("/v1/users", route_handlers=[users, add_user, change_user, remove_user]),
-        Router("/v1/api-keys", route_handlers=[api_keys, make_api_key, revoke_api_key]),
-        Router("/v1/tokens", route_handlers=[revoke_token]),
+        Router(
+            "/v1/users",
+            route_handlers=[users, add_user, change_user, remove_user],
+            dto=ExactJson,
+            return_dto=None,
+        ),
+        Router(
+            "/v1/api-keys",
+            route_handlers=[api_keys, make_api_key, revoke_api_key],
+            dto=ExactJson,
+            return_dto=None,
+        ),
+        Router("/v1/tokens", route_handlers=[revoke_token], dto=ExactJson, return_dto=None),
     ]
 
 

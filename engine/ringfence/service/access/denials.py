@@ -25,8 +25,8 @@ async def record_denial(error: Exception, scope: Scope) -> None:
         return
     user, client = scope.get("user"), scope.get("client")
     known = isinstance(user, Principal)
-    if not known and error.status_code == _NOBODY and _brings_nothing(scope):
-        # A browser that has yet to log in is no attempt.
+    if not known and error.status_code == _NOBODY and _shows_nothing(scope):
+        # A browser that has yet to log in, or whose session ran out, is no attempt.
         return
     told: dict[str, Any] = {
         "address": "" if client is None else client[0],
@@ -40,5 +40,5 @@ async def record_denial(error: Exception, scope: Scope) -> None:
     scope["litestar_app"].state.desk.access.records.refused("denied", by, told)
 
 
-def _brings_nothing(scope: Scope) -> bool:
-    return not any(name in (b"authorization", b"cookie") for name, _ in scope["headers"])
+def _shows_nothing(scope: Scope) -> bool:
+    return not any(name == b"authorization" for name, _ in scope["headers"])

@@ -2,12 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response, get, post
 from litestar.exceptions import (
     HTTPException,
@@ -23,6 +21,7 @@ from ringfence.service.access.csrf import FIELD, given_text, is_same
 from ringfence.service.access.opened import Access
 from ringfence.service.access.rights import Principal, Right, needs
 from ringfence.service.access.users import User
+from ringfence.service.dashboard.rendering import page
 
 __all__ = ["log_in", "log_out", "login_page", "safe_path"]
 
@@ -150,24 +149,10 @@ def _form(
     # The one that the browser holds stays good, so that two tabs do not shut one another out.
     sent = cookie_value(request, FORM)
     text = sent if _TEXT.fullmatch(sent) else SYSTEM_RANDOM.token(32)
-    page = _templates().get_template("login.html")
-    answer = Response(
-        page.render(csrf=(FIELD, text), next=where, said=said),
-        status_code=status,
-        media_type="text/html",
-        headers=dict(headers or {}),
-    )
+    about = {"csrf": (FIELD, text), "next": where, "said": said}
+    answer = page(request, "login.html", status=status, headers=headers, **about)
     answer.set_cookie(cookie(request, FORM, text, age_s=_FORM_AGE_S))
     return answer
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("ringfence.service.dashboard", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
 
 
 def _to(where: str) -> Response[None]:

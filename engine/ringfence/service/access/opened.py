@@ -20,15 +20,14 @@ from ringfence.service.access.passwords import Passwords
 from ringfence.service.access.records import Records
 from ringfence.service.access.revoked import RevokedTokens
 from ringfence.service.access.sessions import Sessions
+from ringfence.service.access.table import FOLDER
 from ringfence.service.access.tokens import Claims, Tokens
 from ringfence.service.access.tries import LoginTries, Requests
 from ringfence.service.access.users import Users
 from ringfence.service.settings import ServiceSettings
 
-__all__ = ["ADMIN_PASSWORD", "FOLDER", "Access", "open_access"]
+__all__ = ["ADMIN_PASSWORD", "Access", "open_access"]
 
-FOLDER = "access"
-"""Below the service's data."""
 ADMIN_PASSWORD = "RINGFENCE_ADMIN_PASSWORD"  # nosec B105  # the name of the variable
 _FIRST = "admin"
 _UPKEEP_SECONDS = 30.0

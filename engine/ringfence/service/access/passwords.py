@@ -20,10 +20,16 @@ _FEWEST_DIFFERENT = 6
 
 
 class Passwords:
-    """Makes and checks what is kept of passwords; thread-safe. Each call takes some 64 MiB and tens of milliseconds."""
+    """Makes and checks what is kept of passwords; thread-safe. Each call takes some 64 MiB and tens of milliseconds.
 
-    def __init__(self, random: Random = SYSTEM_RANDOM) -> None:
-        self._hasher = PasswordHasher()
+    Args:
+        hasher: How much work that is; as the RFC says, where not given.
+    """
+
+    def __init__(
+        self, hasher: PasswordHasher | None = None, random: Random = SYSTEM_RANDOM
+    ) -> None:
+        self._hasher = PasswordHasher() if hasher is None else hasher
         # Checked where there is no such user, so that the answer takes as long.
         self._nobodys = self._hasher.hash(random.token(32))
 

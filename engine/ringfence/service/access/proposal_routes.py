@@ -1,16 +1,16 @@
 """What waits for a second person: `/v1/proposals`."""
 
-from typing import Any
-
 import msgspec
-from litestar import Request, Router, delete, get, post
+from litestar import Router
 from litestar.params import FromPath
 
 from ringfence.service.access.four_eyes import Proposal
-from ringfence.service.access.rights import Principal, Right, needs
-from ringfence.service.desk import Desk
+from ringfence.service.access.rights import Right
+from ringfence.service.api.routes import Asking, desk_of, route
 
 __all__ = ["proposal_router"]
+
+_TAG = "proposals"
 
 
 class ProposalList(msgspec.Struct):
@@ -34,32 +34,43 @@ class Confirmed(msgspec.Struct):
     message: str = ""
 
 
-@get("/", guards=[needs(Right.LOOK)], sync_to_thread=False)
-def proposals(request: Request[Principal, Any, Any]) -> ProposalList:
+@route("get", "/", Right.LOOK, summary="What waits for a second person", tag=_TAG, threaded=False)
+def proposals(request: Asking) -> ProposalList:
     """Everything that waits for a second person."""
-    return ProposalList(list(_desk(request).access.four_eyes.pending()))
+    return ProposalList(list(desk_of(request).access.four_eyes.pending()))
 
 
-@post("/{proposal:str}/confirm", status_code=200, guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def confirm(proposal: FromPath[str], request: Request[Principal, Any, Any]) -> Confirmed:
+@route(
+    "post",
+    "/{proposal:str}/confirm",
+    Right.MANAGE,
+    summary="Confirm a proposal",
+    tag=_TAG,
+    errors=(404,),
+    once=False,
+)
+def confirm(proposal: FromPath[str], request: Asking) -> Confirmed:
     """Do what another person proposed; whoever proposed it cannot."""
-    outcome = _desk(request).access.four_eyes.confirm(request.user, proposal)
+    outcome = desk_of(request).access.four_eyes.confirm(request.user, proposal)
     if outcome is None:
         return Confirmed(proposal, ok=True, result="released")
     return Confirmed(proposal, outcome.ok, outcome.result, outcome.policy_set, outcome.message)
 
 
-@delete("/{proposal:str}", guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def withdraw(proposal: FromPath[str], request: Request[Principal, Any, Any]) -> None:
+@route(
+    "delete",
+    "/{proposal:str}",
+    Right.MANAGE,
+    summary="Withdraw a proposal",
+    tag=_TAG,
+    errors=(404,),
+    status=204,
+)
+def withdraw(proposal: FromPath[str], request: Asking) -> None:
     """Take a proposal away; any person who might confirm it may."""
-    _desk(request).access.four_eyes.withdraw(request.user, proposal)
+    desk_of(request).access.four_eyes.withdraw(request.user, proposal)
 
 
 def proposal_router() -> Router:
     """The routes of proposals."""
     return Router("/v1/proposals", route_handlers=[proposals, confirm, withdraw])
-
-
-def _desk(request: Request[Principal, Any, Any]) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk

@@ -17,13 +17,16 @@ import msgspec
 from ringfence.errors import StateError
 from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
-__all__ = ["Table"]
+__all__ = ["FOLDER", "Table"]
 
+FOLDER = "access"
+"""Where the files lie, below the service's data."""
 T = TypeVar("T")
 # How old what is read from memory may be.
 _FRESH_SECONDS = 1.0
 _LOCK_SECONDS, _PAUSE_SECONDS = 10.0, 0.01
 _MODE = 0o600
+_EMPTY = b"{}"
 
 
 class Table(Generic[T]):
@@ -45,7 +48,7 @@ class Table(Generic[T]):
         ).decode
         self._encode = msgspec.json.Encoder(order="sorted").encode
         self._one_at_a_time = threading.Lock()
-        self._content = b""
+        self._content = _EMPTY
         self._held: Mapping[str, T] = {}
         self._read_at = float("-inf")
 
@@ -86,7 +89,7 @@ class Table(Generic[T]):
         try:
             content = self._files.read_bytes(self._path)
         except FileNotFoundError:
-            content = b"{}"
+            content = _EMPTY
         except OSError as error:
             raise self._unusable(f"cannot be read ({error.strerror})") from None
         if content != self._content:

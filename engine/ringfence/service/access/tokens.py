@@ -4,7 +4,6 @@ How a token is signed is settled by the settings; what it says about that itself
 3.1). Whoever sends the same token again is found by its hash: checking a signature takes longer than deciding an order.
 """
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ from ringfence.service.access.jwks import Jwks
 from ringfence.service.access.names import checked_accounts, is_subject
 from ringfence.service.access.rights import Principal, Role
 
-__all__ = ["AUDIENCE", "ISSUER", "Claims", "Tokens"]
+__all__ = ["AUDIENCE", "ISSUER", "Claims", "Issued", "Tokens"]
 
 AUDIENCE = "ringfence"
 ISSUER = "ringfence"
@@ -48,6 +47,15 @@ class Claims:
     role: str = "role"
     accounts: str = "accounts"
     roles: Mapping[str, Role] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token that was made: its text, its id, and when it runs out, ns since 1970, UTC."""
+
+    text: str = field(repr=False)
+    id: str
+    expires_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +92,25 @@ class Tokens:
         self._keys, self._clock, self._random = keys, clock, random
         self._algorithm, self._issuer, self._audience = algorithm, issuer, audience
         self._skew_ns, self._claims, self._is_out = skew_ns, claims, is_out
+        self._renewals = 0
         self._lock = threading.Lock()
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
+    def renew(self, keys: tuple[Secret, ...]) -> None:
+        """Sign with other keys from now on; a token that none of them signed does not hold any more.
+
+        Keys of an issuer are fetched, and stay as they are.
+        """
+        if not isinstance(self._keys, Jwks):
+            self._keys = keys
+            # INVARIANT: behind the keys, so that what was read with those from before is read again.
+            self._renewals += 1
+
     def make(self, principal: Principal, valid_s: int) -> str:
+        """As `issue`; the token's text alone."""
+        return self.issue(principal, valid_s).text
+
+    def issue(self, principal: Principal, valid_s: int) -> Issued:
         """A token for somebody.
 
         Args:
@@ -103,7 +126,7 @@ class Tokens:
                 "ask it for one, or make an API key",
             )
         now = self._clock.now_ns() // _SECOND_NS
-        claims = {
+        claims: dict[str, Any] = {
             "sub": principal.name,
             "role": str(principal.role),
             "accounts": sorted(principal.accounts),
@@ -113,7 +136,8 @@ class Tokens:
             "exp": now + valid_s,
             "jti": self._random.token(),
         }
-        return jwt.encode(claims, self._keys[0].reveal(), algorithm=self._algorithm)
+        text = jwt.encode(claims, self._keys[0].reveal(), algorithm=self._algorithm)
+        return Issued(text, claims["jti"], claims["exp"] * _SECOND_NS)
 
     def read(self, token: str) -> Principal | None:
         """Who a token stands for; None where it does not hold, whatever the reason. Never waits."""
@@ -149,7 +173,7 @@ class Tokens:
             self._keys.fetch()
 
     def _generation(self) -> int:
-        return self._keys.generation if isinstance(self._keys, Jwks) else 0
+        return self._keys.generation if isinstance(self._keys, Jwks) else self._renewals
 
     def _remember(self, name: bytes, known: _Known) -> None:
         with self._lock:
@@ -229,6 +253,7 @@ def _moment_ns(value: object) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("no moment")
-    if not (math.isfinite(value) and 0 <= value < 1 << 40):
+    # NaN and infinities are beyond it, too.
+    if not 0 <= value < 1 << 40:
         raise ValueError("no moment")
     return round(value * _SECOND_NS)

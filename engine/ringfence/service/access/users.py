@@ -108,13 +108,13 @@ class Users:
         kept = None if password is None else self._passwords.keep(password, name)
         with self._table.changing() as held:
             before = _of(held, name)
+            now_is = before.role if role is None else Role(role)
+            if accounts is None:
+                accounts = before.accounts if now_is is Role.TRADER else []
             after = msgspec.structs.replace(
                 before,
-                role=before.role if role is None else role,
-                accounts=_accounts_of(
-                    before.role if role is None else role,
-                    before.accounts if accounts is None else accounts,
-                ),
+                role=now_is,
+                accounts=_accounts_of(now_is, accounts),
                 enabled=before.enabled if enabled is None else enabled,
             )
             if kept is not None:

@@ -1,114 +1,142 @@
-"""Have an order decided."""
+"""Have orders decided: one, or many in their order."""
 
-from decimal import Decimal
-from typing import Any, Literal
+import asyncio
+from typing import Annotated
 
 import msgspec
-from litestar import Request, post
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 
 from ringfence.language.orders import OrderRequest
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard_decision import GuardDecision
-from ringfence.service.access.rights import Principal, Right, check_account, needs
+from ringfence.service.access.rights import Right, check_account
+from ringfence.service.api.answers import check_key
+from ringfence.service.api.batches import Batch, Unread
+from ringfence.service.api.order_bodies import (
+    DecisionBody,
+    OrderBody,
+    client_order_id_of,
+    decision_told,
+    market_of,
+    order_of,
+    placed,
+)
+from ringfence.service.api.problems import Problem
+from ringfence.service.api.routes import Asking, desk_of, route
 from ringfence.service.desk import Desk
 
-__all__ = ["DecisionBody", "OrderBody", "evaluate"]
+__all__ = [
+    "BatchBody",
+    "DecisionsBody",
+    "check_repeat",
+    "evaluate",
+    "evaluate_batch",
+    "named_by_key",
+]
+
+MOST_ORDERS = 10_000
+BATCH_BYTES = 16 << 20
+_TAG = "orders"
+WithGates = Annotated[bool, QueryParameter(description="Tell what every gate found, too.")]
 
 
-class MarketBody(msgspec.Struct, forbid_unknown_fields=True):
-    """Market data that the order is decided on."""
+class BatchBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Orders, decided one after the other."""
 
-    timestamp: int
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    last: Decimal | None = None
-    bid_depth: Decimal | None = None
-    ask_depth: Decimal | None = None
-    volume: Decimal | None = None
+    orders: Annotated[list[OrderBody], msgspec.Meta(min_length=1, max_length=MOST_ORDERS)]
 
 
-class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
-    """An order; numbers as text or as JSON numbers, read digit by digit."""
+class DecisionsBody(msgspec.Struct):
+    """Decisions, in the order of the orders."""
 
-    account: str
-    symbol: str
-    side: Literal["buy", "sell"]
-    size: Decimal
-    price: Decimal | None = None
-    type: str = "limit"
-    strategy: str = ""
-    venue: str = ""
-    client_order_id: str = ""
-    reduce_only: bool = False
-    market: MarketBody | None = None
+    decisions: list[DecisionBody]
 
 
-class DecisionBody(msgspec.Struct):
-    """What was decided."""
+@route(
+    "post",
+    "/evaluate",
+    Right.TRADE,
+    summary="Decide an order",
+    tag=_TAG,
+    once=False,
+)
+async def evaluate(
+    data: JSONBody[OrderBody], request: Asking, gates: WithGates = False
+) -> DecisionBody:
+    """Decide an order, and reserve what is approved.
 
-    id: str
-    decision: str
-    reason: str
-    code: str
-    size: Decimal
-    policy_set: str
-    decided_ns: int
-    repeated: bool
-
-
-@post("/evaluate", status_code=200, guards=[needs(Right.TRADE)], sync_to_thread=False)
-def evaluate(data: JSONBody[OrderBody], request: Request[Principal, Any, Any]) -> DecisionBody:
-    """Decide an order, and reserve what is approved."""
+    What cannot be judged is a REJECT with its code. The reservation counts until the order's end is told
+    (`/v1/fills`, `/v1/cancels`, `/v1/expiries`). An `Idempotency-Key` stands for the `client_order_id` where
+    the order has none: the same order under it is decided once, for a day, restarts included.
+    """
     check_account(request.user, data.account)
-    desk: Desk = request.app.state.desk
-    return told(desk.guard.evaluate_order(order_of(data), market_of(data.market)))
+    desk = desk_of(request)
+    order = order_of(data, named_by_key(request))
+    market = market_of(data.market)
+    if desk.settings.audit.durability == "process":
+        answer = desk.guard.evaluate_order(order, market)
+    else:
+        # The guard waits for the disk; others are answered meanwhile.
+        answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market)
+    check_repeat(answer, data, order)
+    return decision_told(answer, order.client_order_id, with_gates=gates)
 
 
-def order_of(data: OrderBody) -> OrderRequest:
-    """The order as the guard takes it."""
-    return OrderRequest(
-        data.account,
-        data.symbol,
-        data.side,
-        data.size,
-        data.price,
-        type=data.type,
-        strategy=data.strategy,
-        venue=data.venue,
-        client_order_id=data.client_order_id,
-        reduce_only=data.reduce_only,
-    )
+@route(
+    "post",
+    "/evaluate/batch",
+    Right.TRADE,
+    summary="Decide many orders in their order",
+    tag=_TAG,
+    once=False,
+    dto=Batch,
+    return_dto=None,
+    request_max_body_size=BATCH_BYTES,
+)
+def evaluate_batch(data: JSONBody[Unread[BatchBody]], request: Asking) -> DecisionsBody:
+    """Decide orders one after the other; each sees what those before it reserved.
+
+    Every order of the batch is read before the first is decided. Orders of others may be decided in between. The
+    body may be JSON, or one order a line (`application/x-ndjson`).
+    """
+    orders = data.read().orders
+    for account in {each.account for each in orders}:
+        check_account(request.user, account)
+    return DecisionsBody(decided(desk_of(request), orders))
 
 
-def market_of(data: MarketBody | None) -> MarketData | None:
-    """Market data as the guard takes it."""
-    if data is None:
-        return None
-
-    def number(value: Decimal | None) -> float | None:
-        return None if value is None else float(value)
-
-    return MarketData(
-        number(data.bid),
-        number(data.ask),
-        number(data.last),
-        data.timestamp,
-        number(data.bid_depth),
-        number(data.ask_depth),
-        number(data.volume),
-    )
+def decided(desk: Desk, orders: list[OrderBody]) -> list[DecisionBody]:
+    """Orders decided one after the other."""
+    asked: list[tuple[OrderRequest, MarketData | None]] = []
+    for each in orders:
+        try:
+            asked.append((order_of(each), market_of(each.market)))
+        except Problem as problem:
+            raise placed(problem, f"/orders/{len(asked)}") from None
+    return [
+        decision_told(answer, order.client_order_id)
+        for answer, (order, _) in zip(desk.guard.evaluate_orders(asked), asked, strict=True)
+    ]
 
 
-def told(answer: GuardDecision) -> DecisionBody:
-    """A decision as the API tells it."""
-    return DecisionBody(
-        answer.id,
-        answer.decision.value,
-        answer.reason,
-        answer.code,
-        answer.size,
-        answer.policy_set,
-        answer.decided_ns,
-        answer.repeated,
-    )
+def named_by_key(request: Asking) -> str:
+    """The client order id that the request's `Idempotency-Key` stands for; empty without one.
+
+    Raises:
+        Problem: the key is none.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return ""
+    check_key(key)
+    return client_order_id_of(key, request.user.name)
+
+
+def check_repeat(answer: GuardDecision, data: OrderBody, order: OrderRequest) -> None:
+    """See that an `Idempotency-Key` was not used for another order.
+
+    Raises:
+        Problem: it was.
+    """
+    if answer.code == "DUPLICATE_ORDER" and order.client_order_id and not data.client_order_id:
+        raise Problem("idempotency-mismatch", "the earlier request had another order")

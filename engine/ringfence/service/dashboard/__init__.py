@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from ringfence.service.dashboard import kill_switch
+from ringfence.service.dashboard import kill_switch, limits
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
 from ringfence.service.dashboard.overview import live_overview, overview
@@ -15,6 +15,12 @@ def dashboard_router() -> Router:
     """All pages, and what they load."""
     return Router(
         "/",
-        route_handlers=[asset, overview, live_overview, *kill_switch.ROUTES],
+        route_handlers=[
+            asset,
+            overview,
+            live_overview,
+            *kill_switch.ROUTES,
+            *limits.ROUTES,
+        ],
         include_in_schema=False,
     )

@@ -11,6 +11,7 @@ from ringfence.reload.outcome import Health
 from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.kill_switches import Switch
 from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.dashboard.limits import Line, line_of
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.pulse import Pulse, Window
 from ringfence.service.dashboard.rendering import page, part, shell_of
@@ -24,7 +25,8 @@ _EVERY_S = 1.0
 _MOST_ORDERS = 8
 _MOST_GATES = 8
 _RATE_S, _SHARE_S = 10.0, 600.0
-_PARTS = ("standing", "figures", "rejections", "health", "orders")
+_MOST_LIMITS = 6
+_PARTS = ("standing", "figures", "rejections", "tightest", "health", "orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class View:
         parts: How each part is.
         working: How many orders work, of those that are seen.
         orders: The newest of them.
+        tightest: The limits that are closest.
     """
 
     now_ns: int
@@ -56,6 +59,7 @@ class View:
     parts: tuple[Part, ...]
     working: int
     orders: tuple[WorkingOrder, ...]
+    tightest: tuple[Line, ...]
 
     @property
     def rate(self) -> float:
@@ -99,6 +103,8 @@ def _view(desk: Desk, pulse: Pulse, user: Principal) -> View:
     guard = desk.guard
     switches = guard.kill_switches
     orders = _working(desk, user)
+    seen = user.accounts if user.role is Role.TRADER else None
+    limits = desk.limits.now(seen=seen, each_order=False, most=_MOST_LIMITS)
     return View(
         desk.clock.now_ns(),
         guard.kill_switch("firm"),
@@ -116,6 +122,7 @@ def _view(desk: Desk, pulse: Pulse, user: Principal) -> View:
         parts_of(desk),
         len(orders),
         tuple(reversed(orders[-_MOST_ORDERS:])),
+        tuple(line_of(each, limits.currency, limits.at_ns) for each in limits.limits),
     )
 
 

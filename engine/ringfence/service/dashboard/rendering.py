@@ -11,6 +11,7 @@ from litestar import Response
 from litestar.connection import ASGIConnection
 
 from ringfence import __version__
+from ringfence.service.access.csrf import field_of
 from ringfence.service.access.rights import Principal, Right
 from ringfence.service.dashboard import words
 from ringfence.service.dashboard.assets import assets
@@ -152,7 +153,7 @@ def shell_of(request: ASGIConnection[Any, Any, Any, Any]) -> Shell:
         user,
         request.url.path,
         tuple(each for each in _PAGES if each[0] in served),
-        ("", ""),
+        field_of(request),
         desk.settings.environment,
         desk.guard.kill_switch("firm") if user is not None else "",
         switched,

@@ -110,7 +110,9 @@ def _cursor(venue: str, account: str, about: VenueSettings, data: Path) -> Curso
     # A paper exchange begins anew with its process, and so do the numbers of its fills.
     if about.kind == "paper":
         return MemoryCursor()
-    return FileCursor(data / "cursors" / f"{venue}-{account}")
+    folder = data / "cursors"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileCursor(folder / f"{venue}-{account}")
 
 
 def _gateway(

@@ -308,6 +308,18 @@ class GuardSection(Section):
 class JobsSettings(Section):
     """Dry runs that are asked for over the API."""
 
+    directory: Path | None = Field(
+        None,
+        description="orders and prices are read from below this directory alone; `uploads` in the data directory if empty",
+    )
+    keep: int = Field(20, ge=1, le=1000, description="jobs that are over and are kept, with files")
+    max_upload: Bytes = Field(
+        256 << 20, ge=1024, description="largest file that can be uploaded for a dry run"
+    )
+    max_uploads: Bytes = Field(
+        2 << 30, ge=1024, description="all uploaded files together are no larger than this"
+    )
+
 
 class MetricsSettings(Section):
     """What Prometheus is told."""

@@ -1,6 +1,6 @@
 // Keeps a page current. `<main data-live="/live/...">` names a stream of events:
 //   parts   {"id": "<html>", ...}             what now stands inside the elements of these ids
-//   rows    {"into", "html", "most"}          rows that come first in a list of at most so many
+//   rows    {"into", "html", "most", ...}     rows that come first in a list of at most so many
 //   points  {...}                             is passed on as an event of the document, for charts
 // Focus and scrolling stay where they are. When nothing comes any more, the page says so.
 import { localise } from "./times.js";
@@ -10,6 +10,7 @@ const AGAIN_MS = 3000;
 const LOST = "Connection lost: what you see is old";
 const shown = new Map();
 let paused = false;
+let waiting = 0;
 
 function putParts(parts) {
   for (const [id, html] of Object.entries(parts)) {
@@ -25,9 +26,14 @@ function putParts(parts) {
   }
 }
 
-function putRows({ into, html, most }) {
+function putRows({ into, html, most, count, skipped }) {
   const list = document.getElementById(into);
-  if (!list || paused) return;
+  if (!list) return;
+  if (paused) {
+    waiting += count;
+    showPaused();
+    return;
+  }
   const template = document.createElement("template");
   template.innerHTML = html;
   const fresh = template.content;
@@ -37,8 +43,34 @@ function putRows({ into, html, most }) {
   }
   list.querySelector("[data-empty]")?.remove();
   list.prepend(fresh);
-  const extra = [...list.children].slice(most);
-  for (const row of extra) if (!row.contains(document.activeElement)) row.remove();
+  for (const row of [...list.children].slice(most)) {
+    if (!row.contains(document.activeElement)) row.remove();
+  }
+  const note = document.getElementById("live-note");
+  if (note) note.textContent = skipped ? `${skipped} more came at once: search shows them.` : "New decisions come in at the top.";
+}
+
+// While it is paused the list stands still; then it is asked for anew, for it may have missed much.
+function showPaused() {
+  const button = document.querySelector("[data-pause]");
+  const more = waiting ? ` (${waiting} new)` : "";
+  button.textContent = paused ? `${button.dataset.resume}${more}` : button.dataset.pause;
+  button.setAttribute("aria-pressed", String(paused));
+}
+
+function allowPause() {
+  const button = document.querySelector("[data-pause]");
+  if (!button) return;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    paused = !paused;
+    if (!paused && waiting) {
+      const list = `#${button.dataset.list}`;
+      htmx.ajax("GET", location.href, { target: list, select: list, swap: "outerHTML" });
+    }
+    waiting = 0;
+    showPaused();
+  });
 }
 
 function tell(text) {
@@ -61,18 +93,6 @@ async function askWhy(open) {
     // The service cannot be reached.
   }
   setTimeout(open, AGAIN_MS);
-}
-
-function withPause(source) {
-  const button = document.querySelector("[data-pause]");
-  if (!button) return;
-  button.hidden = false;
-  button.addEventListener("click", () => {
-    paused = !paused;
-    button.setAttribute("aria-pressed", String(paused));
-    button.textContent = paused ? button.dataset.resume : button.dataset.pause;
-    document.dispatchEvent(new CustomEvent("ringfence:pause", { detail: { paused, source } }));
-  });
 }
 
 export function followLive() {
@@ -107,7 +127,7 @@ export function followLive() {
     });
   };
   open();
-  withPause();
+  allowPause();
   setInterval(() => {
     if (Date.now() - last > SILENT_MS) tell(LOST);
   }, 1000);

@@ -14,7 +14,7 @@ from ringfence.runtime.audit_decision import DECISION, gates_in, order_in
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record
 
-__all__ = ["explained", "record_dict", "record_line", "record_text"]
+__all__ = ["decision_lines", "explained", "record_dict", "record_line", "record_text"]
 
 _LINE = 160
 _WORDS = {"APPROVE": "approved", "REDUCE_SIZE": "reduced", "REJECT": "rejected"}
@@ -72,16 +72,23 @@ def explained(
     body = mask.hide(record.body)
     lines = [f"record {record.sequence}, {_moment(record.ts_ns)}, {record.kind}"]
     if record.kind == DECISION:
-        lines += _decision(body, about, linked)
+        lines += decision_lines(body, about, linked)
     else:
         lines.append(json.dumps(plain(body), indent=2, ensure_ascii=False))
     lines.append(f"hash {record.hash}, after {record.prev}")
     return "\n".join(lines)
 
 
-def _decision(
+def decision_lines(
     body: dict[str, Any], about: dict[str, Any], linked: LinkedSet | None
 ) -> Iterator[str]:
+    """A decision in words, with each gate and the place of its limit.
+
+    Args:
+        body: Of the decision's record.
+        about: Body of the record that describes its policy set; empty where there is none.
+        linked: That policy set, where it could be linked again.
+    """
     asked = order_in(body)
     yield f"decision {visible(body.get('id'))}: {_order(body)}"
     names = ("account", "strategy", "venue")

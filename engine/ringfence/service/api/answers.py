@@ -1,0 +1,173 @@
+"""Answers by `Idempotency-Key`: a request that is sent twice takes effect once, restarts included.
+
+A key is written down before its request takes effect, and the answer afterwards. Where the process ended
+between the two, nobody can say what became of it, and the answer says just that.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Response
+from litestar.exceptions import HTTPException
+
+from ringfence.errors import ApprovalError, AuditError, InputError, PolicyError, StateError
+from ringfence.runtime.ports import SYSTEM_RANDOM, Clock, Random
+from ringfence.service.api.problems import Fault, Problem
+
+if TYPE_CHECKING:
+    from ringfence.service.api.routes import Asking
+
+__all__ = ["KEPT_NS", "MOST_KEYS", "Answers", "check_key"]
+
+#: Keys are kept for a day, and so many of them at most: the oldest goes first.
+KEPT_NS = 86_400_000_000_000
+MOST_KEYS = 100_000
+_LONGEST = 200
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE IF NOT EXISTS answers (
+  key TEXT PRIMARY KEY, at_ns INTEGER NOT NULL, run TEXT NOT NULL, request TEXT NOT NULL, status INTEGER,
+  location TEXT, body BLOB
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS answers_at ON answers (at_ns);
+"""
+
+
+class Answers:
+    """Keys and the answers to their requests, in a file; thread-safe.
+
+    Args:
+        path: The file; made where it is missing.
+        clock: Says how old a key is.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, *, random: Random = SYSTEM_RANDOM, most: int = MOST_KEYS
+    ) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._clock, self._run, self._most = clock, random.token(8), most
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        path.chmod(0o600)
+        self._database.executescript(_SCHEMA)
+        self._since_tidied = 0
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._lock:
+            self._database.close()
+
+    def answer(self, key: str, request: "Asking", act: Callable[[], Any]) -> Any:
+        """Do what a request asks for, unless its key was used before.
+
+        Raises:
+            Problem: the key is none, stands for another request, or for one that nobody knows the end of.
+        """
+        check_key(key)
+        name = _digest(request.user.name, key)
+        where = _digest(request.method, request.url.path, request.url.query)
+        told = sha256(where.encode("ascii") + request.scope["state"].get("body", b"")).hexdigest()
+        earlier = self._begin(name, told)
+        if earlier is not None:
+            return earlier
+        try:
+            found = act()
+        except BaseException as error:
+            if _did_nothing(error):
+                self._forget(name)
+            else:
+                self._leave(name)
+            raise
+        self._end(name, found, request)
+        return found
+
+    def _begin(self, name: str, told: str) -> Response[bytes] | None:
+        with self._lock:
+            self._tidy()
+            row = self._database.execute(
+                "SELECT run, request, status, location, body FROM answers WHERE key = ?", (name,)
+            ).fetchone()
+            if row is None:
+                self._database.execute(
+                    "INSERT INTO answers (key, at_ns, run, request) VALUES (?, ?, ?, ?)",
+                    (name, self._clock.now_ns(), self._run, told),
+                )
+                return None
+        run, request, status, location, body = row
+        if request != told:
+            raise Problem("idempotency-mismatch", "the earlier request had another address or body")
+        if status is None:
+            kind = "idempotency-running" if run == self._run else "idempotency-unknown"
+            raise Problem(kind, "there is no answer yet", headers={"retry-after": "1"})
+        headers = {"idempotency-replayed": "true"} | ({"location": location} if location else {})
+        return Response(body, status_code=status, headers=headers, media_type="application/json")
+
+    def _end(self, name: str, found: Any, request: "Asking") -> None:
+        handler: Any = request.route_handler
+        status, location, content = handler.status_code, None, found
+        if isinstance(found, Response):
+            status, content = found.status_code or status, found.content
+            location = found.headers.get("location")
+        body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+        with self._lock:
+            self._database.execute(
+                "UPDATE answers SET status = ?, location = ?, body = ? WHERE key = ?",
+                (status, location, body, name),
+            )
+
+    def _leave(self, name: str) -> None:
+        """It may have taken effect, and this process will not find out."""
+        with self._lock:
+            self._database.execute("UPDATE answers SET run = '' WHERE key = ?", (name,))
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._database.execute("DELETE FROM answers WHERE key = ?", (name,))
+
+    def _tidy(self) -> None:
+        """Drop what is old or too much, now and then."""
+        if self._since_tidied:
+            self._since_tidied -= 1
+            return
+        self._since_tidied = min(1000, self._most // 10)
+        self._database.execute(
+            "DELETE FROM answers WHERE at_ns < ?", (self._clock.now_ns() - KEPT_NS,)
+        )
+        self._database.execute(
+            "DELETE FROM answers WHERE key IN "
+            "(SELECT key FROM answers ORDER BY at_ns DESC LIMIT -1 OFFSET ?)",
+            (self._most,),
+        )
+
+
+def _did_nothing(error: BaseException) -> bool:
+    """Whether an error says that a request took no effect at all."""
+    if isinstance(error, HTTPException):
+        return error.status_code < 500
+    told = isinstance(error, InputError | ApprovalError | PolicyError)
+    return told and not isinstance(error, AuditError | StateError)
+
+
+def check_key(key: str) -> None:
+    """See that a key is short and printable.
+
+    Raises:
+        Problem: it is not.
+    """
+    if not (0 < len(key) <= _LONGEST and key.isascii() and key.isprintable()):
+        words = f"it is no printable ASCII of at most {_LONGEST} characters"
+        raise Problem(
+            "invalid-parameter",
+            f"Idempotency-Key: {words}",
+            errors=[Fault(words, parameter="Idempotency-Key")],
+        )
+
+
+def _digest(*words: str) -> str:
+    return sha256("\0".join(words).encode("utf-8", "surrogatepass")).hexdigest()

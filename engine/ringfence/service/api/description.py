@@ -1,0 +1,153 @@
+"""The API's description of itself, OpenAPI 3.1: routes by the framework, bodies by the types that read them."""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar._openapi.schema_generation import SchemaCreator
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import Components, OpenAPIType, SecurityScheme
+from litestar.plugins import OpenAPISchemaPlugin
+from litestar.typing import FieldDefinition
+
+from ringfence import __version__
+from ringfence.service.api.batches import NDJSON, Batch
+from ringfence.service.api.examples import EXAMPLES
+from ringfence.service.api.routes import ONCE
+
+__all__ = ["StructReferences", "description_of", "openapi_config"]
+
+_PLACE = "#/components/schemas/{name}"
+_REQUEST_ID: dict[str, Any] = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": "Names the request, in the answer and in the audit log; made up where it is not given.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,100}$"},
+}
+_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key with the same request takes effect once, and gets the same answer, for a day.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
+_TAGS = {
+    "orders": "Have orders decided and sent; those that work.",
+    "feeds": "What became of orders, prices and money.",
+    "books": "Positions, money and what is compared with the venue.",
+    "decisions": "What was decided, and why.",
+    "policies": "The limits in force, what was in force, what differs.",
+    "kill switches": "Stop trading, and let it go on.",
+    "access": "People, API keys and tokens.",
+    "proposals": "What one person asked for, and another has to confirm.",
+    "dry runs": "Orders of the past through policies, as jobs.",
+    "audit": "The log: is it whole, and where it ends.",
+    "events": "What happens, as it happens.",
+}
+
+
+class StructReferences(OpenAPISchemaPlugin):
+    """Names the types of bodies; `description_of` describes them, by the rules by which they are read."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, type[Any]] = {}
+
+    def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
+        """Whether it is a body's type."""
+        return not field_definition.is_union and field_definition.is_subclass_of(msgspec.Struct)
+
+    def to_openapi_schema(
+        self, field_definition: FieldDefinition, schema_creator: SchemaCreator
+    ) -> Any:
+        """A reference to where it is described."""
+        found = field_definition.annotation
+        self.seen[found.__name__] = found
+        registry = schema_creator.schema_registry
+        schema = registry.get_schema_for_field_definition(field_definition)
+        schema.type = OpenAPIType.OBJECT
+        return registry.get_reference_for_field_definition(field_definition) or schema
+
+
+class _OneDescription(JsonRenderPlugin):
+    """Serves the description, which is put together once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._content = b""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """The description as JSON."""
+        del openapi_schema
+        if not self._content:
+            self._content = msgspec.json.encode(description_of(request.app))
+        return self._content
+
+
+def openapi_config() -> OpenAPIConfig:
+    """How the framework is to describe the routes; no page that loads anything from elsewhere."""
+    return OpenAPIConfig(
+        title="Ringfence",
+        version=__version__,
+        summary="Pre-trade risk limits as code: orders decided, and everything around them.",
+        description=(
+            "Sizes, prices and amounts are taken as text or as JSON numbers, and no digit is lost; they are told "
+            "as text. Times are nanoseconds since 1970 in UTC (`..._ns`) and RFC 3339. Errors are problem details "
+            "(RFC 9457)."
+        ),
+        path="/schema",
+        render_plugins=[_OneDescription()],
+        use_handler_docstrings=True,
+        security=[{"bearer": []}],
+        components=Components(
+            security_schemes={
+                "bearer": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    bearer_format="JWT",
+                    description="`ringfence token` makes one.",
+                )
+            }
+        ),
+    )
+
+
+def description_of(app: Litestar) -> dict[str, Any]:
+    """The whole description, as plain data; the same for the same version."""
+    found: dict[str, Any] = app.openapi_schema.to_schema()
+    (references,) = (each for each in app.plugins.openapi if isinstance(each, StructReferences))
+    _, schemas = msgspec.json.schema_components(references.seen.values(), ref_template=_PLACE)
+    found["components"]["schemas"] = dict(sorted(schemas.items()))
+    for name, examples in EXAMPLES.items():
+        if name in schemas:
+            schemas[name]["examples"] = examples
+    found["tags"] = [{"name": name, "description": text} for name, text in _TAGS.items()]
+    handlers = {
+        handler.operation_id: handler
+        for route in app.routes
+        for handler in getattr(route, "route_handlers", ())
+    }
+    found["paths"] = dict(sorted(found["paths"].items()))
+    for path in found["paths"].values():
+        for operation in path.values():
+            _complete(operation, handlers[operation["operationId"]])
+    return found
+
+
+def _complete(operation: dict[str, Any], handler: Any) -> None:
+    """What all routes have, and the framework does not know of."""
+    parameters = operation.setdefault("parameters", [])
+    parameters.append(_REQUEST_ID)
+    if handler.opt.get(ONCE) or operation["operationId"] in ("evaluate", "submit_order"):
+        parameters.append(_KEY)
+    body = operation.get("requestBody")
+    if body is not None and handler.resolve_data_dto() is Batch:
+        body["content"][NDJSON] = {"schema": {"type": "string", "description": "JSON, one a line."}}
+    for status, answer in operation["responses"].items():
+        answer.setdefault("headers", {})["X-Request-ID"] = {
+            "description": "Names the request.",
+            "schema": {"type": "string"},
+        }
+        if status == "405":
+            answer["headers"]["Allow"] = {"schema": {"type": "string"}}

@@ -1,0 +1,148 @@
+"""What all routes of the API have in common: who may, what can go wrong, what the description says."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from litestar import Request, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
+
+from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.api.problems import MEDIA_TYPE, Problem, ProblemBody
+from ringfence.service.desk import Desk
+
+__all__ = ["ONCE", "Asking", "desk_of", "may_see", "route", "seen_accounts", "sees_all"]
+
+Asking = Request[Principal, Any, Any]
+#: In a route's `opt`: a request with an `Idempotency-Key` takes effect once.
+ONCE = "once"
+_METHODS: Mapping[str, Callable[..., Any]] = {
+    "get": get,
+    "post": post,
+    "put": put,
+    "patch": patch,
+    "delete": delete,
+}
+_WORDS = {
+    400: "The body is no JSON, or a parameter cannot be used.",
+    401: "Nobody is known to be asking.",
+    403: "The one who asks may not do this.",
+    404: "There is no such thing, or it is not for the one who asks.",
+    409: "It does not go with how things are.",
+    413: "The body is too large.",
+    415: "The body is of another media type.",
+    422: "The body is not what the route takes; each fault names its place.",
+    429: "Too many requests.",
+    500: "The service failed.",
+    502: "The exchange could not be asked.",
+    503: "The audit log or the state cannot be written or reached.",
+}
+_ALWAYS = (400, 401, 403, 429, 500, 503)
+_WITH_BODY = (409, 413, 415, 422)
+
+
+def route(
+    method: str,
+    path: str,
+    right: Right,
+    *,
+    summary: str,
+    tag: str,
+    errors: tuple[int, ...] = (),
+    status: int = 200,
+    threaded: bool = True,
+    once: bool | None = None,
+    more: Mapping[int, ResponseSpec] | None = None,
+    **others: Any,
+) -> Callable[[Callable[..., Any]], Any]:
+    """A route's handler.
+
+    Args:
+        method: `get`, `post`, `put`, `patch` or `delete`.
+        path: Below `/v1`.
+        right: What whoever asks needs.
+        summary: A line for the description; the handler's docstring is the rest.
+        tag: Where the description lists it.
+        errors: Statuses that it may answer beside those of every route.
+        status: When all is well.
+        threaded: Whether the handler runs in a thread of its own; for one that is neither quick nor `async`.
+        once: Whether an `Idempotency-Key` is heeded; where not said, every `post` does.
+        more: Further answers.
+    """
+    has_body = method in ("post", "put", "patch")
+    statuses = {*_ALWAYS, *errors, *(_WITH_BODY if has_body else ())}
+    responses = {
+        each: ResponseSpec(
+            ProblemBody,
+            generate_examples=False,
+            description=_WORDS[each],
+            media_type=MEDIA_TYPE,
+        )
+        for each in sorted(statuses)
+    }
+    is_once = method == "post" if once is None else once
+
+    def made(handler: Callable[..., Any]) -> Any:
+        options = {"threaded": {"sync_to_thread": True}, "inline": {"sync_to_thread": False}}
+        kind = options["threaded" if threaded else "inline"]
+        return _METHODS[method](
+            path,
+            status_code=status,
+            guards=[needs(right)],
+            summary=summary,
+            tags=[tag],
+            operation_id=handler.__name__,
+            responses={**responses, **(more or {})},
+            opt={ONCE: is_once},
+            **({} if _is_async(handler) else kind),
+            **others,
+        )(_once(handler) if is_once else handler)
+
+    return made
+
+
+def desk_of(request: Asking) -> Desk:
+    """The desk that a request is for."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def seen_accounts(user: Principal) -> frozenset[str] | None:
+    """The accounts that somebody sees; None for all."""
+    return user.accounts if user.role is Role.TRADER else None
+
+
+def may_see(user: Principal, account: str) -> bool:
+    """Whether an account is for somebody's eyes."""
+    seen = seen_accounts(user)
+    return seen is None or account in seen
+
+
+def sees_all(user: Principal) -> None:
+    """Let only those go on who see every account.
+
+    Raises:
+        Problem: a trader asks.
+    """
+    if seen_accounts(user) is not None:
+        raise Problem("forbidden", "this tells of every account, and a trader sees its own alone")
+
+
+def _once(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler that answers a request with a known `Idempotency-Key` as it did the first time."""
+
+    @wraps(handler)
+    def answered(*given: Any, **named: Any) -> Any:
+        request: Asking = named["request"]
+        key = request.headers.get("idempotency-key")
+        if key is None:
+            return handler(*given, **named)
+        return request.app.state.answers.answer(key, request, lambda: handler(*given, **named))
+
+    return answered
+
+
+def _is_async(handler: Callable[..., Any]) -> bool:
+    from inspect import iscoroutinefunction
+
+    return iscoroutinefunction(handler)

@@ -1,0 +1,239 @@
+"""What happens, as it happens: the audit log is followed, and whoever listens is told.
+
+The log is read once for all. It says what happened in one order, with a number for each record, so that a
+listener which was away can go on where it stopped. A listener that does not keep up is dropped: its records
+would pile up otherwise, and nothing that decides orders ever waits for one.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ringfence.errors import AuditError
+from ringfence.runtime.audit_codec import decode
+from ringfence.runtime.audit_decision import DECISION
+from ringfence.runtime.audit_head import newest
+from ringfence.runtime.audit_log import AuditLog
+from ringfence.runtime.audit_reader import AuditReader, RawRecord
+
+__all__ = ["Event", "EventHub", "Subscription", "TooManyError"]
+
+#: So many decisions, and so many other records, are kept in memory; older ones are asked of the sink.
+KEPT = 10_000
+# Records that wait for one listener, and listeners.
+_MOST_WAITING = 2_000
+MOST_LISTENERS = 100
+_LOOK_SECONDS = 0.1
+# How far back the log is read when the service starts.
+_BEHIND = 20_000
+
+
+class Event:
+    """A record of the log."""
+
+    def __init__(self, record: RawRecord) -> None:
+        self.sequence, self.ts_ns, self.kind = record.sequence, record.ts_ns, record.kind
+        self.content = record.body
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """What was recorded."""
+        found: dict[str, Any] = decode(self.content)
+        return found
+
+
+class TooManyError(Exception):
+    """There are listeners enough."""
+
+
+@dataclass(eq=False)
+class Subscription:
+    """What one listener is to be told; used in its event loop alone.
+
+    Attributes:
+        missed: Records between those it knew and the first that it is told are gone from memory.
+        dropped: It did not keep up, and is told nothing more.
+    """
+
+    decisions: bool
+    loop: asyncio.AbstractEventLoop
+    missed: bool = False
+    dropped: bool = False
+    ended: bool = False
+    waiting: deque[Event] = field(default_factory=deque)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, events: list[Event]) -> None:
+        """Take what happened."""
+        if self.dropped or self.ended:
+            return
+        if len(self.waiting) + len(events) > _MOST_WAITING:
+            self.dropped = True
+            self.waiting.clear()
+        else:
+            self.waiting.extend(events)
+        self._news.set()
+
+    def end(self) -> None:
+        """The service stops."""
+        self.ended = True
+        self._news.set()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for news; False where there is none for so long."""
+        if self.waiting or self.dropped or self.ended:
+            return True
+        self._news.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), seconds)
+            return True
+        return False
+
+
+class EventHub:
+    """Follows a log, remembers its newest records and tells listeners.
+
+    Args:
+        folder: The log's directory.
+        log: The log itself: what nobody waited for is written before it is asked for.
+        stopping: Set once the service stops: streams end then, for the server waits for them.
+    """
+
+    def __init__(self, folder: Path, log: AuditLog, stopping: threading.Event) -> None:
+        self._log, self._stopping = log, stopping
+        self._lock = threading.Lock()
+        self._decisions: deque[Event] = deque(maxlen=KEPT)
+        self._others: deque[Event] = deque(maxlen=KEPT)
+        self._listeners: set[Subscription] = set()
+        self._wake, self._closed = threading.Event(), False
+        last = newest(folder)
+        self._first = max(0, (0 if last is None else last.sequence) - _BEHIND)
+        self._reader = AuditReader(folder, after=self._first)
+        self._thread = threading.Thread(target=self._follow, name="ringfence-events", daemon=True)
+
+    def start(self) -> None:
+        """Follow from now on, in a thread."""
+        self._look()
+        self._thread.start()
+
+    def end_streams(self) -> None:
+        """Tell listeners that it is over: their streams end, so that the server can."""
+        with self._lock:
+            listeners, self._listeners = self._listeners, set()
+        for each in listeners:
+            with suppress(RuntimeError):  # its loop has ended before
+                each.loop.call_soon_threadsafe(each.end)
+
+    def close(self) -> None:
+        """Follow no further."""
+        self._closed = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.end_streams()
+
+    def news(self, _: object) -> None:
+        """Something happened: look at once. For `guard.listen`; costs next to nothing."""
+        self._wake.set()
+
+    def look(self) -> None:
+        """Take in now what was recorded until now."""
+        with suppress(AuditError):  # then what is written has to do
+            self._log.wait(self._log.last)
+        self._look()
+
+    @property
+    def last(self) -> int:
+        """Number of the newest record that is known."""
+        return self._reader.after
+
+    @property
+    def first_decision(self) -> int:
+        """From which number on every decision is in memory."""
+        with self._lock:
+            if len(self._decisions) == KEPT:
+                return self._decisions[0].sequence
+        return self._first + 1
+
+    def decisions(self, before: int | None) -> list[Event]:
+        """Decisions in memory, the newest first; those before a number."""
+        with self._lock:
+            found = list(self._decisions)
+        found.reverse()
+        return found if before is None else [each for each in found if each.sequence < before]
+
+    def recent(
+        self, kind: str, limit: int, test: Callable[[Mapping[str, Any]], bool] | None = None
+    ) -> list[Event]:
+        """Other records of a kind in memory, the newest first."""
+        with self._lock:
+            found = list(self._others)
+        fit = (
+            each
+            for each in reversed(found)
+            if each.kind == kind and (test is None or test(each.body))
+        )
+        return [each for each, _ in zip(fit, range(limit), strict=False)]
+
+    def subscribe(self, *, decisions: bool, after: int | None) -> Subscription:
+        """Listen, in the running event loop, to decisions or to all else.
+
+        Args:
+            after: The last record that is known; None for those that are still to come.
+
+        Raises:
+            TooManyError: others listen already.
+        """
+        made = Subscription(decisions, asyncio.get_running_loop(), ended=self._stopping.is_set())
+        with self._lock:
+            if len(self._listeners) >= MOST_LISTENERS:
+                raise TooManyError
+            if after is not None:
+                kept = self._decisions if decisions else self._others
+                begin = kept[0].sequence if len(kept) == KEPT else self._first + 1
+                made.missed = after + 1 < begin
+                missing = [each for each in kept if each.sequence > after]
+                made.missed = made.missed or len(missing) > _MOST_WAITING
+                made.waiting.extend(missing[-_MOST_WAITING:])
+            self._listeners.add(made)
+        return made
+
+    def leave(self, subscription: Subscription) -> None:
+        """Listen no more."""
+        with self._lock:
+            self._listeners.discard(subscription)
+
+    def _follow(self) -> None:
+        while not self._closed:
+            self._wake.wait(_LOOK_SECONDS)
+            self._wake.clear()
+            self._look()
+            if self._stopping.is_set():
+                self.end_streams()
+
+    def _look(self) -> None:
+        with self._lock:
+            events = [Event(each) for each in self._records()]
+            if not events:
+                return
+            for each in events:
+                (self._decisions if each.kind == DECISION else self._others).append(each)
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            news = [each for each in events if (each.kind == DECISION) is listener.decisions]
+            if news:
+                with suppress(RuntimeError):  # its loop has ended
+                    listener.loop.call_soon_threadsafe(listener.put, news)
+
+    def _records(self) -> Iterator[RawRecord]:
+        try:
+            yield from self._reader.poll_raw()
+        except AuditError:
+            # The audit's own checks and health tell of it; here the next look goes on.
+            return

@@ -1,0 +1,118 @@
+"""The image, built from the Dockerfile and run by a container engine: where `RINGFENCE_CONTAINERS` asks for it.
+
+`make containers` does; it takes some minutes. The variable names the engine, `podman` or `docker`. Where no registry can be
+reached, `RINGFENCE_BASE_IMAGE=stand-in` has `base-image` make the base (root, debootstrap, podman).
+"""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployment.compose_file import ROOT
+from ringfence.runtime.secret_files import make_secrets
+
+ENGINE = os.environ.get("RINGFENCE_CONTAINERS", "")
+IMAGE = "localhost/ringfence:test"
+BASE = "localhost/ringfence-base:test"
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        not ENGINE, reason="takes minutes: `make containers` builds and runs the image"
+    ),
+]
+
+
+def engine(*words: object, code: int = 0) -> str:
+    done = subprocess.run(
+        [ENGINE, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def contained(*words: object, options: tuple[object, ...] = ()) -> str:
+    """Run a command in the image as hard-pressed as the compose file has it."""
+    return engine(
+        "run", "--rm", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=none",
+        "--security-opt=no-new-privileges", f"--volume={ROOT / 'policies'}:/policies:ro", *options,
+        IMAGE, *words,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image(tmp_path_factory: pytest.TempPathFactory) -> str:
+    base: list[str] = []
+    if os.environ.get("RINGFENCE_BASE_IMAGE") == "stand-in":
+        script = Path(__file__).with_name("base-image")
+        subprocess.run(["sh", script, tmp_path_factory.mktemp("base"), BASE], check=True)
+        base = [f"--build-arg=PYTHON_IMAGE={BASE}"]
+    engine("build", *base, "--build-arg=VERSION=test", "--tag", IMAGE, ".")
+    return IMAGE
+
+
+def test_it_runs_as_trader_and_holds_no_compiler_and_no_pip() -> None:
+    script = (
+        "id; for each in cc gcc c++ clang pip pip3; do command -v $each; done; ls -a /root/.cache"
+    )
+    told = contained("-c", f"{script}; true", options=("--entrypoint=sh",))
+    assert told.split()[:2] == ["uid=1000(trader)", "gid=1000(trader)"]
+    assert len(told.splitlines()) == 1
+
+
+def test_it_bears_its_name_and_version() -> None:
+    (about,) = json.loads(engine("image", "inspect", IMAGE))
+    labels = about["Config"]["Labels"]
+    assert labels["org.opencontainers.image.title"] == "ringfence"
+    assert labels["org.opencontainers.image.version"] == "test"
+    print(f"image: {about['Size'] / 1e6:.0f} MB")
+
+
+def test_it_checks_policies_on_a_read_only_file_system() -> None:
+    assert "valid" in contained("validate")
+
+
+def test_a_start_with_the_shipped_policies_compiles_nothing() -> None:
+    told = json.loads(contained("compile", "/policies", "--check", "--json"))
+    assert told["compiled"] is False
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service on its own, as `docker run` starts it."""
+    folder = tmp_path_factory.mktemp("service")
+    make_secrets(folder / "secrets", group=1000)
+    name = f"ringfence-{uuid.uuid4().hex[:8]}"
+    variables = ("api_secret_key", "jwt_secret_key", "dashboard_admin_password")
+    engine(
+        "run", "--detach", f"--name={name}", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL",
+        "--network=none", "--security-opt=no-new-privileges", "--memory=1g",
+        "--tmpfs=/var/lib/ringfence:mode=1777", f"--volume={ROOT / 'policies'}:/policies:ro",
+        "--env=RINGFENCE_DATA=/var/lib/ringfence/data", "--env=RINGFENCE_SERVER__BEHIND_PROXY=true",
+        *(f"--env={each.upper()}_FILE=/run/secrets/{each}" for each in variables),
+        *(f"--volume={folder / 'secrets' / each}:/run/secrets/{each}:ro" for each in variables),
+        IMAGE,
+    )  # fmt: skip
+    yield name
+    engine("rm", "--force", name)
+
+
+def test_the_service_becomes_healthy_and_stops_when_told(service: str) -> None:
+    waits = "for i in $(seq 1200); do healthy 2>/dev/null && exit 0; sleep 0.1; done; exit 1"
+    engine("exec", service, "sh", "-c", waits)
+    ready = (
+        "import time, urllib.request as u\n"
+        "for i in range(600):\n"
+        "    try: print(u.urlopen('http://127.0.0.1:8001/health/ready').read()); break\n"
+        "    except OSError: time.sleep(0.1)\n"
+        "else: raise SystemExit(1)\n"
+    )
+    assert '"ok"' in engine("exec", service, "python", "-c", ready)
+    engine("stop", "--time=40", service)
+    (about,) = json.loads(engine("inspect", service))
+    assert about["State"]["ExitCode"] == 0, engine("logs", service)
