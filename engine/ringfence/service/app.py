@@ -10,9 +10,9 @@ from ringfence.service.access.headers import harden
 from ringfence.service.access.routes import access_routes
 from ringfence.service.api.description import StructReferences
 from ringfence.service.api.parts import ApiParts
-from ringfence.service.api_metrics import MeasuredApp
 from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
+from ringfence.service.measured_app import MeasuredApp
 from ringfence.service.request_faults import log_fault
 
 __all__ = ["make_app"]
