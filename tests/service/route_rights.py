@@ -16,12 +16,16 @@ def _letters(text: str) -> frozenset[str]:
 
 _TABLE = {
     "GET /": "vtra",
+    "GET /decisions": "vtra",
+    "GET /decisions/{decision}": "vtra",
+    "GET /decisions/{decision}/arithmetic": "vtra",
     "GET /kill-switch": "vtra",
     "POST /kill-switch": "--ra",
     "GET /kill-switch/change": "--ra",
     "POST /kill-switch/confirm": "--ra",
     "POST /kill-switch/proposals/{name}/confirm": "--ra",
     "POST /kill-switch/proposals/{name}/withdraw": "--ra",
+    "GET /live/decisions": "vtra",
     "GET /live/kill-switch": "vtra",
     "GET /live/overview": "vtra",
     "POST /logout": "vtra",
