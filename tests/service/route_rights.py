@@ -16,6 +16,9 @@ def _letters(text: str) -> frozenset[str]:
 
 _TABLE = {
     "GET /": "vtra",
+    "GET /decisions": "vtra",
+    "GET /decisions/{decision}": "vtra",
+    "GET /decisions/{decision}/arithmetic": "vtra",
     "GET /kill-switch": "vtra",
     "POST /kill-switch": "--ra",
     "GET /kill-switch/change": "--ra",
@@ -23,6 +26,7 @@ _TABLE = {
     "POST /kill-switch/proposals/{name}/confirm": "--ra",
     "POST /kill-switch/proposals/{name}/withdraw": "--ra",
     "GET /limits": "vtra",
+    "GET /live/decisions": "vtra",
     "GET /live/kill-switch": "vtra",
     "GET /live/limits": "vtra",
     "GET /live/overview": "vtra",

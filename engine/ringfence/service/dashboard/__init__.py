@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from ringfence.service.dashboard import kill_switch, limits
+from ringfence.service.dashboard import decisions, kill_switch, limits
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
 from ringfence.service.dashboard.overview import live_overview, overview
@@ -19,6 +19,7 @@ def dashboard_router() -> Router:
             asset,
             overview,
             live_overview,
+            *decisions.ROUTES,
             *kill_switch.ROUTES,
             *limits.ROUTES,
         ],
