@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from ringfence.service.dashboard import kill_switch, limits
+from ringfence.service.dashboard import dry_runs, kill_switch, limits, policies
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
 from ringfence.service.dashboard.overview import live_overview, overview
@@ -21,6 +21,8 @@ def dashboard_router() -> Router:
             live_overview,
             *kill_switch.ROUTES,
             *limits.ROUTES,
+            *policies.ROUTES,
+            *dry_runs.ROUTES,
         ],
         include_in_schema=False,
     )
