@@ -12,9 +12,10 @@ from ringfence.runtime.credentials import API_SECRET_KEY, JWT_SECRET_KEY, load_c
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.service.access.rights import Principal, Role
 from ringfence.service.app import make_app
-from ringfence.service.dashboard import policies as page_of_policies
+from ringfence.service.dashboard.policies import stored_sets
 from ringfence.service.desk import Desk, open_desk
 from ringfence.service.settings import ServiceSettings
+from service.access.people import client_of, log_in, person, session_text
 
 pytestmark = pytest.mark.integration
 
@@ -72,11 +73,7 @@ def write(folder: Path, text: str) -> None:
 
 def earlier(desk: Desk) -> str:
     """The set that was in force first."""
-    (found,) = (
-        each.sha256
-        for each in page_of_policies._stored(desk)
-        if each.sha256 != desk.guard.policy_set
-    )
+    (found,) = (each.sha256 for each in stored_sets(desk) if each.sha256 != desk.guard.policy_set)
     return found
 
 
@@ -239,3 +236,20 @@ def test_a_source_that_fails_is_told_with_its_findings(
     assert "did you mean `max_drawdown`?" in text
     assert "the last good one stays in force" in text
     assert "E210" not in asking.get("/policies", headers=officer).text.partition("What happened")[0]
+
+
+def test_every_form_carries_what_the_session_needs(own: Desk) -> None:
+    person(own, "olga", "risk-officer")
+    with client_of(own) as browser:
+        log_in(browser, "olga")
+        text = session_text(own, browser)
+        for path in ("/policies/change?what=reload", "/dry-runs", "/policies"):
+            shown = browser.get(path, headers={"accept": "text/html"}).text
+            assert shown.count('<form method="post"') == shown.count(f'value="{text}"'), path
+
+        refused = browser.post("/policies/change", data={"what": "reload", "reason": "look"})
+        done = browser.post(
+            "/policies/change", data={"what": "reload", "reason": "look", "csrf_token": text}
+        )
+
+    assert (refused.status_code, done.status_code) == (403, 303)

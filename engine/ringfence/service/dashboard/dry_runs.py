@@ -15,6 +15,7 @@ from ringfence.errors import InputError
 from ringfence.language.orders import to_decimal
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.policies import stored_sets
 from ringfence.service.dashboard.rendering import page, part, shell_of
 from ringfence.service.desk import Desk
 from ringfence.service.dry_runs import (
@@ -25,7 +26,7 @@ from ringfence.service.dry_runs import (
     start_dry_run,
 )
 from ringfence.service.jobs import Job, Jobs
-from ringfence.service.policy_sets import ACTIVE, stores
+from ringfence.service.policy_sets import ACTIVE
 
 __all__ = ["ROUTES"]
 
@@ -128,8 +129,7 @@ def _listed(request: Asking, given: dict[str, str], fault: str, fix: str) -> Res
     from ringfence.replay.mapping import mapping_names
 
     desk = _desk_of(request)
-    kept, _ = stores(desk)
-    sets = [each for each in kept.entries() if not each.damage][:_MOST_SETS]
+    sets = [each for each in stored_sets(desk) if not each.damage][:_MOST_SETS]
     folder = data_folder(desk)
     return page(
         request,

@@ -22,7 +22,7 @@ from ringfence.service.dashboard.rendering import page, part, shell_of
 from ringfence.service.desk import Desk
 from ringfence.service.policy_sets import ACTIVE, find_set, stores
 
-__all__ = ["ROUTES"]
+__all__ = ["ROUTES", "stored_sets"]
 
 _PATH = "/policies"
 _EVERY_S = 2.0
@@ -232,7 +232,7 @@ def _view(desk: Desk, user: Principal) -> View:
     guard, health, history = desk.guard, desk.reloader.health(), desk.reloader.history
     counts = guard.shadow_differences
     compared = counts.pop("decisions", 0)
-    sets = _stored(desk) if _sees_sets(user) else []
+    sets = stored_sets(desk) if _sees_sets(user) else []
     failures = [each for each in history if each["result"] == "failed"]
     return View(
         desk.clock.now_ns(),
@@ -249,12 +249,13 @@ def _view(desk: Desk, user: Principal) -> View:
     )
 
 
-def _stored(desk: Desk) -> list[StoredSet]:
+def stored_sets(desk: Desk) -> list[StoredSet]:
+    """What can be gone back to, the newest first; nothing where the store cannot be read."""
     kept, _ = stores(desk)
     try:
         return kept.entries()
     except StateError:
-        # The health page says that the store cannot be read.
+        # The page says so, and goes on: what is in force is known without it.
         return []
 
 
