@@ -22,7 +22,7 @@ from gateway.approved_orders import (
 from ringfence.errors import ApprovalError, ExchangeError, InputError, RingfenceError
 from ringfence.gateway import Gateway
 from ringfence.language.orders import OrderRequest, to_decimal
-from ringfence.runtime.approvals import Approval, Signer
+from ringfence.runtime.approvals import REFUSED, Approval, Signer
 from ringfence.runtime.exchanges import ExchangeFill, OrderState
 from ringfence.runtime.ports import FixedClock
 from ringfence.runtime.used_approvals import MemoryUsedApprovals
@@ -366,3 +366,37 @@ def test_listeners_are_told_of_every_order_that_was_handed_over(desk: Desk) -> N
         desk.gateway.submit(approval(approval_id="a-2"), order())
 
     assert told == [("a-1", OrderState.WORKING), ("a-2", OrderState.REJECTED)]
+
+
+def test_calls_of_the_exchange_are_told_with_how_long_they_took(desk: Desk) -> None:
+    def told() -> dict[str, dict[str, Any]]:
+        return {
+            each.name.removeprefix("ringfence_"): {
+                " ".join(value for name, value in sample.labels.items() if name != "venue"): (
+                    sample.value
+                )
+                for sample in each.samples
+            }
+            for each in desk.gateway.metrics()
+        }
+
+    # The first refusal must show as a rise: a series that begins with 1 shows none.
+    assert told()["approvals_refused"] == dict.fromkeys(REFUSED, 0)
+    desk.gateway.submit(approval(), order())
+    desk.gateway.open_orders("main")
+
+    def fail(_: Any) -> Any:
+        raise ExchangeError("UNREACHABLE", "the line is down")
+
+    desk.exchange.submit = fail  # type: ignore[method-assign]
+    with pytest.raises(ExchangeError):
+        desk.gateway.submit(approval(approval_id="a-2"), order())
+    desk.refusal(approval(approval_id="a-3"), order(size="0.5"))
+
+    found = told()
+    counts = {name: sum(each.counts) for name, each in found["exchange_request_seconds"].items()}
+    assert counts == {
+        "submit": 2, "open_orders": 1, "find": 0, "cancel": 0, "balances": 0, "fills": 0,
+    }  # fmt: skip
+    assert found["exchange_errors"] == {"UNREACHABLE": 1}
+    assert found["approvals_refused"]["ALTERED"] == 1

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from ringfence.runtime.metric_table import METRICS, metric, one
 from ringfence.runtime.metrics import HistogramValue, Metric, Sample
-from ringfence.service.merged_metrics import MergedMetrics, merged, read_all
+from ringfence.service.merged_metrics import MergedMetrics, Publisher, merged, read_all
 from ringfence.service.process_metrics import ProcessMetrics
+from service.metric_worker import Counts
 
 WORKER = Path(__file__).with_name("metric_worker.py")
 NAN = float("nan")
@@ -166,6 +167,18 @@ def test_what_is_no_worker_is_not_listened_to(parent) -> None:
             stranger.recv_bytes()
             stranger.recv_bytes()
     assert wait_for(parent, "worker_exits", 0)["workers"] == 0
+
+
+@pytest.mark.unit
+def test_who_publishes_answers_whenever_it_is_asked_and_once_more_at_its_end(parent) -> None:
+    counts = Counts()
+    publisher = Publisher(parent.address, "7", [counts])
+    wait_for(parent, "workers", 1)
+    counts.values["decisions_repeated"] = 2
+    wait_for(parent, "decisions_repeated", 2)
+    counts.values["decisions_repeated"] = 5
+    publisher.close()
+    assert wait_for(parent, "worker_exits", 1)["decisions_repeated"] == 5
 
 
 @pytest.mark.unit

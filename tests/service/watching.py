@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import socketserver
 import subprocess
 import threading
 import urllib.error
@@ -53,6 +54,49 @@ def program(*words: object, environ: dict[str, str] | None = None) -> Iterator[N
     finally:
         process.terminate()
         process.wait(30)
+
+
+class Mailbox:
+    """A mail server that takes whatever it is sent, without encryption; `got` holds the letters as text."""
+
+    def __init__(self) -> None:
+        self.got: queue.Queue[str] = queue.Queue()
+        mailbox = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 mail\r\n")
+                letter: list[str] | None = None
+                for line in self.rfile:
+                    text = line.decode().rstrip("\r\n")
+                    if letter is not None and text != ".":
+                        letter.append(text)
+                        continue
+                    answer = "250 ok"
+                    if letter is not None:
+                        mailbox.got.put("\n".join(letter))
+                        letter = None
+                    elif text.upper() == "DATA":
+                        answer, letter = "354 go on", []
+                    elif text.upper() == "QUIT":
+                        answer = "221 bye"
+                    self.wfile.write(f"{answer}\r\n".encode())
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.place = f"127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def wait_for(self, words: str) -> str:
+        """The first letter that holds the words."""
+        while True:
+            letter = self.got.get(timeout=60)
+            if words in letter:
+                return letter
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 class Inbox:

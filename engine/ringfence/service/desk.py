@@ -11,6 +11,7 @@ from typing import Literal
 from ringfence.gateway import Follower, Gateway, SwitchCancels, signer_of
 from ringfence.language.orders import Market
 from ringfence.reload import Reloader, first_policy_set
+from ringfence.reload.snapshot import PolicySource
 from ringfence.runtime.approvals import Signer
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
@@ -209,9 +210,7 @@ def open_desk(
         reconciling = Reconciling(guard, venues, settings.open_venues, clock)
         opened.enter_context(reconciling)
         with opening("the reloader"):
-            reloader = Reloader(
-                guard, source, store=data / "policies", audit=log, settings=how, clock=clock
-            )
+            reloader = _reloader(settings, worker, (guard, source), data / "policies", log, clock)
             opened.enter_context(reloader)
         limits = opened.enter_context(LiveLimits(guard, most_series=settings.metrics.most_limits))
         with opening("users and keys"):
@@ -245,3 +244,23 @@ def open_desk(
             closing=opened.pop_all(),
             signer=signer,
         )
+
+
+def _reloader(
+    settings: ServiceSettings,
+    worker: int,
+    followed: tuple[CentralRiskGuard, PolicySource],
+    store: Path,
+    log: AuditLog,
+    clock: Clock,
+) -> Reloader:
+    how = reload_settings(settings.reload)
+    if settings.server.workers == 1:
+        return Reloader(*followed, store=store, audit=log, settings=how, clock=clock)
+    from ringfence.service.workers.every_reloader import EveryReloader
+
+    numbers = (number for number in range(settings.server.workers) if number != worker)
+    others = {number: settings.data_of(number) / "policies" for number in numbers}
+    return EveryReloader(
+        *followed, store=store, audit=log, settings=how, clock=clock, others=others
+    )

@@ -52,5 +52,8 @@ def metrics_app(sources: Sequence[Source]) -> Litestar:
         return Response(encode(registry), media_type=content_type)
 
     return Litestar(
-        [metrics], openapi_config=None, compression_config=CompressionConfig(backend="gzip")
+        [metrics],
+        openapi_config=None,
+        logging_config=None,
+        compression_config=CompressionConfig(backend="gzip"),
     )

@@ -47,11 +47,8 @@ class Ports:
         except InputError:
             self.close()
             raise
-
-    @property
-    def numbers(self) -> tuple[int, int, int]:
+        self.numbers = tuple(each.getsockname()[1] for each in self._bound)
         """Of the main port, of metrics, of health."""
-        return tuple(each.getsockname()[1] for each in self._bound)
 
     def close(self) -> None:
         """Give them back."""
@@ -107,13 +104,16 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def make_server(app: Any, about: ServerSettings, *, is_main: bool = True) -> uvicorn.Server:
+def make_server(
+    app: Any, about: ServerSettings, *, is_main: bool = True, log_requests: bool = False
+) -> uvicorn.Server:
     """A server for an application; `serve(sockets=[...])` runs it.
 
     Args:
         app: ASGI.
         about: The settings.
         is_main: Whether it is that of API and dashboard: with TLS, behind proxies.
+        log_requests: Whether each request is a line of the log.
 
     Raises:
         InputError: the files for TLS cannot be used.
@@ -124,7 +124,7 @@ def make_server(app: Any, about: ServerSettings, *, is_main: bool = True) -> uvi
     config = uvicorn.Config(
         app,
         log_config=None,
-        access_log=is_main,
+        access_log=log_requests,
         # Connections are counted; what is above gets 503 at once rather than an answer that is late.
         limit_concurrency=about.most_connections if is_main else None,
         timeout_keep_alive=max(1, about.keep_alive // 1_000_000_000),

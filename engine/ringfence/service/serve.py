@@ -99,7 +99,8 @@ def serve_on(
         look_at(desk, desk.checks)
         opened.callback(desk.checks.close)
         health.phase, health.fault = lambda: desk.phase, lambda: lease_fault(desk)
-        server = make_server(make_app(desk), desk.settings.server)
+        about = desk.settings
+        server = make_server(make_app(desk), about.server, log_requests=about.log.requests)
         _leave_out_of_collections()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_serve(server, bound, desk, health, started, alongside))

@@ -46,9 +46,18 @@ def bearer(role: str, *accounts: str) -> dict[str, str]:
 class ServiceProcess:
     """A service that runs; `told` holds what it wrote to its standard output, `log` its standard error."""
 
-    def __init__(self, data: Path, *flags: str, environ: dict[str, str] | None = None) -> None:
-        words = [sys.executable, "-m", "ringfence.cli.main", "serve", "--data", str(data)]
-        words += [*_ANY_PORTS, "--policies", str(ROOT / "policies"), *flags]
+    def __init__(
+        self,
+        data: Path,
+        *flags: str,
+        environ: dict[str, str] | None = None,
+        is_demo: bool = False,
+    ) -> None:
+        words = [sys.executable, "-m", "ringfence.cli.main", "serve", *_ANY_PORTS, *flags]
+        if is_demo:
+            words += ["--demo"]
+        else:
+            words += ["--data", str(data), "--policies", str(ROOT / "policies")]
         self._log = data.with_name(f"{data.name}.log").open("ab")
         self.process = subprocess.Popen(
             words,
@@ -61,6 +70,7 @@ class ServiceProcess:
         self.told: list[str] = []
         self.url: dict[str, str] = {}
         self._ready: queue.Queue[bool] = queue.Queue()
+        self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         assert self._ready.get(timeout=300), f"it did not start: {self.told} {self.log}"
@@ -95,6 +105,13 @@ class ServiceProcess:
         answer = httpx.get(self.url["health"] + path, timeout=30)
         return answer.status_code, json.loads(answer.text)
 
+    def told_after(self, name: str) -> str:
+        """What stands behind a name at the beginning of a line, once it is told."""
+        while True:
+            line = self._lines.get(timeout=60)
+            if line.startswith(f"{name} "):
+                return line.split(maxsplit=1)[1]
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """End it; its exit code."""
         if self.process.poll() is None:
@@ -110,6 +127,7 @@ class ServiceProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.told.append(line.rstrip())
+            self._lines.put(self.told[-1])
             if found := _ADDRESS.match(self.told[-1]):
                 self.url[found[1]] = found[2]
                 if found[1] == "health":

@@ -1,5 +1,6 @@
 """The service as a process: what it answered outlives how it ended."""
 
+import re
 import signal
 import threading
 from pathlib import Path
@@ -65,11 +66,16 @@ def recorded(data: Path) -> dict[str, str]:
     }
 
 
-def reserved(service: ServiceProcess) -> int:
-    """How many orders count on, by what the process tells Prometheus."""
+def metric(service: ServiceProcess, name: str) -> int:
+    """What the process tells Prometheus under a name, or its beginning; 0 where it tells nothing yet."""
     text = httpx.get(service.url["metrics"], timeout=30).text
-    (line,) = [each for each in text.splitlines() if each.startswith("ringfence_working_orders ")]
-    return int(float(line.split()[1]))
+    found = [each for each in text.splitlines() if each.startswith(name)]
+    return int(sum(float(line.rsplit(maxsplit=1)[1]) for line in found))
+
+
+def reserved(service: ServiceProcess) -> int:
+    """How many orders count on."""
+    return metric(service, "ringfence_working_orders ")
 
 
 def working(data: Path) -> int:
@@ -117,4 +123,27 @@ def test_what_was_answered_outlives_a_kill_and_a_stop_under_load(tmp_path: Path)
     more = sum(later[id] != "REJECT" for id in later.keys() - found.keys())
     assert working(data) == before + more
     assert "the books are kept" in service.log
+    assert "Traceback" not in service.log
+
+
+def test_the_demo_trades_lets_one_in_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    service = ServiceProcess(tmp_path / "demo", environ={"TMPDIR": str(tmp_path)}, is_demo=True)
+    try:
+        password = service.told_after("password")
+        assert any(each.name.startswith("ringfence-") for each in tmp_path.iterdir())
+        page = {"headers": {"accept": "text/html"}, "follow_redirects": True, "timeout": 60}
+        with httpx.Client(base_url=service.url["dashboard"], **page) as browser:
+            form = browser.get("/")
+            token = re.search(r'name="csrf_token"[^>]*value="(\w+)"', form.text)
+            assert token is not None
+            fields = {"csrf_token": token[1], "name": "demo", "password": password}
+            overview = browser.post("/login", data=fields | {"next": "/"})
+        assert (form.url.path, overview.url.path) == ("/login", "/")
+        assert "risk-officer" in overview.text
+        while not metric(service, 'ringfence_fills_total{account="beta",result="booked"'):
+            pass
+        assert service.stop(signal.SIGINT) == 0
+    finally:
+        service.stop(signal.SIGKILL)
+    assert not [each for each in tmp_path.iterdir() if each.is_dir()]
     assert "Traceback" not in service.log

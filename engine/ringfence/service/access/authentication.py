@@ -4,7 +4,12 @@ from typing import Any
 
 from anyio import to_thread
 from litestar.connection import ASGIConnection
-from litestar.exceptions import ClientException, NotAuthorizedException, ServiceUnavailableException
+from litestar.exceptions import (
+    ClientException,
+    NotAuthorizedException,
+    ServiceUnavailableException,
+    TooManyRequestsException,
+)
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from ringfence.errors import StateError
@@ -13,7 +18,7 @@ from ringfence.service.access.csrf import LoggedIn
 from ringfence.service.access.opened import Access
 from ringfence.service.access.rights import Principal
 
-__all__ = ["Authentication", "address_of"]
+__all__ = ["Authentication", "address_of", "known_at_once"]
 
 _KEY = "rfk_"
 _LONGEST = 8_192
@@ -70,9 +75,7 @@ class Authentication(AbstractAuthenticationMiddleware):
 
 
 async def _shown(access: Access, header: str) -> tuple[Principal, str] | None:
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer" or len(token) > _LONGEST:
-        return None
+    token = _bearer(header)
     if token.startswith(_KEY):
         user = access.api_keys.read(token)
         return None if user is None else (user, "key")
@@ -81,6 +84,32 @@ async def _shown(access: Access, header: str) -> tuple[Principal, str] | None:
         await to_thread.run_sync(access.tokens.fetch_keys)
         user = access.tokens.read(token)
     return None if user is None else (user, "token")
+
+
+def known_at_once(access: Access, header: str) -> Principal | None:
+    """Whom a header `Authorization` stands for, and one more request of theirs; None where it takes longer to tell.
+
+    `Authentication` can tell then, and says what is wrong.
+    """
+    token = _bearer(header)
+    try:
+        if token.startswith(_KEY):
+            user = access.api_keys.read(token)
+        else:
+            user = access.tokens.read(token)
+            if access.tokens.wants_keys(token, user):
+                return None
+        if user is not None:
+            access.requests.made(user.name)
+        return user
+    except (StateError, TooManyRequestsException):
+        return None
+
+
+def _bearer(header: str) -> str:
+    """The token of a header; empty where it holds none."""
+    scheme, _, token = header.partition(" ")
+    return token if scheme.lower() == "bearer" and len(token) <= _LONGEST else ""
 
 
 def _logged_in(

@@ -8,24 +8,32 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from ringfence.runtime.ports import SYSTEM_RANDOM, Random
 
-__all__ = ["request_ids"]
+__all__ = ["request_id_of", "request_ids"]
 
 _FIT = re.compile(rb"[A-Za-z0-9._:\-]{1,100}")
 _NAME = b"x-request-id"
 
 
-def request_ids(app: ASGIApp, random: Random = SYSTEM_RANDOM) -> ASGIApp:
-    """Wrap an application: the name stands in `scope["state"]["request_id"]`, and in each answer.
+def request_id_of(given: bytes, random: Random) -> str:
+    """The name of a request.
 
-    A name that is no short word of letters, digits and `._:-` is not taken over: it ends up in logs.
+    Args:
+        given: What the caller calls it. One that is no short word of letters, digits and `._:-` is not taken over:
+            it ends up in logs.
+        random: Makes up another one.
     """
+    return given.decode("ascii") if _FIT.fullmatch(given) else random.token(8)
+
+
+def request_ids(app: ASGIApp, random: Random = SYSTEM_RANDOM) -> ASGIApp:
+    """Wrap an application: the name stands in `scope["state"]["request_id"]`, and in each answer."""
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == _NAME), b"")
-        name = given.decode("ascii") if _FIT.fullmatch(given) else random.token(8)
+        name = request_id_of(given, random)
         scope["state"]["request_id"] = name
 
         async def answer(message: Message) -> None:

@@ -1,0 +1,55 @@
+"""`ringfence compile`: everything that a policy set needs, once; `--check` says whether it was there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ringfence._resources import cache_directory
+from ringfence.cli.main import main
+from ringfence.reload import compiling
+from ringfence.reload.compiling import CompileReport
+
+pytestmark = pytest.mark.integration
+
+POLICIES = str(Path(__file__).resolve().parents[2] / "policies")
+
+
+def test_a_second_time_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compile", POLICIES]) == 0
+    capsys.readouterr()
+
+    assert main(["compile", POLICIES, "--check"]) == 0
+    assert capsys.readouterr().out == f"nothing to do: all is there ({cache_directory()})\n"
+    assert main(["compile", POLICIES, "--check", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["compiled"], told["kept_in"]) == (False, str(cache_directory()))
+    assert len(told["policy_set"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("kept_in", "code", "said"),
+    [(Path("/cache"), 1, "compiled and kept (/cache)"), (None, 2, "cannot be kept")],
+)
+def test_check_fails_where_something_had_to_be_compiled(
+    kept_in: Path | None,
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = CompileReport("f" * 64, True, kept_in)
+    monkeypatch.setattr(compiling, "compile_ahead", lambda _: report)
+
+    assert main(["compile", POLICIES, "--check"]) == code
+    shown = capsys.readouterr()
+    assert said in shown.out + shown.err
+    assert main(["compile", POLICIES, "--check", "--json"]) == 1
+
+
+def test_policies_with_faults_are_not_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "desk.yaml").write_text("kind: Nonsense\n")
+    assert main(["compile", str(tmp_path)]) == 2
+    assert "desk.yaml" in capsys.readouterr().err
