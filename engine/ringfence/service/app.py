@@ -9,7 +9,7 @@ from ringfence.service.access.denials import record_denial
 from ringfence.service.access.headers import harden
 from ringfence.service.access.routes import access_routes
 from ringfence.service.api.description import StructReferences
-from ringfence.service.api.parts import ApiParts
+from ringfence.service.api.parts import ApiParts, name_methods
 from ringfence.service.dashboard import PageErrors, Pulse, dashboard_router
 from ringfence.service.desk import Desk
 from ringfence.service.measured_app import MeasuredApp
@@ -21,7 +21,7 @@ __all__ = ["make_app"]
 def make_app(desk: Desk) -> Litestar:
     """The application around an open desk, which stays the caller's to close."""
     pulse = Pulse(desk.guard, desk.clock)
-    return MeasuredApp(
+    app = MeasuredApp(
         [*access_routes(), dashboard_router()],
         state=State({"desk": desk, "pulse": pulse}),
         request_max_body_size=desk.settings.server.max_body,
@@ -36,3 +36,5 @@ def make_app(desk: Desk) -> Litestar:
         on_startup=[pulse.start],
         on_shutdown=[pulse.stop],
     )
+    name_methods(app)
+    return app

@@ -121,9 +121,7 @@ def books(request: Asking) -> BooksBody:
 
 @route("get", "/books/{name:path}", Right.LOOK, summary="A book", tag=_TAG, errors=(404,))
 def book(
-    name: Annotated[
-        str, PathParameter(description="`firm`, `account/NAME` or `strategy/NAME`.", max_length=200)
-    ],
+    name: Annotated[str, PathParameter(description="`firm`, `account/NAME` or `strategy/NAME`.")],
     request: Asking,
 ) -> BookBody:
     """What a book holds, owes, won and lost."""

@@ -24,7 +24,7 @@ __all__ = ["RowBody", "decision", "decisions", "moment_of", "row_told"]
 
 _TAG = "decisions"
 Name = Annotated[str | None, QueryParameter(max_length=200)]
-_MOMENT = r"^([0-9]{1,18}|[0-9]{4}-.{6,40})$"
+_MOMENT = r"^([0-9]{1,19}|[0-9]{4}-.{6,40})$"
 _MOMENT_WORDS = "Nanoseconds since 1970, or RFC 3339 such as `2026-01-31T08:00:00Z`."
 Moment = Annotated[
     str | None, QueryParameter(pattern=_MOMENT, max_length=50, description=_MOMENT_WORDS)

@@ -18,14 +18,8 @@ from ringfence.service.api.routes import ONCE
 
 __all__ = ["StructReferences", "description_of", "openapi_config"]
 
+_EVENTS = "text/event-stream"
 _PLACE = "#/components/schemas/{name}"
-_REQUEST_ID: dict[str, Any] = {
-    "name": "X-Request-ID",
-    "in": "header",
-    "required": False,
-    "description": "Names the request, in the answer and in the audit log; made up where it is not given.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,100}$"},
-}
 _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -94,7 +88,8 @@ def openapi_config() -> OpenAPIConfig:
         description=(
             "Sizes, prices and amounts are taken as text or as JSON numbers, and no digit is lost; they are told "
             "as text. Times are nanoseconds since 1970 in UTC (`..._ns`) and RFC 3339. Errors are problem details "
-            "(RFC 9457)."
+            "(RFC 9457). A request may name itself by `X-Request-ID`, a word of at most 100 letters, digits and "
+            "`._:-`; every answer has that name, or one that was made up."
         ),
         path="/schema",
         render_plugins=[_OneDescription()],
@@ -135,16 +130,35 @@ def description_of(app: Litestar) -> dict[str, Any]:
     return found
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema: what is left out is no null, which a parameter cannot be."""
+    if isinstance(schema.get("type"), list):
+        (kind,) = (each for each in schema["type"] if each != "null")
+        values = [each for each in schema["enum"] if each is not None]
+        return {**schema, "type": kind, "enum": values}
+    choices = [each for each in schema.get("oneOf", ()) if each != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "oneOf"}
+    return {**choices[0], **rest}
+
+
 def _complete(operation: dict[str, Any], handler: Any) -> None:
     """What all routes have, and the framework does not know of."""
     parameters = operation.setdefault("parameters", [])
-    parameters.append(_REQUEST_ID)
+    for each in parameters:
+        each["schema"] = _without_null(each["schema"])
     if handler.opt.get(ONCE) or operation["operationId"] in ("evaluate", "submit_order"):
         parameters.append(_KEY)
     body = operation.get("requestBody")
     if body is not None and handler.resolve_data_dto() is Batch:
         body["content"][NDJSON] = {"schema": {"type": "string", "description": "JSON, one a line."}}
+    if not parameters:
+        del operation["parameters"]
     for status, answer in operation["responses"].items():
+        # Each event has a shape of its own, which this version of OpenAPI cannot say.
+        if _EVENTS in answer.get("content", {}):
+            answer["content"][_EVENTS] = {}
         answer.setdefault("headers", {})["X-Request-ID"] = {
             "description": "Names the request.",
             "schema": {"type": "string"},

@@ -153,7 +153,7 @@ def dry_run_report(job_id: JobId, request: Asking) -> Response[bytes]:
         raise Problem("not-found", "there is no report of it, or not yet")
     return Response(
         path.read_bytes(),
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={"content-security-policy": _POLICY, "x-content-type-options": "nosniff"},
     )
 

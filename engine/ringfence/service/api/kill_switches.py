@@ -116,7 +116,6 @@ def set_kill_switch(
     target: Annotated[
         str,
         PathParameter(
-            max_length=210,
             description="`firm`, or `account/`, `strategy/`, `venue/` or `symbol/` with a name.",
         ),
     ],

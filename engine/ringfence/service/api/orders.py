@@ -30,6 +30,7 @@ from ringfence.service.desk import Desk
 __all__ = ["OrdersBody", "SubmittedBody", "cancel_order", "submit_order", "working_orders"]
 
 _TAG = "orders"
+_CURSOR = r"^[!-~]{1,200}$"
 _SENT_BEFORE = "REPLAYED"
 Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many at most.")]
 
@@ -67,7 +68,8 @@ class WorkingBody(msgspec.Struct):
 
 
 class OrdersBody(msgspec.Struct):
-    """Orders, those approved first first; `next` is the cursor of the next page, null on the last."""
+    """Orders, those of one run of the guard as they were approved; `next` is the cursor of the next page, null on the
+    last."""
 
     orders: list[WorkingBody]
     next: str | None
@@ -139,7 +141,9 @@ def working_orders(
     request: Asking,
     account: FromQuery[str | None] = None,
     symbol: FromQuery[str | None] = None,
-    cursor: Annotated[str | None, QueryParameter(description="`next` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, QueryParameter(pattern=_CURSOR, description="`next` of the page before.")
+    ] = None,
     limit: Limit = 100,
 ) -> OrdersBody:
     """Approved orders that have not ended, as the guard counts them."""
@@ -149,10 +153,13 @@ def working_orders(
         for each in desk_of(request).guard.working_orders(account=account)
         if (seen is None or each.account in seen) and symbol in (None, each.symbol)
     ]
-    begin = 0 if cursor is None else _place_after(found, cursor)
-    page = found[begin : begin + limit]
-    is_last = begin + limit >= len(found)
-    return OrdersBody([_working(each) for each in page], None if is_last else _cursor(page[-1]))
+    found.sort(key=lambda each: _place(each.order_id))
+    if cursor is not None:
+        behind = _place(cursor)
+        found = [each for each in found if _place(each.order_id) > behind]
+    page = found[:limit]
+    is_last = len(page) == len(found)
+    return OrdersBody([_working(each) for each in page], None if is_last else page[-1].order_id)
 
 
 @route(
@@ -179,21 +186,10 @@ def cancel_order(order_id: FromPath[str], request: Asking) -> CancelledBody:
     return CancelledBody(order_id, gateway.cancel(order.account, order.client_order_id))
 
 
-def _cursor(order: WorkingOrder) -> str:
-    return f"{order.approved_ns}.{order.order_id}"
-
-
-def _place_after(orders: list[WorkingOrder], cursor: str) -> int:
-    """The place of the first order behind a cursor; its own order may have ended meanwhile."""
-    at, _, name = cursor.partition(".")
-    if not (at.isascii() and at.isdigit() and len(at) < 20 and name):
-        fault = Fault("it is no cursor of this list", parameter="cursor")
-        raise Problem("invalid-parameter", f"cursor: {fault.detail}", errors=[fault])
-    for k, each in enumerate(orders):
-        if each.order_id == name:
-            return k + 1
-    later = (k for k, each in enumerate(orders) if each.approved_ns > int(at))
-    return next(later, len(orders))
+def _place(order_id: str) -> tuple[str, int, str]:
+    """Where an order stands in the list: by the guard's run and its number in it, whatever else has ended."""
+    run, _, number_ = order_id.rpartition("-")
+    return run, int(number_) if number_.isascii() and number_.isdigit() else 0, order_id
 
 
 def _order_called(desk: Desk, order_id: str) -> WorkingOrder | None:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from litestar import Litestar
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.plugins import InitPlugin
+from litestar.routes import HTTPRoute
 
 from ringfence.service.api import api_router
 from ringfence.service.api.answers import Answers
@@ -17,7 +19,16 @@ from ringfence.service.desk import Desk
 from ringfence.service.events import EventHub
 from ringfence.service.jobs import Jobs
 
-__all__ = ["ApiParts"]
+__all__ = ["ApiParts", "name_methods"]
+
+
+def name_methods(app: Litestar) -> None:
+    """Let OPTIONS name all methods of a path: the framework names those of the handler that came first."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                if "OPTIONS" in handler.http_methods:
+                    handler._fn = route.create_options_handler(route.path)._fn
 
 
 class ApiParts(InitPlugin):

@@ -46,7 +46,13 @@ _LONGEST_FINDING = 100
 _SET_NAME = r"^(active|[0-9a-f]{4,64})$"
 _SET_WORDS = "`active`, a SHA-256, or the first four digits of one or more."
 SetName = Annotated[str, QueryParameter(pattern=_SET_NAME, description=_SET_WORDS)]
-SetInPath = Annotated[str, PathParameter(pattern=_SET_NAME, description=_SET_WORDS)]
+SetInPath = Annotated[
+    str,
+    PathParameter(
+        pattern=r"^[0-9a-f]{4,64}$",
+        description="A SHA-256, or the first four digits of one or more.",
+    ),
+]
 WantedSet = Annotated[
     str,
     msgspec.Meta(
@@ -296,7 +302,7 @@ def effective_policies(
     at: Annotated[
         str | None,
         QueryParameter(
-            pattern=r"^([0-9]{1,18}|[0-9]{4}-.{6,40})$",
+            pattern=r"^([0-9]{1,19}|[0-9]{4}-.{6,40})$",
             description="A time, for overrides; now where it is not given.",
         ),
     ] = None,

@@ -155,12 +155,14 @@ async def _events(
         yield b": listening\n\n"
         if subscription.missed:
             yield b"event: missed\ndata: {}\n\n"
-        while not subscription.ended and time.monotonic() < until:
+        while time.monotonic() < until:
             if not await subscription.wait(HEARTBEAT_S):
                 yield b": alive\n\n"
                 continue
             if subscription.dropped:
                 yield b"event: dropped\ndata: {}\n\n"
+                return
+            if subscription.ended and not subscription.waiting:
                 return
             some = b""
             for _ in range(min(_AT_A_TIME, len(subscription.waiting))):

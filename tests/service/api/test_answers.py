@@ -1,0 +1,116 @@
+"""`Idempotency-Key`: what is kept, for how long, and what a restart leaves behind."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from ringfence.errors import LedgerError, StateError
+from ringfence.runtime.ports import FixedClock
+from ringfence.service.api.answers import KEPT_NS, Answers
+from ringfence.service.api.problems import Problem
+
+pytestmark = pytest.mark.unit
+
+
+def request(body=b"{}", path="/v1/balances", who="ann"):
+    return SimpleNamespace(
+        user=SimpleNamespace(name=who),
+        method="POST",
+        url=SimpleNamespace(path=path, query=""),
+        scope={"state": {"body": body}},
+        route_handler=SimpleNamespace(status_code=200),
+    )
+
+
+@pytest.fixture
+def clock():
+    return FixedClock(1_000)
+
+
+@pytest.fixture
+def opened(tmp_path, clock):
+    """Opens the file, as another process would."""
+    made = []
+
+    def again(**given):
+        made.append(Answers(tmp_path / "requests" / "answers.sqlite", clock, **given))
+        return made[-1]
+
+    yield again
+    for each in made:
+        each.close()
+
+
+def kind_of(answers, key="k", **given):
+    with pytest.raises(Problem) as refused:
+        answers.answer(key, request(**given), lambda: {"n": 2})
+    return refused.value.kind.name
+
+
+def test_a_known_answer_outlives_a_restart(opened):
+    assert opened().answer("k", request(), lambda: {"n": 1}) == {"n": 1}
+    replayed = opened().answer("k", request(), lambda: {"n": 2})
+    assert replayed.content == b'{"n":1}'
+    assert replayed.headers["idempotency-replayed"] == "true"
+
+
+def test_a_request_that_nobody_knows_the_end_of_is_not_done_again(opened):
+    def killed():
+        raise SystemExit
+
+    first = opened()
+    with pytest.raises(SystemExit):
+        first.answer("k", request(), killed)
+    assert kind_of(first) == "idempotency-unknown"
+    assert kind_of(opened()) == "idempotency-unknown"
+
+
+def test_a_request_that_is_being_answered_is_not_done_beside(opened):
+    answers, seen = opened(), []
+
+    def slow():
+        seen.append(kind_of(answers))
+        return {}
+
+    answers.answer("k", request(), slow)
+    assert seen == ["idempotency-running"]
+
+
+@pytest.mark.parametrize(
+    ("error", "then"), [(LedgerError("no"), None), (StateError("half"), "idempotency-unknown")]
+)
+def test_only_what_took_no_effect_may_be_tried_again(opened, error, then):
+    answers = opened()
+
+    def fails():
+        raise error
+
+    with pytest.raises(type(error)):
+        answers.answer("k", request(), fails)
+    if then is None:
+        assert answers.answer("k", request(), lambda: {"n": 2}) == {"n": 2}
+    else:
+        assert kind_of(answers) == then
+
+
+def test_a_key_stands_for_one_request_of_one_person(opened):
+    answers = opened()
+    answers.answer("k", request(), lambda: {"n": 1})
+    assert kind_of(answers, body=b"[]") == "idempotency-mismatch"
+    assert kind_of(answers, path="/v1/fills/direct") == "idempotency-mismatch"
+    assert answers.answer("k", request(who="bea"), lambda: {"n": 2}) == {"n": 2}
+
+
+def test_keys_are_kept_for_a_day(opened, clock):
+    opened().answer("k", request(), lambda: {"n": 1})
+    clock.advance(KEPT_NS + 1)
+    assert opened().answer("k", request(), lambda: {"n": 2}) == {"n": 2}
+
+
+def test_only_so_many_keys_are_kept(opened, clock):
+    answers = opened(most=2)
+    for key in "abcd":
+        clock.advance(1)
+        answers.answer(key, request(), lambda: {"n": 1})
+    assert opened(most=2).answer("a", request(), lambda: {"n": 2}) == {"n": 2}
+    assert answers.answer("d", request(), lambda: {"n": 2}).content == b'{"n":1}'

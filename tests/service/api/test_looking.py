@@ -1,0 +1,148 @@
+"""What was decided, what limits there are, what switches and policies do."""
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def decided(ask, order):
+    """Three decisions of `alpha`, one of `beta`."""
+    accounts = ("alpha", "alpha", "beta", "alpha")
+    asked = [
+        order(account=each, size=size)
+        for each, size in zip(accounts, (1e-2, 1000, 1e-2, 1e-2), strict=True)
+    ]
+    return [ask("POST", "/v1/evaluate", "admin", json=each).json() for each in asked]
+
+
+def test_decisions_come_newest_first_page_by_page(ask, decided):
+    page = ask("GET", "/v1/decisions?limit=2", "viewer").json()
+    assert [each["id"] for each in page["decisions"]] == [decided[3]["id"], decided[2]["id"]]
+    page = ask("GET", f"/v1/decisions?limit=2&cursor={page['next']}", "viewer").json()
+    assert [each["id"] for each in page["decisions"]] == [decided[1]["id"], decided[0]["id"]]
+
+
+def test_decisions_are_found_by_what_they_are(ask, decided):
+    def ids(query, who="viewer", **others):
+        found = ask("GET", f"/v1/decisions?limit=3{query}", who, **others).json()["decisions"]
+        return [each["id"] for each in found]
+
+    assert ids("&account=beta")[0] == decided[2]["id"]
+    assert ids("&decision=REJECT")[0] == decided[1]["id"]
+    assert ids(f"&code={decided[1]['code']}&symbol=BTC/USDT&strategy=taker")[0] == decided[1]["id"]
+    assert ids(f"&until={decided[0]['decided_ns'] + 1}")[0] == decided[0]["id"]
+    assert ids(f"&from={decided[3]['decided_at'][:26]}Z")[0] == decided[3]["id"]
+    assert ids(f"&from={decided[3]['decided_ns'] + 1}") == []
+    assert decided[2]["id"] not in ids("", "trader")
+    assert ids("&account=beta", "trader") == []
+
+
+def test_a_decision_is_told_with_every_gate_and_in_words(ask, decided):
+    told = ask("GET", f"/v1/decisions/{decided[1]['id']}").json()
+    assert told["decision"]["asked"] == "1000"
+    assert told["market"]["bid"] == 49999.0
+    gates = {each["gate"]: each for each in told["gates"]}
+    assert float(gates["order-notional"]["measure"]) > float(gates["order-notional"]["limit"])
+    assert gates["order-notional"]["file"].endswith(".yaml")
+    assert "order-notional" in told["explanation"]
+    assert told["record"]["id"] == decided[1]["id"]
+
+
+def test_a_decision_of_another_account_is_not_there(ask, decided):
+    assert ask("GET", f"/v1/decisions/{decided[2]['id']}").status_code == 404
+    assert ask("GET", "/v1/decisions/no-such", "viewer").status_code == 404
+
+
+def test_limits_are_told_with_how_much_of_them_is_used(ask, marks):
+    ask("POST", "/v1/marks", json=marks())
+    found = ask("GET", "/v1/limits?account=alpha&symbol=BTC/USDT&gate=total-exposure").json()
+    assert found["limits"]
+    assert {each["gate"] for each in found["limits"]} == {"total-exposure"}
+    assert float(found["limits"][0]["utilisation"]) >= 0
+    ours = ask("GET", "/v1/limits?limit=1000").json()["limits"]
+    assert "beta" not in {each["account"] for each in ours}
+
+
+def test_switches_are_set_in_the_name_of_who_asks(ask):
+    path = "/v1/kill-switches/symbol/BTC%2FUSDT"
+    body = {"state": "reducing", "reason": "feed in doubt"}
+    told = ask("PUT", path, "officer", json=body).json()["switch"]
+    assert (told["target"], told["by"]) == ("symbol/BTC/USDT", "a officer")
+    ask("PUT", path, "officer", json={**body, "state": "active"})
+    history = ask("GET", "/v1/kill-switches/history", "viewer").json()["changes"]
+    assert [each["state"] for each in history[:2]] == ["active", "reducing"]
+    assert ask("PUT", path, json=body).status_code == 403
+    named = ask("PUT", path, "officer", json={**body, "by": "somebody else"})
+    assert named.status_code == 422
+
+
+def test_switches_of_other_accounts_are_not_for_a_trader(ask):
+    path = "/v1/kill-switches/account/beta"
+    for state in ("halted", "active"):
+        ask("PUT", path, "officer", json={"state": state, "reason": "x"})
+    for route in ("/v1/kill-switches", "/v1/kill-switches/history"):
+        told = ask("GET", route).json()
+        shown = {each["target"] for each in told.get("switches", told.get("changes"))}
+        assert "account/beta" not in shown
+    assert (
+        ask(
+            "PUT", "/v1/kill-switches/nothing", "officer", json={"state": "halted", "reason": "x"}
+        ).status_code
+        == 409
+    )
+
+
+def test_the_set_in_force_is_told_in_full(ask):
+    active = ask("GET", "/v1/policies/active").json()
+    assert active["ok"]
+    name = active["policy_set"]
+    assert name in {each["policy_set"] for each in ask("GET", "/v1/policies").json()["sets"]}
+    told = ask("GET", f"/v1/policies/{name[:10]}", "viewer").json()
+    assert told["policy_set"] == name
+    assert any(each["gate"] == "daily-loss" for each in told["gates"])
+    assert any("kind: Policy" in text for text in told["files"].values())
+    assert ask("GET", f"/v1/policies/{name}").status_code == 403
+    assert ask("GET", "/v1/policies/0000ffff", "viewer").status_code == 404
+
+
+def test_the_limits_that_bind_are_told_with_their_places(ask):
+    told = ask("GET", "/v1/policies/effective?account=alpha&symbol=BTC/USDT").json()
+    daily = [each for each in told["limits"] if each["gate"] == "daily-loss"]
+    assert "%" in {each["value"][-1:] for each in daily}
+    assert ".yaml:" in daily[0]["place"]
+    at = "/v1/policies/effective?account=alpha&symbol=BTC/USDT&at=2020-01-01T00:00:00Z"
+    assert ask("GET", at).status_code == 200
+    assert ask("GET", "/v1/policies/effective?account=beta&symbol=BTC/USDT").status_code == 403
+
+
+def test_what_differs_is_told_and_kept(ask):
+    for _ in range(2):
+        told = ask("GET", "/v1/policies/diff?base=active", "viewer").json()
+        assert (told["direction"], told["changes"]) == ("EQUAL", [])
+    assert len(ask.client.app.state.jobs.all("plan")) == 1
+
+
+def test_reload_shadow_and_going_back_say_who_and_why(ask):
+    name = ask.desk.guard.policy_set
+    why = {"reason": "to see"}
+    looked = ask("POST", "/v1/policies/reload", "officer", json=why).json()
+    assert (looked["result"], looked["by"]) == ("current", "a officer")
+    beside = ask("POST", "/v1/policies/shadow", "officer", json={**why, "policy_set": name})
+    assert beside.json()["result"] == "shadow"
+    assert ask("GET", "/v1/policies/active").json()["shadow"] == name
+    ask("POST", "/v1/policies/shadow", "officer", json={**why, "policy_set": None})
+    back = ask("POST", "/v1/policies/rollback", "officer", json={**why, "policy_set": name[:12]})
+    assert back.json()["outcome"]["result"] == "rolled-back"
+    assert ask("GET", "/v1/policies/active").json()["pinned"] == name
+    assert ask("POST", "/v1/policies/unpin", "officer", json=why).json()["ok"]
+    results = {each["result"] for each in ask("GET", "/v1/policies/history").json()["outcomes"]}
+    assert {"rolled-back", "unpinned", "shadow"} <= results
+    nobody = ask("POST", "/v1/policies/rollback", "officer", json={**why, "policy_set": "0000ffff"})
+    assert nobody.status_code == 404
+
+
+def test_the_log_is_told_with_its_copies(ask):
+    head = ask("GET", "/v1/audit/head").json()
+    assert head["sequence"] > 0
+    assert head["sinks"][0]["sink"] == "duckdb"
