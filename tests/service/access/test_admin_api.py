@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, StateError
 from ringfence.runtime.audit_verify import verify
+from ringfence.runtime.ports import FixedClock
 from ringfence.service.access.four_eyes import FourEyes
+from ringfence.service.access.records import Records
 from ringfence.service.access.rights import Principal, Role
+from ringfence.service.access.tries import Requests
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
+from runtime.desk import NOON
 from service.access.people import HTTPS, PASSWORD, client_of, log_in, person
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
@@ -285,8 +289,16 @@ def test_a_token_that_is_shown_wrongly_is_nobodys(
 
 
 def test_what_is_refused_too_often_is_not_even_looked_into(
-    client: TestClient, admin: dict[str, str], recorded
+    desk: Desk,
+    client: TestClient,
+    admin: dict[str, str],
+    recorded,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # All within one minute, however slow the machine.
+    clock = FixedClock(NOON)
+    monkeypatch.setattr(desk.access, "requests", Requests(desk.settings.access, clock))
+    monkeypatch.setattr(desk.access, "records", Records(desk.log, clock))
     answers = [client.get("/v1/users", headers=shown("x")).status_code for _ in range(310)]
 
     assert answers == [401] * 300 + [429] * 10
@@ -299,10 +311,8 @@ def test_what_is_refused_too_often_is_not_even_looked_into(
 def test_requests_of_one_are_counted_apart_from_those_of_others(
     desk: Desk, client: TestClient, admin: dict[str, str]
 ) -> None:
-    from ringfence.service.access.tries import Requests
-
     settings = desk.settings.access.model_copy(update={"requests_per_minute": 3})
-    desk.access.requests = Requests(settings, desk.clock)
+    desk.access.requests = Requests(settings, FixedClock(NOON))
     answers = [client.get("/v1/users", headers=admin) for _ in range(4)]
 
     assert [each.status_code for each in answers] == [200, 200, 200, 429]
@@ -362,6 +372,17 @@ def test_a_proposal_is_confirmed_over_http_by_another_person(
     assert client.get("/v1/proposals", headers=as_bob).json()["proposals"] == []
     monkeypatch.setattr(four_eyes, "_actions", frozenset())
     four_eyes.set_kill_switch(ann, "strategy/taker", "active", "drill is over")
+
+
+def test_a_file_that_cannot_be_read_lets_nobody_in(
+    desk: Desk, client: TestClient, key: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: str) -> None:
+        raise StateError("it is damaged", "mend it")
+
+    monkeypatch.setattr(desk.access.api_keys, "read", fail)
+    answer = client.get("/v1/proposals", headers=shown(key["key"]))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 def test_the_log_with_all_these_records_is_whole(desk: Desk) -> None:
