@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "RINGFENCE_SECRETS_GID": "Compose file only: number of the group that may read the files in `secrets/`; 1000 where "
     "not set, and written to `.env` by `secrets init` where it is another one",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
+    "RINGFENCE_POLICIES_DIR": "Compose file only: directory of the policies, instead of `policies`; `ringfence deploy` sets it",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "
     "`test` take where no path is given; `/policies` where not set",
 }

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from ringfence.errors import AuditError
 from ringfence.runtime.audit_verify import verify
 from ringfence.service.access.four_eyes import FourEyes
 from ringfence.service.access.rights import Principal, Role
@@ -135,6 +136,22 @@ def test_a_user_is_added_changed_and_removed(
     assert {body["by"] for kind, body in recorded() if kind != "login"} == {"root"}
 
 
+def test_what_will_not_do_is_a_problem_that_says_why(
+    client: TestClient, admin: dict[str, str]
+) -> None:
+    short = {"name": "x", "role": "viewer", "password": "too short"}
+    refused = [
+        (client.post("/v1/users", json=short, headers=admin), "fewer than 15"),
+        (client.patch("/v1/users/nobody", json={}, headers=admin), "no such user"),
+        (client.delete("/v1/api-keys/nothing", headers=admin), "no such key"),
+    ]
+    for answer, why in refused:
+        assert answer.status_code in (404, 409, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert why in answer.text
+        assert "too short" not in answer.text
+
+
 def test_a_disabled_user_is_out_with_tokens_too(
     desk: Desk, client: TestClient, admin: dict[str, str]
 ) -> None:
@@ -161,6 +178,32 @@ def test_somebody_who_can_manage_users_stays(desk: Desk) -> None:
         users.remove("last-admin")
     for each in admins:
         users.change(each, enabled=True)
+
+
+def test_what_cannot_be_recorded_gives_nobody_rights_but_takes_them(
+    desk: Desk, client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = person(desk, "wilma", "trader", ("alpha",))
+
+    def fail(*_: Any) -> None:
+        raise AuditError("the log is full", "make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.access.records, "changed", fail)
+        added = {"name": "xena", "role": "viewer", "password": PASSWORD}
+        key = {"name": "unrecorded", "role": "viewer"}
+        answers = [
+            client.post("/v1/users", json=added, headers=admin),
+            client.post("/v1/api-keys", json=key, headers=admin),
+            client.patch(f"/v1/users/{name}", json={"role": "admin"}, headers=admin),
+            client.patch(f"/v1/users/{name}", json={"enabled": False}, headers=admin),
+        ]
+    assert {each.status_code for each in answers} == {503}
+    assert desk.access.users.find("xena") is None
+    assert "unrecorded" not in [each.name for each in desk.access.api_keys.all()]
+    wilma = desk.access.users.find(name)
+    assert wilma is not None
+    assert (wilma.role, wilma.enabled) == (Role.TRADER, False)
 
 
 # Tokens
@@ -302,7 +345,7 @@ def test_a_proposal_is_confirmed_over_http_by_another_person(
     first, second = (each.id for each in asked if each is not None)
 
     listed = client.get("/v1/proposals", headers=as_bob).json()["proposals"]
-    assert [each["id"] for each in listed] == sorted([first, second])
+    assert [each["id"] for each in listed] == [first, second]
     assert client.post(f"/v1/proposals/{first}/confirm", headers=as_ann).status_code == 403
     assert desk.guard.kill_switch("strategy/taker") == "halted"
     done = client.post(f"/v1/proposals/{first}/confirm", headers=as_bob)

@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from ringfence.service.dashboard import decisions, kill_switch, limits
+from ringfence.service.dashboard import decisions, dry_runs, kill_switch, limits, policies
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
 from ringfence.service.dashboard.overview import live_overview, overview
@@ -22,6 +22,8 @@ def dashboard_router() -> Router:
             *decisions.ROUTES,
             *kill_switch.ROUTES,
             *limits.ROUTES,
+            *policies.ROUTES,
+            *dry_runs.ROUTES,
         ],
         include_in_schema=False,
     )
