@@ -15,6 +15,8 @@ ENVIRONMENT = {
     "DATABASE_PASSWORD_FILE": "a file that holds that password, instead",
     "GITHUB_BASE_REF": "set by GitHub: the branch that `ci` compares with where `--base` is not given",
     "GITHUB_STEP_SUMMARY": "set by GitHub: the file that `ci` adds its comment to, for the summary of the job",
+    "RINGFENCE_ADMIN_PASSWORD": "password of the user `admin`, who is made when the service starts and nobody can log in "
+    "yet; `RINGFENCE_ADMIN_PASSWORD_FILE` names a file that holds it, instead",
     "RINGFENCE_CACHE_PATH": "directory of compiled code and of proofs, instead of `ringfence` below the user's cache "
     "directory; not used where others may write to it",
     "RINGFENCE_COMPILED_PATH": "directory of code compiled beforehand, as `ringfence compile` leaves it: copied to the "
@@ -30,6 +32,7 @@ ENVIRONMENT = {
     "RINGFENCE_SECRETS_GID": "Compose file only: number of the group that may read the files in `secrets/`; 1000 where "
     "not set, and written to `.env` by `secrets init` where it is another one",
     "RINGFENCE_SCHEMAS_PATH": "directory of the JSON Schemas, instead of the one that is installed",
+    "RINGFENCE_POLICIES_DIR": "Compose file only: directory of the policies, instead of `policies`; `ringfence deploy` sets it",
     "RINGFENCE_POLICIES": "container image only: directory of the policies that `validate` and "
     "`test` take where no path is given; `/policies` where not set",
 }

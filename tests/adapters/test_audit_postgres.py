@@ -31,6 +31,7 @@ from ringfence.errors import AuditSinkError, InputError
 from ringfence.runtime import audit_batches
 from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_feed import Feed
+from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_segments import payload_of
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
@@ -132,6 +133,30 @@ def test_logs_of_several_guards_share_a_database(
         ]
     counts = database.owner("SELECT count(*) FROM ringfence.records GROUP BY chain ORDER BY 1")
     assert counts == [(20,), (30,)]
+
+
+def test_the_service_reads_the_decisions_of_its_own_log(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ringfence.service.archive import _Postgres
+
+    logs = [tmp_path / name for name in ("ours", "theirs")]
+    for folder in logs:
+        with AuditLog.open(folder, durability="process") as opened:
+            opened.append("policy-set", {"policy_set": "ab", "currency": folder.name})
+            for k in range(4):
+                opened.append("decision", {"id": f"{folder.name}-{k}", "decision": "APPROVE"})
+            opened.wait(opened.last)
+        catch_up(folder, database)
+    monkeypatch.setenv("RINGFENCE_POSTGRES_URL", database.url("auditor"))
+    copy = _Postgres(logs[0])
+    assert [each.sequence for each in copy.between(3, 5)] == [4, 3]
+    found = copy.named("ours-2")
+    assert found is not None
+    assert b'"ours-2"' in found.content
+    assert copy.named("theirs-2") is None
+    assert b"ours" in (copy.policy_set("ab") or b"")
+    assert copy.policy_set("cd") is None
 
 
 def test_a_log_that_is_not_the_one_in_the_database_is_refused(

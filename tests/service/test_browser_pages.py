@@ -1,10 +1,14 @@
 """The dashboard in a real browser: nothing is loaded from elsewhere, and anybody can read and use it."""
 
+import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from ringfence.language.orders import OrderRequest
+from ringfence.runtime.asked import MarketData
 from ringfence.service.access.rights import Role
 from service.browsing import CLIPPED, VIEWS, Browsing, violations
 
@@ -18,7 +22,12 @@ pytestmark = [
 PAGES = [
     "/",
     "/login",
+    "/decisions",
     "/limits?orders=1",
+    "/policies",
+    "/policies/diff?base=active&head=active",
+    "/policies/change?what=reload",
+    "/dry-runs",
     "/kill-switch",
     "/kill-switch/change?target=account/alpha&to=halted",
     "/nowhere",
@@ -171,3 +180,37 @@ def log_in(page: Any, name: str, password: str) -> None:
     page.fill("#name", name)
     page.fill("#password", password)
     page.click("main button")
+
+
+def decided(desk, size: str = "0.01") -> Any:
+    """An order that is decided."""
+    market = MarketData(49_999.0, 50_001.0, 50_000.0, time.time_ns())
+    order = OrderRequest(
+        "alpha", "BTC/USDT", "buy", Decimal(size), Decimal(50_000), strategy="taker", venue="paper"
+    )
+    found = desk.guard.evaluate_order(order, market)
+    if found.size:
+        desk.guard.on_cancel(found.id)
+    return found
+
+
+def test_decisions_come_in_by_themselves_and_one_opens_up(browsing: Browsing, desk) -> None:
+    page = browsing.open("/decisions?account=alpha")
+    page.wait_for_selector("#pause:visible")
+    with page.expect_request("**/live/decisions*"):
+        page.reload()
+
+    first = decided(desk, "20")
+    page.wait_for_selector(f"#decision-rows tr:first-child a[href='/decisions/{first.id}']")
+    page.click("#pause")
+    second = decided(desk)
+    page.wait_for_selector("#pause:has-text('Resume (1 new)')")
+    assert page.locator(f"a[href='/decisions/{second.id}']").count() == 0
+    page.click("#pause")
+    page.wait_for_selector(f"#decision-rows tr:first-child a[href='/decisions/{second.id}']")
+
+    page.click(f"a[href='/decisions/{first.id}']")
+    page.wait_for_selector("#arithmetic >> text=bit for bit")
+    assert page.locator("#arithmetic details[open] summary").first.inner_text().startswith("Breach")
+    assert violations(page) == []
+    assert page.evaluate(CLIPPED) == []

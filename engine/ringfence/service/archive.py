@@ -129,6 +129,7 @@ class Filter:
     code: str | None = None
     from_ns: int | None = None
     until_ns: int | None = None
+    client_order_id: str | None = None
 
     def fits(self, row: DecisionRow) -> bool:
         """Whether a decision is wanted."""
@@ -139,6 +140,7 @@ class Filter:
             and self.strategy in (None, row.strategy)
             and self.decision in (None, row.decision)
             and self.code in (None, row.code)
+            and self.client_order_id in (None, row.client_order_id)
             and (self.from_ns is None or row.decided_ns >= self.from_ns)
             and (self.until_ns is None or row.decided_ns < self.until_ns)
         )

@@ -36,8 +36,11 @@ def renew_keys(desk: Desk, environ: Mapping[str, str] = os.environ) -> dict[str,
         return {}
     credentials = credentials_for(desk.settings, environ)
     renew_signer(desk.signer, credentials)
-    desk.tokens.renew(credentials.all_of(JWT_SECRET_KEY))
-    known = {each.name: len(credentials.all_of(each)) for each in (API_SECRET_KEY, JWT_SECRET_KEY)}
+    kinds = [API_SECRET_KEY]
+    if desk.settings.access.jwks_url is None:
+        desk.tokens.renew(credentials.all_of(JWT_SECRET_KEY))
+        kinds.append(JWT_SECRET_KEY)
+    known = {each.name: len(credentials.all_of(each)) for each in kinds}
     desk.log.wait(desk.log.append(KEYS_RENEWED, {"keys": known}))
     return known
 

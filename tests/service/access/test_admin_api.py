@@ -7,11 +7,16 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from ringfence.errors import AuditError, StateError
 from ringfence.runtime.audit_verify import verify
+from ringfence.runtime.ports import FixedClock
 from ringfence.service.access.four_eyes import FourEyes
+from ringfence.service.access.records import Records
 from ringfence.service.access.rights import Principal, Role
+from ringfence.service.access.tries import Requests
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
+from runtime.desk import NOON
 from service.access.people import HTTPS, PASSWORD, client_of, log_in, person
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
@@ -135,6 +140,22 @@ def test_a_user_is_added_changed_and_removed(
     assert {body["by"] for kind, body in recorded() if kind != "login"} == {"root"}
 
 
+def test_what_will_not_do_is_a_problem_that_says_why(
+    client: TestClient, admin: dict[str, str]
+) -> None:
+    short = {"name": "x", "role": "viewer", "password": "too short"}
+    refused = [
+        (client.post("/v1/users", json=short, headers=admin), "fewer than 15"),
+        (client.patch("/v1/users/nobody", json={}, headers=admin), "no such user"),
+        (client.delete("/v1/api-keys/nothing", headers=admin), "no such key"),
+    ]
+    for answer, why in refused:
+        assert answer.status_code in (404, 409, 422), answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert why in answer.text
+        assert "too short" not in answer.text
+
+
 def test_a_disabled_user_is_out_with_tokens_too(
     desk: Desk, client: TestClient, admin: dict[str, str]
 ) -> None:
@@ -161,6 +182,32 @@ def test_somebody_who_can_manage_users_stays(desk: Desk) -> None:
         users.remove("last-admin")
     for each in admins:
         users.change(each, enabled=True)
+
+
+def test_what_cannot_be_recorded_gives_nobody_rights_but_takes_them(
+    desk: Desk, client: TestClient, admin: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = person(desk, "wilma", "trader", ("alpha",))
+
+    def fail(*_: Any) -> None:
+        raise AuditError("the log is full", "make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.access.records, "changed", fail)
+        added = {"name": "xena", "role": "viewer", "password": PASSWORD}
+        key = {"name": "unrecorded", "role": "viewer"}
+        answers = [
+            client.post("/v1/users", json=added, headers=admin),
+            client.post("/v1/api-keys", json=key, headers=admin),
+            client.patch(f"/v1/users/{name}", json={"role": "admin"}, headers=admin),
+            client.patch(f"/v1/users/{name}", json={"enabled": False}, headers=admin),
+        ]
+    assert {each.status_code for each in answers} == {503}
+    assert desk.access.users.find("xena") is None
+    assert "unrecorded" not in [each.name for each in desk.access.api_keys.all()]
+    wilma = desk.access.users.find(name)
+    assert wilma is not None
+    assert (wilma.role, wilma.enabled) == (Role.TRADER, False)
 
 
 # Tokens
@@ -242,8 +289,16 @@ def test_a_token_that_is_shown_wrongly_is_nobodys(
 
 
 def test_what_is_refused_too_often_is_not_even_looked_into(
-    client: TestClient, admin: dict[str, str], recorded
+    desk: Desk,
+    client: TestClient,
+    admin: dict[str, str],
+    recorded,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # All within one minute, however slow the machine.
+    clock = FixedClock(NOON)
+    monkeypatch.setattr(desk.access, "requests", Requests(desk.settings.access, clock))
+    monkeypatch.setattr(desk.access, "records", Records(desk.log, clock))
     answers = [client.get("/v1/users", headers=shown("x")).status_code for _ in range(310)]
 
     assert answers == [401] * 300 + [429] * 10
@@ -256,10 +311,8 @@ def test_what_is_refused_too_often_is_not_even_looked_into(
 def test_requests_of_one_are_counted_apart_from_those_of_others(
     desk: Desk, client: TestClient, admin: dict[str, str]
 ) -> None:
-    from ringfence.service.access.tries import Requests
-
     settings = desk.settings.access.model_copy(update={"requests_per_minute": 3})
-    desk.access.requests = Requests(settings, desk.clock)
+    desk.access.requests = Requests(settings, FixedClock(NOON))
     answers = [client.get("/v1/users", headers=admin) for _ in range(4)]
 
     assert [each.status_code for each in answers] == [200, 200, 200, 429]
@@ -302,7 +355,7 @@ def test_a_proposal_is_confirmed_over_http_by_another_person(
     first, second = (each.id for each in asked if each is not None)
 
     listed = client.get("/v1/proposals", headers=as_bob).json()["proposals"]
-    assert [each["id"] for each in listed] == sorted([first, second])
+    assert [each["id"] for each in listed] == [first, second]
     assert client.post(f"/v1/proposals/{first}/confirm", headers=as_ann).status_code == 403
     assert desk.guard.kill_switch("strategy/taker") == "halted"
     done = client.post(f"/v1/proposals/{first}/confirm", headers=as_bob)
@@ -319,6 +372,17 @@ def test_a_proposal_is_confirmed_over_http_by_another_person(
     assert client.get("/v1/proposals", headers=as_bob).json()["proposals"] == []
     monkeypatch.setattr(four_eyes, "_actions", frozenset())
     four_eyes.set_kill_switch(ann, "strategy/taker", "active", "drill is over")
+
+
+def test_a_file_that_cannot_be_read_lets_nobody_in(
+    desk: Desk, client: TestClient, key: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: str) -> None:
+        raise StateError("it is damaged", "mend it")
+
+    monkeypatch.setattr(desk.access.api_keys, "read", fail)
+    answer = client.get("/v1/proposals", headers=shown(key["key"]))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
 def test_the_log_with_all_these_records_is_whole(desk: Desk) -> None:

@@ -101,10 +101,13 @@ def users(request: _Request) -> UserList:
 @route("post", "/", Right.ADMINISTER, summary="Let a person in", tag=_TAG, status=201, once=False)
 def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
     """Let a person in."""
-    access = _access(request)
-    user = access.users.add(data.name, data.role, data.accounts, data.password, request.user.name)
-    _record(
-        request, "user-added", {"user": user.name, "role": user.role, "accounts": user.accounts}
+
+    def record(user: User) -> None:
+        told = {"user": user.name, "role": user.role, "accounts": user.accounts}
+        _record(request, "user-added", told)
+
+    user = _access(request).users.add(
+        data.name, data.role, data.accounts, data.password, request.user.name, record
     )
     return _user_told(user)
 
@@ -113,17 +116,26 @@ def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
 def change_user(name: FromPath[str], data: JSONBody[UserChange], request: _Request) -> UserTold:
     """Change role, accounts or password, disable or enable; somebody disabled is out at once, everywhere."""
     access = _access(request)
+    new_password = data.password is not None
+    # Shutting somebody out holds even where it cannot be recorded; anything else does not happen then.
+    shuts_out = data == UserChange(enabled=False)
+
+    def record(user: User) -> None:
+        told = {"user": name, "role": user.role, "accounts": user.accounts, "enabled": user.enabled}
+        _record(request, "user-changed", {**told, "password": new_password})
+
     user = access.users.change(
         name,
         role=data.role,
         accounts=data.accounts,
         enabled=data.enabled,
         password=data.password,
+        first=(lambda _: None) if shuts_out else record,
     )
-    if data.password is not None or not user.enabled:
+    if new_password or not user.enabled:
         access.sessions.end_all(name)
-    told = {"user": name, "role": user.role, "accounts": user.accounts, "enabled": user.enabled}
-    _record(request, "user-changed", {**told, "password": data.password is not None})
+    if shuts_out:
+        record(user)
     return _user_told(user)
 
 
@@ -157,11 +169,14 @@ def api_keys(request: _Request) -> KeyList:
 def make_api_key(data: JSONBody[NewKey], request: _Request) -> KeyMade:
     """Make a key for a machine. It is told once, and kept nowhere."""
     valid_ns = data.valid_days * _DAY_NS
+
+    def record(kept: ApiKey) -> None:
+        told = {"key": kept.name, "id": kept.id, "role": kept.role, "accounts": kept.accounts}
+        _record(request, "key-made", {**told, "expires_ns": kept.expires_ns})
+
     kept, key = _access(request).api_keys.make(
-        data.name, data.role, data.accounts, valid_ns, request.user.name
+        data.name, data.role, data.accounts, valid_ns, request.user.name, record
     )
-    told = {"key": kept.name, "id": kept.id, "role": kept.role, "accounts": kept.accounts}
-    _record(request, "key-made", {**told, "expires_ns": kept.expires_ns})
     return KeyMade(key.reveal(), _key_told(kept))
 
 

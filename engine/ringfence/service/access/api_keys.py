@@ -7,7 +7,7 @@ costs, and a bot shows its key with each order.
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
@@ -81,9 +81,18 @@ class ApiKeys:
         return tuple(sorted(known, key=lambda each: (-each.made_ns, each.id)))
 
     def make(
-        self, name: str, role: Role, accounts: list[str], valid_ns: int, by: str
+        self,
+        name: str,
+        role: Role,
+        accounts: list[str],
+        valid_ns: int,
+        by: str,
+        first: Callable[[ApiKey], object] = lambda _: None,
     ) -> tuple[ApiKey, Secret]:
         """Make a key. The key itself is told this once.
+
+        Args:
+            first: Is called before; where it raises, nothing happens.
 
         Raises:
             InputError: there is one of that name, or name, accounts or time will not do.
@@ -116,6 +125,7 @@ class ApiKeys:
             if len(held) >= _MOST:
                 raise InputError(f"there are {_MOST:,} keys", "revoke those that are not used")
             held[prefix] = kept
+            first(kept)
         return kept, Secret(f"rfk_{prefix}_{secret}")
 
     def revoke(self, name: str) -> ApiKey:

@@ -1,5 +1,6 @@
 """People who log in: their roles, accounts and passwords, in `users.json`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -62,8 +63,19 @@ class Users:
         """A user, as they were at most a second ago."""
         return self._table.all().get(name)
 
-    def add(self, name: str, role: Role, accounts: list[str], password: str, by: str) -> User:
+    def add(
+        self,
+        name: str,
+        role: Role,
+        accounts: list[str],
+        password: str,
+        by: str,
+        first: Callable[[User], object] = lambda _: None,
+    ) -> User:
         """Let a person in from now on.
+
+        Args:
+            first: Is called before; where it raises, nothing happens.
 
         Raises:
             InputError: there is one of that name, or name, accounts or password will not do.
@@ -79,6 +91,7 @@ class Users:
             if len(held) >= _MOST:
                 raise InputError(f"there are {_MOST:,} users", "remove those who left")
             held[name] = user
+            first(user)
         return user
 
     def add_first(self, name: str, password: str, by: str) -> User | None:
@@ -99,8 +112,12 @@ class Users:
         accounts: list[str] | None = None,
         enabled: bool | None = None,
         password: str | None = None,
+        first: Callable[[User], object] = lambda _: None,
     ) -> User:
         """Change what is given.
+
+        Args:
+            first: As for `add`.
 
         Raises:
             InputError: there is no such user, the values will not do, or nobody would be left who can manage users.
@@ -123,6 +140,7 @@ class Users:
                 after = msgspec.structs.replace(after, password=kept, password_ns=at_ns)
             held[name] = after
             _check_admin_left(held, before)
+            first(after)
         return after
 
     def remove(self, name: str) -> User:

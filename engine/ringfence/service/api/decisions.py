@@ -79,7 +79,7 @@ def decisions(
     account: Name = None,
     symbol: Name = None,
     strategy: Name = None,
-    decision: FromQuery[Literal["APPROVE", "REDUCE_SIZE", "REJECT"] | None] = None,
+    decision: FromQuery[Literal["", "APPROVE", "REDUCE_SIZE", "REJECT"]] = "",
     code: Name = None,
     since: Annotated[
         str | None,
@@ -98,7 +98,7 @@ def decisions(
         account,
         symbol,
         strategy,
-        decision,
+        decision or None,
         code,
         moment_of(since, "from"),
         moment_of(until, "until"),

@@ -89,7 +89,8 @@ def _read(content: bytes) -> str | None:
     if not _JSON_NUMBER.fullmatch(content):
         return None
     number = Decimal(content.decode("ascii"))
-    if abs(number) > _MOST:
+    # `abs` would round to the 28 digits of the default context.
+    if number.copy_abs() > _MOST:
         return None
     return f"{number:f}"
 

@@ -1,12 +1,14 @@
 """What all routes of the API have in common: who may, what can go wrong, what the description says."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any
 
 from litestar import Request, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 
+from ringfence.errors import AuditError
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.api.problems import MEDIA_TYPE, Problem, ProblemBody
 from ringfence.service.desk import Desk
@@ -80,6 +82,7 @@ def route(
         )
         for each in sorted(statuses)
     }
+    manages = method != "get" and right is Right.MANAGE
     is_once = method == "post" if once is None else once
 
     def made(handler: Callable[..., Any]) -> Any:
@@ -96,7 +99,7 @@ def route(
             opt={ONCE: is_once},
             **({} if _is_async(handler) else kind),
             **others,
-        )(_once(handler) if is_once else handler)
+        )(_wrapped(handler, recorded=manages, once=is_once))
 
     return made
 
@@ -126,6 +129,33 @@ def sees_all(user: Principal) -> None:
     """
     if seen_accounts(user) is not None:
         raise Problem("forbidden", "this tells of every account, and a trader sees its own alone")
+
+
+def _wrapped(handler: Callable[..., Any], *, recorded: bool, once: bool) -> Callable[..., Any]:
+    if recorded and not _is_async(handler):
+        handler = _recorded(handler)
+    return _once(handler) if once else handler
+
+
+def _recorded(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """A handler whose requests are in the audit log by their names, beside the record of what they did."""
+
+    @wraps(handler)
+    def answered(*given: Any, **named: Any) -> Any:
+        found = handler(*given, **named)
+        request: Asking = named["request"]
+        body = {
+            "request": request.scope["state"]["request_id"],
+            "by": request.user.name,
+            "method": request.method,
+            "path": request.scope["path"],
+        }
+        # It took effect, and that has its own record.
+        with suppress(AuditError):
+            desk_of(request).log.append("request", body)
+        return found
+
+    return answered
 
 
 def _once(handler: Callable[..., Any]) -> Callable[..., Any]:

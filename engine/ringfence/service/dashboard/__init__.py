@@ -2,7 +2,7 @@
 
 from litestar import Router
 
-from ringfence.service.dashboard import kill_switch, limits
+from ringfence.service.dashboard import decisions, dry_runs, kill_switch, limits, policies
 from ringfence.service.dashboard.assets import asset
 from ringfence.service.dashboard.errors import PageErrors
 from ringfence.service.dashboard.overview import live_overview, overview
@@ -19,8 +19,11 @@ def dashboard_router() -> Router:
             asset,
             overview,
             live_overview,
+            *decisions.ROUTES,
             *kill_switch.ROUTES,
             *limits.ROUTES,
+            *policies.ROUTES,
+            *dry_runs.ROUTES,
         ],
         include_in_schema=False,
     )

@@ -31,6 +31,7 @@ _LIVED_S = 30.0
 _LONGEST_PAUSE_S = 30.0
 # Beyond `server.stop_within`, for closing the books and the log.
 _CLOSING_S = 30.0
+COMMAND = (sys.executable, "-m", "ringfence.service.workers.worker")
 _PARTS = ("audit", "policies", "db", "cache")
 
 
@@ -125,7 +126,7 @@ class _Supervisor:
     def _start(self, number: int, failures: int) -> None:
         bound = self._ports.main.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-m", "ringfence.service.workers.worker"],
+            COMMAND,
             stdin=subprocess.PIPE,
             pass_fds=(bound,),
             # Ctrl-C in a terminal is for the supervisor, which stops them one way.
@@ -154,6 +155,7 @@ class _Supervisor:
     def _ended(self, number: int) -> None:
         worker = self._workers[number]
         worker.is_gone = True
+        _let_go(worker)
         lived_s = time.monotonic() - worker.started_s
         worker.failures = 1 if lived_s >= _LIVED_S else worker.failures + 1
         pause_s = min(2.0 ** (worker.failures - 1) - 1, _LONGEST_PAUSE_S)
@@ -182,8 +184,7 @@ class _Supervisor:
                 _log.error("worker %d does not end, and is killed", worker.number)
                 worker.process.kill()
                 worker.process.wait()
-            if worker.process.stdin is not None:
-                worker.process.stdin.close()
+            _let_go(worker)
 
     # Health
 
@@ -210,3 +211,10 @@ class _Supervisor:
                 if read_health(self._settings, number)["ready"]:
                     return ""
         return "no worker may be asked"
+
+
+def _let_go(worker: _Worker) -> None:
+    """Close the pipe to a worker that has ended; what it did not read is lost with it."""
+    if worker.process.stdin is not None:
+        with suppress(OSError):
+            worker.process.stdin.close()

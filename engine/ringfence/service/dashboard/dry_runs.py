@@ -1,0 +1,241 @@
+"""The pages of dry runs: start one, see how far it is, read what came of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from litestar import Request, Response, get, post
+from litestar.enums import RequestEncodingType
+from litestar.exceptions import NotFoundException, PermissionDeniedException
+from litestar.params import Body, FromPath
+from litestar.response import Redirect, ServerSentEvent
+
+from ringfence.errors import InputError
+from ringfence.language.orders import to_decimal
+from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.policies import stored_sets
+from ringfence.service.dashboard.rendering import page, part, shell_of
+from ringfence.service.desk import Desk
+from ringfence.service.dry_runs import (
+    DryRunRequest,
+    data_folder,
+    fit_name,
+    report_of,
+    start_dry_run,
+)
+from ringfence.service.jobs import Job, Jobs
+from ringfence.service.policy_sets import ACTIVE
+
+__all__ = ["ROUTES"]
+
+_PATH = "/dry-runs"
+_EVERY_S = 1.0
+_MOST_FILES, _MOST_SETS = 200, 50
+_ENDINGS = (".parquet", ".csv", ".json")
+_MODES = ("both", "propagated", "frozen")
+_TEXTS = ("fills", "marks", "balances", "base", "mapping", "marks_mapping")
+_STATES = {
+    "waiting": ("plain", "Waiting"),
+    "running": ("plain", "Running"),
+    "done": ("ok", "Done"),
+    "failed": ("bad", "Failed"),
+    "cancelled": ("warn", "Cancelled"),
+    "lost": ("warn", "Lost: the service ended"),
+}
+
+Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
+Asking = Request[Principal, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one side of a dry run decided, in one mode.
+
+    Attributes:
+        set: `base` or `head`.
+        by_gate: The gates that rejected or reduced most.
+    """
+
+    set: str
+    mode: str
+    orders: int
+    decisions: dict[str, int]
+    notional: dict[str, Any]
+    by_gate: tuple[dict[str, Any], ...]
+
+
+@get(_PATH, guards=[needs(Right.LOOK)], sync_to_thread=True)
+def dry_runs(request: Asking) -> Response[str]:
+    """Dry runs that wait, run or are kept; and the form to start one."""
+    _sees_all(request)
+    return _listed(request, {}, "", "")
+
+
+@get("/live/dry-runs", guards=[needs(Right.LOOK)], sync_to_thread=False)
+def live_dry_runs(request: Asking) -> ServerSentEvent:
+    """What changes on it."""
+    _sees_all(request)
+
+    def told() -> Iterator[Told]:
+        jobs = _jobs_of(request).all("dry-run")
+        text = part("dry_runs_list.html", jobs=jobs, states=_STATES, shell=shell_of(request))
+        yield "parts", {"dry-runs-list": text}
+
+    return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))
+
+
+@post(_PATH, guards=[needs(Right.MANAGE)], sync_to_thread=True)
+def start(request: Asking, data: Form) -> Response[Any]:
+    """Starts one."""
+    try:
+        job = start_dry_run(_desk_of(request), _jobs_of(request), request.user, _asked(data))
+    except InputError as error:
+        return _listed(request, data, error.message, error.fix)
+    return Redirect(f"{_PATH}/{job.id}", status_code=303)
+
+
+@get(f"{_PATH}/{{name:str}}", guards=[needs(Right.LOOK)], sync_to_thread=True)
+def dry_run(request: Asking, name: FromPath[str]) -> Response[str]:
+    """One of them."""
+    return page(request, "dry_run.html", **_about(request, _job(request, name)))
+
+
+@get("/live/dry-runs/{name:str}", guards=[needs(Right.LOOK)], sync_to_thread=False)
+def live_dry_run(request: Asking, name: FromPath[str]) -> ServerSentEvent:
+    """How far it is."""
+    job = _job(request, name)
+
+    def told() -> Iterator[Told]:
+        text = part("dry_run_part.html", shell=shell_of(request), **_about(request, job))
+        yield "parts", {"dry-run": text}
+
+    return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))
+
+
+@post(f"{_PATH}/{{name:str}}/cancel", guards=[needs(Right.MANAGE)], sync_to_thread=True)
+def cancel(request: Asking, name: FromPath[str]) -> Response[Any]:
+    """Gives one up; one that is over stays as it is."""
+    job = _job(request, name)
+    _jobs_of(request).cancel(job)
+    return Redirect(f"{_PATH}/{job.id}", status_code=303)
+
+
+ROUTES = (dry_runs, live_dry_runs, start, dry_run, live_dry_run, cancel)
+
+
+def _listed(request: Asking, given: dict[str, str], fault: str, fix: str) -> Response[str]:
+    from ringfence.replay.mapping import mapping_names
+
+    desk = _desk_of(request)
+    sets = [each for each in stored_sets(desk) if not each.damage][:_MOST_SETS]
+    folder = data_folder(desk)
+    return page(
+        request,
+        "dry_runs.html",
+        status=400 if fault else 200,
+        jobs=_jobs_of(request).all("dry-run"),
+        states=_STATES,
+        sets=sets,
+        active=desk.guard.policy_set,
+        files=_files_in(folder),
+        folder=folder,
+        modes=_MODES,
+        mappings=mapping_names(),
+        given=given,
+        fault=fault,
+        fix=fix,
+    )
+
+
+def _asked(data: dict[str, str]) -> DryRunRequest:
+    """What the form asks for.
+
+    Raises:
+        InputError: it does not say.
+    """
+    texts = {name: data.get(name, "").strip() or None for name in _TEXTS}
+    orders, mode = data.get("orders", "").strip(), data.get("mode", "both")
+    if not orders:
+        raise InputError("no orders are given", "choose the file that holds them")
+    if mode not in _MODES:
+        raise InputError(f"there is no mode `{mode[:20]}`", f"use one of {', '.join(_MODES)}")
+    written = data.get("equity", "").strip()
+    equity = to_decimal(written) if written else None
+    if written and (equity is None or equity <= 0):
+        raise InputError(f"`{written[:40]}` is no amount of money", "write a number above zero")
+    return DryRunRequest(
+        orders,
+        policies=data.get("policies") or ACTIVE,
+        mode=mode,
+        equity=None if equity is None else float(equity),
+        **texts,
+    )
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Files that orders and prices can be read from, by their paths below the folder."""
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.suffix in _ENDINGS and path.is_file() and all(map(fit_name, parts)):
+            found.append("/".join(parts))
+        if len(found) >= _MOST_FILES:
+            break
+    return found
+
+
+def _about(request: Asking, job: Job) -> dict[str, Any]:
+    seconds = ((job.ended_ns or _desk_of(request).clock.now_ns()) - job.at_ns) / 1e9
+    return {
+        "job": job,
+        "state": _STATES[job.state],
+        "seconds": seconds,
+        "summary": (job.result or {}).get("summary"),
+        "sides": _sides(job),
+        "has_report": report_of(_jobs_of(request), job) is not None,
+    }
+
+
+def _sides(job: Job) -> list[Side]:
+    summary = (job.result or {}).get("summary")
+    if not summary:
+        return []
+    return [
+        Side(
+            name,
+            mode,
+            sum(run["decisions"].values()),
+            run["decisions"],
+            run["notional"],
+            tuple(run["by_gate"][:5]),
+        )
+        for name, side in summary["sides"].items()
+        for mode, run in side["modes"].items()
+    ]
+
+
+def _job(request: Asking, name: str) -> Job:
+    _sees_all(request)
+    job = _jobs_of(request).get(name, "dry-run")
+    if job is None:
+        raise NotFoundException("there is no such dry run, or it is kept no longer")
+    return job
+
+
+def _sees_all(request: Asking) -> None:
+    if request.user.role is Role.TRADER:
+        raise PermissionDeniedException("dry runs show the orders of other accounts as well")
+
+
+def _jobs_of(request: Asking) -> Jobs:
+    jobs: Jobs = request.app.state.jobs
+    return jobs
+
+
+def _desk_of(request: Asking) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk

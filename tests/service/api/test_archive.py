@@ -1,0 +1,86 @@
+"""Decisions that memory no longer holds: asked of the copy of the log, or of the log itself."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from ringfence.adapters.audit_duckdb import DuckdbSink
+from ringfence.runtime.audit_log import AuditLog
+from ringfence.runtime.audit_writer import AuditWriter
+from ringfence.service import archive as archive_module
+from ringfence.service import events as events_module
+from ringfence.service.archive import Filter, open_archive
+from ringfence.service.events import EventHub
+
+pytestmark = pytest.mark.integration
+
+
+def body(k):
+    order = {"account": "alpha" if k % 2 else "beta", "symbol": "BTC/USDT", "size": "1"}
+    return {
+        "id": f"run-{k}",
+        "decision": "APPROVE",
+        "code": "",
+        "reason": "",
+        "size": "1",
+        "policy_set": "ab" * 32,
+        "decided_ns": 1_000 + k,
+        "inputs": {"order": order, "market": None},
+    }
+
+
+@pytest.fixture(params=["duckdb", "none"])
+def archive(request, tmp_path, monkeypatch):
+    """Ten decisions, of which memory holds the last three or so."""
+    monkeypatch.setattr(events_module, "_BEHIND", 3)
+    monkeypatch.setattr(archive_module, "_WINDOW", 4)
+    with AuditLog.open(tmp_path / "audit", durability="process") as log:
+        log.append("policy-set", {"policy_set": "ab" * 32, "currency": "USDT"})
+        for k in range(10):
+            log.append("decision", body(k))
+        log.append("decision", {**body(4), "repeated": True})
+        log.wait(log.last)
+        if request.param == "duckdb":
+            AuditWriter(tmp_path / "audit", [DuckdbSink(tmp_path / "audit.duckdb")]).catch_up()
+        hub = EventHub(tmp_path / "audit", log, threading.Event())
+        settings = SimpleNamespace(audit=SimpleNamespace(sink=request.param))
+        yield open_archive(SimpleNamespace(data=tmp_path, settings=settings), hub)
+        hub.close()
+
+
+def test_pages_reach_back_to_the_first_decision(archive):
+    found, before = [], None
+    while True:
+        page = archive.page(Filter(), before, 3)
+        found += [row.id for row in page.rows]
+        before = page.before
+        if before is None:
+            break
+    assert found == ["run-4", *(f"run-{k}" for k in range(9, -1, -1))]
+
+
+def test_what_is_filtered_is_found_among_the_old(archive):
+    rows = archive.page(Filter(account="beta", until_ns=1_003), None, 10).rows
+    assert [row.id for row in rows] == ["run-2", "run-0"]
+    assert archive.page(Filter(frozenset({"alpha"})), None, 100).rows[-1].id == "run-1"
+    assert archive.page(Filter(from_ns=1_008), None, 100).rows[-1].id == "run-8"
+
+
+def test_a_page_that_looks_for_long_ends_short_and_goes_on(archive, monkeypatch):
+    monkeypatch.setattr(archive_module, "_MOST_WINDOWS", 1)
+    page = archive.page(Filter(code="NO_SUCH"), None, 10)
+    assert page.rows == []
+    assert page.before is not None
+
+
+def test_a_decision_is_found_by_its_id_the_first_of_several_answers(archive):
+    assert archive.find("run-1").sequence == 3
+    assert archive.find("run-4").sequence == 6
+    assert archive.find("run-9").sequence == 11
+    assert archive.find("run-77") is None
+
+
+def test_the_words_for_an_old_policy_set_are_found(archive):
+    assert archive.policy_set("ab" * 32)["currency"] == "USDT"
+    assert archive.policy_set("cd" * 32) == {}

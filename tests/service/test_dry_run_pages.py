@@ -1,0 +1,109 @@
+"""The pages of dry runs: starting one, its progress, and what came of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringfence.service.desk import Desk
+from ringfence.service.dry_runs import data_folder
+
+pytestmark = pytest.mark.integration
+
+ORDERS = "ts,order_id,account,strategy,symbol,side,size,price,type\n" + "".join(
+    f"2026-01-05T12:00:0{n}Z,o{n},alpha,taker,BTC/USDT,buy,{size},50000,limit\n"
+    for n, size in enumerate(("0.1", "0.2", "9"))
+)
+
+
+@pytest.fixture
+def orders(desk: Desk) -> Path:
+    """A file of orders where dry runs read from."""
+    folder = data_folder(desk)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "three-orders.csv"
+    path.write_text(ORDERS)
+    return path
+
+
+@pytest.fixture
+def officer(bearer: Any) -> dict[str, str]:
+    return {**bearer("risk-officer"), "accept": "text/html"}
+
+
+@pytest.mark.usefixtures("orders")
+def test_a_dry_run_is_started_and_its_decisions_are_shown(client: Any, officer: Any) -> None:
+    listed = client.get("/dry-runs", headers=officer).text
+    assert "three-orders.csv" in listed
+
+    started = client.post(
+        "/dry-runs",
+        data={"orders": "three-orders.csv", "mode": "propagated", "equity": "6_000_000"},
+        headers=officer,
+        follow_redirects=False,
+    )
+    assert started.status_code == 303, started.text
+    address = started.headers["location"]
+    assert client.get(address, headers=officer).status_code == 200
+    jobs = client.app.state.jobs
+    assert jobs.wait(jobs.get(address.rsplit("/", 1)[1], "dry-run"), 120)
+    text = client.get(address, headers=officer).text
+
+    assert "Done" in text
+    assert "3</span> replayed of" in text
+    assert "Rejected" in text
+    assert "USDT" in text
+    report = client.get(f"/v1{address}/report", headers=officer)
+    assert report.status_code == 200
+    assert f"/v1{address}/report" in text
+    assert address in client.get("/dry-runs", headers=officer).text
+
+
+@pytest.mark.usefixtures("orders")
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "no orders are given"),
+        ({"orders": "three-orders.csv", "mode": "x"}, "there is no mode"),
+        ({"orders": "three-orders.csv", "equity": "much"}, "is no amount of money"),
+        ({"orders": "nothing.csv"}, "there is no file"),
+        ({"orders": "../audit/x"}, "is no path of a file"),
+        ({"orders": "three-orders.csv", "policies": "ffff"}, "ffff"),
+    ],
+)
+def test_what_cannot_be_run_is_said_beside_the_form(
+    client: Any, officer: Any, given: dict[str, str], said: str
+) -> None:
+    answer = client.post("/dry-runs", data=given, headers=officer)
+
+    assert answer.status_code == 400
+    assert said in answer.text
+    assert "Start a dry run" in answer.text
+
+
+@pytest.mark.usefixtures("orders")
+def test_who_may_not_start_one_is_offered_none(client: Any, bearer: Any) -> None:
+    viewer = {**bearer("viewer"), "accept": "text/html"}
+
+    assert "Start a dry run" not in client.get("/dry-runs", headers=viewer).text
+    answer = client.post("/dry-runs", data={"orders": "three-orders.csv"}, headers=viewer)
+    assert answer.status_code == 403
+    trader = {**bearer("trader", "alpha"), "accept": "text/html"}
+    assert client.get("/dry-runs", headers=trader).status_code == 403
+
+
+def test_one_that_is_not_there_is_told(client: Any, officer: Any) -> None:
+    assert client.get("/dry-runs/00ff", headers=officer).status_code == 404
+
+
+@pytest.mark.usefixtures("orders")
+def test_one_can_be_given_up(client: Any, officer: Any) -> None:
+    started = client.post(
+        "/dry-runs", data={"orders": "three-orders.csv"}, headers=officer, follow_redirects=False
+    )
+    address = started.headers["location"]
+
+    client.post(f"{address}/cancel", headers=officer)
+
+    text = client.get(address, headers=officer).text
+    assert "Cancelled" in text or "Done" in text
