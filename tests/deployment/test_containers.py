@@ -92,7 +92,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     engine(
         "run", "--detach", f"--name={name}", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL",
         "--network=none", "--security-opt=no-new-privileges", "--memory=1g",
-        "--tmpfs=/var/lib/ringfence:mode=1777", f"--volume={ROOT / 'policies'}:/policies:ro",
+        f"--volume={name}-data:/var/lib/ringfence", f"--volume={ROOT / 'policies'}:/policies:ro",
         "--env=RINGFENCE_DATA=/var/lib/ringfence/data", "--env=RINGFENCE_SERVER__BEHIND_PROXY=true",
         *(f"--env={each.upper()}_FILE=/run/secrets/{each}" for each in variables),
         *(f"--volume={folder / 'secrets' / each}:/run/secrets/{each}:ro" for each in variables),
@@ -100,6 +100,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )  # fmt: skip
     yield name
     engine("rm", "--force", name)
+    engine("volume", "rm", f"{name}-data")
 
 
 def test_the_service_becomes_healthy_and_stops_when_told(service: str) -> None:
@@ -107,7 +108,7 @@ def test_the_service_becomes_healthy_and_stops_when_told(service: str) -> None:
     engine("exec", service, "sh", "-c", waits)
     ready = (
         "import time, urllib.request as u\n"
-        "for i in range(600):\n"
+        "for i in range(1800):\n"
         "    try: print(u.urlopen('http://127.0.0.1:8001/health/ready').read()); break\n"
         "    except OSError: time.sleep(0.1)\n"
         "else: raise SystemExit(1)\n"
