@@ -121,11 +121,11 @@ def _sizes(document: Document, symbol: str, given: dict[str, Any]) -> Iterator[D
 
 def _told(gate: Gate, row: LimitRow, verdict: Verdict) -> Iterator[Diagnostic]:
     check = verdict.check
-    if verdict.kind == UNSET:
+    # Only UNSET speaks of no check.
+    if verdict.kind == UNSET or check is None:
         if row is gate.rows[0]:
             yield _unset(gate, row, check)
         return
-    assert check is not None  # only UNSET speaks of no check
     name = next((each for each in _params(check.limit) if each in row.given), "")
     if not name:
         return

@@ -19,7 +19,7 @@ from ringfence.service.archive import Archive, DecisionRow, Filter, row_of
 from ringfence.service.dashboard.explained import Arithmetic, arithmetic_of
 from ringfence.service.dashboard.live import LONGEST_S, again, message, stream
 from ringfence.service.dashboard.recorded import Recorded, recorded
-from ringfence.service.dashboard.rendering import page, part, shell_of
+from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account
 from ringfence.service.dashboard.wanted import Wanted, read_wanted
 from ringfence.service.dashboard.words import number
@@ -112,7 +112,7 @@ def arithmetic(request: Asking, decision: FromPath[str]) -> Response[str]:
     if "hx-request" in request.headers:
         text = part(
             "decision_gates.html",
-            shell=shell_of(request),
+            frame=frame_of(request),
             found=found,
             told=told,
             fault=fault,
@@ -171,7 +171,7 @@ def _filter(user: Principal, wanted: Wanted) -> Filter:
 
 async def _rows(request: Asking, wanted: Wanted) -> AsyncIterator[ServerSentEventMessage]:
     desk, hub = _desk_of(request), _hub_of(request)
-    seen, units, shell = _filter(request.user, wanted), Units(desk), shell_of(request)
+    seen, units, frame = _filter(request.user, wanted), Units(desk), frame_of(request)
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_S
     try:
@@ -192,19 +192,19 @@ async def _rows(request: Asking, wanted: Wanted) -> AsyncIterator[ServerSentEven
             await asyncio.sleep(_EVERY_S)
             events = list(subscription.waiting)
             subscription.waiting.clear()
-            about = await asyncio.to_thread(_fresh, events, seen, units, shell)
+            about = await asyncio.to_thread(_fresh, events, seen, units, frame)
             yield message("rows", about) if about["count"] else message("beat", {})
     finally:
         hub.leave(subscription)
     yield again()
 
 
-def _fresh(events: list[Event], seen: Filter, units: Units, shell: Any) -> Mapping[str, Any]:
+def _fresh(events: list[Event], seen: Filter, units: Units, frame: Any) -> Mapping[str, Any]:
     """The rows of what is new and wanted, the newest first; where there are many, the newest of them."""
     rows = [row_of(each.sequence, each.content) for each in events]
     fit = [each for each in rows if seen.fits(each)]
     shown = fit[-_AT_ONCE:][::-1]
-    html = part("decision_rows.html", rows=shown, units=units, shell=shell) if shown else ""
+    html = part("decision_rows.html", rows=shown, units=units, frame=frame) if shown else ""
     return {
         "into": "decision-rows",
         "html": html,

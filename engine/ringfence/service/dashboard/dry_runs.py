@@ -16,7 +16,7 @@ from ringfence.language.orders import to_decimal
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.policies import stored_sets
-from ringfence.service.dashboard.rendering import page, part, shell_of
+from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.desk import Desk
 from ringfence.service.dry_runs import (
     DryRunRequest,
@@ -80,7 +80,7 @@ def live_dry_runs(request: Asking) -> ServerSentEvent:
 
     def told() -> Iterator[Told]:
         jobs = _jobs_of(request).all("dry-run")
-        text = part("dry_runs_list.html", jobs=jobs, states=_STATES, shell=shell_of(request))
+        text = part("dry_runs_list.html", jobs=jobs, states=_STATES, frame=frame_of(request))
         yield "parts", {"dry-runs-list": text}
 
     return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))
@@ -108,7 +108,7 @@ def live_dry_run(request: Asking, name: FromPath[str]) -> ServerSentEvent:
     job = _job(request, name)
 
     def told() -> Iterator[Told]:
-        text = part("dry_run_part.html", shell=shell_of(request), **_about(request, job))
+        text = part("dry_run_part.html", frame=frame_of(request), **_about(request, job))
         yield "parts", {"dry-run": text}
 
     return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))

@@ -12,7 +12,13 @@ from ringfence.review.explaining.explanation import GateExplained
 __all__ = ["KINDS", "GateRow", "explained_row", "recorded_row"]
 
 #: Kind of badge by outcome.
-KINDS = {"pass": "ok", "exempt": "plain", "reduce": "warn", "breach": "bad", "unknown": "bad"}
+KINDS = {
+    "pass": "ok",
+    "exempt": "plain",
+    "reduce": "warn",
+    "breach": "bad",
+    "unknown": "bad",
+}  # nosec B105  # no password
 _NOTHING = "–"
 
 

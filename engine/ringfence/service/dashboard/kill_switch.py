@@ -16,7 +16,7 @@ from ringfence.language.orders import KILL_STATES
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Principal, Right, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
-from ringfence.service.dashboard.rendering import page, part, shell_of
+from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account, sees_target
 from ringfence.service.dashboard.switches import Stand, Turn, stand_of, stands, turns
 from ringfence.service.desk import Desk
@@ -82,13 +82,13 @@ def live_kill_switch(request: Asking) -> ServerSentEvent:
     desk, user = _desk_of(request), request.user
 
     def told() -> Iterator[Told]:
-        view, shell, now_ns = _view(desk, user), shell_of(request), desk.clock.now_ns()
+        view, frame, now_ns = _view(desk, user), frame_of(request), desk.clock.now_ns()
         names = ("firm", "switches", "proposals", "history")
         found = {
-            name: part(f"kill_switch_{name}.html", view=view, shell=shell, now_ns=now_ns)
+            name: part(f"kill_switch_{name}.html", view=view, frame=frame, now_ns=now_ns)
             for name in names
         }
-        yield "parts", {**found, "top-state": part("top_state.html", shell=shell)}
+        yield "parts", {**found, "top-state": part("top_state.html", frame=frame)}
 
     return stream(repeated(desk, told, every_s=_EVERY_S))
 

@@ -14,7 +14,7 @@ from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.limits import Line, line_of
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.pulse import Pulse, Window
-from ringfence.service.dashboard.rendering import page, part, shell_of
+from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account, sees_target
 from ringfence.service.dashboard.standing import Part, parts_of
 from ringfence.service.desk import Desk
@@ -87,9 +87,9 @@ def live_overview(request: Request[Principal, Any, Any]) -> ServerSentEvent:
 
     def told() -> Iterator[Told]:
         view = _view(desk, pulse, user)
-        shell = shell_of(request)
-        found = {name: part(f"overview_{name}.html", view=view, shell=shell) for name in _PARTS}
-        found["top-state"] = part("top_state.html", shell=shell)
+        frame = frame_of(request)
+        found = {name: part(f"overview_{name}.html", view=view, frame=frame) for name in _PARTS}
+        found["top-state"] = part("top_state.html", frame=frame)
         yield "parts", found
         at, rates = pulse.rates()
         if at:

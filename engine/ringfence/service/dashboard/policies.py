@@ -18,7 +18,7 @@ from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.policy_diff import Diff, diff_of
-from ringfence.service.dashboard.rendering import page, part, shell_of
+from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.desk import Desk
 from ringfence.service.policy_sets import ACTIVE, find_set, stores
 
@@ -88,12 +88,12 @@ def live_policies(request: Asking) -> ServerSentEvent:
     desk, user = _desk_of(request), request.user
 
     def told() -> Iterator[Told]:
-        view, shell = _view(desk, user), shell_of(request)
+        view, frame = _view(desk, user), frame_of(request)
         found = {
-            f"policies-{name}": part(f"policies_{name}.html", view=view, shell=shell)
+            f"policies-{name}": part(f"policies_{name}.html", view=view, frame=frame)
             for name in _PARTS
         }
-        yield "parts", {**found, "top-state": part("top_state.html", shell=shell)}
+        yield "parts", {**found, "top-state": part("top_state.html", frame=frame)}
 
     return stream(repeated(desk, told, every_s=_EVERY_S))
 

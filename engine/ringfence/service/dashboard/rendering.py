@@ -18,7 +18,7 @@ from ringfence.service.dashboard.assets import assets
 from ringfence.service.dashboard.sight import sees_target
 from ringfence.service.desk import Desk
 
-__all__ = ["HEADERS", "Shell", "environment", "page", "part", "shell_of"]
+__all__ = ["HEADERS", "Frame", "environment", "frame_of", "page", "part"]
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -58,7 +58,7 @@ _PAGES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
+class Frame:
     """What every page shows around its own part.
 
     Attributes:
@@ -122,7 +122,7 @@ def page(
         headers: Besides those of every page.
         about: What the template shows.
     """
-    text = environment().get_template(template).render(shell=shell_of(request), **about)
+    text = environment().get_template(template).render(frame=frame_of(request), **about)
     return Response(
         text,
         status_code=status,
@@ -136,7 +136,7 @@ def part(template: str, **about: Any) -> str:
     return environment().get_template(template).render(**about)
 
 
-def shell_of(request: ASGIConnection[Any, Any, Any, Any]) -> Shell:
+def frame_of(request: ASGIConnection[Any, Any, Any, Any]) -> Frame:
     """What every page shows around its own part."""
     desk: Desk = request.app.state.desk
     # A page of an error may come before anybody is known.
@@ -149,7 +149,7 @@ def shell_of(request: ASGIConnection[Any, Any, Any, Any]) -> Shell:
             for each in desk.guard.kill_switches
         )
     served = {route.path for route in request.app.routes}
-    return Shell(
+    return Frame(
         user,
         request.url.path,
         tuple(each for each in _PAGES if each[0] in served),

@@ -4,7 +4,7 @@ import json
 import logging
 import queue
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 import time
@@ -125,7 +125,7 @@ class _Supervisor:
 
     def _start(self, number: int, failures: int) -> None:
         bound = self._ports.main.fileno()
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603  # no shell
             COMMAND,
             stdin=subprocess.PIPE,
             pass_fds=(bound,),
@@ -142,9 +142,9 @@ class _Supervisor:
         }
         # The pipe stays open: its end tells a worker that nobody supervises it any more.
         with suppress(OSError):
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(job).encode() + b"\n")
-            process.stdin.flush()
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(job).encode() + b"\n")
+                process.stdin.flush()
         worker.watch = threading.Thread(target=self._watch, args=(worker,), daemon=True)
         worker.watch.start()
 
