@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 from benchmarks.generate import account_name
 from benchmarks.market import SYMBOLS
-from benchmarks.measure import ROOT, Figure
+from benchmarks.measure import ROOT, Figure, pinned
 from benchmarks.open_loop import latencies
 from benchmarks.policy_files import EQUITY, policy_directory
 from ringfence import CentralRiskGuard, GuardSettings, MarketData, PolicySet
@@ -30,7 +30,7 @@ from ringfence.runtime.audit_log import AuditLog
 __all__ = ["service"]
 
 ROUNDS = 5
-SECONDS = 4
+SECONDS = 3
 CONNECTIONS = 8
 #: Half of what is asked of `evaluate`, orders a second.
 STEADY = 1_500
@@ -54,23 +54,26 @@ def service(orders: int, directory: Path) -> list[Figure]:
     if shutil.which("wrk") is None:
         raise RuntimeError("`wrk` is needed: sudo apt-get install wrk")
     policies = policy_directory(directory, 10)
-    with _ours(policies, directory / "service") as (ours, bearer), _bare() as bare:
-        rates: dict[str, list[float]] = {"ours": [], "bare": []}
+    rates: dict[str, list[float]] = {"ours": [], "bare": []}
+    slow: list[tuple[float, float, float]] = []
+    with _bare() as bare:
         for number in range(ROUNDS):
-            for name, port in (("ours", ours), ("bare", bare)):
-                script = directory / f"{name}.lua"
-                script.write_text(_script(f"{name}-{number}", bearer), encoding="utf-8")
-                rates[name].append(_rate(port, script))
-        slow = latencies(ours, bearer, STEADY, SECONDS * 2, _body())
+            # A new one each time: nobody ends the orders, and thousands that are open are no usual desk.
+            with _ours(policies, directory / "service") as (ours, bearer):
+                with pinned():
+                    slow.append(latencies(ours, bearer, STEADY, SECONDS, _body()))
+                for name, port in (("ours", ours), ("bare", bare)):
+                    script = directory / f"{name}.lua"
+                    script.write_text(_script(f"{name}-{number}", bearer), encoding="utf-8")
+                    rates[name].append(_rate(port, script))
     found, plain = (median(rates[name]) for name in ("ours", "bare"))
+    p50, p99 = (median(each[at] for each in slow) * 1e3 for at in (0, 1))
     return [
         Figure("service", "a bare endpoint of the framework", plain, "requests/s"),
         Figure("service", "evaluate, audited", found, "orders/s", at_least=3_000.0),
         Figure("service", "evaluate to the bare endpoint", found / plain, "times", at_least=0.5),
-        Figure("service", f"evaluate at {STEADY:,} orders/s, p50", slow[0] * 1e3, "ms"),
-        Figure(
-            "service", f"evaluate at {STEADY:,} orders/s, p99", slow[1] * 1e3, "ms", at_most=5.0
-        ),
+        Figure("service", f"evaluate at {STEADY:,} orders/s, p50", p50, "ms"),
+        Figure("service", f"evaluate at {STEADY:,} orders/s, p99", p99, "ms", at_most=5.0),
     ]
 
 
@@ -128,7 +131,7 @@ def _ours(policies: Path, place: Path) -> Iterator[tuple[int, str]]:
         "RINGFENCE_SERVER__HEALTH_PORT": str(ports[2]),
     }
     command = [sys.executable, "-m", "ringfence.cli.main", "serve"]
-    with _running(command, environ, f"http://127.0.0.1:{ports[2]}/health/live"):
+    with _running(command, environ, f"http://127.0.0.1:{ports[2]}/health/ready"):
         yield ports[0], f"Bearer {_token(account)}"
 
 

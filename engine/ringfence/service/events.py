@@ -29,6 +29,7 @@ KEPT = 10_000
 # Records that wait for one listener, and listeners.
 _MOST_WAITING = 2_000
 MOST_LISTENERS = 100
+_GATHER_SECONDS = 0.05
 _LOOK_SECONDS = 0.1
 # How far back the log is read when the service starts.
 _BEHIND = 20_000
@@ -111,7 +112,7 @@ class EventHub:
         self._decisions: deque[Event] = deque(maxlen=KEPT)
         self._others: deque[Event] = deque(maxlen=KEPT)
         self._listeners: set[Subscription] = set()
-        self._wake, self._closed = threading.Event(), False
+        self._wake, self._closed = threading.Event(), threading.Event()
         last = newest(folder)
         self._first = max(0, (0 if last is None else last.sequence) - _BEHIND)
         self._reader = AuditReader(folder, after=self._first)
@@ -132,15 +133,16 @@ class EventHub:
 
     def close(self) -> None:
         """Follow no further."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
         self.end_streams()
 
     def news(self, _: object) -> None:
-        """Something happened: look at once. For `guard.listen`; costs next to nothing."""
-        self._wake.set()
+        """Something happened: look soon. For `guard.listen`; costs next to nothing."""
+        if not self._wake.is_set():
+            self._wake.set()
 
     def look(self) -> None:
         """Take in now what was recorded until now."""
@@ -210,8 +212,10 @@ class EventHub:
             self._listeners.discard(subscription)
 
     def _follow(self) -> None:
-        while not self._closed:
-            self._wake.wait(_LOOK_SECONDS)
+        while not self._closed.is_set():
+            if self._wake.wait(_LOOK_SECONDS):
+                # Thousands of orders a second are looked at some times a second, and not one by one.
+                self._closed.wait(_GATHER_SECONDS)
             self._wake.clear()
             self._look()
             if self._stopping.is_set():
