@@ -50,6 +50,15 @@ def why_not() -> str:
     return "" if done.returncode == 0 else f"needs namespaces and overlays: {done.stderr.strip()}"
 
 
+def _below(targets: Sequence[str]) -> list[Path]:
+    """Where the interpreter and the checkout lie, as far as a file system at one of the targets would hide it."""
+    places = {Path(sys.prefix), Path(sys.base_prefix), ROOT}
+    outermost = [
+        each for each in places if not any(each.is_relative_to(p) for p in places - {each})
+    ]
+    return sorted(each for each in outermost if any(each.is_relative_to(t) for t in targets))
+
+
 class Pod:
     """A network that services share, and the files that they keep.
 
@@ -158,11 +167,16 @@ class Contained:
             made = "touch" if is_file else "mkdir -p"
             lines.append(f"in_it 'mkdir -p {Path(each.target).parent}; {made} {each.target}'")
         lines.append(f"mount -o remount,ro {root}")
+        hidden = _below([each.target for each in mounts if each.kind == "tmpfs"])
+        for number, place in enumerate(hidden):
+            lines.append(f"mkdir {aside}/{number}; mount --bind {root}{place} {aside}/{number}")
         lines += [f"mount -t proc proc {root}/proc", f"mount --bind /dev {root}/dev"]
         size = self.about.get("shm_size", "64m")
         lines.append(f"mount -t tmpfs -o mode=1777,size={size} none {root}/dev/shm")
         lines += directories
         lines += [self._mount(each, f"$(real {each.target})", uid) for each in mounts]
+        for number, place in enumerate(hidden):
+            lines.append(f"mkdir -p {root}{place}; mount --bind {aside}/{number} {root}{place}")
         return "\n".join(lines) + "\n"
 
     def _mount(self, mount: Any, target: str, uid: str) -> str:
