@@ -199,7 +199,7 @@ def open_desk(
             )
             opened.callback(guard.close)
         with opening("the register of used approvals"):
-            used, close = open_used_approvals(shared, data, clock)
+            used, close = open_used_approvals(settings, shared, data, clock)
             opened.callback(close)
         venues = Venues()
         trade = Trade(guard, log, credentials, signer, clock, used, data)

@@ -86,15 +86,19 @@ def open_shared(settings: ServiceSettings, credentials: Credentials, name: str) 
 
 
 def open_used_approvals(
-    shared: Shared | None, data: Path, clock: Clock
+    settings: ServiceSettings, shared: Shared | None, data: Path, clock: Clock
 ) -> tuple[UsedApprovals, Callable[[], None]]:
     """The register of used approvals, and what closes it."""
     if shared is not None:
         from ringfence.adapters.state_redis import RedisUsedApprovals
 
-        return RedisUsedApprovals(shared.store, clock=clock), lambda: None
-    used = FileUsedApprovals(data / "used-approvals", clock=clock)
-    return used, used.close
+        # A server that was started anew refuses for so long: what it forgot may have been used.
+        longest_ns = settings.guard.approval + 2 * settings.guard.max_skew
+        longest_ms = -(-longest_ns // 1_000_000)
+        used = RedisUsedApprovals(shared.store, clock=clock, longest_life_ms=longest_ms)
+        return used, lambda: None
+    kept = FileUsedApprovals(data / "used-approvals", clock=clock)
+    return kept, kept.close
 
 
 def guard_settings(
