@@ -1,36 +1,32 @@
 """A desk that is open in this process, on the shipped policies, with the clock of the machine."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.testing import TestClient
 
-from ringfence.runtime.credentials import API_SECRET_KEY, JWT_SECRET_KEY, load_credentials
 from ringfence.service.access.rights import Principal, Role
 from ringfence.service.app import make_app
-from ringfence.service.desk import Desk, open_desk
-from ringfence.service.settings import ServiceSettings
+from ringfence.service.desk import Desk
 from service.browsing import CHROMIUM, FLAGS, Browsing, running
+from service.desks import desk_in, mark_all
 
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """An open desk with money and a price."""
-    settings = ServiceSettings(
-        environment="testing",
-        policies=Path("policies").resolve(),
-        data=tmp_path_factory.mktemp("service"),
-    )
-    credentials = load_credentials(
-        (API_SECRET_KEY, JWT_SECRET_KEY), {"RINGFENCE_ENVIRONMENT": "testing"}
-    )
-    opened = open_desk(settings, credentials)
-    for book in ("account/alpha", "account/beta", "strategy/taker"):
-        opened.guard.on_balance(book, "opening", 6_000_000)
-    yield opened
-    opened.close()
+    with desk_in(tmp_path_factory.mktemp("service")) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def fresh_prices(request: pytest.FixtureRequest) -> None:
+    """Prices of now: what an earlier test has left in the books can be valued."""
+    if "desk" in request.fixturenames:
+        found = request.getfixturevalue("desk")
+        if isinstance(found, Desk) and found.phase != "stopping":
+            mark_all(found)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from litestar.testing import TestClient
 from ringfence.service.access.rights import Principal, Role
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
+from service.desks import desk_in
 
 
 class Asking:
@@ -37,6 +38,13 @@ class Asking:
 def quote(**changed: Any) -> dict[str, Any]:
     """Market data of now."""
     return {"timestamp": time.time_ns(), "bid": "49999", "ask": 50001, "last": "50000", **changed}
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A desk of the API's own: what it fills and books is in nobody else's way."""
+    with desk_in(tmp_path_factory.mktemp("api")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

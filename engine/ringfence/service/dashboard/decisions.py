@@ -61,6 +61,7 @@ def decisions(request: Asking) -> Response[str]:
     """The newest decisions, or those that are searched."""
     desk, given = _desk_of(request), dict(request.query_params)
     before = given.pop("before", "")
+    known = _hub_of(request).last
     try:
         wanted = read_wanted(given)
         listed = _listed(request, wanted, before)
@@ -73,7 +74,8 @@ def decisions(request: Asking) -> Response[str]:
         "decisions.html",
         wanted=wanted,
         listed=listed,
-        live=f"/live/decisions?{urlencode(wanted.given)}" if is_live else "",
+        # What is decided between this page and its stream is told by the stream.
+        live=f"/live/decisions?{urlencode({**wanted.given, 'after': known})}" if is_live else "",
         accounts=[each for each in _accounts(desk) if sees_account(request.user, each)],
         strategies=sorted(declared.strategies),
         symbols=sorted(declared.instruments),
@@ -85,11 +87,14 @@ def decisions(request: Asking) -> Response[str]:
 @get("/live/decisions", guards=[needs(Right.LOOK)])
 async def live_decisions(request: Asking) -> ServerSentEvent:
     """Decisions that are searched, as they are made."""
+    given = dict(request.query_params)
+    after = given.pop("after", "")
     try:
-        wanted = read_wanted(dict(request.query_params))
+        wanted = read_wanted(given)
+        known = _number(after, "this is no record") if after else None
     except InputError as error:
         raise HTTPException(error.message, status_code=400) from None
-    return stream(_rows(request, wanted))
+    return stream(_rows(request, wanted, known))
 
 
 @get(f"{_PATH}/{{decision:str}}", guards=[needs(Right.LOOK)], sync_to_thread=True)
@@ -152,11 +157,10 @@ class Units:
 
 
 def _listed(request: Asking, wanted: Wanted, before: str) -> Listed:
-    if before and not (before.isascii() and before.isdigit() and len(before) < 19):
-        raise InputError("this is no page of the list", "go to the first page")
+    number = _number(before, "this is no page of the list") if before else None
     archive: Archive = request.app.state.archive
     seen = _filter(request.user, wanted)
-    found = archive.page(seen, int(before) if before else None, _ON_PAGE)
+    found = archive.page(seen, number, _ON_PAGE)
     search = urlencode(wanted.given)
     after = ""
     if found.before is not None:
@@ -165,17 +169,30 @@ def _listed(request: Asking, wanted: Wanted, before: str) -> Listed:
     return Listed(tuple(found.rows), after, first)
 
 
+def _number(text: str, fault: str) -> int:
+    """Number of a record.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InputError(fault, "go to the first page")
+    return int(text)
+
+
 def _filter(user: Principal, wanted: Wanted) -> Filter:
     return wanted.filter(user.accounts if user.role is Role.TRADER else None)
 
 
-async def _rows(request: Asking, wanted: Wanted) -> AsyncIterator[ServerSentEventMessage]:
+async def _rows(
+    request: Asking, wanted: Wanted, after: int | None
+) -> AsyncIterator[ServerSentEventMessage]:
     desk, hub = _desk_of(request), _hub_of(request)
     seen, units, frame = _filter(request.user, wanted), Units(desk), frame_of(request)
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_S
     try:
-        subscription = hub.subscribe(decisions=True, after=None)
+        subscription = hub.subscribe(decisions=True, after=after)
     except TooManyError:
         # The browser asks again in a while.
         return
@@ -193,7 +210,8 @@ async def _rows(request: Asking, wanted: Wanted) -> AsyncIterator[ServerSentEven
             events = list(subscription.waiting)
             subscription.waiting.clear()
             about = await asyncio.to_thread(_fresh, events, seen, units, frame)
-            yield message("rows", about) if about["count"] else message("beat", {})
+            last = {"last": events[-1].sequence} if events else {}
+            yield message("rows", {**about, **last}) if about["count"] else message("beat", last)
     finally:
         hub.leave(subscription)
     yield again()

@@ -98,6 +98,7 @@ async function askWhy(open) {
 export function followLive() {
   const address = document.querySelector("[data-live]")?.dataset.live;
   if (!address) return;
+  const from = new URL(address, location.href);
   let last = Date.now();
   let source;
   const heard = () => {
@@ -105,11 +106,14 @@ export function followLive() {
     tell("");
   };
   const open = () => {
-    source = new EventSource(address);
+    source = new EventSource(from);
     const on = (name, use) =>
       source.addEventListener(name, (event) => {
         heard();
-        use(JSON.parse(event.data));
+        const detail = JSON.parse(event.data);
+        // A stream that begins anew goes on where this one ends.
+        if (detail.last && from.searchParams.has("after")) from.searchParams.set("after", detail.last);
+        use(detail);
       });
     source.addEventListener("open", heard);
     on("parts", putParts);
@@ -122,8 +126,9 @@ export function followLive() {
     });
     source.addEventListener("error", () => {
       tell(LOST);
-      // The browser tries again by itself, but not after an answer that is no stream.
-      if (source.readyState === EventSource.CLOSED) askWhy(open);
+      // The browser would try again by itself, but from where this stream began.
+      source.close();
+      askWhy(open);
     });
   };
   open();
