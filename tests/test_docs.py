@@ -31,6 +31,7 @@ def served(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with ExitStack() as servers:
         if "REDIS_URL" in text:
             if shutil.which("redis-server") is None:
+                # The page talks to a real server; which pages do is known only once they are read.
                 pytest.skip("needs `redis-server`: apt-get install redis-server")
             redis = RedisServer(folder / "redis", appendonly="yes", appendfsync="always").start()
             servers.callback(redis.stop)
@@ -38,6 +39,7 @@ def served(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
             monkeypatch.setenv("REDIS_PASSWORD", redis.password)
         if "RINGFENCE_POSTGRES_URL" in text:
             if not postgres_server.is_installed():
+                # As above.
                 pytest.skip("needs `initdb`: apt-get install postgresql")
             postgres = servers.enter_context(postgres_server.running())
             monkeypatch.setenv("RINGFENCE_POSTGRES_URL", postgres.url())

@@ -72,6 +72,7 @@ IMAGE_VARIABLES = {
 @pytest.fixture(scope="module")
 def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     if reason := why_not():
+        # Namespaces and mounts are root's; elsewhere nothing stands for them.
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("pod")
     make_secrets(folder / "secrets", group=GROUP)

@@ -344,6 +344,7 @@ def test_a_full_disk_keeps_the_last_good_set(folder: Path, tmp_path: Path) -> No
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        # Only a real one can be full, and to mount it takes root.
         pytest.skip("no file system can be mounted here")
     try:
         with running(DirectorySource(folder), disk / "store") as found:

@@ -204,6 +204,34 @@ def test_going_back_takes_two_people_where_that_is_set(
     assert own.access.four_eyes.pending() == ()
 
 
+def test_going_back_that_fails_is_not_told_as_done(
+    asking: TestClient, own: Desk, officer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own.access.four_eyes, "_actions", frozenset({"rollback"}))
+    now, wanted = own.guard.policy_set, earlier(own)
+    given = {"what": "rollback", "policy_set": wanted, "seen": now, "reason": "too tight"}
+    asking.post("/policies/change", data=given, headers=officer)
+    (proposal,) = own.access.four_eyes.pending()
+    # What is kept of the set is damaged before a second person confirms.
+    stored = [each for each in own.data.glob("policies/**/*") if wanted in each.name]
+    kept = {each: each.read_bytes() for each in stored if each.is_file()}
+    assert kept
+    for each in kept:
+        each.write_bytes(b"damaged")
+    try:
+        answer = asking.post(
+            f"/policies/proposals/{proposal.id}/confirm",
+            headers=headers(own, "risk-officer", "bob"),
+            follow_redirects=False,
+        )
+    finally:
+        for each, content in kept.items():
+            each.write_bytes(content)
+
+    assert (answer.status_code, own.guard.policy_set) == (409, now)
+    assert "It is confirmed and done" not in answer.text
+
+
 def test_a_shadow_says_how_often_it_differs(
     asking: TestClient, own: Desk, officer: Any, folder: Path
 ) -> None:

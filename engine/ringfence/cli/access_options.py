@@ -16,7 +16,17 @@ from ringfence.language.scalars import NOT_PRINTABLE
 if TYPE_CHECKING:
     from ringfence.service.settings import ServiceSettings
 
-__all__ = ["add_holder", "add_place", "caller", "folder_of", "line", "moment", "record", "span_ns"]
+__all__ = [
+    "add_holder",
+    "add_place",
+    "add_span",
+    "caller",
+    "folder_of",
+    "line",
+    "moment",
+    "record",
+    "span_ns",
+]
 
 ROLES = ("viewer", "trader", "risk-officer", "admin")
 
@@ -35,6 +45,16 @@ def add_holder(parser: argparse.ArgumentParser, *, required: bool = True) -> Non
         action="append",
         metavar="NAME",
         help="an account that a trader trades for; may be given again",
+    )
+
+
+def add_span(parser: argparse.ArgumentParser, usual: str) -> None:
+    """For how long something holds."""
+    parser.add_argument(
+        "--valid",
+        default=usual,
+        metavar="SPAN",
+        help=f"for how long, at most 400d; {usual} where not given",
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ringfence.cli.access_options import (
     add_holder,
     add_place,
+    add_span,
     caller,
     folder_of,
     line,
@@ -36,12 +37,7 @@ def add(commands: Any) -> None:
     each = parts.add_parser("make", help="make a key, and print it this once")
     each.add_argument("name", metavar="NAME", help="what it is for")
     add_holder(each)
-    each.add_argument(
-        "--valid",
-        default="90d",
-        metavar="SPAN",
-        help="for how long, at most 400d; 90d where not given",
-    )
+    add_span(each, "90d")
     add_place(each)
     each.set_defaults(run=run_make)
     each = parts.add_parser("revoke", help="end a key")

@@ -7,6 +7,7 @@ from typing import Any
 from ringfence.cli.access_options import (
     add_holder,
     add_place,
+    add_span,
     caller,
     folder_of,
     line,
@@ -30,12 +31,7 @@ def add(commands: Any) -> None:
     each = parts.add_parser("make", help="make a token, and print it")
     each.add_argument("--name", required=True, metavar="NAME", help="who it stands for")
     add_holder(each)
-    each.add_argument(
-        "--valid",
-        default="1h",
-        metavar="SPAN",
-        help="for how long, at most 400d; 1h where not given",
-    )
+    add_span(each, "1h")
     add_place(each)
     each.set_defaults(run=run_make)
     each = parts.add_parser("revoke", help="honour a token no more")

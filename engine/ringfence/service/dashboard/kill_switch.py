@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from ringfence.errors import InputError
@@ -16,6 +15,7 @@ from ringfence.language.orders import KILL_STATES
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Principal, Right, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.proposals import back_to, proposal_forms
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account, sees_target
 from ringfence.service.dashboard.switches import Stand, Turn, stand_of, stands, turns
@@ -161,33 +161,18 @@ def set_kill_switch(request: Asking, data: Form) -> Response[Any]:
     )  # fmt: skip
 
 
-@post(f"{_PATH}/proposals/{{name:str}}/confirm", guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def confirm_proposal(request: Asking, name: FromPath[str]) -> Response[Any]:
-    """Does what another person proposed."""
-    _desk_of(request).access.four_eyes.confirm(request.user, name)
-    return _back("confirmed")
-
-
-@post(f"{_PATH}/proposals/{{name:str}}/withdraw", guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def withdraw_proposal(request: Asking, name: FromPath[str]) -> Response[Any]:
-    """Takes a proposal away."""
-    _desk_of(request).access.four_eyes.withdraw(request.user, name)
-    return _back("withdrawn")
-
-
 ROUTES = (
     kill_switch,
     live_kill_switch,
     ask_kill_switch,
     confirm_kill_switch,
     set_kill_switch,
-    confirm_proposal,
-    withdraw_proposal,
+    *proposal_forms(_PATH),
 )
 
 
 def _back(done: str) -> Redirect:
-    return Redirect(f"{_PATH}?{urlencode({'done': done})}", status_code=303)
+    return back_to(_PATH, done)
 
 
 def _known(desk: Desk, target: str) -> Stand:

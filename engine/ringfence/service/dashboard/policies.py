@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.exceptions import HTTPException, NotFoundException, PermissionDeniedException
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromQuery
 from litestar.response import Redirect, ServerSentEvent
 
 from ringfence.errors import InputError, StateError
@@ -18,6 +17,7 @@ from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.policy_diff import Diff, diff_of
+from ringfence.service.dashboard.proposals import back_to, proposal_forms
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.desk import Desk
 from ringfence.service.policy_sets import ACTIVE, find_set, stores
@@ -156,20 +156,6 @@ def change_policies(request: Asking, data: Form) -> Response[Any]:
     return _back(what)
 
 
-@post(f"{_PATH}/proposals/{{name:str}}/confirm", guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def confirm_rollback(request: Asking, name: FromPath[str]) -> Response[Any]:
-    """Does what another person proposed."""
-    _desk_of(request).access.four_eyes.confirm(request.user, name)
-    return _back("confirmed")
-
-
-@post(f"{_PATH}/proposals/{{name:str}}/withdraw", guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def withdraw_rollback(request: Asking, name: FromPath[str]) -> Response[Any]:
-    """Takes a proposal away."""
-    _desk_of(request).access.four_eyes.withdraw(request.user, name)
-    return _back("withdrawn")
-
-
 ROUTES = (
     policies,
     live_policies,
@@ -177,8 +163,7 @@ ROUTES = (
     policy_diff_part,
     ask_policies,
     change_policies,
-    confirm_rollback,
-    withdraw_rollback,
+    *proposal_forms(_PATH),
 )
 
 
@@ -264,7 +249,7 @@ def _sees_sets(user: Principal) -> bool:
 
 
 def _back(done: str) -> Redirect:
-    return Redirect(f"{_PATH}?{urlencode({'done': done})}", status_code=303)
+    return back_to(_PATH, done)
 
 
 def _desk_of(request: Asking) -> Desk:
