@@ -57,12 +57,14 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 def test_every_route_keeps_to_its_description(contract):
     failures: dict[str, str] = {}
     errors: list[str] = []
+    tried: set[str] = set()
     for event in engine.from_schema(contract).execute():
         if isinstance(event, events.NonFatalError):
             errors.append(f"{event.label}: {event.value!r}")
         if isinstance(event, events.FatalError):
             raise event.exception
         if isinstance(event, events.ScenarioFinished):
+            tried.add(event.recorder.label)
             for name, checks in event.recorder.checks.items():
                 for each in checks:
                     answer = event.recorder.interactions[name].response
@@ -74,6 +76,12 @@ def test_every_route_keeps_to_its_description(contract):
                             f"{each.name}: {each.failure_info.failure}\n{case.as_curl_command()}"
                         )
                         failures.setdefault(f"{event.recorder.label} {each.name}", words)
+    described = {
+        f"{method.upper()} {path}"
+        for path, operations in contract.raw_schema["paths"].items()
+        for method in operations
+    }
+    assert described - tried == set()
     assert not errors
     assert not failures, "\n\n".join(failures.values())
 
