@@ -179,6 +179,11 @@ def _of(held: dict[str, User], name: str) -> User:
 
 
 def _accounts_of(role: Role, accounts: list[str]) -> list[str]:
+    if role is Role.MARKET_DATA:
+        raise InputError(
+            f"the role {role} is for machines alone",
+            f"make an API key: ringfence api-keys make NAME --role {role}",
+        )
     found = checked_accounts(accounts)
     if found and role is not Role.TRADER:
         raise InputError(

@@ -9,11 +9,20 @@ from litestar import Request, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 
 from ringfence.errors import AuditError
-from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.access.rights import Principal, Right, Role, may_tell_prices, needs
 from ringfence.service.api.problems import MEDIA_TYPE, Problem, ProblemBody
 from ringfence.service.desk import Desk
 
-__all__ = ["ONCE", "Asking", "desk_of", "may_see", "route", "seen_accounts", "sees_all"]
+__all__ = [
+    "ONCE",
+    "Asking",
+    "check_prices",
+    "desk_of",
+    "may_see",
+    "route",
+    "seen_accounts",
+    "sees_all",
+]
 
 Asking = Request[Principal, Any, Any]
 #: In a route's `opt`: a request with an `Idempotency-Key` takes effect once.
@@ -108,6 +117,24 @@ def desk_of(request: Asking) -> Desk:
     """The desk that a request is for."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+def check_prices(request: Asking, at: str = "/market") -> None:
+    """Let only those give market data with an order who may tell it.
+
+    Args:
+        request: Who asks.
+        at: Where the market data stands in the body, a JSON pointer.
+
+    Raises:
+        Problem: a trader asks, and the settings let no trader.
+    """
+    if not may_tell_prices(request.user, desk_of(request).settings.access):
+        raise Problem(
+            "forbidden",
+            f"{at}: the role {request.user.role} may not tell prices here",
+            fix="leave `market` out: the guard decides on what `/v1/marks` told last",
+        )
 
 
 def seen_accounts(user: Principal) -> frozenset[str] | None:
