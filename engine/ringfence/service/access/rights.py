@@ -8,12 +8,13 @@ from litestar.exceptions import PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.types import Guard
 
-from ringfence.service.access.csrf import check_form
+from ringfence.service.access.csrf import LoggedIn, check_form
 from ringfence.service.access.roles import Right, Role
 from ringfence.service.settings.access import AccessSettings
 
 __all__ = [
     "RIGHTS_OF",
+    "PasswordDue",
     "Principal",
     "Right",
     "Role",
@@ -54,14 +55,25 @@ class Principal:
         return right in RIGHTS_OF[self.role]
 
 
-def needs(right: Right) -> Guard:
-    """A route's guard: 403 for whoever lacks the right, and for forms that are not of the session's own pages."""
+class PasswordDue(PermissionDeniedException):
+    """403: somebody else set their password, and nothing is open to them before they have changed it."""
+
+
+def needs(right: Right, *, with_first_password: bool = False) -> Guard:
+    """A route's guard: 403 for whoever lacks the right, and for forms that are not of the session's own pages.
+
+    Args:
+        with_first_password: Whether it is open to those, too, who have yet to change a password that somebody else set.
+    """
 
     # A coroutine: anything else would go through a thread.
     async def check(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         user: Principal = connection.user
         if not _has(connection, user, right):
             raise PermissionDeniedException(f"the role {user.role} may not {right} here")
+        found = connection.scope.get("auth")
+        if isinstance(found, LoggedIn) and found.must_change and not with_first_password:
+            raise PasswordDue("change your password first: somebody else has set it")
         await check_form(connection)
 
     check.right = right  # type: ignore[attr-defined]  # the table of routes and roles reads it

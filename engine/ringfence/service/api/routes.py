@@ -63,6 +63,7 @@ def route(
     status: int = 200,
     threaded: bool = True,
     once: bool | None = None,
+    with_first_password: bool = False,
     more: Mapping[int, ResponseSpec] | None = None,
     **others: Any,
 ) -> Callable[[Callable[..., Any]], Any]:
@@ -78,6 +79,7 @@ def route(
         status: When all is well.
         threaded: Whether the handler runs in a thread of its own; for one that is neither quick nor `async`.
         once: Whether an `Idempotency-Key` is heeded; where not said, every `post` does.
+        with_first_password: Whether those get in, too, who have yet to change a password that somebody else set.
         more: Further answers.
     """
     has_body = method in ("post", "put", "patch")
@@ -100,7 +102,7 @@ def route(
         return _METHODS[method](
             path,
             status_code=status,
-            guards=[needs(right)],
+            guards=[needs(right, with_first_password=with_first_password)],
             summary=summary,
             tags=[tag],
             operation_id=handler.__name__,
