@@ -36,6 +36,8 @@ from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_segments import payload_of
 from ringfence.runtime.audit_writer import AuditWriter, WriterSettings
 from ringfence.runtime.ports import SYSTEM_FILES, SeededRandom
+from ringfence.service import archive
+from ringfence.service.opening.audit import may_read, postgres_server
 from runtime.audit_logs import opened, read, write
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("initdb", "postgresql")]
@@ -587,3 +589,27 @@ def test_a_server_that_is_not_there_is_said(log: Path) -> None:
         AuditWriter(log, [PostgresSink(Server("postgresql://me:word@127.0.0.1:1/x"))]).catch_up()
     assert caught.value.kind == "unavailable"
     assert os.sep not in caught.value.fix
+
+
+def test_a_service_that_may_write_alone_says_which_right_older_decisions_need(
+    log: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catch_up(log, database)
+    monkeypatch.setenv("RINGFENCE_POSTGRES_URL", database.url())
+    copy = archive._Postgres(log)
+
+    assert not may_read(postgres_server())
+    with pytest.raises(AuditSinkError, match="lacks the role `ringfence_reader`") as caught:
+        copy.between(1, 30)
+    assert caught.value.kind == "rights"
+    assert "GRANT ringfence_reader TO" in caught.value.fix
+
+    database.owner("GRANT ringfence_reader TO guard_writer")
+    try:
+        assert may_read(postgres_server())
+        assert copy.between(1, 30) is not None
+        assert copy.named("no-such") is None
+        with pytest.raises(InputError, match=r"read-only|the query failed"):
+            ask(postgres_server(), "DELETE FROM records RETURNING seq")
+    finally:
+        database.owner("REVOKE ringfence_reader FROM guard_writer")

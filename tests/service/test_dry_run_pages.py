@@ -7,6 +7,7 @@ import pytest
 
 from ringfence.service.desk import Desk
 from ringfence.service.dry_runs import data_folder
+from ringfence.service.opening.venues import Venues
 
 pytestmark = pytest.mark.integration
 
@@ -186,3 +187,19 @@ def test_what_is_uploaded_over_the_api_is_read_by_nobody_else(
     path = data_folder(desk) / "mine.csv"
     assert path.stat().st_mode & 0o777 == 0o600
     path.unlink()
+
+
+def test_pages_of_several_workers_say_that_they_come_from_one_of_them(
+    client: Any, officer: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = ("/", "/decisions", "/dry-runs")
+    assert not any("workers answer" in client.get(each, headers=officer).text for each in pages)
+
+    server = desk.settings.server.model_copy(update={"workers": 3})
+    settings = desk.settings.model_copy(update={"server": server})
+    monkeypatch.setattr(desk, "settings", settings)
+    monkeypatch.setattr(desk, "venues", Venues())
+
+    for each in pages:
+        text = client.get(each, headers=officer).text
+        assert "3 workers answer on this address" in text, each

@@ -19,7 +19,11 @@ _FLAGS = {
     "port": ("server.port", "PORT", "port of dashboard and API"),
     "metrics-port": ("server.metrics_port", "PORT", "port of /metrics"),
     "health-port": ("server.health_port", "PORT", "port of /health"),
-    "workers": ("server.workers", "COUNT", "processes that answer; more than one needs Redis"),
+    "workers": (
+        "server.workers",
+        "COUNT",
+        "processes that answer; more than one needs Redis, and opens no venue: orders are decided, not sent",
+    ),
     "log-format": ("log.format", "FORMAT", "text or json"),
 }
 

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_reader import AuditReader
 from ringfence.service.desk import Desk
-from ringfence.service.events import EventHub
-from ringfence.service.opening.audit import postgres_server
+from ringfence.service.events import KEPT, EventHub
+from ringfence.service.opening.audit import READER, postgres_server
 
 __all__ = ["Archive", "DecisionRow", "Filter", "Page", "Stored", "open_archive", "row_of"]
 
@@ -201,7 +201,14 @@ class Archive:
             if end <= 1 or (rows and wanted.from_ns and rows[-1].decided_ns < wanted.from_ns):
                 return Page(rows, None)
             first = max(1, end - _WINDOW)
-            for record in self._copy.between(first, end):
+            try:
+                found = self._copy.between(first, end)
+            except AuditError:
+                # What is known is told; whoever goes on from there is told what is wrong.
+                if rows:
+                    return Page(rows, end)
+                raise
+            for record in found:
                 if _take(rows, wanted, record.sequence, record.content, limit):
                     return Page(rows, record.sequence)
             end = first
@@ -309,7 +316,17 @@ class _Postgres:
         sql = (
             f"SELECT seq, body::text FROM records WHERE chain = %(chain)s AND {where}"  # nosec B608
         )
-        return _stored(ask(postgres_server(), sql, parameters, seconds=_SECONDS)[1])
+        try:
+            return _stored(ask(postgres_server(), sql, parameters, seconds=_SECONDS)[1])
+        except AuditSinkError as error:
+            if error.kind != "rights":
+                raise
+            raise AuditSinkError(
+                "rights",
+                f"decisions older than the newest {KEPT:,} cannot be read: the service's user of the database "
+                f"lacks the role `{READER}`",
+                f"as the database's owner: GRANT {READER} TO the user of `RINGFENCE_POSTGRES_URL`",
+            ) from None
 
 
 def _stored(rows: list[tuple[Any, ...]]) -> list[Stored]:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from ringfence.adapters.audit_duckdb import DuckdbSink
+from ringfence.errors import AuditSinkError
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.service import archive as archive_module
@@ -84,3 +85,16 @@ def test_a_decision_is_found_by_its_id_the_first_of_several_answers(archive):
 def test_the_words_for_an_old_policy_set_are_found(archive):
     assert archive.policy_set("ab" * 32)["currency"] == "USDT"
     assert archive.policy_set("cd" * 32) == {}
+
+
+def test_what_memory_holds_is_told_where_older_ones_cannot_be_read(archive, monkeypatch):
+    def fail(*_):
+        raise AuditSinkError("rights", "no right", "grant it")
+
+    archive._hub.look()
+    known = len(list(archive._hub.decisions(None)))
+    monkeypatch.setattr(archive._copy, "between", fail)
+    page = archive.page(Filter(), None, known + 10)
+    assert (len(page.rows), page.before) == (known, archive._hub.first_decision)
+    with pytest.raises(AuditSinkError, match="no right"):
+        archive.page(Filter(), page.before, 10)

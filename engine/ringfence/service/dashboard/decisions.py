@@ -241,7 +241,8 @@ def _found(request: Asking, name: str) -> Recorded:
             raise NotFoundException("no decision of this name is kept")
         about = archive.policy_set(row.policy_set)
     except AuditError as error:
-        raise HTTPException(error.message, status_code=503) from None
+        said = f"{error.message}; {error.fix}" if error.fix else error.message
+        raise HTTPException(said, status_code=503) from None
     return recorded(_desk_of(request), row, decode(stored.content), about)
 
 

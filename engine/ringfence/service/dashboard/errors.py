@@ -79,8 +79,9 @@ def _page_of(request: Request[Any, Any, Any], error: Any) -> Response[Any]:
         if "hx-request" in request.headers:
             return Response("", status_code=403, headers={"hx-redirect": where})
         return Response("", status_code=303, headers={"location": where})
-    # What went wrong inside is nobody's business outside.
-    said = error.detail if isinstance(error, HTTPException) and status < 500 else ""
+    # What went wrong inside is nobody's business outside; what cannot be had now is said by whoever knows it.
+    is_told = status < 500 or status == HTTPStatus.SERVICE_UNAVAILABLE
+    said = error.detail if isinstance(error, HTTPException) and is_told else ""
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
     user = request.scope.get("user")
     return page(

@@ -64,6 +64,7 @@ class Frame:
     Attributes:
         user: Who looks; None before the login, and as long as nothing is open to them.
         path: The page's address, as the routes know it.
+        workers: Processes that answer; with several of them each tells some things of itself alone.
         root: What stands before each address of this service: the path of a proxy; empty without one.
         pages: Address, name and picture of each page that is served.
         csrf: Name and value of the field that every form carries; empty where the session needs none.
@@ -78,6 +79,7 @@ class Frame:
     environment: str
     firm_state: str
     switched: int
+    workers: int = 1
     root: str = ""
     version: str = __version__
     htmx: str = _HTMX
@@ -163,5 +165,6 @@ def frame_of(request: ASGIConnection[Any, Any, Any, Any]) -> Frame:
         desk.settings.environment,
         desk.guard.kill_switch("firm") if user is not None else "",
         switched,
+        desk.settings.server.workers,
         request.scope.get("root_path", ""),
     )

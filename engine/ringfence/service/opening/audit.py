@@ -14,7 +14,10 @@ from ringfence.service.settings import AuditSettings
 if TYPE_CHECKING:
     from ringfence.adapters.audit_postgres import Server
 
-__all__ = ["open_log", "open_writer", "postgres_server"]
+__all__ = ["READER", "may_read", "open_log", "open_writer", "postgres_server"]
+
+READER = "ringfence_reader"
+"""The role that reads the audit in PostgreSQL."""
 
 
 def open_log(about: AuditSettings, data: Path, clock: Clock) -> AuditLog:
@@ -54,6 +57,15 @@ def postgres_server() -> "Server":
     from ringfence.adapters.audit_postgres import Server
 
     return Server.from_environment(os.environ)
+
+
+def may_read(server: "Server") -> bool:
+    """Whether the service's user of the database may read what it writes; raises AuditSinkError."""
+    sql = "SELECT has_table_privilege(to_regclass('ringfence.records'), 'SELECT')"
+    with server.connect() as connection, server.failures_told():
+        row = connection.execute(sql).fetchone()
+    # Without a table there is another fault, which the writer tells.
+    return row is None or row[0] is not False
 
 
 def _sink(about: AuditSettings, data: Path) -> AuditSink:

@@ -135,7 +135,10 @@ class ServerSettings(Section):
         description="path below which a proxy shows the service, such as `/risk`",
     )
     workers: int = Field(
-        1, ge=1, le=64, description="processes that answer on the port; more than one needs Redis"
+        1,
+        ge=1,
+        le=64,
+        description="processes that answer on the port; more than one needs Redis, and opens no venue: orders are decided, not sent",
     )
     max_body: Bytes = Field(16 << 20, ge=1024, description="largest body of a request")
     most_connections: int = Field(
