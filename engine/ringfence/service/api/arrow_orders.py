@@ -36,6 +36,18 @@ _END = b"\xff\xff\xff\xff\0\0\0\0"
 _REQUIRED = ("account", "symbol", "side", "size")
 _NUMBERS = ("size", "price")
 _LONGEST_NAME = 200
+# Of a decimal256.
+_MOST_DIGITS = 76
+# What is raised for bytes that are something else than they say.
+_FAULTS = (
+    pa.ArrowException,
+    OSError,
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    IndexError,
+    struct.error,
+)
 _DEFAULTS = {
     name: getattr(PreviewColumns("", "", "buy", []), name)
     for name in COLUMN_NAMES
@@ -70,7 +82,7 @@ def read_orders(content: bytes) -> OrderColumns:
                 for name in OrderColumns._fields
             )
         )
-    except (pa.ArrowException, OSError, EOFError, ValueError, struct.error, IndexError) as error:
+    except _FAULTS as error:
         raise _broken(str(error).partition("\n")[0][:200]) from None
 
 
@@ -94,42 +106,39 @@ def write_previews(found: PreviewedColumns, policy_set: str) -> bytes:
 def _look_through(content: bytes) -> None:
     """See that reading the stream takes no more than its bytes."""
     source = pa.BufferReader(content)
-    rows = number = 0
-    with pa.ipc.MessageReader.open_stream(source) as messages:
-        for number, message in enumerate(_all(messages)):
-            if number >= _MOST_MESSAGES:
-                _refuse(
-                    "", f"it has more than {_MOST_MESSAGES} messages", "send fewer, larger batches"
-                )
-            if message.metadata.size > _MOST_METADATA:
-                _refuse("", "a message has too much metadata", "leave metadata out")
-            kind = message.type
-            if (kind == "schema") != (number == 0):
-                raise _broken("one message is a schema, and it is the first")
-            if kind == "schema":
-                continue
-            if kind not in ("record batch", "dictionary"):
-                raise _broken("it holds something else than batches and dictionaries")
-            table = _Table.root(message.metadata.to_pybytes()).table(2)
-            if kind == "dictionary":
-                if table.byte(2):
-                    _refuse("", "a dictionary comes in pieces", "send each dictionary whole")
-                table = table.table(1)
-            if table.has(3):
-                _refuse("", "it is compressed", "write it without compression")
-            length = table.long(0)
-            if kind == "record batch":
-                rows += length
-            if length < 0 or length > MOST_ORDERS or rows > MOST_ORDERS:
-                _refuse("", f"it has more than {MOST_ORDERS:,} rows", "send it in smaller parts")
+    rows = 0
+    for number, message in enumerate(_messages(pa.ipc.MessageReader.open_stream(source))):
+        if number >= _MOST_MESSAGES:
+            _refuse("", f"it has more than {_MOST_MESSAGES} messages", "send fewer, larger batches")
+        if message.metadata.size > _MOST_METADATA:
+            _refuse("", "a message has too much metadata", "leave metadata out")
+        kind = message.type
+        if (kind == "schema") != (number == 0):
+            raise _broken("one message is a schema, and it is the first")
+        if kind == "schema":
+            continue
+        if kind not in ("record batch", "dictionary"):
+            raise _broken("it holds something else than batches and dictionaries")
+        table = _Table.root(message.metadata.to_pybytes()).table(2)
+        if kind == "dictionary":
+            if table.byte(2):
+                _refuse("", "a dictionary comes in pieces", "send each dictionary whole")
+            table = table.table(1)
+        if table.has(3):
+            _refuse("", "it is compressed", "write it without compression")
+        length = table.long(0)
+        if kind == "record batch":
+            rows += length
+        if length < 0 or length > MOST_ORDERS or rows > MOST_ORDERS:
+            _refuse("", f"it has more than {MOST_ORDERS:,} rows", "send it in smaller parts")
     if source.tell() != len(content) or not content.endswith(_END):
         raise _broken("its end is missing, or something follows it")
 
 
-def _all(messages: Any) -> Iterator[Any]:
+def _messages(reader: Any) -> Iterator[Any]:
     while True:
         try:
-            yield messages.read_next_message()
+            yield reader.read_next_message()
         except StopIteration:
             return
 
@@ -194,12 +203,15 @@ def _check_type(field: pa.Field) -> None:
     else:
         fits, wanted = pa.types.is_string(kind) or pa.types.is_large_string(kind), "utf8"
         if field.name in _NUMBERS:
-            wanted = "utf8, decimal, a whole number or float64"
+            wanted = "utf8, decimal128, decimal256, a whole number or float64"
             fits = (
                 fits
-                or pa.types.is_decimal(kind)
                 or pa.types.is_integer(kind)
                 or pa.types.is_float64(kind)
+                or (
+                    (pa.types.is_decimal128(kind) or pa.types.is_decimal256(kind))
+                    and abs(kind.scale) <= _MOST_DIGITS
+                )
             )
     if not fits:
         _refuse(field.name, f"it is of type {field.type}"[:120], f"send {wanted}")
@@ -223,17 +235,17 @@ def _column(field: pa.Field, chunks: list[pa.Array]) -> Coded:
 
 
 def _read(name: str, column: Coded) -> Coded:
-    """The column with its values read; those that no row has are left as they are."""
+    """The column with its values read, those that occur."""
+    used, places = np.unique(column.places, return_inverse=True)
     found: list[Any] = []
-    used = set(np.unique(column.places).tolist())
-    for k, value in enumerate(column.values):
+    for k, value in enumerate([column.values[at] for at in used.tolist()]):
         try:
-            found.append(_value(name, value) if k in used else value)
+            found.append(_value(name, value))
         except Problem as problem:
-            row = int(np.argmax(column.places == k))
+            row = int(np.argmax(places == k))
             why = problem.errors[0].detail if problem.errors else problem.detail
             _refuse(name, f"row {row}: {why}", problem.fix, f"/{name}/{row}")
-    return Coded(found, column.places)
+    return Coded(found, places.astype(np.int32))
 
 
 def _value(name: str, value: Any) -> Any:
@@ -260,10 +272,9 @@ def _value(name: str, value: Any) -> Any:
 def _number(value: Any) -> str:
     if isinstance(value, str):
         return plain_text(value, "")
-    if isinstance(value, Decimal):
-        return text_of(f"{value:f}".encode("ascii"), "")
-    # The shortest text that reads back as the same float.
-    return text_of(repr(value).encode("ascii"), "")
+    # Of a float the shortest text that reads back as the same one.
+    text = str(value) if isinstance(value, Decimal) else repr(value)
+    return text_of(text.encode("ascii"), "")
 
 
 def _refuse(column: str, detail: str, fix: str, pointer: str = "") -> NoReturn:

@@ -1,6 +1,6 @@
 """Bodies with many things: a JSON object with a list, the list's elements as lines of JSON, or an Arrow stream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -26,15 +26,15 @@ class Unread(Generic[T]):
     ) -> None:
         self._content, self._decoder, self.media = content, decoder, media
 
-    def read(self) -> T:
-        """What was sent as JSON.
+    def read(self, names: Iterable[bytes] = ()) -> T:
+        """What was sent as JSON; `names` as of `read_json`.
 
         Raises:
             Problem: it is no JSON, or not of its type.
         """
         # Many small objects, and no cycles among them.
         with no_collection():
-            return read_json(self._content, self._decoder)
+            return read_json(self._content, self._decoder, names)
 
     def read_with(self, reader: Callable[[bytes], Any]) -> Any:
         """What `reader` makes of the bytes that were sent."""

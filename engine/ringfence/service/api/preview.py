@@ -14,6 +14,7 @@ from ringfence.service.api.batches import ARROW, ArrowBatch, Unread
 from ringfence.service.api.numbers import text_of, text_or_none
 from ringfence.service.api.order_bodies import DecisionBody, decision_told
 from ringfence.service.api.preview_bodies import (
+    COLUMN_NAMES,
     PreviewBody,
     PreviewOrders,
     PreviewsBody,
@@ -26,6 +27,7 @@ __all__ = ["preview", "preview_batch"]
 JSON = "application/json"
 BATCH_BYTES = 64 << 20
 _TAG = "orders"
+_KEYS = tuple(b'"%b"' % name.encode("ascii") for name in ("orders", *COLUMN_NAMES))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -72,7 +74,7 @@ def preview_batch(data: JSONBody[Unread[PreviewOrders]], request: Asking) -> Res
     guard = desk_of(request).guard
     # Many small objects, and no cycles among them.
     with no_collection():
-        orders = _read_arrow(data) if is_arrow else columns_of(data.read().orders)
+        orders = _read_arrow(data) if is_arrow else columns_of(data.read(_KEYS).orders)
         for account in orders.account.values:
             check_account(request.user, account)
         found = guard.preview_columns(orders)
