@@ -73,10 +73,10 @@ async def evaluate(
     desk = desk_of(request)
     order = order_of(data, named_by_key(request))
     market = market_of(data.market)
-    if desk.settings.audit.durability == "process":
+    if desk.decides_at_once:
         answer = desk.guard.evaluate_order(order, market)
     else:
-        # The guard waits for the disk; others are answered meanwhile.
+        # The guard waits; others are answered meanwhile.
         answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market)
     check_repeat(answer, data, order)
     return decision_told(answer, order.client_order_id, with_gates=gates)
