@@ -1,6 +1,7 @@
 """The guard: no order leaves without its decision."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from time import perf_counter_ns
 from types import MappingProxyType
@@ -18,7 +19,16 @@ from ringfence.runtime.asked import (
     without_nan,
 )
 from ringfence.runtime.evaluator import Found, Route, halted_by
-from ringfence.runtime.guard_answers import NO_AUDIT, Answer, Market, Question
+from ringfence.runtime.guard_answers import (
+    NO_AUDIT,
+    NO_STATE,
+    Answer,
+    Market,
+    Question,
+    content_of,
+    named,
+)
+from ringfence.runtime.guard_batch import decide_some
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_columns import GuardColumns
 from ringfence.runtime.guard_decision import GuardDecision
@@ -36,9 +46,10 @@ from ringfence.runtime.shared_log import SharedLog
 
 __all__ = ["CentralRiskGuard"]
 
+# Orders of a batch that are decided while others wait: a millisecond.
+_AT_A_TIME = 16
 _REJECT = 2
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 _CONTENDED = Refusal(
     "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
 )
@@ -126,27 +137,26 @@ class CentralRiskGuard(GuardColumns):
     ) -> list[GuardDecision]:
         """Decide orders one after the other, each with what those before it reserved. Never raises an `Exception`.
 
-        Every answer is that of `evaluate_order`; only the wait for the audit log is one for all. Orders of others
-        may be decided in between.
+        Every answer is that of `evaluate_order`; the wait for the audit log is one for all, and the state of some is
+        written at once. Orders of others may be decided in between.
 
         Args:
             orders: Each with its market data, or None.
             signs: As for `evaluate_order`.
         """
         decided: list[Answer] = []
-        started = perf_counter_ns()
-        for order_request, market_data in orders:
-            question = _question(order_request, market_data, signs)
-            try:
-                with self._lock:
-                    decided.append(self._decide(question))
-            except Exception as error:
-                decided.append((self._failed(error), 0, None))
+        coming = iter(orders)
+        while some := list(islice(coming, _AT_A_TIME)):
+            started = perf_counter_ns()
+            questions = [_question(*each, signs) for each in some]
+            with self._lock:
+                answers = decide_some(self, questions)
             if self._untold:
                 self._tell()
-            now = perf_counter_ns()
-            self._count_decision(decided[-1][0], now - started)
-            started = now
+            took = (perf_counter_ns() - started) // len(some)
+            for answer, _, _ in answers:
+                self._count_decision(answer, took)
+            decided += answers
         approved = [each[1] for each in decided if each[0].decision is not RiskDecision.REJECT]
         if not approved:
             return [each[0] for each in decided]
@@ -157,7 +167,7 @@ class CentralRiskGuard(GuardColumns):
         return [each[0] for each in decided]
 
     def _failed(self, error: Exception) -> GuardDecision:
-        return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
+        return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", named(error)), 0)
 
     def _answer(self, question: Question) -> GuardDecision:
         with self._lock:
@@ -195,7 +205,7 @@ class CentralRiskGuard(GuardColumns):
         try:
             now = self._keeper.ready(self._clock.now_ns())
         except (OSError, StateError):
-            return self._refuse(name, self._clock.now_ns(), question, _NO_STATE)
+            return self._refuse(name, self._clock.now_ns(), question, NO_STATE)
         asked, market = question.asked, question.market
         if isinstance(asked, Refusal):
             return self._refuse(name, now, question, asked)
@@ -208,7 +218,7 @@ class CentralRiskGuard(GuardColumns):
             try:
                 answer = self._try(name, now, question, asked, market)
             except StateError:
-                return self._refuse(name, now, question, _NO_STATE)
+                return self._refuse(name, now, question, NO_STATE)
             if answer is not None:
                 return answer
         return self._refuse(name, now, question, _CONTENDED)
@@ -224,14 +234,7 @@ class CentralRiskGuard(GuardColumns):
         lots = self.evaluator.lots(route, asked)
         if isinstance(lots, Refusal):
             return self._refuse_now(name, now, question, lots)
-        content = (
-            *asked[:4],
-            asked.side_name,
-            asked.type,
-            lots,
-            asked.price if asked.exact_price is not None else None,
-            asked.reduce_only,
-        )
+        content = content_of(asked, lots)
         if asked.client_order_id:
             earlier = self._keeper.books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
@@ -329,7 +332,7 @@ class CentralRiskGuard(GuardColumns):
                 if not self._keeper.keep_answer(client, taken, answer):
                     return None
             except OSError:
-                return self._refuse(name, now, question, _NO_STATE)
+                return self._refuse(name, now, question, NO_STATE)
         else:
             if taken is not None:
                 self._keeper.note_market(taken)
@@ -346,12 +349,13 @@ class CentralRiskGuard(GuardColumns):
             decision = self._decision(answer, asked, found, signs=question.signs)
             if not self._records:
                 return decision, 0, undo
-            return decision, self._append(answer, decision, question, found, shown, beside), undo
+            body = self._body(answer, decision, question, found, shown, beside)
+            return decision, self._audit.append("decision", body), undo
         except Exception as error:
             self._keeper.undo(*undo)
             told = NO_AUDIT
             if not isinstance(error, AuditError):
-                told = Refusal("INTERNAL_ERROR", _named(error))
+                told = Refusal("INTERNAL_ERROR", named(error))
             return self._plain(name, told, now), 0, None
 
     def _trip(self, found: Found) -> None:
@@ -392,8 +396,3 @@ def _question(order_request: Any, market_data: Any, signs: bool) -> Question:
     except Exception:
         broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
         return Question(None, None, broken, None)
-
-
-def _named(error: BaseException) -> str:
-    """An error in a reason: its kind, for its text may hold anything."""
-    return f"error={type(error).__name__}"

@@ -12,10 +12,20 @@ from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 from ringfence.runtime.guard_standing import GuardStanding
 
-__all__ = ["NO_AUDIT", "Answer", "GuardAnswers", "Market", "Question"]
+__all__ = [
+    "NO_AUDIT",
+    "NO_STATE",
+    "Answer",
+    "GuardAnswers",
+    "Market",
+    "Question",
+    "content_of",
+    "named",
+]
 
 _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
 _WORDS = tuple(each.value for each in _DECISIONS)
+NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 Market = tuple[int, tuple[float, ...]]
 # A decision, its record's number, and the order and client's id of what was kept for it.
@@ -32,10 +42,27 @@ class Question(NamedTuple):
     signs: bool = True
 
 
+def content_of(asked: Asked, lots: int) -> tuple[Any, ...]:
+    """What is remembered of an order, and what the same order has in common with it (`Remembered.content`)."""
+    return (
+        *asked[:4],
+        asked.side_name,
+        asked.type,
+        lots,
+        asked.price if asked.exact_price is not None else None,
+        asked.reduce_only,
+    )
+
+
+def named(error: BaseException) -> str:
+    """An error in a reason: its kind, for its text may hold anything."""
+    return f"error={type(error).__name__}"
+
+
 class GuardAnswers(GuardStanding):
     """The answers of `CentralRiskGuard`."""
 
-    def _append(
+    def _body(
         self,
         answer: Remembered,
         decision: GuardDecision,
@@ -43,9 +70,10 @@ class GuardAnswers(GuardStanding):
         found: Found,
         shown: str,
         beside: Mapping[str, Any],
-    ) -> int:
+    ) -> bytes:
+        """The record of a decision that gates were asked for."""
         given = question.market_given
-        body = decision_record(
+        return decision_record(
             (
                 answer.decision_id,
                 _WORDS[answer.decision],
@@ -62,7 +90,6 @@ class GuardAnswers(GuardStanding):
             None if given is None else market_inputs(given),
             beside,
         )
-        return self._audit.append("decision", body)
 
     def _decision(
         self,
