@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ringfence.backends.numba_kernel.decide import (
 )
 from ringfence.backends.numba_kernel.kernel import kernel_of
 from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.live_columns import ColumnsPack, ask_columns
+from ringfence.backends.numba_kernel.live_columns import compiled as columns_compiled
 from ringfence.backends.numba_kernel.live_entry import (
     NO_PRICE,
     Answer,
@@ -39,8 +41,19 @@ from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
 from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
 
-__all__ = ["Evaluator", "Found", "Route", "decider_of", "gate_needs", "gates_of", "halted_by"]
+__all__ = [
+    "Evaluator",
+    "Found",
+    "Names",
+    "Route",
+    "decider_of",
+    "gate_needs",
+    "gates_of",
+    "halted_by",
+]
 
+#: Of an order: account, strategy, venue, symbol.
+Names = tuple[str, str, str, str]
 _ON_HALT = "halt"
 _BREACH = 3
 _REJECT = 2
@@ -82,6 +95,15 @@ class Route:
     known_lots: dict[Decimal, int] = field(default_factory=dict)
 
 
+class Sized(Protocol):
+    """Whatever has a size, above zero."""
+
+    @property
+    def size(self) -> Decimal:
+        """In units of the base."""
+        ...
+
+
 class Found(NamedTuple):
     """What the kernel found for one order; `content` are the bytes of `Answer`, for `columns` gates."""
 
@@ -113,18 +135,21 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `arrays` are those it was made for; `denials` are the codes of the rules' reasons, by their slots.
+    `arrays` are those it was made for, and `version` theirs when names were bound last; `denials` are the codes of
+    the rules' reasons, by their slots.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
         self.linked = linked
         self._arrays = self.arrays = arrays
+        # Now, and not while orders wait.
+        columns_compiled()
         self._bind()
 
     def _bind(self) -> None:
         """Bind names anew: new ones came, or the arrays have grown."""
         arrays = self._arrays
-        self._version = arrays.version
+        self.version = arrays.version
         symbols = list(arrays.symbols)
         self._evidence = LiveEvidence(arrays.books, symbols)
         self._recent = RecentEvidence(arrays.books, arrays.pack)
@@ -142,9 +167,9 @@ class Evaluator:
         self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
 
-    def route(self, asked: Asked) -> Route | Refusal:
-        """Codes and gates for the names of an order, or why there are none."""
-        if self._arrays.version != self._version:
+    def route(self, asked: Asked | Names) -> Route | Refusal:
+        """Codes and gates for the names of an order, which come first, or why there are none."""
+        if self._arrays.version != self.version:
             self._bind()
         key = asked[:4]
         found = self._routes.get(key)
@@ -207,7 +232,7 @@ class Evaluator:
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
-    def lots(self, route: Route, asked: Asked) -> int | Refusal:
+    def lots(self, route: Route, asked: Sized) -> int | Refusal:
         """The order's size in whole lots, or why it has none."""
         known_lots = route.known_lots
         known = known_lots.get(asked.size)
@@ -249,6 +274,10 @@ class Evaluator:
         content, columns = entry.answer(), self._columns
         allowed = lots if decision == 0 else lots_of(content)
         return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
+
+    def ask_columns(self, columns: ColumnsPack, now_ns: int, first: int, last: int) -> None:
+        """As `ask`, of many orders, each as if it were the only one; routes must be those of this `version`."""
+        ask_columns(self._entry, columns, now_ns, first, last)
 
     def evidence(self, route: Route) -> str:
         """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""

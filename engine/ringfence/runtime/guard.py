@@ -20,8 +20,8 @@ from ringfence.runtime.asked import (
 from ringfence.runtime.evaluator import Found, Route, halted_by
 from ringfence.runtime.guard_answers import NO_AUDIT, Answer, Market, Question
 from ringfence.runtime.guard_books import Remembered
+from ringfence.runtime.guard_columns import GuardColumns
 from ringfence.runtime.guard_decision import GuardDecision
-from ringfence.runtime.guard_preview import GuardPreview
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -53,7 +53,7 @@ _QUOTE = (
 )
 
 
-class CentralRiskGuard(GuardPreview):
+class CentralRiskGuard(GuardColumns):
     """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
     Checking and reserving are one step: no two orders use the same headroom. An approval is returned only

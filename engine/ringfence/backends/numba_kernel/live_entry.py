@@ -95,13 +95,15 @@ _CODE, _CODE_AT = Struct("=h"), 18
 class LiveEntry:
     """Asks about one order at a time; `answer` is what was found, until the next question.
 
+    `address` is that of the question, for compiled code.
+
     Args:
         kernel: Of the limits' structure.
         books: Pack of the books' arrays.
         limits: The limits.
     """
 
-    __slots__ = ("_address", "_ask", "_block", "_keep", "_pack", "_view", "answer")
+    __slots__ = ("_ask", "_block", "_keep", "_pack", "_view", "address", "answer")
 
     def __init__(self, kernel: Kernel, books: Pack, limits: Limits) -> None:
         gates = len(limits.columns)
@@ -137,7 +139,7 @@ class LiveEntry:
         words = (_ANSWER_AT + _GATES_AT) // 8
         views = [np.frombuffer(self._block, kind, words) for kind in (np.int64, np.float64)]
         self._keep.append(Pack(question, views))
-        self._address = self._keep[-1].address
+        self.address = self._keep[-1].address
         self._view = memoryview(self._block)[_ANSWER_AT:]
         self.answer = self._view.tobytes
 
@@ -167,7 +169,7 @@ class LiveEntry:
             lots,
             price,
         )
-        found: int = self._ask(self._address)
+        found: int = self._ask(self.address)
         return found
 
 
