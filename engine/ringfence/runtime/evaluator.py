@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.decide import answer_of, columns_of, new_detail, new_results
+from ringfence.backends.numba_kernel.decide import (
+    GateFound,
+    JudgedOrder,
+    columns_of,
+    words_of,
+)
 from ringfence.backends.numba_kernel.kernel import kernel_of
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.live_columns import ColumnsPack, ask_columns
@@ -18,8 +23,12 @@ from ringfence.backends.numba_kernel.live_entry import (
     NO_PRICE,
     Answer,
     LiveEntry,
+    code_of,
+    gate_of,
     gates_part,
+    head_of,
     lots_of,
+    value_of,
 )
 from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
@@ -280,36 +289,34 @@ class Evaluator:
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""
-        answer, gates = found.answer, found.columns
-        results, detail = new_results(gates, 1), new_detail(gates)
-        results.decision[0], results.size[0] = found.decision, found.lots
-        results.code[0], results.gate[0] = answer.code, answer.gate
-        results.outcome[:, 0] = answer.outcomes
-        results.measure[:, 0] = answer.measures
-        results.limit[:, 0] = answer.limits
-        detail.headroom[:], detail.check[:] = answer.headrooms, answer.checks
-        detail.again[:], detail.stage[0] = answer.again, answer.stage
-        route, asked = found.route, found.asked
+        asked = self._judged_as(found)
+        gates = [asked.result(k, _gate(found, k)) for k in range(len(asked.bounds))]
+        return words_of(asked, head_of(found.content), partial(_gate, found), gates)
+
+    def reason(self, found: Found) -> tuple[str, str]:
+        """Reason and code of a decision that is no approval."""
+        told = words_of(self._judged_as(found), head_of(found.content), partial(_gate, found))
+        return told.reason, told.code
+
+    def _judged_as(self, found: Found) -> JudgedOrder:
+        route, asked, content = found.route, found.asked, found.content
         ticket = Ticket(
             asked.side,
             found.asked_lots,
             asked.type,
             asked.price,
-            answer.value,
+            value_of(content),
             asked.reduce_only,
             route.instrument,
             Market(),
         )
-        return answer_of(
-            self.linked,
-            route.bounds,
-            route.columns,
-            ticket,
-            _REFUSED.get(answer.code) if found.decision == 2 else None,
-            found.now_ns,
-            results,
-            detail,
-        )
+        refusal = _REFUSED.get(code_of(content)) if found.decision == _REJECT else None
+        return JudgedOrder(self.linked, route.bounds, route.columns, ticket, refusal, found.now_ns)
+
+
+def _gate(found: Found, k: int) -> GateFound:
+    """What was found of the gate `k` of those that bind the order."""
+    return gate_of(found.content, found.columns, found.route.columns[k])
 
 
 def halted_by(found: Found) -> list[Bound]:
@@ -320,13 +327,13 @@ def halted_by(found: Found) -> list[Bound]:
 
 def decider_of(found: Found) -> str:
     """Name of the gate that rejected or reduced an order; empty where no gate did."""
-    route, answer = found.route, found.answer
-    if 0 < answer.code < layout.REFUSAL_COUNT:
+    route, head = found.route, head_of(found.content)
+    if 0 < head.code < layout.REFUSAL_COUNT:
         return ""
-    if found.decision == _REJECT and answer.stage >= _AGAIN:
+    if found.decision == _REJECT and head.stage >= _AGAIN:
         # It passed at the size asked, and not at the reduced one.
-        return route.bounds[int(answer.again[layout.AGAIN_ENTRY])].gate.name
-    return route.bounds[route.columns.index(answer.gate)].gate.name
+        return route.bounds[int(head.again[layout.AGAIN_ENTRY])].gate.name
+    return route.bounds[route.columns.index(head.gate)].gate.name
 
 
 def gates_of(found: Found) -> bytes:

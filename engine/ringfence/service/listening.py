@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from ringfence.errors import InputError
+from ringfence.service.below import Below
 from ringfence.service.settings import ServerSettings
 
 __all__ = ["Ports", "SideServers", "TlsFiles", "bind", "make_server", "new_loop"]
@@ -124,6 +125,8 @@ def make_server(
     Raises:
         InputError: the files for TLS cannot be used.
     """
+    if is_main and about.root_path:
+        app = Below(app, about.root_path)
     tls: dict[str, Any] = {}
     if is_main and about.tls_certificate and about.tls_key:
         tls = {"ssl_certfile": about.tls_certificate, "ssl_keyfile": about.tls_key}
@@ -138,7 +141,6 @@ def make_server(
         timeout_graceful_shutdown=max(1, about.stop_within // 1_000_000_000) if is_main else 1,
         proxy_headers=is_main and bool(about.trusted_proxies),
         forwarded_allow_ips=list(about.trusted_proxies),
-        root_path=about.root_path if is_main else "",
         server_header=False,
         lifespan="auto",
         ws="none",

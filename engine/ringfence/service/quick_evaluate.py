@@ -12,7 +12,7 @@ import msgspec
 
 from ringfence.runtime.ports import SYSTEM_RANDOM
 from ringfence.service.access.authentication import known_at_once
-from ringfence.service.access.rights import Principal, Right, Role
+from ringfence.service.access.rights import Principal, Right, Role, may_tell_prices
 from ringfence.service.api.bodies import read_json
 from ringfence.service.api.order_bodies import OrderBody, decision_told, market_of, order_of
 from ringfence.service.api.problems import Problem
@@ -81,6 +81,8 @@ class QuickEvaluate:
         try:
             data = read_json(body, _ORDER)
             if user.role is Role.TRADER and data.account not in user.accounts:
+                return None
+            if data.market is not None and not may_tell_prices(user, self._desk.settings.access):
                 return None
             order, market = order_of(data), market_of(data.market)
         except Problem:

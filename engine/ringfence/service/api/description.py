@@ -75,7 +75,10 @@ class _OneDescription(JsonRenderPlugin):
         """The description as JSON."""
         del openapi_schema
         if not self._content:
-            self._content = msgspec.json.encode(description_of(request.app))
+            found = description_of(request.app)
+            if root := request.scope.get("root_path"):
+                found["servers"] = [{"url": root}]
+            self._content = msgspec.json.encode(found)
         return self._content
 
 

@@ -22,7 +22,7 @@ from ringfence.service.api.order_bodies import (
     placed,
 )
 from ringfence.service.api.problems import Problem
-from ringfence.service.api.routes import Asking, desk_of, route
+from ringfence.service.api.routes import Asking, check_prices, desk_of, route
 from ringfence.service.desk import Desk
 
 __all__ = [
@@ -66,10 +66,12 @@ async def evaluate(
     """Decide an order, and reserve what is approved.
 
     What cannot be judged is a REJECT with its code. The reservation counts until the order's end is told
-    (`/v1/fills`, `/v1/cancels`, `/v1/expiries`). An `Idempotency-Key` stands for the `client_order_id` where
+    (`/v1/fills`, `/v1/cancels`, `/v1/expiries`). `market` is for those who may tell prices. An `Idempotency-Key` stands for the `client_order_id` where
     the order has none: the same order under it is decided once, for a day, restarts included.
     """
     check_account(request.user, data.account)
+    if data.market is not None:
+        check_prices(request)
     desk = desk_of(request)
     order = order_of(data, named_by_key(request))
     market = market_of(data.market)
@@ -102,6 +104,10 @@ def evaluate_batch(data: JSONBody[Unread[BatchBody]], request: Asking) -> Decisi
     orders = data.read().orders
     for account in {each.account for each in orders}:
         check_account(request.user, account)
+    for k, each in enumerate(orders):
+        if each.market is not None:
+            check_prices(request, f"/orders/{k}/market")
+            break
     return DecisionsBody(decided(desk_of(request), orders))
 
 
