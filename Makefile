@@ -73,7 +73,7 @@ bench: setup ## measure speed and memory with ORDERS (10,000,000) orders; writes
 	$(BIN)/python -m benchmarks --orders $(ORDERS) --write-docs
 
 containers: setup ## build the image and run it, by ENGINE (docker, podman)
-	RINGFENCE_CONTAINERS=$(ENGINE) $(BIN)/python -m pytest -s tests/deployment/test_containers.py
+	RINGFENCE_CONTAINERS=$(ENGINE) $(BIN)/python -m pytest -s tests/deployment/test_containers.py tests/deployment/test_compose_containers.py
 
 docs: setup ## write docs/reference and the schemas for editors, from the rules and the program
 	$(BIN)/python -m docs.generate
