@@ -20,8 +20,8 @@ from ringfence.runtime.asked import (
 from ringfence.runtime.evaluator import Found, Route, halted_by
 from ringfence.runtime.guard_answers import NO_AUDIT, Answer, Market, Question
 from ringfence.runtime.guard_books import Remembered
+from ringfence.runtime.guard_columns import GuardColumns
 from ringfence.runtime.guard_decision import GuardDecision
-from ringfence.runtime.guard_preview import GuardPreview
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -53,7 +53,7 @@ _QUOTE = (
 )
 
 
-class CentralRiskGuard(GuardPreview):
+class CentralRiskGuard(GuardColumns):
     """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
     Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
@@ -94,20 +94,24 @@ class CentralRiskGuard(GuardPreview):
         where = Path(state) if isinstance(state, str) else state
         return cls(loaded.linked, audit, where, clock, settings or GuardSettings(), files, random)
 
-    def evaluate_order(self, order_request: Any, market_data: Any = None) -> GuardDecision:
+    def evaluate_order(
+        self, order_request: Any, market_data: Any = None, *, signs: bool = True
+    ) -> GuardDecision:
         """Decide an order, and reserve what is approved. Never raises an `Exception`.
 
         Args:
             order_request: An `OrderRequest`; a subclass of it, or anything else, is rejected.
             market_data: `MarketData` of its symbol, or None to decide on what `on_mark` told last. Data
                 older than that is left out; with the same time but other numbers the order is rejected.
+            signs: Whether an approval is wanted, which takes time to sign. It may be had later: ask about
+                the same order again, with the same `client_order_id`.
 
         Returns:
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
         started = perf_counter_ns()
-        question = _question(order_request, market_data)
+        question = _question(order_request, market_data, signs)
         try:
             answer = self._answer(question)
         except Exception as error:
@@ -117,7 +121,9 @@ class CentralRiskGuard(GuardPreview):
         self._count_decision(answer, perf_counter_ns() - started)
         return answer
 
-    def evaluate_orders(self, orders: Iterable[tuple[Any, Any]]) -> list[GuardDecision]:
+    def evaluate_orders(
+        self, orders: Iterable[tuple[Any, Any]], *, signs: bool = True
+    ) -> list[GuardDecision]:
         """Decide orders one after the other, each with what those before it reserved. Never raises an `Exception`.
 
         Every answer is that of `evaluate_order`; only the wait for the audit log is one for all. Orders of others
@@ -125,11 +131,12 @@ class CentralRiskGuard(GuardPreview):
 
         Args:
             orders: Each with its market data, or None.
+            signs: As for `evaluate_order`.
         """
         decided: list[Answer] = []
         started = perf_counter_ns()
         for order_request, market_data in orders:
-            question = _question(order_request, market_data)
+            question = _question(order_request, market_data, signs)
             try:
                 with self._lock:
                     decided.append(self._decide(question))
@@ -228,7 +235,7 @@ class CentralRiskGuard(GuardPreview):
         if asked.client_order_id:
             earlier = self._keeper.books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
-                return self._repeat(earlier, asked)
+                return self._repeat(earlier, asked, signs=question.signs)
             told = self._id_refusal(asked.client_order_id, earlier)
             if told is not None:
                 return self._refuse_now(name, now, question, told)
@@ -336,7 +343,7 @@ class CentralRiskGuard(GuardPreview):
             self._trip(found)
         undo = (name, client)
         try:
-            decision = self._decision(answer, asked, found)
+            decision = self._decision(answer, asked, found, signs=question.signs)
             if not self._records:
                 return decision, 0, undo
             return decision, self._append(answer, decision, question, found, shown, beside), undo
@@ -376,11 +383,11 @@ class CentralRiskGuard(GuardPreview):
                 continue
 
 
-def _question(order_request: Any, market_data: Any) -> Question:
+def _question(order_request: Any, market_data: Any, signs: bool) -> Question:
     """What is asked, read once."""
     try:
         return Question(
-            order_request, market_data, read_order(order_request), read_market(market_data)
+            order_request, market_data, read_order(order_request), read_market(market_data), signs
         )
     except Exception:
         broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")

@@ -23,12 +23,13 @@ Answer = tuple[GuardDecision, int, tuple[str, str] | None]
 
 
 class Question(NamedTuple):
-    """What was passed in, as it came and as it was read."""
+    """What was passed in, as it came and as it was read; `signs` where an approval is wanted."""
 
     given: Any
     market_given: Any
     asked: Asked | Refusal
     market: Market | Refusal | None
+    signs: bool = True
 
 
 class GuardAnswers(GuardStanding):
@@ -64,7 +65,13 @@ class GuardAnswers(GuardStanding):
         return self._audit.append("decision", body)
 
     def _decision(
-        self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
+        self,
+        answer: Remembered,
+        asked: Asked,
+        found: Found | None,
+        *,
+        signs: bool,
+        repeated: bool = False,
     ) -> GuardDecision:
         size, approval = ZERO, None
         if answer.lots:
@@ -74,7 +81,7 @@ class GuardAnswers(GuardStanding):
                 else found.route.instrument.lot_step
             )
             size = answer.lots * step
-            if self.settings.signer is not None:
+            if signs and self.settings.signer is not None:
                 approval = self.settings.signer.sign(
                     approval_id=answer.decision_id,
                     account=asked.account,
@@ -113,11 +120,11 @@ class GuardAnswers(GuardStanding):
             repeated=repeated,
         )
 
-    def _repeat(self, earlier: Remembered, asked: Asked) -> Answer | None:
+    def _repeat(self, earlier: Remembered, asked: Asked, *, signs: bool) -> Answer | None:
         """The answer of then, once more; nothing is reserved."""
         if earlier.lots and not self._keeper.keep_repeat(asked.client_order_id):
             return None
-        decision = self._decision(earlier, asked, None, repeated=True)
+        decision = self._decision(earlier, asked, None, signs=signs, repeated=True)
         try:
             return (
                 decision,
