@@ -121,6 +121,14 @@ def test_every_record_is_written_once(
     assert database.rows() == in_log(log)
 
 
+def test_a_database_without_an_encoding_is_taken(server: PostgresServer, log: Path) -> None:
+    name = f"audit_{next(NUMBERS)}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'")
+    assert migrate(Server(server.url(name)))
+    assert migrate(Server(server.url(name))) == []
+    assert catch_up(log, Database(server, name)) == 30
+
+
 def test_logs_of_several_guards_share_a_database(
     log: Path, database: Database, tmp_path: Path
 ) -> None:

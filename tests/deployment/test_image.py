@@ -42,7 +42,8 @@ def run(*command: object, **options: object) -> "subprocess.CompletedProcess[str
 
 
 def test_hadolint_finds_no_fault() -> None:
-    done = run(Path(sysconfig.get_path("scripts")) / "hadolint", ROOT / "Dockerfile")
+    files = (ROOT / "Dockerfile", Path(__file__).with_name("stand-ins") / "Dockerfile")
+    done = run(Path(sysconfig.get_path("scripts")) / "hadolint", *files)
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -189,6 +190,42 @@ def test_the_steps_make_code_for_all_to_read_that_is_not_compiled_again(
     )
     done = run(*command, "--json", env=variables, cwd=tmp_path)
     assert (done.returncode, json.loads(done.stdout)["compiled"]) == (0, False), done.stderr
+
+
+def test_what_no_command_reads_is_taken_out_and_the_rest_stays(tmp_path: Path) -> None:
+    site = tmp_path / "lib" / "python3.12" / "site-packages"
+    gone = {
+        "numpy/tests/test_a.py", "ccxt/test/a.py", "ccxt/pro/test/a.py", "pyarrow/include/a.h",
+        "numpy/a.pyx", "numpy/a.pyi", "pyarrow/libarrow_flight.so.1", "pyarrow/_s3fs.so",
+        "faker/providers/address/de_DE/__init__.py",
+    }  # fmt: skip
+    kept = {
+        "numpy/testing/a.py", "numpy/a.py", "pyarrow/libarrow.so.1", "pyarrow/_fs.so",
+        "faker/providers/address/en_US/__init__.py", "z3/lib/libz3.so", "z3/lib/libz3.so.5",
+    }  # fmt: skip
+    for each in gone | kept:
+        (site / each).parent.mkdir(parents=True, exist_ok=True)
+        (site / each).write_text(Path(each).name.split(".so")[0])
+    # The real one is in the image's build alone.
+    (tmp_path / "strip").write_text("#!/bin/sh\n")
+    (tmp_path / "strip").chmod(0o755)
+
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = run("sh", SCRIPTS / "slim", tmp_path, env={"PATH": path})
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {str(each.relative_to(site)) for each in site.rglob("*") if each.is_file()} == kept
+    assert (site / "z3/lib/libz3.so.5").readlink() == Path("libz3.so")
+
+
+def test_what_is_taken_out_by_name_is_still_called_that() -> None:
+    site = Path(sysconfig.get_path("purelib"))
+    for each in ("ccxt/test", "ccxt/pro/test", "pyarrow/include", "faker/providers/*/de_DE"):
+        assert list(site.glob(each)), each
+    for part in ("flight", "s3"):
+        assert list(site.glob(f"pyarrow/libarrow_{part}.so*")), part
+        assert list(site.glob(f"pyarrow/_{part}*.so")), part
+    assert list(site.glob("z3/lib/libz3.so.*"))
 
 
 def entrypoint(tmp_path: Path, *words: str) -> "subprocess.CompletedProcess[str]":

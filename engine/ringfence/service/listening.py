@@ -106,7 +106,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def make_server(
-    app: Any, about: ServerSettings, *, is_main: bool = True, log_requests: bool = False
+    app: Any,
+    about: ServerSettings,
+    *,
+    is_main: bool = True,
+    log_requests: bool = False,
+    protocol: Any = "auto",
 ) -> uvicorn.Server:
     """A server for an application; `serve(sockets=[...])` runs it.
 
@@ -115,6 +120,7 @@ def make_server(
         about: The settings.
         is_main: Whether it is that of API and dashboard: with TLS, behind proxies.
         log_requests: Whether each request is a line of the log.
+        protocol: What uvicorn makes for each connection; its own where nothing is said.
 
     Raises:
         InputError: the files for TLS cannot be used.
@@ -126,6 +132,7 @@ def make_server(
         tls = {"ssl_certfile": about.tls_certificate, "ssl_keyfile": about.tls_key}
     config = uvicorn.Config(
         app,
+        http=protocol,
         log_config=None,
         access_log=log_requests,
         # Connections are counted; what is above gets 503 at once rather than an answer that is late.

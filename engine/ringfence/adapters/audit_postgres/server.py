@@ -113,8 +113,11 @@ class Server:
                 now = self._again()
                 self._address, self._password = now._address, now._password
         with self.failures_told():
-            # Nothing is prepared, so that a pooler may stand between.
-            return psycopg.connect(self._address.reveal(), prepare_threshold=None)
+            # Nothing is prepared, so that a pooler may stand between. A database of no encoding (SQL_ASCII) would
+            # answer bytes where text is asked for.
+            return psycopg.connect(
+                self._address.reveal(), prepare_threshold=None, client_encoding="utf8"
+            )
 
     @property
     def database(self) -> str:

@@ -75,11 +75,11 @@ async def evaluate(
     desk = desk_of(request)
     order = order_of(data, named_by_key(request))
     market = market_of(data.market)
-    if desk.settings.audit.durability == "process":
-        answer = desk.guard.evaluate_order(order, market)
+    if desk.decides_at_once:
+        answer = desk.guard.evaluate_order(order, market, signs=False)
     else:
-        # The guard waits for the disk; others are answered meanwhile.
-        answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market)
+        # The guard waits; others are answered meanwhile.
+        answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market, signs=False)
     check_repeat(answer, data, order)
     return decision_told(answer, order.client_order_id, with_gates=gates)
 
@@ -121,7 +121,9 @@ def decided(desk: Desk, orders: list[OrderBody]) -> list[DecisionBody]:
             raise placed(problem, f"/orders/{len(asked)}") from None
     return [
         decision_told(answer, order.client_order_id)
-        for answer, (order, _) in zip(desk.guard.evaluate_orders(asked), asked, strict=True)
+        for answer, (order, _) in zip(
+            desk.guard.evaluate_orders(asked, signs=False), asked, strict=True
+        )
     ]
 
 
