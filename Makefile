@@ -57,7 +57,7 @@ security: setup ## faults in the source (bandit), and known ones in what it depe
 soak: setup ## kills and faults under load, for SOAK_SECONDS (600); figures in build/soak.json
 	rm -f build/soak.json
 	RINGFENCE_SOAK_SECONDS=$(SOAK_SECONDS) RINGFENCE_SOAK_KILLS=$(SOAK_KILLS) \
-	  $(BIN)/python -m pytest -s tests/soak
+	  $(BIN)/python -m pytest -s -o faulthandler_timeout=$$(( 2 * $(SOAK_SECONDS) + 1200 )) tests/soak
 
 nightly: setup ## the property tests with 20,000 examples each
 	RINGFENCE_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) -m "unit or security"

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "audit": "audit:audit",
     "reload": "reload:reload",
     "service": "service:service",
+    "service-batch": "service_batch:service_batch",
     "plan": "plan:plan",
     "plan-policies": "plan:plan_of_policies",
 }

@@ -27,7 +27,7 @@ from benchmarks.policy_files import EQUITY, policy_directory
 from ringfence import CentralRiskGuard, GuardSettings, MarketData, PolicySet
 from ringfence.runtime.audit_log import AuditLog
 
-__all__ = ["service"]
+__all__ = ["ROUNDS", "SECONDS", "SETTLE", "our_service", "service"]
 
 ROUNDS = 3
 #: Seconds from the first answer until all that comes first is done: the first look at policies, limits and health.
@@ -61,7 +61,7 @@ def service(orders: int, directory: Path) -> list[Figure]:
     with _bare() as bare:
         for number in range(ROUNDS):
             # A new one each time: nobody ends the orders, and thousands that are open are no usual desk.
-            with _ours(policies, directory / "service") as (ours, bearer):
+            with our_service(policies, directory / "service") as (ours, bearer):
                 time.sleep(SETTLE)
                 with pinned():
                     slow.append(latencies(ours, bearer, STEADY, SECONDS, _body()))
@@ -103,7 +103,7 @@ def _rate(port: int, script: Path) -> float:
 
 
 @contextmanager
-def _ours(policies: Path, place: Path) -> Iterator[tuple[int, str]]:
+def our_service(policies: Path, place: Path) -> Iterator[tuple[int, str]]:
     """The service on a desk with money and a price; its port, and a header that lets one in."""
     rmtree(place, ignore_errors=True)
     account, symbol = account_name(0), next(iter(SYMBOLS)).name

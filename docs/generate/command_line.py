@@ -15,8 +15,8 @@ ENVIRONMENT = {
     "DATABASE_PASSWORD_FILE": "a file that holds that password, instead",
     "GITHUB_BASE_REF": "set by GitHub: the branch that `ci` compares with where `--base` is not given",
     "GITHUB_STEP_SUMMARY": "set by GitHub: the file that `ci` adds its comment to, for the summary of the job",
-    "RINGFENCE_ADMIN_PASSWORD": "password of the user `admin`, who is made when the service starts and nobody can log in "
-    "yet; `RINGFENCE_ADMIN_PASSWORD_FILE` names a file that holds it, instead",
+    "DASHBOARD_ADMIN_PASSWORD": "password of the user `admin`, who is made when the service starts and nobody can log in "
+    "yet; `DASHBOARD_ADMIN_PASSWORD_FILE` names a file that holds it, instead",
     "RINGFENCE_CACHE_PATH": "directory of compiled code and of proofs, instead of `ringfence` below the user's cache "
     "directory; not used where others may write to it",
     "RINGFENCE_COMPILED_PATH": "directory of code compiled beforehand, as `ringfence compile` leaves it: copied to the "

@@ -66,8 +66,10 @@ def test_an_append_is_answered_with_its_entry(opened: Callable[..., Any]) -> Non
 
     (entry,) = answer.entries
     assert answer.accepted
-    assert entry == Entry(entry.head, "one", 1, ["reserve", {"lots": 3, "price": 0.1}])
-    body = ' 1 one ["reserve",{"lots":3,"price":0.1}]'
+    text = b'["reserve",{"lots":3,"price":0.1}]'
+    assert entry == Entry(entry.head, "one", 1, ["reserve", {"lots": 3, "price": 0.1}], text)
+    assert entry.text == text
+    body = f" 1 one {text.decode()}"
     chained = hashlib.sha1((known.digest + body).encode()).hexdigest()
     assert entry.head == Head(1, chained)
     assert log.after(known) == (entry,)

@@ -88,7 +88,8 @@ class MemoryLog:
                 return Appended(False, between)
             text = json.dumps([store.head().digest, who, number, event])
             head = Head(store.head().count + 1, hashlib.sha1(text.encode()).hexdigest())
-            entry = Entry(head, who, number, json.loads(json.dumps(event)))
+            kept = json.dumps(event).encode()
+            entry = Entry(head, who, number, json.loads(kept), kept)
             store.entries.append(entry)
             store.numbers[who] = number
         if self.broken == "after":

@@ -160,6 +160,17 @@ def test_the_same_order_gets_the_same_answer_and_reserves_once(desk: PolicySet) 
     assert buys(guard) == 4
 
 
+def test_an_approval_that_is_not_wanted_can_be_had_later(desk: PolicySet) -> None:
+    guard = opened(desk, settings=GuardSettings(True, True, signer=Signer()))
+
+    first = guard.evaluate_order(order("4", client_order_id="a"), signs=False)
+    again = guard.evaluate_order(order("4", client_order_id="a"))
+
+    assert (first.decision, first.approval) == (RiskDecision.APPROVE, None)
+    assert again.approval["approval_id"] == first.id
+    assert buys(guard) == 4
+
+
 @pytest.mark.parametrize(
     "other",
     [

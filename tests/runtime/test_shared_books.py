@@ -2,12 +2,14 @@
 
 import random
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from ringfence import PolicySet, RiskDecision
 from ringfence.errors import InputError, LedgerError, StateError
+from ringfence.runtime import shared_books
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
@@ -239,6 +241,40 @@ def test_a_new_guard_starts_from_a_snapshot_and_what_came_after(desk: PolicySet)
 
     assert views(one) == views(two)
     assert two.evaluate_order(order("1", client_order_id="x")).repeated
+
+
+def test_the_more_a_snapshot_holds_the_rarer_it_is(
+    desk: PolicySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_books, "_SNAPSHOT_EVERY", 4)
+    monkeypatch.setattr(shared_books, "_SNAPSHOT_ROWS", 40)
+    shared = Desk(desk)
+    (guard,) = shared.funded("a")
+    kept: list[int] = []
+    keep = shared.logs["a"].keep_snapshot
+    monkeypatch.setattr(
+        shared.logs["a"],
+        "keep_snapshot",
+        lambda start: (kept.append(start.head.count), keep(start)),
+    )
+
+    for _ in range(120):
+        guard.on_cancel(guard.evaluate_order(order("1")).id)
+
+    gaps = [after - before for before, after in pairwise(kept)]
+    assert max(gaps[:5]) <= 6
+    assert min(gaps[-5:]) >= 10
+
+
+def test_names_and_policy_sets_of_answers_are_there_once(desk: PolicySet) -> None:
+    (guard,) = Desk(desk).funded("a")
+    for number in range(3):
+        guard.evaluate_order(order("1", client_order_id=f"c-{number}"))
+    answers = list(guard._keeper.books.answers.values())
+
+    assert len({id(each.policy_set) for each in answers}) == 1
+    assert [len({id(each.content[at]) for each in answers}) for at in range(6)] == [1] * 6
+    assert guard.evaluate_order(order("1", client_order_id="c-1")).repeated
 
 
 def test_the_trading_day_begins_once_and_for_all(desk: PolicySet) -> None:

@@ -78,7 +78,10 @@ class SharedDesk:
         """Everything since the books were begun."""
         texts = self.server.ask("LRANGE", f"{{ringfence:{self.namespace}}}:entries", 0, -1)
         parts = [text.split(" ", 3) for text in texts]
-        return tuple(Entry(None, each[2], int(each[1]), json.loads(each[3])) for each in parts)  # type: ignore[arg-type]
+        return tuple(
+            Entry(None, each[2], int(each[1]), json.loads(each[3]), each[3].encode())  # type: ignore[arg-type]
+            for each in parts
+        )
 
     def trade(self, name: str, seed: int, count: int, kill_after: int | None = None) -> None:
         """Run a trader to its end, or kill it once it has said `kill_after` things."""

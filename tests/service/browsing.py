@@ -46,7 +46,7 @@ CLIPPED = """() => [...document.querySelectorAll('main *')].filter(e => {
 
 
 @contextmanager
-def running(app: Any) -> Iterator[str]:
+def running(app: Any, protocol: Any = "auto") -> Iterator[str]:
     """Serve an application on a free port, in a thread; gives its address."""
     started = threading.Event()
 
@@ -57,7 +57,7 @@ def running(app: Any) -> Iterator[str]:
 
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", access_log=False, ws="none",
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=1, http=protocol,
     )  # fmt: skip
     server = Server(config)
     thread = threading.Thread(target=server.run, name="service under test")

@@ -27,6 +27,8 @@ PAGES = [
     "/policies",
     "/policies/diff?base=active&head=active",
     "/policies/change?what=reload",
+    "/policies/change?what=shadow&policy_set=active",
+    "/password",
     "/dry-runs",
     "/kill-switch",
     "/kill-switch/change?target=account/alpha&to=halted",
@@ -144,7 +146,7 @@ PASSWORD = "correct horse battery staple 9"
 @pytest.fixture
 def officer(desk) -> Iterator[str]:
     """Name of a risk officer who logs in with `PASSWORD`."""
-    desk.access.users.add("rita", Role.RISK_OFFICER, [], PASSWORD, by="test")
+    desk.access.users.add("rita", Role.RISK_OFFICER, [], PASSWORD, by="test", must_change=False)
     yield "rita"
     desk.access.users.remove("rita")
 

@@ -107,3 +107,82 @@ def test_one_can_be_given_up(client: Any, officer: Any) -> None:
 
     text = client.get(address, headers=officer).text
     assert "Cancelled" in text or "Done" in text
+
+
+def multipart(**files: tuple[str, str]) -> dict[str, Any]:
+    return {f"{name}_file": (called, content.encode()) for name, (called, content) in files.items()}
+
+
+def test_a_file_is_sent_with_the_form_and_goes_with_its_dry_run(client: Any, officer: Any) -> None:
+    started = client.post(
+        "/dry-runs",
+        data={"mode": "propagated", "equity": "6000000"},
+        files=multipart(orders=("../../etc/My Orders.CSV", ORDERS)),
+        headers=officer,
+        follow_redirects=False,
+    )
+
+    assert started.status_code == 303, started.text
+    address = started.headers["location"]
+    jobs = client.app.state.jobs
+    job = jobs.get(address.rsplit("/", 1)[1], "dry-run")
+    kept = jobs.folder_of(job.id) / "inputs" / "orders.csv"
+    assert kept.read_text() == ORDERS
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert jobs.wait(job, 120)
+    assert job.state == "done", job.problem
+    assert "My Orders.CSV (sent with it)" in client.get(address, headers=officer).text
+    jobs._keep, keep = 0, jobs._keep
+    jobs._tidy()
+    jobs._keep = keep
+    assert not kept.parent.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "said"),
+    [
+        ({"orders": ("orders.exe", "x")}, 400, "is no file of orders or prices"),
+        ({"orders": ("orders", "x")}, 400, "is no file of orders or prices"),
+        ({"marks": ("prices.csv", "x")}, 400, "no orders are given"),
+        ({"orders": ("<b>.csv", ORDERS), "marks": ("<i>.txt", "")}, 400, "_i_.txt"),
+        ({"orders": ("a.csv", "x" * 5_000)}, 413, "there is room for 2,048 bytes"),
+        ({"orders": ("a.csv", "x" * 90_000)}, 413, "a file may have 2,048 bytes"),
+    ],
+)
+def test_a_file_that_will_not_do_starts_nothing_and_is_not_kept(
+    client: Any,
+    officer: Any,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, tuple[str, str]],
+    status: int,
+    said: str,
+) -> None:
+    about = desk.settings.jobs.model_copy(update={"max_upload": 2_048})
+    settings = desk.settings.model_copy(update={"jobs": about})
+    monkeypatch.setattr(desk, "settings", settings)
+    jobs = client.app.state.jobs
+    before = jobs.all("dry-run"), sorted(jobs.folder_of("").iterdir())
+
+    answer = client.post("/dry-runs", data={}, files=multipart(**files), headers=officer)
+
+    assert answer.status_code == status
+    assert said in answer.text
+    assert (jobs.all("dry-run"), sorted(jobs.folder_of("").iterdir())) == before
+
+
+def test_a_form_that_does_not_say_how_long_it_is_is_not_read(client: Any, officer: Any) -> None:
+    headers = {**officer, "content-type": "application/x-www-form-urlencoded"}
+    answer = client.post("/dry-runs", content=iter([b"orders=x"]), headers=headers)
+    assert answer.status_code == 400
+
+
+def test_what_is_uploaded_over_the_api_is_read_by_nobody_else(
+    client: Any, officer: Any, desk: Desk
+) -> None:
+    answer = client.put("/v1/dry-runs/uploads/mine.csv", content=ORDERS, headers=officer)
+    assert answer.status_code == 200, answer.text
+    path = data_folder(desk) / "mine.csv"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.unlink()

@@ -1,14 +1,11 @@
 """Orders over HTTP."""
 
-import time
-
 import pytest
 
 pytestmark = pytest.mark.integration
 
 
 def order(**changed):
-    market = {"timestamp": time.time_ns(), "bid": "49999", "ask": "50001", "last": "50000"}
     return {
         "account": "alpha",
         "strategy": "taker",
@@ -16,7 +13,6 @@ def order(**changed):
         "side": "buy",
         "size": "0.01",
         "price": "50000",
-        "market": market,
         **changed,
     }
 

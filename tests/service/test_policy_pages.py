@@ -281,3 +281,45 @@ def test_every_form_carries_what_the_session_needs(own: Desk) -> None:
         )
 
     assert (refused.status_code, done.status_code) == (403, 303)
+
+
+def test_a_set_runs_in_the_shadow_from_the_page_and_is_ended_there(
+    asking: TestClient, own: Desk, officer: Any
+) -> None:
+    wanted = earlier(own)
+    listed = asking.get("/policies", headers=officer).text
+    assert f"shadow-{wanted[:12]}" in listed
+    asked = asking.get(f"/policies/change?what=shadow&policy_set={wanted}", headers=officer).text
+    assert "decides nothing" in asked
+    assert "What differs" in asked
+    given = {"what": "shadow", "policy_set": wanted}
+    silent = asking.post("/policies/change", data=given, headers=officer)
+    assert (silent.status_code, own.guard.shadow_set) == (409, "")
+    assert "no reason is given" in silent.text
+
+    given["reason"] = "would the old limits have held"
+    done = asking.post("/policies/change", data=given, headers=officer)
+
+    assert "The set runs in the shadow." in done.text
+    assert own.guard.shadow_set == wanted
+    assert "end-shadow" in done.text
+    assert own.reloader.history[-1]["by"] == "a risk-officer"
+    assert own.reloader.history[-1]["reason"] == given["reason"]
+    viewer = headers(own, "viewer")
+    assert "end-shadow" not in asking.get("/policies", headers=viewer).text
+    assert asking.get("/policies/change?what=unshadow", headers=viewer).status_code == 403
+    refused = asking.post("/policies/change", data={**given, "what": "unshadow"}, headers=viewer)
+    assert refused.status_code == 403
+    assert own.guard.shadow_set == wanted
+
+    over = {"what": "unshadow", "reason": "seen enough"}
+    assert "No set runs" in asking.post("/policies/change", data=over, headers=officer).text
+    assert own.guard.shadow_set == ""
+
+
+def test_a_set_that_is_not_there_does_not_run_in_the_shadow(
+    asking: TestClient, own: Desk, officer: Any
+) -> None:
+    given = {"what": "shadow", "policy_set": "ffff0000", "reason": "x y z"}
+    assert asking.post("/policies/change", data=given, headers=officer).status_code == 404
+    assert own.guard.shadow_set == ""

@@ -1,7 +1,8 @@
 """The service at half of what it can do, while PostgreSQL, Redis and the exchange are stopped, slow and started anew.
 
 Every decision is a REJECT that says why, or is in the audit log as it was told; no order reaches the exchange twice, or
-without an approval; memory and open files stay as they are.
+without an approval; memory and open files stay as they are. The books that the service begins with are those of one that
+has run for long: of ended orders they remember as many as they may, so that what still grows is a leak.
 """
 
 import os
@@ -25,10 +26,15 @@ from adapters.postgres_server import PostgresServer
 from adapters.postgres_server import running as postgres_running
 from adapters.redis_server import RedisServer
 from ringfence.adapters.audit_postgres import Server, migrate
+from ringfence.adapters.state_redis import RedisSharedLog
 from ringfence.runtime.audit_reader import AuditReader
 from ringfence.runtime.audit_verify import verify
 from ringfence.runtime.credentials import KRAKEN_API_KEY, KRAKEN_SECRET
+from ringfence.runtime.guard_books import GuardBooks
+from ringfence.runtime.known_orders import REMEMBERED
+from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_RANDOM
+from ringfence.service.events import KEPT
 from runtime.desk import policies
 from service.core.service_process import ServiceProcess, bearer
 from soak.figures import told
@@ -39,6 +45,8 @@ pytestmark = pytest.mark.integration
 SECONDS = float(os.environ.get("RINGFENCE_SOAK_SECONDS", "600"))
 SEED = int(os.environ.get("RINGFENCE_SOAK_SEED", "1"))
 CAPACITY_SECONDS = 5.0
+WINDOW_SECONDS = 30
+BATCH = 500
 # One order in so many goes out: an exchange takes a few a second.
 SENT_EVERY = 20
 
@@ -97,12 +105,25 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
         yield Parts(postgres, redis, kraken, proxies)
 
 
+def begin_with_full_books(redis: RedisServer, policies: Path) -> None:
+    """Put books into the store that remember as many ended orders as they ever do."""
+    books = GuardBooks(PolicySet.load(policies).linked, ((), (), ()), WINDOW_SECONDS * 10**9)
+    for number in range(REMEMBERED):
+        name = f"earlier-0123456789abcdef-{number}"
+        books.ledger.reserve(name, "main", "trend", "BTC/USD", "buy", "0.1")
+        books.ledger.cancel(name)
+    log = RedisSharedLog(redis.settings(), "earlier")
+    log.found({"books": books.dump(), "day": list(books.trading_day)})
+    log.close()
+
+
 @pytest.fixture(scope="module")
 def service(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("service")
     policies(folder / "policies")
     desk = folder / "policies" / "instruments.yaml"
     desk.write_text(desk.read_text().replace("venues: [paper]", "venues: [kraken]"))
+    begin_with_full_books(parts.redis, folder / "policies")
     at = {name: f"127.0.0.1:{each.port}" for name, each in parts.proxies.items()}
     settings = {
         "policies.directories": folder / "policies",
@@ -117,7 +138,7 @@ def service(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "venues.kraken.timeout": "2s",
         "venues.kraken.pace": "10ms",
         "venues.kraken.poll": "500ms",
-        "guard.client_order_window": "30s",
+        "guard.client_order_window": f"{WINDOW_SECONDS}s",
         "opening_balances": "account/main=1000000,strategy/trend=1000000",
     }
     process = ServiceProcess(
@@ -238,6 +259,22 @@ def load(
     return count[0] / seconds
 
 
+def fill_events(service: ServiceProcess) -> None:
+    """Let as many decisions be made as the service shows from memory; too large ones, which reserve nothing."""
+    order = {
+        "account": "main", "strategy": "trend", "symbol": "BTC/USD", "side": "buy", "size": "1000000",
+        "price": "1000",
+    }  # fmt: skip
+    with httpx.Client(base_url=service.url["dashboard"], timeout=60) as client:
+        for _ in range(KEPT // BATCH):
+            mark = {"timestamp": SYSTEM_CLOCK.now_ns(), "bid": "1000", "ask": "1000"}
+            body = {"orders": [order | {"market": mark}] + [order] * (BATCH - 1)}
+            answer = client.post(
+                "/v1/evaluate/batch", json=body, headers=bearer("trader", "main")
+            ).json()
+            assert {each["decision"] for each in answer["decisions"]} == {"REJECT"}, answer
+
+
 class Faults:
     """Stops, slows and restarts one part after the other, until it is ended."""
 
@@ -320,6 +357,7 @@ class Measured:
 
 def test_every_decision_is_true_whatever_is_away(service: ServiceProcess, parts: Parts) -> None:
     before = Seen()
+    fill_events(service)
     capacity = load(service, before, CAPACITY_SECONDS, None, "c")
     seen, faults = Seen(), Faults(parts)
     measured = Measured(service.process.pid)

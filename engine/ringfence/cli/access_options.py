@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 ROLES = ("viewer", "trader", "risk-officer", "admin")
+MACHINES = ("market-data",)
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,16 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def add_holder(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Role and accounts."""
-    parser.add_argument("--role", choices=ROLES, required=required, help="what they may do")
+def add_holder(
+    parser: argparse.ArgumentParser, *, required: bool = True, machine: bool = False
+) -> None:
+    """Role and accounts.
+
+    Args:
+        machine: Whether roles of machines can be given as well.
+    """
+    roles = (*ROLES, *MACHINES) if machine else ROLES
+    parser.add_argument("--role", choices=roles, required=required, help="what they may do")
     parser.add_argument(
         "--account",
         action="append",

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     each.set_defaults(run=run_list)
     each = parts.add_parser("make", help="make a key, and print it this once")
     each.add_argument("name", metavar="NAME", help="what it is for")
-    add_holder(each)
+    add_holder(each, machine=True)
     add_span(each, "90d")
     add_place(each)
     each.set_defaults(run=run_make)

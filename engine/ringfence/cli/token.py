@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
     each = parts.add_parser("make", help="make a token, and print it")
     each.add_argument("--name", required=True, metavar="NAME", help="who it stands for")
-    add_holder(each)
+    add_holder(each, machine=True)
     add_span(each, "1h")
     add_place(each)
     each.set_defaults(run=run_make)

@@ -40,7 +40,12 @@ def add(commands: Any) -> None:
     _password(each)
     each = _part(parts, "change", "give a person another role or other accounts", run_change)
     add_holder(each, required=False)
-    each = _part(parts, "password", "set a password; they are logged out", run_password)
+    each = _part(
+        parts,
+        "password",
+        "set a password, which they have to change; they are logged out",
+        run_password,
+    )
     _password(each)
     _part(parts, "disable", "shut a person out, at once and everywhere", run_disable)
     _part(parts, "enable", "let a person in again", run_enable)
@@ -76,7 +81,8 @@ def run_list(given: argparse.Namespace) -> int:
         state = "enabled" if each.enabled else "disabled"
         accounts = f"accounts {', '.join(each.accounts)}" if each.accounts else ""
         made = f"since {moment(each.made_ns)} by {each.made_by}"
-        line(f"{each.name:<{width}}", f"{each.role:<12}", f"{state:<8}", made, accounts)
+        due = "has to change the password" if each.must_change else ""
+        line(f"{each.name:<{width}}", f"{each.role:<12}", f"{state:<8}", made, accounts, due)
     if not held:
         print("nobody yet: `ringfence users add NAME --role admin`")
     return 0
@@ -90,7 +96,14 @@ def run_add(given: argparse.Namespace) -> int:
     password = _asked(given.password_file, given.name)
     user = users.add(given.name, Role(given.role), given.account or [], password, caller())
     told = {"user": user.name, "role": user.role, "accounts": user.accounts}
-    return _done(given, folder, "user-added", told, user, "can log in")
+    return _done(
+        given,
+        folder,
+        "user-added",
+        told,
+        user,
+        "can log in, and then has to take a password of their own",
+    )
 
 
 def run_change(given: argparse.Namespace) -> int:
@@ -111,7 +124,13 @@ def run_password(given: argparse.Namespace) -> int:
     if users.find(given.name) is None:
         raise InputError("there is no such user", "see `ringfence users list`")
     user = users.change(given.name, password=_asked(given.password_file, given.name))
-    return _changed(given, folder, user, "has another password, and is logged out", password=True)
+    return _changed(
+        given,
+        folder,
+        user,
+        "has another password, which they have to change, and is logged out",
+        password=True,
+    )
 
 
 def run_disable(given: argparse.Namespace) -> int:
@@ -187,5 +206,5 @@ def _done(
 
 
 def _told(user: "User") -> dict[str, Any]:
-    names = ("name", "role", "accounts", "enabled", "made_ns", "made_by")
+    names = ("name", "role", "accounts", "enabled", "made_ns", "made_by", "must_change")
     return {name: getattr(user, name) for name in names}

@@ -14,13 +14,16 @@ from ringfence.language.orders import OrderRequest
 from ringfence.language.tickets import Refusal
 
 __all__ = [
+    "KINDS",
     "LONGEST_NUMBER",
+    "SIDES",
     "Asked",
     "MarketData",
     "inputs_of",
     "market_inputs",
     "read_known",
     "read_market",
+    "read_number",
     "read_order",
     "without_nan",
 ]
@@ -35,8 +38,9 @@ _INFINITE = float("inf")
 # Numbers above zero by their text: most traders send the same ones again and again.
 _KNOWN_NUMBERS = 4096
 _known: dict[str, tuple[Decimal, float]] = {}
-_SIDES = {"buy": 1, "sell": -1}
-_KINDS = {name: code for code, name in enumerate(ORDER_TYPES)}
+#: By their words.
+SIDES = {"buy": 1, "sell": -1}
+KINDS = {name: code for code, name in enumerate(ORDER_TYPES)}
 _FIELDS = (
     "account",
     "strategy",
@@ -128,7 +132,7 @@ def read_order(given: Any) -> Asked | Refusal:
         side = -1
     else:
         return Refusal("INVALID_SIDE", f"side {shown(side_name)} is neither buy nor sell")
-    kind = _KINDS.get(kind_name)
+    kind = KINDS.get(kind_name)
     if kind is None:
         return Refusal("INVALID_TYPE", f"order type {shown(kind_name)} is not supported")
     exact, _ = (_known.get(size) if type(size) is str else None) or _positive(size)
@@ -174,7 +178,7 @@ def read_known(
         side, kind, size, price, reduce_only: As of an `OrderRequest`.
     """
     exact, exact_price = _known.get(size), _known.get(price or "")
-    if exact is None or exact_price is None or kind not in _KINDS or side not in _SIDES:
+    if exact is None or exact_price is None or kind not in KINDS or side not in SIDES:
         account, strategy, venue, symbol = names
         return read_order(
             OrderRequest(
@@ -193,9 +197,9 @@ def read_known(
         Asked,
         (
             *names,
-            _SIDES[side],
+            SIDES[side],
             side,
-            _KINDS[kind],
+            KINDS[kind],
             kind,
             exact[0],
             exact_price[1],
@@ -208,6 +212,11 @@ def read_known(
 
 # Quicker than the call of the class, which binds each argument to its name.
 _new: Callable[[type[Asked], tuple[Any, ...]], Asked] = tuple.__new__
+
+
+def read_number(text: str | None) -> tuple[Decimal | None, float]:
+    """A size or price as `read_order` reads it: exactly and as float64; None and NaN where it is not above zero."""
+    return (_known.get(text) if text is not None else None) or _positive(text)
 
 
 def _positive(value: Any) -> tuple[Decimal | None, float]:

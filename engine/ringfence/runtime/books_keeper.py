@@ -10,7 +10,7 @@ from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
 from ringfence.runtime.guard_settings import Store
 from ringfence.runtime.metrics import Metric
 
-__all__ = ["BooksKeeper", "OwnBooks"]
+__all__ = ["BooksKeeper", "OwnBooks", "order_event"]
 
 _RETRY_NS = 1_000_000_000
 Told = Callable[[Event], None]
@@ -103,6 +103,11 @@ class BooksKeeper(Protocol):
         ...
 
 
+def order_event(client: str, market: list[Any] | None, answer: Remembered) -> Event:
+    """That an order was answered."""
+    return ["order", answer.at_ns, client, market, *answer.fields]
+
+
 class OwnBooks:
     """Books of one process; each move is written to a directory, or forgotten with the process.
 
@@ -147,7 +152,7 @@ class OwnBooks:
 
     def keep_answer(self, client: str, market: list[Any] | None, answer: Remembered) -> bool:
         self.books.book_answer(client, answer)
-        event = ["order", answer.at_ns, client, market, *answer.fields]
+        event = order_event(client, market, answer)
         try:
             self._store.append(event)
         except BaseException:
@@ -156,6 +161,20 @@ class OwnBooks:
             raise
         self._told(event)
         return True
+
+    def keep_booked(self, events: list[Event]) -> None:
+        """Keep what the books have taken over already, with one write.
+
+        Raises:
+            OSError: it could not be kept. Take it back: some of it may have been written.
+        """
+        try:
+            self._store.append_all(events)
+        except BaseException:
+            self._behind = True
+            raise
+        for event in events:
+            self._told(event)
 
     def keep_repeat(self, client: str) -> bool:
         del client

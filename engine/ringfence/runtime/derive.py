@@ -212,8 +212,7 @@ class Deriver:
             raise _not_asked(found)
         reason = code = ""
         if found.decision:
-            words = self._evaluator.in_words(found)
-            reason, code = self._leased(given, words.reason, words.code)
+            reason, code = self._leased(given, *self._evaluator.reason(found))
         size = found.lots * route.instrument.lot_step if found.lots else ZERO
         return Derived(DECISIONS[found.decision], code, reason, str(size), _gates(found))
 

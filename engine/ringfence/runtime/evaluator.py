@@ -3,21 +3,32 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.decide import answer_of, columns_of, new_detail, new_results
+from ringfence.backends.numba_kernel.decide import (
+    GateFound,
+    JudgedOrder,
+    columns_of,
+    words_of,
+)
 from ringfence.backends.numba_kernel.kernel import kernel_of
 from ringfence.backends.numba_kernel.limits import Limits
+from ringfence.backends.numba_kernel.live_columns import ColumnsPack, ask_columns
+from ringfence.backends.numba_kernel.live_columns import compiled as columns_compiled
 from ringfence.backends.numba_kernel.live_entry import (
     NO_PRICE,
     Answer,
     LiveEntry,
+    code_of,
+    gate_of,
     gates_part,
+    head_of,
     lots_of,
+    value_of,
 )
 from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
@@ -30,8 +41,19 @@ from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
 from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
 
-__all__ = ["Evaluator", "Found", "Route", "decider_of", "gate_needs", "gates_of", "halted_by"]
+__all__ = [
+    "Evaluator",
+    "Found",
+    "Names",
+    "Route",
+    "decider_of",
+    "gate_needs",
+    "gates_of",
+    "halted_by",
+]
 
+#: Of an order: account, strategy, venue, symbol.
+Names = tuple[str, str, str, str]
 _ON_HALT = "halt"
 _BREACH = 3
 _REJECT = 2
@@ -73,6 +95,15 @@ class Route:
     known_lots: dict[Decimal, int] = field(default_factory=dict)
 
 
+class Sized(Protocol):
+    """Whatever has a size, above zero."""
+
+    @property
+    def size(self) -> Decimal:
+        """In units of the base."""
+        ...
+
+
 class Found(NamedTuple):
     """What the kernel found for one order; `content` are the bytes of `Answer`, for `columns` gates."""
 
@@ -104,18 +135,21 @@ def gate_needs(linked: LinkedSet) -> Needs:
 class Evaluator:
     """The limits of one policy set, bound to the names of a ledger; one caller at a time.
 
-    `arrays` are those it was made for; `denials` are the codes of the rules' reasons, by their slots.
+    `arrays` are those it was made for, and `version` theirs when names were bound last; `denials` are the codes of
+    the rules' reasons, by their slots.
     """
 
     def __init__(self, linked: LinkedSet, arrays: BookArrays) -> None:
         self.linked = linked
         self._arrays = self.arrays = arrays
+        # Now, and not while orders wait.
+        columns_compiled()
         self._bind()
 
     def _bind(self) -> None:
         """Bind names anew: new ones came, or the arrays have grown."""
         arrays = self._arrays
-        self._version = arrays.version
+        self.version = arrays.version
         symbols = list(arrays.symbols)
         self._evidence = LiveEvidence(arrays.books, symbols)
         self._recent = RecentEvidence(arrays.books, arrays.pack)
@@ -133,9 +167,9 @@ class Evaluator:
         self._entry = LiveEntry(kernel_of(limits.slots), arrays.pack, limits)
         self._routes: dict[tuple[str, str, str, str], Route] = {}
 
-    def route(self, asked: Asked) -> Route | Refusal:
-        """Codes and gates for the names of an order, or why there are none."""
-        if self._arrays.version != self._version:
+    def route(self, asked: Asked | Names) -> Route | Refusal:
+        """Codes and gates for the names of an order, which come first, or why there are none."""
+        if self._arrays.version != self.version:
             self._bind()
         key = asked[:4]
         found = self._routes.get(key)
@@ -198,7 +232,7 @@ class Evaluator:
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
 
-    def lots(self, route: Route, asked: Asked) -> int | Refusal:
+    def lots(self, route: Route, asked: Sized) -> int | Refusal:
         """The order's size in whole lots, or why it has none."""
         known_lots = route.known_lots
         known = known_lots.get(asked.size)
@@ -241,6 +275,10 @@ class Evaluator:
         allowed = lots if decision == 0 else lots_of(content)
         return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
 
+    def ask_columns(self, columns: ColumnsPack, now_ns: int, first: int, last: int) -> None:
+        """As `ask`, of many orders, each as if it were the only one; routes must be those of this `version`."""
+        ask_columns(self._entry, columns, now_ns, first, last)
+
     def evidence(self, route: Route) -> str:
         """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""
         text = self._evidence.of(route.books, route.symbol, route.venue)
@@ -251,36 +289,34 @@ class Evaluator:
 
     def in_words(self, found: Found) -> Decision:
         """The decision with its reason and every gate's result."""
-        answer, gates = found.answer, found.columns
-        results, detail = new_results(gates, 1), new_detail(gates)
-        results.decision[0], results.size[0] = found.decision, found.lots
-        results.code[0], results.gate[0] = answer.code, answer.gate
-        results.outcome[:, 0] = answer.outcomes
-        results.measure[:, 0] = answer.measures
-        results.limit[:, 0] = answer.limits
-        detail.headroom[:], detail.check[:] = answer.headrooms, answer.checks
-        detail.again[:], detail.stage[0] = answer.again, answer.stage
-        route, asked = found.route, found.asked
+        asked = self._judged_as(found)
+        gates = [asked.result(k, _gate(found, k)) for k in range(len(asked.bounds))]
+        return words_of(asked, head_of(found.content), partial(_gate, found), gates)
+
+    def reason(self, found: Found) -> tuple[str, str]:
+        """Reason and code of a decision that is no approval."""
+        told = words_of(self._judged_as(found), head_of(found.content), partial(_gate, found))
+        return told.reason, told.code
+
+    def _judged_as(self, found: Found) -> JudgedOrder:
+        route, asked, content = found.route, found.asked, found.content
         ticket = Ticket(
             asked.side,
             found.asked_lots,
             asked.type,
             asked.price,
-            answer.value,
+            value_of(content),
             asked.reduce_only,
             route.instrument,
             Market(),
         )
-        return answer_of(
-            self.linked,
-            route.bounds,
-            route.columns,
-            ticket,
-            _REFUSED.get(answer.code) if found.decision == 2 else None,
-            found.now_ns,
-            results,
-            detail,
-        )
+        refusal = _REFUSED.get(code_of(content)) if found.decision == _REJECT else None
+        return JudgedOrder(self.linked, route.bounds, route.columns, ticket, refusal, found.now_ns)
+
+
+def _gate(found: Found, k: int) -> GateFound:
+    """What was found of the gate `k` of those that bind the order."""
+    return gate_of(found.content, found.columns, found.route.columns[k])
 
 
 def halted_by(found: Found) -> list[Bound]:
@@ -291,13 +327,13 @@ def halted_by(found: Found) -> list[Bound]:
 
 def decider_of(found: Found) -> str:
     """Name of the gate that rejected or reduced an order; empty where no gate did."""
-    route, answer = found.route, found.answer
-    if 0 < answer.code < layout.REFUSAL_COUNT:
+    route, head = found.route, head_of(found.content)
+    if 0 < head.code < layout.REFUSAL_COUNT:
         return ""
-    if found.decision == _REJECT and answer.stage >= _AGAIN:
+    if found.decision == _REJECT and head.stage >= _AGAIN:
         # It passed at the size asked, and not at the reduced one.
-        return route.bounds[int(answer.again[layout.AGAIN_ENTRY])].gate.name
-    return route.bounds[route.columns.index(answer.gate)].gate.name
+        return route.bounds[int(head.again[layout.AGAIN_ENTRY])].gate.name
+    return route.bounds[route.columns.index(head.gate)].gate.name
 
 
 def gates_of(found: Found) -> bytes:

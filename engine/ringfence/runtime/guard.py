@@ -1,6 +1,7 @@
 """The guard: no order leaves without its decision."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from time import perf_counter_ns
 from types import MappingProxyType
@@ -18,10 +19,19 @@ from ringfence.runtime.asked import (
     without_nan,
 )
 from ringfence.runtime.evaluator import Found, Route, halted_by
-from ringfence.runtime.guard_answers import NO_AUDIT, Answer, Market, Question
+from ringfence.runtime.guard_answers import (
+    NO_AUDIT,
+    NO_STATE,
+    Answer,
+    Market,
+    Question,
+    content_of,
+    named,
+)
+from ringfence.runtime.guard_batch import decide_some
 from ringfence.runtime.guard_books import Remembered
+from ringfence.runtime.guard_columns import GuardColumns
 from ringfence.runtime.guard_decision import GuardDecision
-from ringfence.runtime.guard_preview import GuardPreview
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -36,9 +46,10 @@ from ringfence.runtime.shared_log import SharedLog
 
 __all__ = ["CentralRiskGuard"]
 
+# Orders of a batch that are decided while others wait: a millisecond.
+_AT_A_TIME = 16
 _REJECT = 2
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 _CONTENDED = Refusal(
     "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
 )
@@ -53,7 +64,7 @@ _QUOTE = (
 )
 
 
-class CentralRiskGuard(GuardPreview):
+class CentralRiskGuard(GuardColumns):
     """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
     Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
@@ -94,20 +105,24 @@ class CentralRiskGuard(GuardPreview):
         where = Path(state) if isinstance(state, str) else state
         return cls(loaded.linked, audit, where, clock, settings or GuardSettings(), files, random)
 
-    def evaluate_order(self, order_request: Any, market_data: Any = None) -> GuardDecision:
+    def evaluate_order(
+        self, order_request: Any, market_data: Any = None, *, signs: bool = True
+    ) -> GuardDecision:
         """Decide an order, and reserve what is approved. Never raises an `Exception`.
 
         Args:
             order_request: An `OrderRequest`; a subclass of it, or anything else, is rejected.
             market_data: `MarketData` of its symbol, or None to decide on what `on_mark` told last. Data
                 older than that is left out; with the same time but other numbers the order is rejected.
+            signs: Whether an approval is wanted, which takes time to sign. It may be had later: ask about
+                the same order again, with the same `client_order_id`.
 
         Returns:
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
         started = perf_counter_ns()
-        question = _question(order_request, market_data)
+        question = _question(order_request, market_data, signs)
         try:
             answer = self._answer(question)
         except Exception as error:
@@ -117,29 +132,31 @@ class CentralRiskGuard(GuardPreview):
         self._count_decision(answer, perf_counter_ns() - started)
         return answer
 
-    def evaluate_orders(self, orders: Iterable[tuple[Any, Any]]) -> list[GuardDecision]:
+    def evaluate_orders(
+        self, orders: Iterable[tuple[Any, Any]], *, signs: bool = True
+    ) -> list[GuardDecision]:
         """Decide orders one after the other, each with what those before it reserved. Never raises an `Exception`.
 
-        Every answer is that of `evaluate_order`; only the wait for the audit log is one for all. Orders of others
-        may be decided in between.
+        Every answer is that of `evaluate_order`; the wait for the audit log is one for all, and the state of some is
+        written at once. Orders of others may be decided in between.
 
         Args:
             orders: Each with its market data, or None.
+            signs: As for `evaluate_order`.
         """
         decided: list[Answer] = []
-        started = perf_counter_ns()
-        for order_request, market_data in orders:
-            question = _question(order_request, market_data)
-            try:
-                with self._lock:
-                    decided.append(self._decide(question))
-            except Exception as error:
-                decided.append((self._failed(error), 0, None))
+        coming = iter(orders)
+        while some := list(islice(coming, _AT_A_TIME)):
+            started = perf_counter_ns()
+            questions = [_question(*each, signs) for each in some]
+            with self._lock:
+                answers = decide_some(self, questions)
             if self._untold:
                 self._tell()
-            now = perf_counter_ns()
-            self._count_decision(decided[-1][0], now - started)
-            started = now
+            took = (perf_counter_ns() - started) // len(some)
+            for answer, _, _ in answers:
+                self._count_decision(answer, took)
+            decided += answers
         approved = [each[1] for each in decided if each[0].decision is not RiskDecision.REJECT]
         if not approved:
             return [each[0] for each in decided]
@@ -150,7 +167,7 @@ class CentralRiskGuard(GuardPreview):
         return [each[0] for each in decided]
 
     def _failed(self, error: Exception) -> GuardDecision:
-        return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", _named(error)), 0)
+        return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", named(error)), 0)
 
     def _answer(self, question: Question) -> GuardDecision:
         with self._lock:
@@ -188,7 +205,7 @@ class CentralRiskGuard(GuardPreview):
         try:
             now = self._keeper.ready(self._clock.now_ns())
         except (OSError, StateError):
-            return self._refuse(name, self._clock.now_ns(), question, _NO_STATE)
+            return self._refuse(name, self._clock.now_ns(), question, NO_STATE)
         asked, market = question.asked, question.market
         if isinstance(asked, Refusal):
             return self._refuse(name, now, question, asked)
@@ -201,7 +218,7 @@ class CentralRiskGuard(GuardPreview):
             try:
                 answer = self._try(name, now, question, asked, market)
             except StateError:
-                return self._refuse(name, now, question, _NO_STATE)
+                return self._refuse(name, now, question, NO_STATE)
             if answer is not None:
                 return answer
         return self._refuse(name, now, question, _CONTENDED)
@@ -217,18 +234,11 @@ class CentralRiskGuard(GuardPreview):
         lots = self.evaluator.lots(route, asked)
         if isinstance(lots, Refusal):
             return self._refuse_now(name, now, question, lots)
-        content = (
-            *asked[:4],
-            asked.side_name,
-            asked.type,
-            lots,
-            asked.price if asked.exact_price is not None else None,
-            asked.reduce_only,
-        )
+        content = content_of(asked, lots)
         if asked.client_order_id:
             earlier = self._keeper.books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
-                return self._repeat(earlier, asked)
+                return self._repeat(earlier, asked, signs=question.signs)
             told = self._id_refusal(asked.client_order_id, earlier)
             if told is not None:
                 return self._refuse_now(name, now, question, told)
@@ -322,7 +332,7 @@ class CentralRiskGuard(GuardPreview):
                 if not self._keeper.keep_answer(client, taken, answer):
                     return None
             except OSError:
-                return self._refuse(name, now, question, _NO_STATE)
+                return self._refuse(name, now, question, NO_STATE)
         else:
             if taken is not None:
                 self._keeper.note_market(taken)
@@ -336,15 +346,16 @@ class CentralRiskGuard(GuardPreview):
             self._trip(found)
         undo = (name, client)
         try:
-            decision = self._decision(answer, asked, found)
+            decision = self._decision(answer, asked, found, signs=question.signs)
             if not self._records:
                 return decision, 0, undo
-            return decision, self._append(answer, decision, question, found, shown, beside), undo
+            body = self._body(answer, decision, question, found, shown, beside)
+            return decision, self._audit.append("decision", body), undo
         except Exception as error:
             self._keeper.undo(*undo)
             told = NO_AUDIT
             if not isinstance(error, AuditError):
-                told = Refusal("INTERNAL_ERROR", _named(error))
+                told = Refusal("INTERNAL_ERROR", named(error))
             return self._plain(name, told, now), 0, None
 
     def _trip(self, found: Found) -> None:
@@ -376,17 +387,12 @@ class CentralRiskGuard(GuardPreview):
                 continue
 
 
-def _question(order_request: Any, market_data: Any) -> Question:
+def _question(order_request: Any, market_data: Any, signs: bool) -> Question:
     """What is asked, read once."""
     try:
         return Question(
-            order_request, market_data, read_order(order_request), read_market(market_data)
+            order_request, market_data, read_order(order_request), read_market(market_data), signs
         )
     except Exception:
         broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
         return Question(None, None, broken, None)
-
-
-def _named(error: BaseException) -> str:
-    """An error in a reason: its kind, for its text may hold anything."""
-    return f"error={type(error).__name__}"

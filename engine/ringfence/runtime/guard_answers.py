@@ -12,10 +12,20 @@ from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 from ringfence.runtime.guard_standing import GuardStanding
 
-__all__ = ["NO_AUDIT", "Answer", "GuardAnswers", "Market", "Question"]
+__all__ = [
+    "NO_AUDIT",
+    "NO_STATE",
+    "Answer",
+    "GuardAnswers",
+    "Market",
+    "Question",
+    "content_of",
+    "named",
+]
 
 _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
 _WORDS = tuple(each.value for each in _DECISIONS)
+NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 Market = tuple[int, tuple[float, ...]]
 # A decision, its record's number, and the order and client's id of what was kept for it.
@@ -23,18 +33,36 @@ Answer = tuple[GuardDecision, int, tuple[str, str] | None]
 
 
 class Question(NamedTuple):
-    """What was passed in, as it came and as it was read."""
+    """What was passed in, as it came and as it was read; `signs` where an approval is wanted."""
 
     given: Any
     market_given: Any
     asked: Asked | Refusal
     market: Market | Refusal | None
+    signs: bool = True
+
+
+def content_of(asked: Asked, lots: int) -> tuple[Any, ...]:
+    """What is remembered of an order, and what the same order has in common with it (`Remembered.content`)."""
+    return (
+        *asked[:4],
+        asked.side_name,
+        asked.type,
+        lots,
+        asked.price if asked.exact_price is not None else None,
+        asked.reduce_only,
+    )
+
+
+def named(error: BaseException) -> str:
+    """An error in a reason: its kind, for its text may hold anything."""
+    return f"error={type(error).__name__}"
 
 
 class GuardAnswers(GuardStanding):
     """The answers of `CentralRiskGuard`."""
 
-    def _append(
+    def _body(
         self,
         answer: Remembered,
         decision: GuardDecision,
@@ -42,9 +70,10 @@ class GuardAnswers(GuardStanding):
         found: Found,
         shown: str,
         beside: Mapping[str, Any],
-    ) -> int:
+    ) -> bytes:
+        """The record of a decision that gates were asked for."""
         given = question.market_given
-        body = decision_record(
+        return decision_record(
             (
                 answer.decision_id,
                 _WORDS[answer.decision],
@@ -61,10 +90,15 @@ class GuardAnswers(GuardStanding):
             None if given is None else market_inputs(given),
             beside,
         )
-        return self._audit.append("decision", body)
 
     def _decision(
-        self, answer: Remembered, asked: Asked, found: Found | None, *, repeated: bool = False
+        self,
+        answer: Remembered,
+        asked: Asked,
+        found: Found | None,
+        *,
+        signs: bool,
+        repeated: bool = False,
     ) -> GuardDecision:
         size, approval = ZERO, None
         if answer.lots:
@@ -74,7 +108,7 @@ class GuardAnswers(GuardStanding):
                 else found.route.instrument.lot_step
             )
             size = answer.lots * step
-            if self.settings.signer is not None:
+            if signs and self.settings.signer is not None:
                 approval = self.settings.signer.sign(
                     approval_id=answer.decision_id,
                     account=asked.account,
@@ -113,11 +147,11 @@ class GuardAnswers(GuardStanding):
             repeated=repeated,
         )
 
-    def _repeat(self, earlier: Remembered, asked: Asked) -> Answer | None:
+    def _repeat(self, earlier: Remembered, asked: Asked, *, signs: bool) -> Answer | None:
         """The answer of then, once more; nothing is reserved."""
         if earlier.lots and not self._keeper.keep_repeat(asked.client_order_id):
             return None
-        decision = self._decision(earlier, asked, None, repeated=True)
+        decision = self._decision(earlier, asked, None, signs=signs, repeated=True)
         try:
             return (
                 decision,

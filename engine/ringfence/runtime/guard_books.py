@@ -19,6 +19,7 @@ from ringfence.runtime.kill_switches import KillSwitches, Switch
 from ringfence.runtime.known_orders import KnownOrder
 from ringfence.runtime.ledger import Ledger, trading_day_of
 from ringfence.runtime.ledger_state import dump_ledger, load_ledger
+from ringfence.runtime.shared_names import SharedNames
 from ringfence.runtime.sliced_limits import sliced
 
 __all__ = ["Event", "GuardBooks", "Remembered"]
@@ -87,6 +88,7 @@ class GuardBooks:
         self.now_ns = 0
         self.answers: OrderedDict[str, Remembered] = OrderedDict()
         self._forget_ns = 0
+        self._same = SharedNames()
         self.placed: dict[str, tuple[str, str]] = {}
         """Client order id and venue of each working order, by its id."""
         self.repeated: set[str] = set()
@@ -171,6 +173,11 @@ class GuardBooks:
         self._needs = self._own.joined(self._more)
         self.ledger.arrays.fit(venues, self._needs)
 
+    @property
+    def rows(self) -> int:
+        """How many orders and answers `dump` holds."""
+        return len(self.ledger.orders) + len(self.answers)
+
     def dump(self) -> dict[str, Any]:
         """Everything, as data for JSON."""
         return {
@@ -188,7 +195,7 @@ class GuardBooks:
     def _load(self, state: dict[str, Any]) -> None:
         self.now_ns = state["now"]
         for name, content, *rest in state["answers"]:
-            self.answers[name] = Remembered(tuple(content), *rest)
+            self._remember(name, Remembered(tuple(content), *rest))
         self.placed = {name: (client, venue) for name, client, venue in state["placed"]}
         self.repeated = set(state["repeated"])
         for each in state["switches"]:
@@ -246,7 +253,15 @@ class GuardBooks:
                 asked_as = KnownOrder("", account, strategy, symbol, side, asked)
                 self.ledger.leave(asked_as, float("nan") if price is None else price, self.now_ns)
         if client_order_id:
-            self.answers[client_order_id] = answer
+            self._remember(client_order_id, answer)
+
+    def _remember(self, client_order_id: str, answer: Remembered) -> None:
+        # A day of answers is much: what many of them name is there once.
+        same, (account, strategy, venue, symbol, side, kind, *rest) = self._same, answer.content
+        names = same[account], same[strategy], same[venue], same[symbol], same[side], same[kind]
+        answer.content = (*names, *rest)
+        answer.policy_set = same[answer.policy_set]
+        self.answers[client_order_id] = answer
 
     def _repeat(self, client_order_id: str) -> None:
         self.repeated.add(client_order_id)

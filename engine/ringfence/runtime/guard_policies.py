@@ -162,15 +162,15 @@ class GuardPolicies(GuardFeeds):
 
     def _words(self, found: Found) -> tuple[str, str]:
         """Reason and code of a decision that is no approval."""
-        words = self.evaluator.in_words(found)
+        reason, code = self.evaluator.reason(found)
         lease = self.settings.policy_lease_ns
         if (
             lease is None
-            or words.code != _KILL_SWITCH
+            or code != _KILL_SWITCH
             or not self._is_lease_over(found.now_ns)
             or self._books.switches.state("firm") != "active"
         ):
-            return words.reason, words.code
+            return reason, code
         return lease_words(found.now_ns - self._confirmed_ns, lease)
 
     def _beside(self, found: Found) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class GuardPolicies(GuardFeeds):
         other = shadow.ask(route, found.asked, lots, found.now_ns)
         if isinstance(other, Refusal):
             return answer | {"code": other.code}
-        code = shadow.in_words(other).code if other.decision else ""
+        code = shadow.reason(other)[1] if other.decision else ""
         return answer | {
             "decision": _DECISIONS[other.decision],
             "lots": other.lots,

@@ -10,7 +10,7 @@ from ringfence.backends.numba_kernel.live_entry import code_of
 from ringfence.errors import StateError
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, read_order
-from ringfence.runtime.evaluator import Evaluator, Found
+from ringfence.runtime.evaluator import Evaluator, Found, decider_of
 from ringfence.runtime.guard_answers import GuardAnswers
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 
@@ -25,11 +25,15 @@ _CLOSED = Refusal("GUARD_CLOSED", "the guard is closed")
 
 
 class Previewed(NamedTuple):
-    """What would be decided of one order; `size` is what might be sent, `code` empty for APPROVE."""
+    """What would be decided of one order.
+
+    `size` is what might be sent; `code` is empty for APPROVE, and `gate` where no gate decided.
+    """
 
     decision: str
     size: Decimal
     code: str
+    gate: str = ""
 
 
 class GuardPreview(GuardAnswers):
@@ -98,7 +102,7 @@ class GuardPreview(GuardAnswers):
             if code == _KILL_SWITCH:
                 code = self._words(seen)[1]
             size = seen.lots * seen.route.instrument.lot_step if seen.lots else ZERO
-            found.append(Previewed(_WORDS[seen.decision], size, code))
+            found.append(Previewed(_WORDS[seen.decision], size, code, decider_of(seen)))
         return found
 
     def _now_for_preview(self) -> int | Refusal:

@@ -1,6 +1,6 @@
 """What a guard is told when it is opened, and what it needs from others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +41,10 @@ class Store(Protocol):
         """Keep an event."""
         ...
 
+    def append_all(self, records: Iterable[list[Any]]) -> None:
+        """Keep several events with one write."""
+        ...
+
     def renew(self, snapshot: dict[str, Any]) -> None:
         """Keep everything anew."""
         ...
@@ -68,6 +72,9 @@ class NoState:
 
     def append(self, record: list[Any]) -> None:
         del record
+
+    def append_all(self, records: Iterable[list[Any]]) -> None:
+        del records
 
     def renew(self, snapshot: dict[str, Any]) -> None:
         del snapshot

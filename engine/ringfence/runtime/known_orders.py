@@ -1,18 +1,29 @@
 """Orders that a ledger knows: those that work, and the latest of those that ended."""
 
-from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from ringfence.errors import LedgerError
 
-__all__ = ["KnownOrder", "KnownOrders"]
+__all__ = ["REMEMBERED", "KnownOrder", "KnownOrders"]
+
+#: So many ended orders are known, for fills that come late or twice. Guards that share books must agree on it: each
+#: refuses a fill of an order that is forgotten, and takes one of an order that is not.
+REMEMBERED = 100_000
+# An order as plain data: its id; its account, strategy, symbol and side, each as its place among the names; lots; what is
+# filled; its reports, or 0 where there are none.
+_Row = tuple[str, int, int, int, int, int, int, Any]
 
 
 @dataclass(slots=True)
 class KnownOrder:
-    """An approved order; `reports` holds the price and fee told for each size filled until then."""
+    """An approved order; `reports` holds the price and fee told for each size filled until then.
+
+    Most orders end without a fill: none has a dictionary before it needs one.
+    """
 
     order_id: str
     account: str
@@ -21,7 +32,7 @@ class KnownOrder:
     side: str
     lots: int
     filled: int = 0
-    reports: dict[Decimal, tuple[float, float]] = field(default_factory=dict)
+    reports: dict[Decimal, tuple[float, float]] | None = None
 
     @property
     def rest(self) -> int:
@@ -34,14 +45,36 @@ class KnownOrder:
         """What two tellings of one order agree in."""
         return self.account, self.strategy, self.symbol, self.side, self.lots
 
+    def reported(self, size: Decimal) -> tuple[float, float] | None:
+        """The price and fee that were told for a size filled until then; None where none were."""
+        return None if self.reports is None else self.reports.get(size)
+
+    def report(self, size: Decimal, told: tuple[float, float]) -> None:
+        """Note the price and fee that were told for a size filled until then."""
+        if self.reports is None:
+            self.reports = {}
+        self.reports[size] = told
+
 
 class KnownOrders:
-    """Orders by their names; of ended ones the latest `remembered`."""
+    """Orders by their names; of ended ones the latest `remembered`.
 
-    def __init__(self, remembered: int) -> None:
+    An ended order is kept as a row of plain data that a snapshot takes as it is: what is remembered of a hundred
+    thousand orders is small, and so is what a snapshot of them needs besides.
+    """
+
+    def __init__(self, remembered: int = REMEMBERED) -> None:
         self.working: dict[str, KnownOrder] = {}
-        self._ended: OrderedDict[str, KnownOrder] = OrderedDict()
+        self._ended: dict[str, _Row] = {}
+        # Their ids, the oldest first: a dictionary does not find its first key at once after many have gone.
+        self._oldest: deque[str] = deque()
         self._remembered = remembered
+        # Of accounts, strategies, symbols and sides. As few as the books have; none goes.
+        self._codes: dict[str, int] = {}
+        self._names: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.working) + len(self._ended)
 
     def has(self, order: KnownOrder) -> bool:
         """Whether this very order works already.
@@ -62,31 +95,83 @@ class KnownOrders:
         """Take in an order that works from now on."""
         self.working[order.order_id] = order
 
-    def dump(self) -> tuple[list[KnownOrder], list[KnownOrder]]:
-        """Orders that work, and those that ended, each the oldest first."""
-        return list(self.working.values()), list(self._ended.values())
+    def dump(self) -> dict[str, list[Any]]:
+        """All of them as plain data, the oldest of each sort first."""
+        ended = self._ended
+        working = [self._row(each) for each in self.working.values()]
+        return {
+            "names": list(self._names),
+            "working": working,
+            "ended": [ended[name] for name in self._oldest],
+        }
 
-    def load(self, working: Iterable[KnownOrder], ended: Iterable[KnownOrder]) -> None:
-        """Know these orders, and no others."""
-        self.working = {order.order_id: order for order in working}
-        self._ended = OrderedDict((order.order_id, order) for order in ended)
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Know the orders of what `dump` gave, and no others."""
+        self._names = list(state["names"])
+        self._codes = {name: code for code, name in enumerate(self._names)}
+        self.working = {row[0]: self._order(row) for row in state["working"]}
+        self._ended = {row[0]: tuple(row) for row in state["ended"]}
+        self._oldest = deque(self._ended)
 
     def find(self, order_id: str) -> KnownOrder:
-        """The order of a name.
+        """The order of a name; of one that ended a copy, see `keep`.
 
         Raises:
             LedgerError: it was never there, or ended too long ago.
         """
-        order = self.working.get(order_id) or self._ended.get(order_id)
-        if order is None:
+        order = self.working.get(order_id)
+        if order is not None:
+            return order
+        row = self._ended.get(order_id)
+        if row is None:
             raise LedgerError(
                 f"no order `{order_id}` is known", fix="book a fill of it with `fill_direct`"
             )
-        return order
+        return self._order(row)
+
+    def keep(self, order: KnownOrder) -> None:
+        """Keep what was noted of an order that had ended, and was found here."""
+        self._ended[order.order_id] = self._row(order)
 
     def end(self, order: KnownOrder) -> None:
         """The order works no more."""
         del self.working[order.order_id]
-        self._ended[order.order_id] = order
-        while len(self._ended) > self._remembered:
-            self._ended.popitem(last=False)
+        self._ended[order.order_id] = self._row(order)
+        self._oldest.append(order.order_id)
+        while len(self._oldest) > self._remembered:
+            del self._ended[self._oldest.popleft()]
+
+    def _row(self, order: KnownOrder) -> _Row:
+        code, reports = self._code, order.reports
+        return (
+            order.order_id,
+            code(order.account),
+            code(order.strategy),
+            code(order.symbol),
+            code(order.side),
+            order.lots,
+            order.filled,
+            [[str(size), *told] for size, told in reports.items()] if reports else 0,
+        )
+
+    def _code(self, name: str) -> int:
+        code = self._codes.get(name)
+        if code is None:
+            code = self._codes[name] = len(self._names)
+            self._names.append(name)
+        return code
+
+    def _order(self, row: Iterable[Any]) -> KnownOrder:
+        order_id, account, strategy, symbol, side, lots, filled, told = row
+        names = self._names
+        reports = {Decimal(size): (price, fee) for size, price, fee in told} if told else None
+        return KnownOrder(
+            order_id,
+            names[account],
+            names[strategy],
+            names[symbol],
+            names[side],
+            lots,
+            filled,
+            reports,
+        )

@@ -17,7 +17,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import COUNTABLE, Book, Instrument, whole_lots
 from ringfence.runtime.book_arrays import FIRM, NO_BOOK, BookArrays
 from ringfence.runtime.book_view import BookView, OpenOrder, view_book
-from ringfence.runtime.known_orders import KnownOrder, KnownOrders
+from ringfence.runtime.known_orders import REMEMBERED, KnownOrder, KnownOrders
 from ringfence.runtime.told_values import (
     read_account,
     read_amount,
@@ -74,7 +74,7 @@ class Ledger:
         day: tuple[str, str] = _DAY,
         accounts: Iterable[str] = (),
         strategies: Iterable[str] = (),
-        remembered: int = 100_000,
+        remembered: int = REMEMBERED,
     ) -> None:
         self.arrays = BookArrays(currency, fx or {})
         self.notices: deque[Notice] = deque(maxlen=1_000)
@@ -262,7 +262,7 @@ class Ledger:
         order = self.orders.find(order_id)
         size = read_size(cumulative_size)
         told = read_number(price), read_number(fee)
-        before = order.reports.get(size)
+        before = order.reported(size)
         if before is not None:
             if repr(before) != repr(told):
                 raise LedgerError(
@@ -271,8 +271,12 @@ class Ledger:
                 )
             return Decimal(0)
         lots, told_fee = self._filled_lots(order_id, order.symbol, size, told[1])
-        order.reports[size] = told
-        return self._fill(order, lots, told[0], told_fee)
+        order.report(size, told)
+        has_ended = order_id not in self.orders.working
+        new = self._fill(order, lots, told[0], told_fee)
+        if has_ended:
+            self.orders.keep(order)
+        return new
 
     def _fill(self, order: KnownOrder, lots: int, price: float, fee: float) -> Decimal:
         works = order.order_id in self.orders.working

@@ -10,7 +10,6 @@ from ringfence.backends.numba_kernel.layout import Books
 from ringfence.errors import LedgerError, StateError
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Instrument
-from ringfence.runtime.known_orders import KnownOrder
 from ringfence.runtime.ledger import Ledger
 
 __all__ = ["dump_ledger", "load_ledger"]
@@ -19,7 +18,6 @@ __all__ = ["dump_ledger", "load_ledger"]
 def dump_ledger(ledger: Ledger) -> dict[str, Any]:
     """Everything that the ledger's next answers depend on."""
     arrays = ledger.arrays
-    working, ended = ledger.orders.dump()
     next_day, firm_alone = ledger.clock_state
     return {
         "currency": arrays.currency,
@@ -30,8 +28,7 @@ def dump_ledger(ledger: Ledger) -> dict[str, Any]:
         "symbols": arrays.symbols,
         "venues": arrays.venues,
         "instruments": [_instrument(each) for each in arrays.instruments.values()],
-        "working": [_order(each) for each in working],
-        "ended": [_order(each) for each in ended],
+        "orders": ledger.orders.dump(),
         "next_day": next_day,
         "firm_alone": firm_alone,
         "counts": dict(ledger.counts),
@@ -58,7 +55,7 @@ def load_ledger(linked: LinkedSet, state: dict[str, Any]) -> Ledger:
     arrays.resume(
         Books(**books), names, {row[0]: _from_instrument(row) for row in state["instruments"]}
     )
-    ledger.orders.load(map(_from_order, state["working"]), map(_from_order, state["ended"]))
+    ledger.orders.load(state["orders"])
     ledger.clock_state = state["next_day"], state["firm_alone"]
     ledger.counts.update(state["counts"])
     try:
@@ -101,15 +98,3 @@ def _from_instrument(row: list[Any]) -> Instrument:
     symbol, lot_step, *rest = row
     minimum, maximum, tick = (None if text is None else Decimal(text) for text in rest[:3])
     return Instrument(symbol, Decimal(lot_step), minimum, maximum, tick, *rest[3:])
-
-
-def _order(each: KnownOrder) -> list[Any]:
-    reports = [[str(size), *told] for size, told in each.reports.items()]
-    return [each.order_id, *each.content, each.filled, reports]
-
-
-def _from_order(row: list[Any]) -> KnownOrder:
-    *content, reports = row
-    order = KnownOrder(*content)
-    order.reports = {Decimal(size): (price, fee) for size, price, fee in reports}
-    return order

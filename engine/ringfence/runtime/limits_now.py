@@ -83,7 +83,8 @@ class LiveLimits:
             self._take_decided(keys, stand.decided)
             found = keys.standing.ask(stand.books, keys.questions, stand.now_ns)
             self._sampled = sampled = worse_side(keys, stand, found)
-            self._raise_peaks(np.arange(len(sampled.used)), sampled.used, stand.now_ns)
+            now = np.broadcast_to(np.int64(stand.now_ns), sampled.used.shape)
+            self._raise_peaks(np.arange(len(sampled.used)), sampled.used, now)
             return sampled
 
     def _keys_for(self, stand: Stand) -> LimitKeys:
@@ -106,9 +107,9 @@ class LiveLimits:
         self._tables.clear()
         return keys
 
-    def _raise_peaks(self, at: Codes, used: Floats, now_ns: int) -> None:
+    def _raise_peaks(self, at: Codes, used: Floats, times: Any) -> None:
         higher = (used > self._peak[at]) | (np.isnan(self._peak[at]) & ~np.isnan(used))
-        self._peak[at[higher]], self._peak_ns[at[higher]] = used[higher], now_ns
+        self._peak[at[higher]], self._peak_ns[at[higher]] = used[higher], times[higher]
 
     def _take_decided(self, keys: LimitKeys, decided: Iterable[Found]) -> None:
         """What approved orders led to: their measures, if approved as asked; the whole limit of what reduced one."""
@@ -128,10 +129,8 @@ class LiveLimits:
             place = np.take_along_axis(table, np.maximum(checks, 0)[:, :, None], axis=2)[:, :, 0]
             place[(checks < 0) | ~np.isfinite(used)] = NOBODY
             times = np.array([each.now_ns for each in each_found])
-            for row in np.argsort(times, kind="stable"):
-                good = place[row] != NOBODY
-                if good.any() and times[row] >= self._since_ns:
-                    self._raise_peaks(place[row][good], used[row][good], int(times[row]))
+            place[times < self._since_ns] = NOBODY
+            self._raise_peaks(*_most_of(place, used, times))
 
     def _table_of(self, keys: LimitKeys, found: Found, columns: int, checks: int) -> Codes:
         key = found.route.key
@@ -295,6 +294,21 @@ def _counts(keys: LimitKeys, table: Codes) -> Any:
         return known
     good = ~keys.each("of_order") & ~keys.each("is_floor")
     return known & good[np.where(known, table, 0)]
+
+
+def _most_of(place: Codes, used: Floats, times: Any) -> tuple[Codes, Floats, Any]:
+    """Of every place that orders led to the most that was used, and when it first was.
+
+    Args:
+        place, used: (orders, columns); `NOBODY` where there is no place.
+        times: Of each order, ns.
+    """
+    known = place != NOBODY
+    places, most = place[known], used[known]
+    when = np.broadcast_to(times[:, None], place.shape)[known]
+    order = np.lexsort((when, -most, places))
+    found, first = np.unique(places[order], return_index=True)
+    return found, most[order][first], when[order][first]
 
 
 def _names_of(keys: LimitKeys) -> list[tuple[Any, ...]]:

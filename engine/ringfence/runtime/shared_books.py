@@ -6,6 +6,7 @@ and applied in the log's order. What could not be appended waits, under its numb
 nothing is decided.
 """
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,9 +30,13 @@ from ringfence.runtime.shared_log import (
 __all__ = ["SharedBooks"]
 
 _RETRY_NS = 100_000_000
-_SNAPSHOT_EVERY = 5_000
-# Events that a store may have lost and this guard can give back.
+# Events from one snapshot to the next; more where what a snapshot holds is much, so that each event pays for a few of its
+# rows, however many there are.
+_SNAPSHOT_EVERY, _SNAPSHOT_ROWS = 5_000, 50_000
+# Events that a store may have lost and this guard can give back: whose, their number, and their text, which takes a
+# quarter of the memory that they do.
 _REMEMBERED = 20_000
+_Kept = tuple[str, int, bytes]
 _FIRST = Head(0, "")
 _COUNTS = ("conflicts", "failures", "rebuilt", "refused")
 Build = Callable[[dict[str, Any] | None], GuardBooks]
@@ -62,8 +67,8 @@ class SharedBooks:
         # In the order of their numbers; only the first can have been sent.
         self._waiting: deque[tuple[int, Event]] = deque()
         self._awaited, self._result = 0, None
-        self._recent: deque[Entry] = deque(maxlen=_REMEMBERED)
-        self._lost: list[Entry] = []
+        self._recent: deque[_Kept] = deque(maxlen=_REMEMBERED)
+        self._lost: list[_Kept] = []
         self._is_lost, self._now_ns, self._retry_ns = False, 0, 0
         self._snapshot_is_due = False
         # Of a symbol that the policy set does not know, the money is unknown: no snapshot for others.
@@ -273,16 +278,20 @@ class SharedBooks:
             result = self._apply(entry.event)
             self._head = entry.head
             self._numbers[entry.origin] = entry.number
-            self._recent.append(entry)
+            self._recent.append((entry.origin, entry.number, entry.text))
             if entry.origin == self._log.origin:
                 if entry.number == self._awaited:
                     self._result = result
-                self._snapshot_is_due |= entry.head.count % _SNAPSHOT_EVERY == 0
+                self._snapshot_is_due |= entry.head.count % self._snapshot_every == 0
                 self._end_what_arrived(entry, instead)
             if isinstance(result, LedgerError):
                 self._counts["refused"] += 1
             else:
                 self._told(entry.event)
+
+    @property
+    def _snapshot_every(self) -> int:
+        return _SNAPSHOT_EVERY * (1 + self.books.rows // _SNAPSHOT_ROWS)
 
     def _end_what_arrived(self, entry: Entry, instead: tuple[int, Event] | None) -> None:
         """An order whose answer was lost had arrived: its end needs a number of its own."""
@@ -324,26 +333,26 @@ class SharedBooks:
         self._numbers, self._head = dict(start.numbers), start.head
         self._is_partial = False
         self._follow(self._ask(self._log.after, self._head))
-        for entry in self._lost:
-            self._give_back(entry)
+        for kept in self._lost:
+            self._give_back(*kept)
         self._lost, self._is_lost = [], False
         self._counts["rebuilt"] += 1
 
-    def _give_back(self, entry: Entry) -> None:
-        known = self._numbers.get(entry.origin, 0)
-        if entry.number > known + 1:
+    def _give_back(self, origin: str, number: int, text: bytes) -> None:
+        known = self._numbers.get(origin, 0)
+        if number > known + 1:
             raise StateError(
-                f"the store has lost more than this guard remembers, before {entry.number} of {entry.origin}",
+                f"the store has lost more than this guard remembers, before {number} of {origin}",
                 fix="restore the store's newest copy, or begin anew and reconcile every account",
             )
-        if entry.number == known + 1:
+        if number == known + 1:
             found = self._ask(
                 self._log.append,
                 self._head,
-                entry.number,
-                entry.event,
+                number,
+                json.loads(text),
                 only_there=False,
-                origin=entry.origin,
+                origin=origin,
             )
             self._follow(found.entries)
 

@@ -53,13 +53,14 @@ class Head:
 class Entry:
     """One event of the log; `head` is the place after it.
 
-    `origin` names the guard that appended it, `number` is that guard's own count, from 1.
+    `origin` names the guard that appended it, `number` is that guard's own count, from 1; `text` is the event as JSON.
     """
 
     head: Head
     origin: str
     number: int
     event: list[Any]
+    text: bytes = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

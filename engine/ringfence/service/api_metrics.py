@@ -42,7 +42,16 @@ class ApiMetrics:
             seconds: Since the request came.
         """
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
-        key = method, scope.get("path_template") or _NO_ROUTE, f"{status // 100}xx"
+        self.took(method, scope.get("path_template") or _NO_ROUTE, status, seconds)
+
+    def took(self, method: str, route: str, status: int, seconds: float) -> None:
+        """An answer began.
+
+        Args:
+            method, route: Of the service's own, not as a caller wrote them.
+            status, seconds: As in `answered`.
+        """
+        key = method, route, f"{status // 100}xx"
         with self._lock:
             found = self._took.get(key)
             if found is None:

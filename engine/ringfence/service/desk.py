@@ -121,6 +121,12 @@ class Desk:
         return None if self.shared is None else self.shared.market_cache
 
     @property
+    def decides_at_once(self) -> bool:
+        """Whether no decision waits for a disk or a server."""
+        durable = self.settings.audit.durability, self.settings.state.durability
+        return durable == ("process", "process") and self.shared is None
+
+    @property
     def tokens(self) -> Tokens:
         """Makes and reads tokens."""
         return self.access.tokens

@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from ringfence.errors import AuditError
@@ -24,8 +24,10 @@ from ringfence.runtime.audit_reader import AuditReader, RawRecord
 
 __all__ = ["Event", "EventHub", "Subscription", "TooManyError"]
 
-#: So many decisions, and so many other records, are kept in memory; older ones are asked of the sink.
+#: So many decisions, and so many other records, are kept in memory, and so many bytes of each: a decision of an account
+#: with a thousand positions has 180 kB. Older ones are asked of the sink.
 KEPT = 10_000
+KEPT_BYTES = 64_000_000
 # Records that wait for one listener, and listeners.
 _MOST_WAITING = 2_000
 MOST_LISTENERS = 100
@@ -38,13 +40,15 @@ _BEHIND = 20_000
 class Event:
     """A record of the log."""
 
+    __slots__ = ("content", "kind", "sequence", "ts_ns")
+
     def __init__(self, record: RawRecord) -> None:
-        self.sequence, self.ts_ns, self.kind = record.sequence, record.ts_ns, record.kind
+        self.sequence, self.ts_ns, self.kind = record.sequence, record.ts_ns, intern(record.kind)
         self.content = record.body
 
-    @cached_property
+    @property
     def body(self) -> dict[str, Any]:
-        """What was recorded."""
+        """What was recorded; read each time, for it takes several times the memory that its text does."""
         found: dict[str, Any] = decode(self.content)
         return found
 
@@ -97,6 +101,24 @@ class Subscription:
         return False
 
 
+class _Newest:
+    """The newest records of one sort; all after the number `after`."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.events: deque[Event] = deque()
+        self._bytes = 0
+
+    def add(self, event: Event) -> None:
+        events = self.events
+        events.append(event)
+        self._bytes += len(event.content)
+        while len(events) > KEPT or (self._bytes > KEPT_BYTES and len(events) > 1):
+            gone = events.popleft()
+            self._bytes -= len(gone.content)
+            self.after = gone.sequence
+
+
 class EventHub:
     """Follows a log, remembers its newest records and tells listeners.
 
@@ -109,13 +131,12 @@ class EventHub:
     def __init__(self, folder: Path, log: AuditLog, stopping: threading.Event) -> None:
         self._log, self._stopping = log, stopping
         self._lock = threading.Lock()
-        self._decisions: deque[Event] = deque(maxlen=KEPT)
-        self._others: deque[Event] = deque(maxlen=KEPT)
         self._listeners: set[Subscription] = set()
         self._wake, self._closed = threading.Event(), threading.Event()
         last = newest(folder)
-        self._first = max(0, (0 if last is None else last.sequence) - _BEHIND)
-        self._reader = AuditReader(folder, after=self._first)
+        first = max(0, (0 if last is None else last.sequence) - _BEHIND)
+        self._decisions, self._others = _Newest(first), _Newest(first)
+        self._reader = AuditReader(folder, after=first)
         self._thread = threading.Thread(target=self._follow, name="ringfence-events", daemon=True)
 
     def start(self) -> None:
@@ -159,14 +180,12 @@ class EventHub:
     def first_decision(self) -> int:
         """From which number on every decision is in memory."""
         with self._lock:
-            if len(self._decisions) == KEPT:
-                return self._decisions[0].sequence
-        return self._first + 1
+            return self._decisions.after + 1
 
     def decisions(self, before: int | None) -> list[Event]:
         """Decisions in memory, the newest first; those before a number."""
         with self._lock:
-            found = list(self._decisions)
+            found = list(self._decisions.events)
         found.reverse()
         return found if before is None else [each for each in found if each.sequence < before]
 
@@ -175,7 +194,7 @@ class EventHub:
     ) -> list[Event]:
         """Other records of a kind in memory, the newest first."""
         with self._lock:
-            found = list(self._others)
+            found = list(self._others.events)
         fit = (
             each
             for each in reversed(found)
@@ -198,10 +217,8 @@ class EventHub:
                 raise TooManyError
             if after is not None:
                 kept = self._decisions if decisions else self._others
-                begin = kept[0].sequence if len(kept) == KEPT else self._first + 1
-                made.missed = after + 1 < begin
-                missing = [each for each in kept if each.sequence > after]
-                made.missed = made.missed or len(missing) > _MOST_WAITING
+                missing = [each for each in kept.events if each.sequence > after]
+                made.missed = after < kept.after or len(missing) > _MOST_WAITING
                 made.waiting.extend(missing[-_MOST_WAITING:])
             self._listeners.add(made)
         return made
@@ -227,7 +244,7 @@ class EventHub:
             if not events:
                 return
             for each in events:
-                (self._decisions if each.kind == DECISION else self._others).append(each)
+                (self._decisions if each.kind == DECISION else self._others).add(each)
             listeners = tuple(self._listeners)
         for listener in listeners:
             news = [each for each in events if (each.kind == DECISION) is listener.decisions]

@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from ringfence.errors import InputError
+from ringfence.service.below import Below
 from ringfence.service.settings import ServerSettings
 
 __all__ = ["Ports", "SideServers", "TlsFiles", "bind", "make_server", "new_loop"]
@@ -105,7 +106,12 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def make_server(
-    app: Any, about: ServerSettings, *, is_main: bool = True, log_requests: bool = False
+    app: Any,
+    about: ServerSettings,
+    *,
+    is_main: bool = True,
+    log_requests: bool = False,
+    protocol: Any = "auto",
 ) -> uvicorn.Server:
     """A server for an application; `serve(sockets=[...])` runs it.
 
@@ -114,15 +120,19 @@ def make_server(
         about: The settings.
         is_main: Whether it is that of API and dashboard: with TLS, behind proxies.
         log_requests: Whether each request is a line of the log.
+        protocol: What uvicorn makes for each connection; its own where nothing is said.
 
     Raises:
         InputError: the files for TLS cannot be used.
     """
+    if is_main and about.root_path:
+        app = Below(app, about.root_path)
     tls: dict[str, Any] = {}
     if is_main and about.tls_certificate and about.tls_key:
         tls = {"ssl_certfile": about.tls_certificate, "ssl_keyfile": about.tls_key}
     config = uvicorn.Config(
         app,
+        http=protocol,
         log_config=None,
         access_log=log_requests,
         # Connections are counted; what is above gets 503 at once rather than an answer that is late.
@@ -131,7 +141,6 @@ def make_server(
         timeout_graceful_shutdown=max(1, about.stop_within // 1_000_000_000) if is_main else 1,
         proxy_headers=is_main and bool(about.trusted_proxies),
         forwarded_allow_ips=list(about.trusted_proxies),
-        root_path=about.root_path if is_main else "",
         server_header=False,
         lifespan="auto",
         ws="none",

@@ -1,4 +1,4 @@
-"""The application of the main port, measured from outside; what is asked most has a way of its own."""
+"""The application of the main port, measured from outside."""
 
 from time import perf_counter
 from typing import Any
@@ -7,7 +7,6 @@ from litestar import Litestar
 from litestar.types import Message, Receive, Scope, Send
 
 from ringfence.service.api_metrics import ApiMetrics
-from ringfence.service.quick_evaluate import QuickEvaluate
 
 __all__ = ["MeasuredApp"]
 
@@ -21,11 +20,8 @@ class MeasuredApp(Litestar):
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """As an ASGI application."""
         if scope["type"] == "http":
-            quick: QuickEvaluate | None = self.state.get("quick")
-            if quick is None:
-                quick = self.state["quick"] = QuickEvaluate(self.state["desk"], super().__call__)
             measures: ApiMetrics = self.state["desk"].api_metrics
-            await _measured(quick, measures, scope, receive, send)
+            await _measured(super().__call__, measures, scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

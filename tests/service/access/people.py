@@ -29,7 +29,8 @@ def client_of(desk: Desk, base_url: str = HTTPS) -> Iterator[TestClient]:
 def person(desk: Desk, name: str, role: str, accounts: tuple[str, ...] = ()) -> str:
     """Let somebody in, once for all tests."""
     if desk.access.users.find(name) is None:
-        desk.access.users.add(name, Role(role), list(accounts), PASSWORD, "a test")
+        given = name, Role(role), list(accounts), PASSWORD, "a test"
+        desk.access.users.add(*given, must_change=False)
     return name
 
 

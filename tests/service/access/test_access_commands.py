@@ -65,7 +65,9 @@ def test_a_user_from_the_first_day_to_the_last(
     assert users(folder).check("bob", PASSWORD) is None
     capsys.readouterr()
     assert main(["users", "list"]) == 0
-    assert "bob  trader        disabled" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "bob  trader        disabled" in listed
+    assert listed.count("has to change the password") == 2
     assert main(["users", "list", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(each["name"], each["accounts"]) for each in told] == [("ann", []), ("bob", ["gamma"])]

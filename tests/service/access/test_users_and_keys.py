@@ -61,6 +61,7 @@ def keys(tmp_path: Path, clock: FixedClock) -> ApiKeys:
         ("", "viewer", [], PASSWORD, "no name"),
         ("a" * 65, "viewer", [], PASSWORD, "no name"),
         ("x", "viewer", ["alpha"], PASSWORD, "mean nothing"),
+        ("x", "market-data", [], PASSWORD, "for machines alone"),
         ("x", "trader", ["*"], PASSWORD, "no name of an account"),
         ("x", "trader", ["al?ha"], PASSWORD, "no name of an account"),
         ("x", "trader", ["a b"], PASSWORD, "no name of an account"),

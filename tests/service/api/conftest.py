@@ -56,7 +56,7 @@ def ask(desk: Desk) -> Iterator[Asking]:
 
 @pytest.fixture
 def order():
-    """An order that is approved, with market data."""
+    """An order that is approved."""
 
     def made(**changed: Any) -> dict[str, Any]:
         return {
@@ -66,7 +66,6 @@ def order():
             "side": "buy",
             "size": "0.01",
             "price": "50000",
-            "market": quote(),
             **changed,
         }
 

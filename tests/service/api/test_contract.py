@@ -21,6 +21,7 @@ pytestmark = pytest.mark.integration
 # Of each kind of request to each route.
 EXAMPLES = 1
 WHOLE = b"expected `int`, got `float`"
+LENGTHS = b"give columns of one length"
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +69,12 @@ def test_every_route_keeps_to_its_description(contract):
             for name, checks in event.recorder.checks.items():
                 for each in checks:
                     answer = event.recorder.interactions[name].response
-                    # To JSON Schema 5.0 is a whole number; here it is none, for it may have lost digits.
-                    is_float = answer is not None and WHOLE in answer.content
-                    if each.failure_info is not None and not is_float:
+                    # To JSON Schema 5.0 is a whole number; here it is none, for it may have lost digits. And it
+                    # cannot say that lists are of one length.
+                    is_unsaid = answer is not None and (
+                        WHOLE in answer.content or LENGTHS in answer.content
+                    )
+                    if each.failure_info is not None and not is_unsaid:
                         case = event.recorder.cases[name].value
                         words = (
                             f"{each.name}: {each.failure_info.failure}\n{case.as_curl_command()}"

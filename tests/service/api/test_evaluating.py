@@ -7,10 +7,6 @@ import pytest
 pytestmark = pytest.mark.integration
 
 
-def without_market(order):
-    return {name: value for name, value in order.items() if name != "market"}
-
-
 def test_an_order_is_decided_and_told_with_numbers_as_text_and_times_in_both_forms(ask, order):
     told = ask("POST", "/v1/evaluate", json=order()).json()
     assert (told["decision"], told["size"], told["code"]) == ("APPROVE", "0.01000", "")
@@ -38,7 +34,7 @@ def test_no_digit_of_a_size_is_lost(ask, order, size):
 
 
 def test_the_same_key_with_the_same_order_decides_it_once(ask, order):
-    given, key = without_market(order()), {"idempotency-key": "evaluate once"}
+    given, key = order(), {"idempotency-key": "evaluate once"}
     first = ask("POST", "/v1/evaluate", json=given, headers=key).json()
     again = ask("POST", "/v1/evaluate", json=given, headers=key).json()
     assert not first["repeated"]
@@ -51,14 +47,14 @@ def test_the_same_key_with_the_same_order_decides_it_once(ask, order):
 
 
 def test_the_same_key_of_another_person_is_another_key(ask, order):
-    given, key = without_market(order()), {"idempotency-key": "mine"}
+    given, key = order(), {"idempotency-key": "mine"}
     ours = ask("POST", "/v1/evaluate", json=given, headers=key).json()
     theirs = ask("POST", "/v1/evaluate", "admin", json=given, headers=key).json()
     assert ours["id"] != theirs["id"]
 
 
 def test_a_batch_is_decided_in_its_order_each_with_what_came_before(ask, order):
-    orders = [without_market(order(client_order_id=f"batch-{k}")) for k in range(2)]
+    orders = [order(client_order_id=f"batch-{k}") for k in range(2)]
     lines = "\n".join(map(json.dumps, [*orders, orders[0]]))
     answer = ask(
         "POST",
@@ -72,7 +68,7 @@ def test_a_batch_is_decided_in_its_order_each_with_what_came_before(ask, order):
 
 
 def test_a_batch_with_a_fault_decides_nothing_and_names_the_place(ask, order):
-    orders = [without_market(order(client_order_id="never")), without_market(order(size="no"))]
+    orders = [order(client_order_id="never"), order(size="no")]
     answer = ask("POST", "/v1/evaluate/batch", json={"orders": orders})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/orders/1/size"
@@ -81,17 +77,16 @@ def test_a_batch_with_a_fault_decides_nothing_and_names_the_place(ask, order):
 
 def test_a_batch_with_an_order_of_another_account_decides_nothing(ask, order):
     orders = [
-        without_market(order(client_order_id="not-yet")),
-        without_market(order(account="beta")),
+        order(client_order_id="not-yet"),
+        order(account="beta"),
     ]
     assert ask("POST", "/v1/evaluate/batch", json={"orders": orders}).status_code == 403
     assert ask.desk.guard.order_of("not-yet") == ""
 
 
-def test_previews_reserve_nothing_and_record_nothing(ask, order, marks):
-    ask("POST", "/v1/marks", json=marks())
+def test_previews_reserve_nothing_and_record_nothing(ask, order):
     before = len(ask.desk.guard.working_orders()), ask("GET", "/v1/audit/head").json()["sequence"]
-    told = ask("POST", "/v1/preview", json=without_market(order())).json()
+    told = ask("POST", "/v1/preview", json=order()).json()
     assert (told["decision"], told["id"]) == ("APPROVE", "")
     assert {each["outcome"] for each in told["gates"]} == {"pass"}
     assert before == (
@@ -100,10 +95,9 @@ def test_previews_reserve_nothing_and_record_nothing(ask, order, marks):
     )
 
 
-def test_previews_say_what_is_then_decided(ask, order, marks):
-    ask("POST", "/v1/marks", json=marks())
+def test_previews_say_what_is_then_decided(ask, order):
     asked = [
-        without_market(order(**changed))
+        order(**changed)
         for changed in (
             {},
             {"size": "1000"},
@@ -129,12 +123,11 @@ def test_previews_say_what_is_then_decided(ask, order, marks):
         ask.desk.guard.on_cancel(real["id"]) if real["decision"] != "REJECT" else None
 
 
-def test_a_closed_switch_is_previewed_with_its_code(ask, order, marks):
-    ask("POST", "/v1/marks", json=marks())
+def test_a_closed_switch_is_previewed_with_its_code(ask, order):
     ask(
         "PUT", "/v1/kill-switches/account/alpha", "officer", json={"state": "halted", "reason": "x"}
     )
-    given = without_market(order())
+    given = order()
     assert ask("POST", "/v1/preview", json=given).json()["code"] == "KILL_SWITCH"
     many = ask("POST", "/v1/preview/batch", json={"orders": [given]}).json()
     assert (many["decision"], many["size"], many["code"]) == (["REJECT"], ["0"], ["KILL_SWITCH"])

@@ -6,11 +6,12 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def decided(ask, order):
+def decided(ask, order, marks):
     """Three decisions of `alpha`, one of `beta`."""
     accounts = ("alpha", "alpha", "beta", "alpha")
+    market = marks()["marks"][0]["market"]
     asked = [
-        order(account=each, size=size)
+        order(account=each, size=size, market=market)
         for each, size in zip(accounts, (1e-2, 1000, 1e-2, 1e-2), strict=True)
     ]
     return [ask("POST", "/v1/evaluate", "admin", json=each).json() for each in asked]
@@ -54,8 +55,7 @@ def test_a_decision_of_another_account_is_not_there(ask, decided):
     assert ask("GET", "/v1/decisions/no-such", "viewer").status_code == 404
 
 
-def test_limits_are_told_with_how_much_of_them_is_used(ask, marks):
-    ask("POST", "/v1/marks", json=marks())
+def test_limits_are_told_with_how_much_of_them_is_used(ask):
     found = ask("GET", "/v1/limits?account=alpha&symbol=BTC/USDT&gate=total-exposure").json()
     assert found["limits"]
     assert {each["gate"] for each in found["limits"]} == {"total-exposure"}

@@ -119,16 +119,52 @@ def test_what_was_refused_may_be_tried_again_under_its_key(ask):
 
 def test_marks_name_the_one_that_is_refused(ask, marks):
     given = marks()["marks"] + marks("NO/SUCH")["marks"]
-    told = ask("POST", "/v1/marks", json={"marks": given}).json()
+    told = ask("POST", "/v1/marks", "market-data", json={"marks": given}).json()
     assert told["detail"].startswith("/marks/1: ")
     bad = marks(bid="x")
     assert (
-        ask("POST", "/v1/marks", json=bad).json()["errors"][0]["pointer"] == "/marks/0/market/bid"
+        ask("POST", "/v1/marks", "market-data", json=bad).json()["errors"][0]["pointer"]
+        == "/marks/0/market/bid"
     )
 
 
+def test_traders_tell_no_prices_neither_alone_nor_with_an_order(ask, order, marks):
+    given = order(
+        client_order_id="with prices", venue="paper", market=marks(bid=1)["marks"][0]["market"]
+    )
+    for path, body in (
+        ("/v1/marks", marks(bid=1)),
+        ("/v1/evaluate", given),
+        ("/v1/evaluate?gates=true", given),
+        ("/v1/orders", given),
+        ("/v1/evaluate/batch", {"orders": [order(), given]}),
+    ):
+        answer = ask("POST", path, json=body)
+        assert answer.status_code == 403, path
+        assert "the role trader may not tell prices" in answer.json()["detail"]
+    assert ask.desk.guard.order_of("with prices") == ""
+
+
+@pytest.mark.parametrize("who", ["officer", "admin", "market-data"])
+def test_prices_are_told_by_feeds_and_by_those_who_answer_for_limits(ask, marks, who):
+    assert ask("POST", "/v1/marks", who, (), json=marks()).json() == {"taken": 1}
+
+
+def test_traders_tell_prices_where_the_settings_let_them(ask, order, marks, monkeypatch):
+    access = ask.desk.settings.access.model_copy(update={"traders_tell_prices": True})
+    settings = ask.desk.settings.model_copy(update={"access": access})
+    monkeypatch.setattr(ask.desk, "settings", settings)
+    assert ask("POST", "/v1/marks", json=marks()).json() == {"taken": 1}
+    given = order(market=marks(last=50_007)["marks"][0]["market"])
+    told = ask("POST", "/v1/evaluate", json=given).json()
+    assert told["decision"] == "APPROVE"
+    record = ask("GET", f"/v1/decisions/{told['id']}").json()
+    assert record["market"]["last"] == 50_007
+    assert ask("POST", "/v1/marks", "viewer", json=marks()).status_code == 403
+
+
 def test_a_trade_made_elsewhere_moves_the_book(ask, marks):
-    ask("POST", "/v1/marks", json=marks("ETH/USDT", bid=2000, ask=2001, last=2000))
+    ask("POST", "/v1/marks", "market-data", json=marks("ETH/USDT", bid=2000, ask=2001, last=2000))
     fill = {"account": "beta", "symbol": "ETH/USDT", "side": "buy", "size": "0.5", "price": "2000"}
     assert ask("POST", "/v1/fills/direct", json=fill).status_code == 403
     assert ask("POST", "/v1/fills/direct", "officer", json=fill).json() == {"taken": 1}

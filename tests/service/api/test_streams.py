@@ -87,6 +87,36 @@ def test_a_listener_is_told_that_something_is_gone(log, tmp_path, monkeypatch):
     hub.close()
 
 
+def test_memory_holds_so_many_records_and_so_many_bytes(hub, log, monkeypatch):
+    monkeypatch.setattr(events_module, "KEPT", 4)
+    for k in range(6):
+        log.append("decision", {"k": k})
+        log.append("switch", {"k": k})
+    hub.look()
+    assert [each.body["k"] for each in hub.decisions(None)] == [5, 4, 3, 2]
+    assert [each.body["k"] for each in hub.recent("switch", 9)] == [5, 4, 3, 2]
+    # The last that went is record 3; what came after it is all there.
+    assert hub.first_decision == 4
+
+    monkeypatch.setattr(events_module, "KEPT_BYTES", 1_000)
+    log.append("decision", {"k": "x" * 900})
+    hub.look()
+    log.append("decision", {"k": "y" * 2_000})
+    hub.look()
+    assert [each.body["k"][0] for each in hub.decisions(None)] == ["y"]
+    assert hub.first_decision == 14
+
+
+def test_a_record_is_kept_as_its_text_alone(hub, log):
+    log.append("decision", {"k": 1})
+    hub.look()
+    (event,) = hub.decisions(None)
+
+    assert event.body == {"k": 1}
+    assert event.body is not event.body
+    assert not hasattr(event, "__dict__")
+
+
 def test_a_listener_that_does_not_keep_up_is_dropped_and_nobody_waits(hub, log, monkeypatch):
     monkeypatch.setattr(events_module, "_MOST_WAITING", 3)
 

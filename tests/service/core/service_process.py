@@ -21,6 +21,8 @@ KEYS = {
     "API_SECRET_KEY": "0123456789abcdef0123456789abcdef-approvals",
     "JWT_SECRET_KEY": "0123456789abcdef0123456789abcdef-tokens",
     "RINGFENCE_ENVIRONMENT": "development",
+    # Orders bring their prices along: nothing else tells this service any.
+    "RINGFENCE_ACCESS__TRADERS_TELL_PRICES": "true",
 }
 _ADDRESS = re.compile(r"^(dashboard|metrics|health) +(\S+)$")
 _ANY_PORTS = ("--port=0", "--metrics-port=0", "--health-port=0")

@@ -66,7 +66,8 @@ def read_entries(known: Head, texts: list[bytes]) -> tuple[Entry, ...]:
             raise StateLostError(f"event {count + 1} of the shared log was changed")
         count += 1
         _, number, origin, event = body.split(b" ", 3)
-        found.append(Entry(Head(count, digest), origin.decode(), int(number), json.loads(event)))
+        head = Head(count, digest)
+        found.append(Entry(head, origin.decode(), int(number), json.loads(event), event))
     return tuple(found)
 
 

@@ -1,9 +1,9 @@
 """One decision by the kernel, for a `Case`; in the words of the reference interpreter."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,17 @@ from ringfence.language.tickets import (
     read_ticket,
 )
 
-__all__ = ["answer_of", "columns_of", "decide", "new_detail", "new_results"]
+__all__ = [
+    "GateFound",
+    "Head",
+    "JudgedOrder",
+    "answer_of",
+    "columns_of",
+    "decide",
+    "new_detail",
+    "new_results",
+    "words_of",
+]
 
 NAN = math.nan
 # By the code of `Results.outcome`; 0 is no gate.
@@ -146,34 +156,91 @@ def answer_of(
         now: The time it was decided at, ns since 1970, UTC.
         results, detail: What `Kernel.evaluate_one` wrote.
     """
-    gates = [
-        _gate_result(bound, now, ticket, _Found.at(g, results, detail))
-        for bound, g in zip(bounds, columns, strict=True)
-    ]
-    if refusal is None and 0 < results.code[0] < layout.REFUSAL_COUNT:
+    found = [GateFound.at(g, results, detail) for g in columns]
+    head = Head(
+        int(results.decision[0]),
+        int(results.size[0]),
+        int(results.code[0]),
+        int(results.gate[0]),
+        int(detail.stage[0]),
+        detail.again.tolist(),
+    )
+    asked = JudgedOrder(linked, bounds, columns, ticket, refusal, now)
+    gates = [asked.result(k, each) for k, each in enumerate(found)]
+    return words_of(asked, head, found.__getitem__, gates)
+
+
+class Head(NamedTuple):
+    """What the kernel says of an order as a whole: as in `Results` and `Detail`, `size` in lots."""
+
+    decision: int
+    size: int
+    code: int
+    gate: int
+    stage: int
+    again: Sequence[float]
+
+
+class JudgedOrder(NamedTuple):
+    """An order with what was asked about it; see `answer_of`."""
+
+    linked: LinkedSet
+    bounds: Sequence[Bound]
+    columns: Sequence[int]
+    ticket: Ticket
+    refusal: Refusal | None
+    now: int
+
+    def result(self, k: int, found: "GateFound") -> GateResult:
+        """What the gate `bounds[k]` says."""
+        return _gate_result(self.bounds[k], self.now, self.ticket, found)
+
+
+def words_of(
+    asked: JudgedOrder,
+    head: Head,
+    found: Callable[[int], "GateFound"],
+    gates: Sequence[GateResult] = (),
+) -> Decision:
+    """The decision with its reason.
+
+    Args:
+        asked: The order.
+        head: What was found of it.
+        found: What was found of the gate `bounds[k]`; only those are asked for that the reason names.
+        gates: Every gate's result, for whoever wants them.
+    """
+    linked, columns, ticket = asked.linked, asked.columns, asked.ticket
+    refusal = asked.refusal
+    if refusal is None and 0 < head.code < layout.REFUSAL_COUNT:
         # The only one that the kernel finds by itself.
         refusal = REDUCE_ONLY_UNTRUE
     if refusal is not None:
         return refused(linked, refusal, gates)
     step = ticket.instrument.lot_step
-    if results.decision[0] == 0:
+    if head.decision == 0:
         return approved(linked, ticket.lots * step, gates)
-    cause = gates[columns.index(int(results.gate[0]))]
-    if results.decision[0] == 1:
-        return reduced(linked, cause, int(results.size[0]) * step, gates)
-    if detail.stage[0] == 0:
-        return denied(linked, cause, gates)
-    size = min(each.headroom or Decimal(0) for each in gates if _reduces(each))
-    if detail.stage[0] < 3:
+    at = columns.index(head.gate)
+    if head.decision == 1:
+        return reduced(linked, asked.result(at, found(at)), head.size * step, gates)
+    if head.stage == 0:
+        return denied(linked, asked.result(at, found(at)), gates)
+    size = _least(asked.bounds, found) * step or Decimal(0)
+    if head.stage < 3:
         note = too_small(ticket.instrument, size, ticket.valuation_price)
-        return denied(linked, cause, gates, note)
-    entry = int(detail.again[layout.AGAIN_ENTRY])
-    failed = _gate_result(bounds[entry], now, ticket, _Found.again(detail))
+        return denied(linked, asked.result(at, found(at)), gates, note)
+    failed = asked.result(int(head.again[layout.AGAIN_ENTRY]), GateFound.again(head.again))
     return denied(linked, failed, gates, f"at the reduced size {size}")
 
 
-def _reduces(gate: GateResult) -> bool:
-    return gate.outcome is Outcome.REDUCE and gate.mode == "enforce"
+def _least(bounds: Sequence[Bound], found: Callable[[int], "GateFound"]) -> int:
+    """The least lots that a gate leaves."""
+    leaves = (
+        each.headroom
+        for k, bound in enumerate(bounds)
+        if bound.gate.mode == "enforce" and (each := found(k)).outcome is Outcome.REDUCE
+    )
+    return max(0, int(min(leaves)))
 
 
 def _ask(
@@ -211,8 +278,7 @@ def columns_of(bounds: Sequence[Bound], columns: Sequence[tuple[str, str, int]])
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class GateFound(NamedTuple):
     """What the kernel says of one gate; headroom in lots, below zero where it was not looked for."""
 
     outcome: Outcome
@@ -222,7 +288,8 @@ class _Found:
     headroom: float
 
     @classmethod
-    def at(cls, g: int, results: Results, detail: Detail) -> "_Found":
+    def at(cls, g: int, results: Results, detail: Detail) -> "GateFound":
+        """Of the column `g`, for one order."""
         return cls(
             _OUTCOMES[int(results.outcome[g, 0])],
             float(results.measure[g, 0]),
@@ -232,12 +299,20 @@ class _Found:
         )
 
     @classmethod
-    def again(cls, detail: Detail) -> "_Found":
-        _, outcome, measure, limit, check = detail.again.tolist()
+    def of(
+        cls, outcome: int, measure: float, limit: float, check: int, headroom: float
+    ) -> "GateFound":
+        """Of the numbers that the kernel wrote."""
+        return cls(_OUTCOMES[outcome], measure, limit, check, headroom)
+
+    @classmethod
+    def again(cls, told: Sequence[float]) -> "GateFound":
+        """Of the gate that did not let the reduced size pass."""
+        _, outcome, measure, limit, check = told
         return cls(_OUTCOMES[int(outcome)], measure, limit, int(check), -1.0)
 
 
-def _gate_result(bound: Bound, now: int, ticket: Ticket, found: _Found) -> GateResult:
+def _gate_result(bound: Bound, now: int, ticket: Ticket, found: GateFound) -> GateResult:
     gate, row = bound.gate, bound.row_at(now)
     reason = ""
     if found.outcome is Outcome.EXEMPT:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types as nt
 
-from ringfence.backends.numba_kernel.decide import new_results
+from ringfence.backends.numba_kernel.decide import GateFound, Head, new_results
 from ringfence.backends.numba_kernel.disk_cache import load_module
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_packs import Pack, PackType
@@ -26,9 +26,12 @@ __all__ = [
     "Answers",
     "LiveEntry",
     "code_of",
+    "gate_of",
     "gates_part",
+    "head_of",
     "lots_of",
     "read_answers",
+    "value_of",
 ]
 
 #: What `LiveEntry.ask` returns where nothing values the order.
@@ -84,12 +87,15 @@ _ORDER = Struct("=8q2d")
 _HEAD = Struct("=ddbxhhxxi4x5d")
 _ANSWER_AT = _ADDRESSES.size + _ORDER.size
 _GATES_AT = _HEAD.size
-_LOTS, _LOTS_AT = Struct("=d"), 8
+_NUMBER, _CHECK = Struct("=d"), Struct("=i")
+_LOTS_AT = 8
 _CODE, _CODE_AT = Struct("=h"), 18
 
 
 class LiveEntry:
     """Asks about one order at a time; `answer` is what was found, until the next question.
+
+    `address` is that of the question, for compiled code.
 
     Args:
         kernel: Of the limits' structure.
@@ -97,7 +103,7 @@ class LiveEntry:
         limits: The limits.
     """
 
-    __slots__ = ("_address", "_ask", "_block", "_keep", "_pack", "_view", "answer")
+    __slots__ = ("_ask", "_block", "_keep", "_pack", "_view", "address", "answer")
 
     def __init__(self, kernel: Kernel, books: Pack, limits: Limits) -> None:
         gates = len(limits.columns)
@@ -133,7 +139,7 @@ class LiveEntry:
         words = (_ANSWER_AT + _GATES_AT) // 8
         views = [np.frombuffer(self._block, kind, words) for kind in (np.int64, np.float64)]
         self._keep.append(Pack(question, views))
-        self._address = self._keep[-1].address
+        self.address = self._keep[-1].address
         self._view = memoryview(self._block)[_ANSWER_AT:]
         self.answer = self._view.tobytes
 
@@ -163,7 +169,7 @@ class LiveEntry:
             lots,
             price,
         )
-        found: int = self._ask(self._address)
+        found: int = self._ask(self.address)
         return found
 
 
@@ -213,7 +219,7 @@ def code_of(content: bytes) -> int:
 
 def lots_of(content: bytes) -> int:
     """Of an answer's bytes what may be sent, in lots."""
-    return int(_LOTS.unpack_from(content, _LOTS_AT)[0])
+    return int(_NUMBER.unpack_from(content, _LOTS_AT)[0])
 
 
 class Answers(NamedTuple):
@@ -241,6 +247,30 @@ def read_answers(contents: Sequence[bytes], gates: int) -> Answers:
         part(np.uint8, _GATES_AT + 16 * gates, gates),
         part(np.int32, rows.shape[1] - 4 * gates, gates),
     )
+
+
+def head_of(content: bytes) -> Head:
+    """Of an answer's bytes what was found of the order as a whole."""
+    _, lots, decision, code, gate, stage, *again = _HEAD.unpack_from(content)
+    return Head(decision, int(lots), code, gate, stage, again)
+
+
+def gate_of(content: bytes, gates: int, column: int) -> GateFound:
+    """Of an answer's bytes what was found of the gate in a column."""
+    at = len(content) - 12 * gates
+    return GateFound.of(
+        content[_GATES_AT + 16 * gates + column],
+        *_NUMBER.unpack_from(content, _GATES_AT + 8 * column),
+        *_NUMBER.unpack_from(content, _GATES_AT + 8 * (gates + column)),
+        *_CHECK.unpack_from(content, at + 8 * gates + 4 * column),
+        *_NUMBER.unpack_from(content, at + 8 * column),
+    )
+
+
+def value_of(content: bytes) -> float:
+    """Of an answer's bytes the valuation price."""
+    value: float = _NUMBER.unpack_from(content)[0]
+    return value
 
 
 def gates_part(content: bytes, gates: int) -> bytes:

@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.layout import Books
@@ -15,6 +17,8 @@ __all__ = ["NEVER", "UNBOUNDED", "new_books", "set_instrument"]
 NEVER = -(2**63)
 #: A largest size where the venue has none.
 UNBOUNDED = 1e300
+# Bytes that a processor fetches at once.
+_LINE = 64
 
 
 def new_books(
@@ -38,14 +42,16 @@ def new_books(
         rate_ring, left_ring, quotes_ring: Lengths of the rings of recent orders and quotes.
     """
     count, symbols, venues = len(levels), max(1, symbols), max(1, venues)
-    book = np.zeros((count, layout.BOOK_WIDTH))
+    book = _on_lines((count, layout.BOOK_WIDTH), np.float64)
     for column in (layout.DAY_EQUITY, layout.DAY_BALANCE, layout.PEAK, layout.EQUITY):
         book[:, column] = math.nan
-    book_n = np.zeros((count, layout.BOOK_N_WIDTH), np.int64)
+    book_n = _on_lines((count, layout.BOOK_N_WIDTH), np.int64)
     book_n[:, layout.EXISTS] = 1
     book_n[:, layout.OLDEST] = np.iinfo(np.int64).max
-    pos = np.zeros((count, symbols, layout.POS_WIDTH))
+    pos = _on_lines((count, symbols, layout.POS_WIDTH), np.float64)
     pos[:, :, layout.MARK] = math.nan
+    held_at = _on_lines((count, symbols), np.int32)
+    held_at.fill(-1)
     total = np.zeros(layout.TOTAL_WIDTH)
     total[layout.TOTAL_UNKNOWN] = sum(level == 1 for level in levels)
     return Books(
@@ -56,9 +62,9 @@ def new_books(
         book=book,
         book_n=book_n,
         book_level=np.array(levels, np.int8),
-        held=np.zeros((count, symbols), np.int32),
-        held_sides=np.zeros((count, symbols, 2)),
-        held_at=np.full((count, symbols), -1, np.int32),
+        held=_on_lines((count, symbols), np.int32),
+        held_sides=_on_lines((count, symbols, 2), np.float64),
+        held_at=held_at,
         holders=np.zeros((symbols, count), np.int32),
         holders_n=np.zeros(symbols, np.int32),
         holder_at=np.full((count, symbols), -1, np.int32),
@@ -80,8 +86,16 @@ def new_books(
     )
 
 
+def _on_lines(shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
+    """Zeros that begin where a line of the cache does: a row as long as one then lies in one, not in two."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    room = np.zeros(size + _LINE, np.uint8)
+    start = -room.ctypes.data % _LINE
+    return room[start : start + size].view(kind).reshape(shape)
+
+
 def _no_instruments(symbols: int) -> layout.Floats:
-    sym = np.zeros((symbols, layout.SYM_WIDTH))
+    sym = _on_lines((symbols, layout.SYM_WIDTH), np.float64)
     sym[:, : layout.VOLUME + 1] = math.nan
     sym[:, layout.HELD_AGE] = 0.0
     sym[:, layout.FX] = 1.0

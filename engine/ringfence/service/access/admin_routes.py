@@ -6,6 +6,7 @@ import msgspec
 from litestar import Request, Router
 from litestar.params import FromPath, JSONBody
 
+from ringfence.errors import InputError
 from ringfence.service.access.api_keys import ApiKey
 from ringfence.service.access.authentication import address_of
 from ringfence.service.access.opened import Access
@@ -31,6 +32,7 @@ class UserTold(msgspec.Struct):
     enabled: bool
     made_ns: int
     made_by: str
+    must_change: bool
 
 
 class UserList(msgspec.Struct):
@@ -100,7 +102,7 @@ def users(request: _Request) -> UserList:
 
 @route("post", "/", Right.ADMINISTER, summary="Let a person in", tag=_TAG, status=201, once=False)
 def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
-    """Let a person in."""
+    """Let a person in. They can do nothing before they have changed the password, which then nobody else knows."""
 
     def record(user: User) -> None:
         told = {"user": user.name, "role": user.role, "accounts": user.accounts}
@@ -114,9 +116,16 @@ def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
 
 @route("patch", "/{name:str}", Right.ADMINISTER, summary="Change a person", tag=_TAG, errors=(404,))
 def change_user(name: FromPath[str], data: JSONBody[UserChange], request: _Request) -> UserTold:
-    """Change role, accounts or password, disable or enable; somebody disabled is out at once, everywhere."""
+    """Change role, accounts or password, disable or enable; somebody disabled is out at once, everywhere.
+
+    Whoever gets a password from somebody else has to change it. One's own is changed at `/v1/password`.
+    """
     access = _access(request)
     new_password = data.password is not None
+    if new_password and name == request.user.name:
+        raise InputError(
+            "your own password is changed by whoever knows it", "use `/v1/password`, or the page"
+        )
     # Shutting somebody out holds even where it cannot be recorded; anything else does not happen then.
     shuts_out = data == UserChange(enabled=False)
 
@@ -246,7 +255,8 @@ def _record(request: _Request, kind: str, body: dict[str, Any]) -> None:
 
 
 def _user_told(user: User) -> UserTold:
-    return UserTold(user.name, user.role, user.accounts, user.enabled, user.made_ns, user.made_by)
+    names = ("name", "role", "accounts", "enabled", "made_ns", "made_by", "must_change")
+    return UserTold(**{name: getattr(user, name) for name in names})
 
 
 def _key_told(key: ApiKey) -> KeyTold:

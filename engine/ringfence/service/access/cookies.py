@@ -7,10 +7,11 @@ from litestar.datastructures import Cookie
 
 from ringfence.service.access.addresses import is_loopback
 
-__all__ = ["FORM", "SESSION", "cookie", "cookie_value", "is_plain"]
+__all__ = ["FORM", "SESSION", "cookie", "cookie_value", "is_plain", "session_cookie"]
 
 SESSION = "ringfence-session"
 FORM = "ringfence-login"
+_SECOND_NS = 1_000_000_000
 
 
 def is_plain(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
@@ -31,7 +32,7 @@ def cookie(
     """
     secure = not is_plain(connection)
     return Cookie(
-        key=_called(name, secure),
+        key=_called(connection, name, secure),
         value=value,
         path="/",
         secure=secure,
@@ -41,9 +42,15 @@ def cookie(
     )
 
 
+def session_cookie(connection: ASGIConnection[Any, Any, Any, Any], text: str) -> Cookie:
+    """The cookie of a session, for as long as one can last."""
+    longest_ns: int = connection.app.state.desk.settings.access.session.longest
+    return cookie(connection, SESSION, text, age_s=longest_ns // _SECOND_NS)
+
+
 def cookie_value(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> str:
     """The value of a cookie; empty where it is not there, or there twice: one of them somebody else has set."""
-    called = _called(name, secure=not is_plain(connection)) + "="
+    called = _called(connection, name, secure=not is_plain(connection)) + "="
     given = [
         part
         for header, value in connection.scope["headers"]
@@ -54,5 +61,7 @@ def cookie_value(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> s
     return found[0].strip('"') if len(found) == 1 else ""
 
 
-def _called(name: str, secure: bool) -> str:
+def _called(connection: ASGIConnection[Any, Any, Any, Any], name: str, secure: bool) -> str:
+    # Below a path there may be another service on this host, and browsers send each the cookies of both.
+    name += connection.scope.get("root_path", "").replace("/", ".")
     return f"__Host-{name}" if secure else name

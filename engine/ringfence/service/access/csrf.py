@@ -27,9 +27,11 @@ class LoggedIn:
 
     Attributes:
         csrf: What each of their forms carries.
+        must_change: Whether their password is one that somebody else knows: nothing is open to them but to change it.
     """
 
     csrf: str = field(repr=False)
+    must_change: bool = False
 
 
 def field_of(connection: ASGIConnection[Any, Any, Any, Any]) -> tuple[str, str]:

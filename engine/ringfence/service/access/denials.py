@@ -6,7 +6,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.types import Scope
 
-from ringfence.service.access.rights import Principal
+from ringfence.service.access.rights import PasswordDue, Principal
 
 __all__ = ["record_denial"]
 
@@ -20,6 +20,9 @@ async def record_denial(error: Exception, scope: Scope) -> None:
         _TOO_OFTEN,
         _NOBODY,
     ):
+        return
+    # Who has to change their password is led there, and lacks no right.
+    if isinstance(error, PasswordDue):
         return
     if scope["type"] != ScopeType.HTTP or scope["path"] == "/login":
         return

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["CONTENT_SECURITY_POLICY", "harden"]
+__all__ = ["CONTENT_SECURITY_POLICY", "always", "harden"]
 
 CONTENT_SECURITY_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 _ALWAYS = (
@@ -19,16 +19,22 @@ _ALWAYS = (
 _TLS_ONLY = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
-async def harden(message: Any, scope: Any) -> None:
-    """Add the headers to an answer that begins (a hook of Litestar's `before_send`).
+def always(scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers.
 
     With TLS, here or at a proxy that is trusted, browsers are told to come by TLS alone from now on.
+
+    Args:
+        scheme: Of the request.
     """
+    return (*_ALWAYS, _TLS_ONLY) if scheme == "https" else _ALWAYS
+
+
+async def harden(message: Any, scope: Any) -> None:
+    """Add the headers to an answer that begins (a hook of Litestar's `before_send`)."""
     if message["type"] != "http.response.start":
         return
     headers = message["headers"]
     known = {name.lower() for name, _ in headers}
-    added = [each for each in _ALWAYS if each[0] not in known]
-    if scope.get("scheme") == "https":
-        added.append(_TLS_ONLY)
+    added = [each for each in always(scope.get("scheme", "")) if each[0] not in known]
     message["headers"] = [*headers, *added]

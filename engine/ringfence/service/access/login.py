@@ -1,8 +1,8 @@
 """Logging in and out with a browser."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
@@ -16,20 +16,29 @@ from litestar.exceptions import (
 from ringfence.errors import StateError
 from ringfence.runtime.ports import SYSTEM_RANDOM
 from ringfence.service.access.authentication import address_of
-from ringfence.service.access.cookies import FORM, SESSION, cookie, cookie_value
+from ringfence.service.access.cookies import FORM, SESSION, cookie, cookie_value, session_cookie
 from ringfence.service.access.csrf import FIELD, given_text, is_same
 from ringfence.service.access.opened import Access
 from ringfence.service.access.rights import Principal, Right, needs
 from ringfence.service.access.users import User
 from ringfence.service.dashboard.rendering import page
 
-__all__ = ["log_in", "log_out", "login_page", "safe_path"]
+__all__ = [
+    "LONGEST_PASSWORD",
+    "in_turn",
+    "log_in",
+    "log_out",
+    "login_page",
+    "safe_path",
+    "text_in",
+]
 
+LONGEST_PASSWORD = 1_024
 _FORM_AGE_S = 3_600
-_SECOND_NS = 1_000_000_000
-_LONGEST_NAME, _LONGEST_PASSWORD, _LONGEST_PATH = 256, 1_024, 2_048
+_LONGEST_NAME, _LONGEST_PATH = 256, 2_048
 # Each check takes 64 MiB.
 _AT_ONCE, _MOST_WAITING = 2, 20
+T = TypeVar("T")
 _TEXT = re.compile(r"[0-9a-f]{64}")
 _WRONG = "This name and password do not fit together."
 _STALE = (
@@ -65,19 +74,19 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[Any]:
     """
     access: Access = request.app.state.desk.access
     form = await request.form()
-    name, password, wanted = (_text(form.get(each)) for each in ("name", "password", "next"))
+    name, password, wanted = (text_in(form, each) for each in ("name", "password", "next"))
     where, address = safe_path(wanted), address_of(request)
     sent = cookie_value(request, FORM)
     if not sent or not is_same(await given_text(request), sent):
         return _form(request, where, said=_STALE, status=403)
-    if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(password) <= _LONGEST_PASSWORD:
+    if not 0 < len(name) <= _LONGEST_NAME or not 0 < len(password) <= LONGEST_PASSWORD:
         return _form(request, where, said=_WRONG, status=403)
     name = name.strip().lower()
     user = access.users.find(name)
     by = "" if user is None else user.name
     try:
         access.logins.count(name, address)
-        found = await _checked(request, access, name, password)
+        found = await in_turn(request, access.users.check, name, password)
     except TooManyRequestsException as error:
         access.records.refused("locked-out", by, {"address": address})
         return _too_often(request, where, error)
@@ -90,7 +99,12 @@ async def log_in(request: Request[Any, Any, Any]) -> Response[Any]:
     return await _welcome(request, access, found, where)
 
 
-@post("/logout", guards=[needs(Right.LOOK)], include_in_schema=False, sync_to_thread=True)
+@post(
+    "/logout",
+    guards=[needs(Right.LOOK, with_first_password=True)],
+    include_in_schema=False,
+    sync_to_thread=True,
+)
 def log_out(request: Request[Principal, Any, Any]) -> Response[None]:
     """End the session."""
     access: Access = request.app.state.desk.access
@@ -102,9 +116,13 @@ def log_out(request: Request[Principal, Any, Any]) -> Response[None]:
     return answer
 
 
-async def _checked(
-    request: Request[Any, Any, Any], access: Access, name: str, password: str
-) -> User | None:
+async def in_turn(request: Request[Any, Any, Any], check: Callable[..., T], *given: Any) -> T:
+    """Run what hashes passwords in a thread: few at once, and not many that wait.
+
+    Raises:
+        TooManyRequestsException: many wait already.
+        ServiceUnavailableException: who may come in cannot be read.
+    """
     state = request.app.state
     if "login_limiter" not in state:
         state.login_limiter = CapacityLimiter(_AT_ONCE)
@@ -112,7 +130,7 @@ async def _checked(
     if limiter.statistics().tasks_waiting >= _MOST_WAITING:
         raise TooManyRequestsException("many log in just now; wait", headers={"retry-after": "5"})
     try:
-        return await to_thread.run_sync(access.users.check, name, password, limiter=limiter)
+        return await to_thread.run_sync(check, *given, limiter=limiter)
     except StateError as error:
         raise ServiceUnavailableException("who may come in cannot be read") from error
 
@@ -126,8 +144,7 @@ async def _welcome(
     text = await to_thread.run_sync(access.sessions.begin, user)
     access.records.came("login", user.name, {"address": address_of(request), "role": user.role})
     answer = _to(where)
-    age_s = request.app.state.desk.settings.access.session.longest // _SECOND_NS
-    answer.set_cookie(cookie(request, SESSION, text, age_s=age_s))
+    answer.set_cookie(session_cookie(request, text))
     answer.set_cookie(cookie(request, FORM, "", age_s=0))
     return answer
 
@@ -159,5 +176,7 @@ def _to(where: str) -> Response[None]:
     return Response(None, status_code=303, headers={"location": where})
 
 
-def _text(value: object) -> str:
+def text_in(form: Mapping[str, Any], name: str) -> str:
+    """What stands in a field of a form; empty where it holds no text."""
+    value = form.get(name)
     return value if isinstance(value, str) else ""

@@ -28,7 +28,7 @@ from ringfence.service.settings import ServiceSettings
 
 __all__ = ["ADMIN_PASSWORD", "Access", "open_access"]
 
-ADMIN_PASSWORD = "RINGFENCE_ADMIN_PASSWORD"  # nosec B105  # the name of the variable
+ADMIN_PASSWORD = "DASHBOARD_ADMIN_PASSWORD"  # nosec B105  # the name of the variable
 _FIRST = "admin"
 _UPKEEP_SECONDS = 30.0
 

@@ -12,6 +12,8 @@ class Right(StrEnum):
     """See books, limits, decisions, policies."""
     TRADE = "trade"
     """Have orders decided and sent, tell what became of them."""
+    TELL_PRICES = "tell prices"
+    """Tell market data, which every book is valued by."""
     MANAGE = "manage"
     """Kill switches, reload, rollback, shadow sets, accepting differences."""
     ADMINISTER = "administer"
@@ -19,9 +21,10 @@ class Right(StrEnum):
 
 
 class Role(StrEnum):
-    """What somebody is; from few rights to all."""
+    """What somebody is; people from few rights to all, then what only machines are."""
 
     VIEWER = "viewer"
     TRADER = "trader"
     RISK_OFFICER = "risk-officer"
     ADMIN = "admin"
+    MARKET_DATA = "market-data"

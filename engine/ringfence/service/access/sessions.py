@@ -87,7 +87,7 @@ class Sessions:
         if user is None or not user.enabled or user.password_ns != session.password_ns:
             return None
         self._seen[name] = self._clock.now_ns()
-        return user.principal(), LoggedIn(_hash(f"form {text}"))
+        return user.principal(), LoggedIn(_hash(f"form {text}"), user.must_change)
 
     def end(self, text: str) -> None:
         """Log out."""

@@ -26,6 +26,7 @@ class User(msgspec.Struct, frozen=True):
         enabled: Whether they may come in.
         made_ns, made_by: When, ns since 1970, UTC, and by whom.
         password_ns: When the password was set; what was logged in before is logged out.
+        must_change: Whether somebody else set the password, and they have not changed it yet.
     """
 
     name: str
@@ -36,6 +37,7 @@ class User(msgspec.Struct, frozen=True):
     made_by: str
     password_ns: int
     enabled: bool = True
+    must_change: bool = False
 
     def principal(self) -> Principal:
         """Who they are to the rest of the service."""
@@ -71,10 +73,13 @@ class Users:
         password: str,
         by: str,
         first: Callable[[User], object] = lambda _: None,
+        *,
+        must_change: bool = True,
     ) -> User:
         """Let a person in from now on.
 
         Args:
+            must_change: Whether they have to take another password first, which nobody else knows.
             first: Is called before; where it raises, nothing happens.
 
         Raises:
@@ -83,6 +88,7 @@ class Users:
         kept = self._passwords.keep(password, checked_name(name))
         now = self._clock.now_ns()
         user = User(name, role, _accounts_of(role, accounts), kept, now, by, now)
+        user = msgspec.structs.replace(user, must_change=must_change)
         with self._table.changing() as held:
             if name in held:
                 raise InputError(
@@ -112,11 +118,13 @@ class Users:
         accounts: list[str] | None = None,
         enabled: bool | None = None,
         password: str | None = None,
+        must_change: bool = True,
         first: Callable[[User], object] = lambda _: None,
     ) -> User:
         """Change what is given.
 
         Args:
+            must_change: As for `add`, where a password is given.
             first: As for `add`.
 
         Raises:
@@ -137,9 +145,45 @@ class Users:
             if kept is not None:
                 # Later than before even where the clock stands.
                 at_ns = max(self._clock.now_ns(), before.password_ns + 1)
-                after = msgspec.structs.replace(after, password=kept, password_ns=at_ns)
+                after = msgspec.structs.replace(
+                    after, password=kept, password_ns=at_ns, must_change=must_change
+                )
             held[name] = after
             _check_admin_left(held, before)
+            first(after)
+        return after
+
+    def change_own(
+        self,
+        name: str,
+        current: str,
+        password: str,
+        first: Callable[[User], object] = lambda _: None,
+    ) -> User | None:
+        """Give somebody the password that they choose; None where the current one is not right.
+
+        Args:
+            first: As for `add`.
+
+        Raises:
+            InputError: the new one will not do, or is the one they have.
+        """
+        before = self.check(name, current)
+        if before is None:
+            return None
+        if self._passwords.check(password, before.password):
+            raise InputError("this is the password that you have", "take another one")
+        kept = self._passwords.keep(password, name)
+        with self._table.changing() as held:
+            now_is = held.get(name)
+            # Who was shut out meanwhile, or got another one, has not shown that they know it.
+            if now_is is None or not now_is.enabled or now_is.password_ns != before.password_ns:
+                return None
+            at_ns = max(self._clock.now_ns(), now_is.password_ns + 1)
+            after = msgspec.structs.replace(
+                now_is, password=kept, password_ns=at_ns, must_change=False
+            )
+            held[name] = after
             first(after)
         return after
 
@@ -179,6 +223,11 @@ def _of(held: dict[str, User], name: str) -> User:
 
 
 def _accounts_of(role: Role, accounts: list[str]) -> list[str]:
+    if role is Role.MARKET_DATA:
+        raise InputError(
+            f"the role {role} is for machines alone",
+            f"make an API key: ringfence api-keys make NAME --role {role}",
+        )
     found = checked_accounts(accounts)
     if found and role is not Role.TRADER:
         raise InputError(

@@ -12,7 +12,7 @@ from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
 from ringfence import __version__
-from ringfence.service.api.batches import NDJSON, Batch
+from ringfence.service.api.batches import Batch
 from ringfence.service.api.examples import EXAMPLES
 from ringfence.service.api.routes import ONCE
 
@@ -75,7 +75,10 @@ class _OneDescription(JsonRenderPlugin):
         """The description as JSON."""
         del openapi_schema
         if not self._content:
-            self._content = msgspec.json.encode(description_of(request.app))
+            found = description_of(request.app)
+            if root := request.scope.get("root_path"):
+                found["servers"] = [{"url": root}]
+            self._content = msgspec.json.encode(found)
         return self._content
 
 
@@ -151,8 +154,11 @@ def _complete(operation: dict[str, Any], handler: Any) -> None:
     if handler.opt.get(ONCE) or operation["operationId"] in ("evaluate", "submit_order"):
         parameters.append(_KEY)
     body = operation.get("requestBody")
-    if body is not None and handler.resolve_data_dto() is Batch:
-        body["content"][NDJSON] = {"schema": {"type": "string", "description": "JSON, one a line."}}
+    dto = handler.resolve_data_dto()
+    if body is not None and dto is not None and issubclass(dto, Batch):
+        body["content"] |= {media: {"schema": each} for media, each in dto.described.items()}
+        answered = operation["responses"]["200"]["content"]
+        answered |= {media: {"schema": each} for media, each in dto.answers.items()}
     if not parameters:
         del operation["parameters"]
     for status, answer in operation["responses"].items():

@@ -17,7 +17,9 @@ from ringfence.service.dry_runs import (
     DryRunRequest,
     data_folder,
     fit_name,
+    private,
     report_of,
+    room_for,
     start_dry_run,
 )
 from ringfence.service.jobs import Job, Jobs
@@ -188,16 +190,15 @@ async def upload(
     request: Asking,
 ) -> UploadedBody:
     """Put a file (Parquet, CSV or JSON) where dry runs read from; one of the same name is replaced."""
-    desk, about = desk_of(request), desk_of(request).settings.jobs
+    desk = desk_of(request)
     folder = data_folder(desk)
     if not fit_name(name):
         raise Problem("conflict", f"`{name}` is no name of a file")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    others = sum(each.stat().st_size for each in folder.glob("*") if each.is_file())
-    most, size = min(about.max_upload, max(0, about.max_uploads - others)), 0
+    most, size = room_for(desk, _jobs(request)), 0
     beside = folder / f".{name}.{SYSTEM_RANDOM.token(4)}"
     try:
-        with beside.open("xb") as file:
+        with open(beside, "xb", opener=private) as file:
             async for chunk in request.stream():
                 size += len(chunk)
                 if size > most:

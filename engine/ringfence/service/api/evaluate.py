@@ -22,7 +22,7 @@ from ringfence.service.api.order_bodies import (
     placed,
 )
 from ringfence.service.api.problems import Problem
-from ringfence.service.api.routes import Asking, desk_of, route
+from ringfence.service.api.routes import Asking, check_prices, desk_of, route
 from ringfence.service.desk import Desk
 
 __all__ = [
@@ -66,18 +66,20 @@ async def evaluate(
     """Decide an order, and reserve what is approved.
 
     What cannot be judged is a REJECT with its code. The reservation counts until the order's end is told
-    (`/v1/fills`, `/v1/cancels`, `/v1/expiries`). An `Idempotency-Key` stands for the `client_order_id` where
+    (`/v1/fills`, `/v1/cancels`, `/v1/expiries`). `market` is for those who may tell prices. An `Idempotency-Key` stands for the `client_order_id` where
     the order has none: the same order under it is decided once, for a day, restarts included.
     """
     check_account(request.user, data.account)
+    if data.market is not None:
+        check_prices(request)
     desk = desk_of(request)
     order = order_of(data, named_by_key(request))
     market = market_of(data.market)
-    if desk.settings.audit.durability == "process":
-        answer = desk.guard.evaluate_order(order, market)
+    if desk.decides_at_once:
+        answer = desk.guard.evaluate_order(order, market, signs=False)
     else:
-        # The guard waits for the disk; others are answered meanwhile.
-        answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market)
+        # The guard waits; others are answered meanwhile.
+        answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market, signs=False)
     check_repeat(answer, data, order)
     return decision_told(answer, order.client_order_id, with_gates=gates)
 
@@ -102,6 +104,10 @@ def evaluate_batch(data: JSONBody[Unread[BatchBody]], request: Asking) -> Decisi
     orders = data.read().orders
     for account in {each.account for each in orders}:
         check_account(request.user, account)
+    for k, each in enumerate(orders):
+        if each.market is not None:
+            check_prices(request, f"/orders/{k}/market")
+            break
     return DecisionsBody(decided(desk_of(request), orders))
 
 
@@ -115,7 +121,9 @@ def decided(desk: Desk, orders: list[OrderBody]) -> list[DecisionBody]:
             raise placed(problem, f"/orders/{len(asked)}") from None
     return [
         decision_told(answer, order.client_order_id)
-        for answer, (order, _) in zip(desk.guard.evaluate_orders(asked), asked, strict=True)
+        for answer, (order, _) in zip(
+            desk.guard.evaluate_orders(asked, signs=False), asked, strict=True
+        )
     ]
 
 

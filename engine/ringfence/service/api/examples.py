@@ -22,9 +22,19 @@ EXAMPLES: Mapping[str, list[Any]] = {
     "OrderBody": [{**_ORDER, "client_order_id": "my-order-1"}],
     "PreviewBody": [_ORDER],
     "BatchBody": [{"orders": [_ORDER, {**_ORDER, "side": "sell"}]}],
-    "PreviewOrders": [{"orders": [_ORDER]}],
+    "PreviewOrders": [
+        {"orders": [_ORDER]},
+        {"orders": {**_ORDER, "size": ["0.5", "2"], "price": ["50000", "49990"]}},
+    ],
+    "PreviewColumns": [{**_ORDER, "size": ["0.5", "2"], "price": ["50000", "49990"]}],
     "PreviewsBody": [
-        {"policy_set": _SHA, "decision": ["REJECT"], "size": ["0"], "code": ["TOTAL_EXPOSURE"]}
+        {
+            "policy_set": _SHA,
+            "decision": ["REJECT"],
+            "size": ["0"],
+            "code": ["TOTAL_EXPOSURE"],
+            "gate": ["total-exposure"],
+        }
     ],
     "DecisionBody": [
         {

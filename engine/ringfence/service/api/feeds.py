@@ -151,7 +151,7 @@ def tell_expiry(data: JSONBody[EndBody], request: Asking) -> EndedBody:
 @route(
     "post",
     "/marks",
-    Right.TRADE,
+    Right.TELL_PRICES,
     summary="Tell prices",
     tag=_TAG,
     once=False,
@@ -161,6 +161,8 @@ def tell_expiry(data: JSONBody[EndBody], request: Asking) -> EndedBody:
 def tell_marks(data: JSONBody[Unread[MarksBody]], request: Asking) -> TakenBody:
     """Take over market data, and value every book that holds the symbols; data older than what is there is left
     out. The body may be JSON, or one mark a line (`application/x-ndjson`).
+
+    Traders may where the setting `access.traders_tell_prices` lets them: whoever tells prices moves limits.
 
     All marks are read before the first is taken over; where one is refused, those before it were taken over.
     """

@@ -10,7 +10,15 @@ import msgspec
 
 from ringfence.service.api.problems import Fault, Problem
 
-__all__ = ["NO_NUMBER", "MaybeNumber", "Number", "decimals_of", "text_of", "text_or_none"]
+__all__ = [
+    "NO_NUMBER",
+    "MaybeNumber",
+    "Number",
+    "decimals_of",
+    "plain_text",
+    "text_of",
+    "text_or_none",
+]
 
 _PATTERN = r"^-?[0-9]{1,40}(\.[0-9]{1,40})?$"
 _MOST = 10**40
@@ -38,7 +46,7 @@ _KNOWN_MOST = 4096
 _known: dict[bytes, str] = {}
 
 
-def text_of(raw: msgspec.Raw, at: str) -> str:
+def text_of(raw: msgspec.Raw | bytes, at: str) -> str:
     """A number as text: digits, a point, a sign, nothing else.
 
     Args:
@@ -53,17 +61,19 @@ def text_of(raw: msgspec.Raw, at: str) -> str:
     if found is None:
         found = _read(content)
         if found is None:
-            fault = Fault(f"{_shown(content)} is no decimal number", pointer=at)
-            raise Problem(
-                "invalid-body",
-                f"{at}: {fault.detail}",
-                fix='write it as "0.5" or 0.5, with at most 40 digits on either side of the point',
-                errors=[fault],
-            )
+            raise _no_number(content, at)
         if len(_known) >= _KNOWN_MOST:
             _known.clear()
         _known[content] = found
     return found
+
+
+def plain_text(text: str, at: str) -> str:
+    """A number that is given as text alone: as `text_of`, of JSON text."""
+    content = text.encode("utf-8", "replace")
+    if not _TEXT.fullmatch(content):
+        raise _no_number(content, at)
+    return text
 
 
 def text_or_none(raw: msgspec.Raw, at: str) -> str | None:
@@ -93,6 +103,16 @@ def _read(content: bytes) -> str | None:
     if number.copy_abs() > _MOST:
         return None
     return f"{number:f}"
+
+
+def _no_number(content: bytes, at: str) -> Problem:
+    fault = Fault(f"{_shown(content)} is no decimal number", pointer=at)
+    return Problem(
+        "invalid-body",
+        f"{at}: {fault.detail}",
+        fix='write it as "0.5" or 0.5, with at most 40 digits on either side of the point',
+        errors=[fault],
+    )
 
 
 def _shown(content: bytes) -> str:

@@ -23,7 +23,14 @@ from ringfence.service.api.order_bodies import (
     order_of,
 )
 from ringfence.service.api.problems import Fault, Problem
-from ringfence.service.api.routes import Asking, desk_of, may_see, route, seen_accounts
+from ringfence.service.api.routes import (
+    Asking,
+    check_prices,
+    desk_of,
+    may_see,
+    route,
+    seen_accounts,
+)
 from ringfence.service.api.told import moment, number
 from ringfence.service.desk import Desk
 
@@ -98,6 +105,8 @@ def submit_order(data: JSONBody[OrderBody], request: Asking) -> SubmittedBody:
     name is sent once: asked again, the answer is the decision of then, and what became of the order.
     """
     check_account(request.user, data.account)
+    if data.market is not None:
+        check_prices(request)
     desk = desk_of(request)
     gateway = desk.gateways.get(data.venue)
     if gateway is None:

@@ -9,13 +9,10 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from ringfence.errors import InputError
-from ringfence.reload.asking import ask
-from ringfence.reload.control import Control, Request
 from ringfence.reload.outcome import Outcome
 from ringfence.review.effective_limits import effective_limits
 from ringfence.runtime.audit_codec import plain
 from ringfence.runtime.audit_decision import policy_set_body
-from ringfence.runtime.ports import SYSTEM_RANDOM
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Right
 from ringfence.service.api.decisions import moment_of
@@ -25,6 +22,7 @@ from ringfence.service.api.routes import Asking, desk_of, may_see, route, sees_a
 from ringfence.service.api.told import moment, money
 from ringfence.service.jobs import Jobs
 from ringfence.service.policy_sets import ACTIVE, find_set, load_set, stores, write_files
+from ringfence.service.shadows import set_shadow
 
 __all__ = [
     "active_policies",
@@ -41,7 +39,6 @@ __all__ = [
 
 _TAG = "policies"
 _DIFF_S = 120.0
-_SHADOW_S = 300.0
 _LONGEST_FINDING = 100
 _SET_NAME = r"^(active|[0-9a-f]{4,64})$"
 _SET_WORDS = "`active`, a SHA-256, or the first four digits of one or more."
@@ -384,22 +381,8 @@ def unpin_policies(data: JSONBody[WhyBody], request: Asking) -> OutcomeBody:
 )
 def shadow_policies(data: JSONBody[ShadowBody], request: Asking) -> OutcomeBody:
     """Ask another whole set about each order as well; it decides nothing. Null ends it."""
-    desk, wanted = desk_of(request), ""
-    now = desk.clock.now_ns()
-    if data.policy_set is not None:
-        found = load_set(desk, _found(request, data.policy_set))
-        about = {"at_ns": now, "by": request.user.name, "reason": data.reason}
-        wanted = stores(desk)[1].put(found, about)
-    asked = Request(
-        SYSTEM_RANDOM.token(8),
-        "shadow",
-        wanted,
-        request.user.name,
-        data.reason,
-        now + int(_SHADOW_S * 1e9),
-    )
-    # Through the reloader's own door: it compiles where it must, one request after the other.
-    return _outcome(ask(Control(desk.data / "policies"), asked, _SHADOW_S))
+    wanted = None if data.policy_set is None else _found(request, data.policy_set)
+    return _outcome(set_shadow(desk_of(request), request.user.name, wanted, data.reason))
 
 
 def _jobs(request: Asking) -> Jobs:

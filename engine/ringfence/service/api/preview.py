@@ -1,57 +1,34 @@
 """What would be decided, without deciding it: one order in full, or very many at once."""
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
 from litestar import Response
 from litestar.params import JSONBody
 
 from ringfence.language.orders import OrderRequest
-from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked, read_known
 from ringfence.runtime.garbage import no_collection
+from ringfence.runtime.order_columns import OrderColumns
 from ringfence.service.access.rights import Right, check_account
-from ringfence.service.api.batches import Batch, Unread
-from ringfence.service.api.numbers import NO_NUMBER, MaybeNumber, Number, text_of, text_or_none
-from ringfence.service.api.order_bodies import DecisionBody, Name, decision_told, placed
-from ringfence.service.api.problems import Problem
+from ringfence.service.api.batches import ARROW, ArrowBatch, Unread
+from ringfence.service.api.numbers import text_of, text_or_none
+from ringfence.service.api.order_bodies import DecisionBody, decision_told
+from ringfence.service.api.preview_bodies import (
+    COLUMN_NAMES,
+    PreviewBody,
+    PreviewOrders,
+    PreviewsBody,
+    columns_of,
+)
 from ringfence.service.api.routes import Asking, desk_of, route
 
-__all__ = ["PreviewBody", "PreviewOrders", "PreviewsBody", "preview", "preview_batch"]
+__all__ = ["preview", "preview_batch"]
 
-MOST_ORDERS = 200_000
+JSON = "application/json"
 BATCH_BYTES = 64 << 20
 _TAG = "orders"
-_encode = msgspec.json.Encoder(decimal_format="string").encode
-
-
-class PreviewBody(msgspec.Struct, forbid_unknown_fields=True):
-    """An order to be previewed, on the market data that the guard has."""
-
-    account: Name
-    symbol: Name
-    side: Literal["buy", "sell"]
-    size: Number
-    price: MaybeNumber = msgspec.field(default_factory=NO_NUMBER)
-    type: Literal["limit", "market", "stop", "stop_limit"] = "limit"
-    strategy: Name = ""
-    venue: Name = ""
-    reduce_only: bool = False
-
-
-class PreviewOrders(msgspec.Struct, forbid_unknown_fields=True):
-    """Orders to be previewed."""
-
-    orders: Annotated[list[PreviewBody], msgspec.Meta(min_length=1, max_length=MOST_ORDERS)]
-
-
-class PreviewsBody(msgspec.Struct):
-    """What would be decided: three columns of one length, in the order of the orders."""
-
-    policy_set: str
-    decision: list[Literal["APPROVE", "REDUCE_SIZE", "REJECT"]]
-    size: list[str]
-    code: list[str]
+_KEYS = tuple(b'"%b"' % name.encode("ascii") for name in ("orders", *COLUMN_NAMES))
+_encode = msgspec.json.Encoder().encode
 
 
 @route(
@@ -80,40 +57,48 @@ def preview(data: JSONBody[PreviewBody], request: Asking) -> DecisionBody:
     summary="Preview many orders",
     tag=_TAG,
     once=False,
-    dto=Batch,
+    dto=ArrowBatch,
     return_dto=None,
     request_max_body_size=BATCH_BYTES,
 )
 def preview_batch(data: JSONBody[Unread[PreviewOrders]], request: Asking) -> Response[PreviewsBody]:
     """What would be decided of each order, were it the only one: none sees what another would reserve.
 
-    Nothing is reserved, and nothing is recorded. The body may be JSON, or one order a line
-    (`application/x-ndjson`). The answer has columns, which are quick to write and to read.
+    Nothing is reserved, and nothing is recorded. The body may be JSON with a list or, quicker to read, with
+    columns; one order a line (`application/x-ndjson`); or an Arrow IPC stream (`application/vnd.apache.arrow.stream`)
+    with columns of the same names: names as text or dictionaries, sizes and prices as text, decimals, whole numbers or
+    float64. The answer has columns, in Arrow where the `Accept` header asks for that, or names nothing and
+    the orders came so.
     """
-    orders, guard = data.read().orders, desk_of(request).guard
-    for account in {each.account for each in orders}:
-        check_account(request.user, account)
+    is_arrow = data.media == ARROW
+    guard = desk_of(request).guard
     # Many small objects, and no cycles among them.
     with no_collection():
-        decisions, sizes, codes = zip(*guard.preview_orders(_orders(orders)), strict=True)
-        body: Any = _encode(
-            {"policy_set": guard.policy_set, "decision": decisions, "size": sizes, "code": codes}
-        )
-    return Response(body, media_type="application/json")
+        orders = _read_arrow(data) if is_arrow else columns_of(data.read(_KEYS).orders)
+        for account in orders.account.values:
+            check_account(request.user, account)
+        found = guard.preview_columns(orders)
+        media = [ARROW, JSON] if is_arrow else [JSON, ARROW]
+        if request.accept.best_match(media, JSON) == ARROW:
+            return _answer(arrow_orders().write_previews(found, guard.policy_set), ARROW)
+        columns = {name: column.rows() for name, column in found._asdict().items()}
+        return _answer(_encode({"policy_set": guard.policy_set, **columns}), JSON)
 
 
-def _orders(given: list[PreviewBody]) -> list[Asked | Refusal]:
-    found: list[Asked | Refusal] = []
-    for each in given:
-        try:
-            size, price = text_of(each.size, "/size"), text_or_none(each.price, "/price")
-        except Problem as problem:
-            raise placed(problem, f"/orders/{len(found)}") from None
-        names = each.account, each.strategy, each.venue, each.symbol
-        found.append(
-            read_known(names, each.side, each.type, size, price, reduce_only=each.reduce_only)
-        )
+def _read_arrow(data: Unread[PreviewOrders]) -> OrderColumns:
+    found: OrderColumns = data.read_with(arrow_orders().read_orders)
     return found
+
+
+def _answer(body: Any, media: str) -> Response[PreviewsBody]:
+    return Response(body, media_type=media)
+
+
+def arrow_orders() -> Any:
+    """The module that knows Arrow, which is not small."""
+    from ringfence.service.api import arrow_orders as module
+
+    return module
 
 
 def _order(data: PreviewBody) -> OrderRequest:

@@ -61,6 +61,12 @@ KINDS: dict[str, Kind] = {
     for each in (
         Kind("malformed-json", 400, "the body is no JSON", "send one JSON value in UTF-8"),
         Kind(
+            "malformed-arrow",
+            400,
+            "the body is no whole Arrow IPC stream",
+            "send what a writer of Arrow's streaming format has written to its end",
+        ),
+        Kind(
             "invalid-parameter",
             400,
             "a parameter of the address or a header cannot be used",
@@ -125,7 +131,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             "invalid-body",
             422,
-            "the body is JSON, but not what the route takes",
+            "the body can be read, but is not what the route takes",
             "see `errors`: each names the place by a JSON pointer",
         ),
         Kind(

@@ -9,11 +9,20 @@ from litestar import Request, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 
 from ringfence.errors import AuditError
-from ringfence.service.access.rights import Principal, Right, Role, needs
+from ringfence.service.access.rights import Principal, Right, Role, may_tell_prices, needs
 from ringfence.service.api.problems import MEDIA_TYPE, Problem, ProblemBody
 from ringfence.service.desk import Desk
 
-__all__ = ["ONCE", "Asking", "desk_of", "may_see", "route", "seen_accounts", "sees_all"]
+__all__ = [
+    "ONCE",
+    "Asking",
+    "check_prices",
+    "desk_of",
+    "may_see",
+    "route",
+    "seen_accounts",
+    "sees_all",
+]
 
 Asking = Request[Principal, Any, Any]
 #: In a route's `opt`: a request with an `Idempotency-Key` takes effect once.
@@ -54,6 +63,7 @@ def route(
     status: int = 200,
     threaded: bool = True,
     once: bool | None = None,
+    with_first_password: bool = False,
     more: Mapping[int, ResponseSpec] | None = None,
     **others: Any,
 ) -> Callable[[Callable[..., Any]], Any]:
@@ -69,6 +79,7 @@ def route(
         status: When all is well.
         threaded: Whether the handler runs in a thread of its own; for one that is neither quick nor `async`.
         once: Whether an `Idempotency-Key` is heeded; where not said, every `post` does.
+        with_first_password: Whether those get in, too, who have yet to change a password that somebody else set.
         more: Further answers.
     """
     has_body = method in ("post", "put", "patch")
@@ -91,7 +102,7 @@ def route(
         return _METHODS[method](
             path,
             status_code=status,
-            guards=[needs(right)],
+            guards=[needs(right, with_first_password=with_first_password)],
             summary=summary,
             tags=[tag],
             operation_id=handler.__name__,
@@ -108,6 +119,24 @@ def desk_of(request: Asking) -> Desk:
     """The desk that a request is for."""
     desk: Desk = request.app.state.desk
     return desk
+
+
+def check_prices(request: Asking, at: str = "/market") -> None:
+    """Let only those give market data with an order who may tell it.
+
+    Args:
+        request: Who asks.
+        at: Where the market data stands in the body, a JSON pointer.
+
+    Raises:
+        Problem: a trader asks, and the settings let no trader.
+    """
+    if not may_tell_prices(request.user, desk_of(request).settings.access):
+        raise Problem(
+            "forbidden",
+            f"{at}: the role {request.user.role} may not tell prices here",
+            fix="leave `market` out: the guard decides on what `/v1/marks` told last",
+        )
 
 
 def seen_accounts(user: Principal) -> frozenset[str] | None:

@@ -98,19 +98,21 @@ async def state_events(request: Asking, last_event_id: LastEventId = None) -> St
     seen = seen_accounts(request.user)
 
     def told(event: Event) -> bytes | None:
-        if event.kind in STATE_KINDS:
-            account = STATE_KINDS[event.kind](event.body)
-            if seen is not None and account and account not in seen:
-                return None
-        elif event.kind not in _FOR_ALL_EYES or seen is not None:
+        is_of_state = event.kind in STATE_KINDS
+        if not is_of_state and (event.kind not in _FOR_ALL_EYES or seen is not None):
             return None
+        body = event.body
+        if is_of_state and seen is not None:
+            account = STATE_KINDS[event.kind](body)
+            if account and account not in seen:
+                return None
         return msgspec.json.encode(
             {
                 "sequence": event.sequence,
                 "kind": event.kind,
                 "at_ns": event.ts_ns,
                 "at": moment(event.ts_ns),
-                "body": plain(event.body),
+                "body": plain(body),
             }
         )
 

@@ -3,12 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+from anyio import to_thread
 from litestar import Request, Response, get, post
-from litestar.enums import RequestEncodingType
-from litestar.exceptions import NotFoundException, PermissionDeniedException
-from litestar.params import Body, FromPath
+from litestar.connection import ASGIConnection
+from litestar.datastructures import UploadFile
+from litestar.exceptions import (
+    ClientException,
+    NotFoundException,
+    PermissionDeniedException,
+)
+from litestar.handlers.base import BaseRouteHandler
+from litestar.params import FromPath
 from litestar.response import Redirect, ServerSentEvent
 
 from ringfence.errors import InputError
@@ -19,7 +26,11 @@ from ringfence.service.dashboard.policies import stored_sets
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.desk import Desk
 from ringfence.service.dry_runs import (
+    ENDINGS,
+    SOURCES,
     DryRunRequest,
+    FileTooLargeError,
+    Sent,
     data_folder,
     fit_name,
     report_of,
@@ -32,8 +43,7 @@ __all__ = ["ROUTES"]
 
 _PATH = "/dry-runs"
 _EVERY_S = 1.0
-_MOST_FILES, _MOST_SETS = 200, 50
-_ENDINGS = (".parquet", ".csv", ".json")
+_MOST_FILES, _MOST_SETS, _MOST_TEXT = 200, 50, 64 << 10
 _MODES = ("both", "propagated", "frozen")
 _TEXTS = ("fills", "marks", "balances", "base", "mapping", "marks_mapping")
 _STATES = {
@@ -45,7 +55,6 @@ _STATES = {
     "lost": ("warn", "Lost: the service ended"),
 }
 
-Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 Asking = Request[Principal, Any, Any]
 
 
@@ -86,13 +95,41 @@ def live_dry_runs(request: Asking) -> ServerSentEvent:
     return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))
 
 
-@post(_PATH, guards=[needs(Right.MANAGE)], sync_to_thread=True)
-def start(request: Asking, data: Form) -> Response[Any]:
-    """Starts one."""
+async def _fits(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Refuse a form that is larger than its files may be, before any of it is read."""
+    about = connection.app.state.desk.settings.jobs
+    length = connection.headers.get("content-length", "")
+    if not length.isdigit():
+        raise ClientException("the form does not say how long it is")
+    if int(length) > len(SOURCES) * about.max_upload + _MOST_TEXT:
+        raise _FormTooLarge(f"a file may have {about.max_upload:,} bytes")
+
+
+class _FormTooLarge(ClientException):
+    status_code = 413
+
+
+@post(_PATH, guards=[_fits, needs(Right.MANAGE)], request_max_body_size=None)
+async def start(request: Asking) -> Response[Any]:
+    """Starts one, on files that are there or on those that come with the form."""
+    form = await request.form()
+    texts = {name: value for name, value in form.items() if isinstance(value, str)}
+    files = {name: form.get(f"{name}_file") for name in SOURCES}
+    sent = {
+        name: Sent(each.filename, each.file)
+        for name, each in files.items()
+        if isinstance(each, UploadFile) and each.filename
+    }
+    return await to_thread.run_sync(_started, request, texts, sent)
+
+
+def _started(request: Asking, given: dict[str, str], sent: dict[str, Sent]) -> Response[Any]:
     try:
-        job = start_dry_run(_desk_of(request), _jobs_of(request), request.user, _asked(data))
+        asked = _asked(given, is_sent="orders" in sent)
+        job = start_dry_run(_desk_of(request), _jobs_of(request), request.user, asked, sent)
     except InputError as error:
-        return _listed(request, data, error.message, error.fix)
+        status = 413 if isinstance(error, FileTooLargeError) else 400
+        return _listed(request, given, error.message, error.fix, status)
     return Redirect(f"{_PATH}/{job.id}", status_code=303)
 
 
@@ -125,7 +162,9 @@ def cancel(request: Asking, name: FromPath[str]) -> Response[Any]:
 ROUTES = (dry_runs, live_dry_runs, start, dry_run, live_dry_run, cancel)
 
 
-def _listed(request: Asking, given: dict[str, str], fault: str, fix: str) -> Response[str]:
+def _listed(
+    request: Asking, given: dict[str, str], fault: str, fix: str, status: int = 200
+) -> Response[str]:
     from ringfence.replay.mapping import mapping_names
 
     desk = _desk_of(request)
@@ -134,13 +173,14 @@ def _listed(request: Asking, given: dict[str, str], fault: str, fix: str) -> Res
     return page(
         request,
         "dry_runs.html",
-        status=400 if fault else 200,
+        status=status,
         jobs=_jobs_of(request).all("dry-run"),
         states=_STATES,
         sets=sets,
         active=desk.guard.policy_set,
         files=_files_in(folder),
-        folder=folder,
+        endings=",".join(ENDINGS),
+        max_upload=desk.settings.jobs.max_upload,
         modes=_MODES,
         mappings=mapping_names(),
         given=given,
@@ -149,7 +189,7 @@ def _listed(request: Asking, given: dict[str, str], fault: str, fix: str) -> Res
     )
 
 
-def _asked(data: dict[str, str]) -> DryRunRequest:
+def _asked(data: dict[str, str], *, is_sent: bool) -> DryRunRequest:
     """What the form asks for.
 
     Raises:
@@ -157,8 +197,8 @@ def _asked(data: dict[str, str]) -> DryRunRequest:
     """
     texts = {name: data.get(name, "").strip() or None for name in _TEXTS}
     orders, mode = data.get("orders", "").strip(), data.get("mode", "both")
-    if not orders:
-        raise InputError("no orders are given", "choose the file that holds them")
+    if not orders and not is_sent:
+        raise InputError("no orders are given", "choose or send the file that holds them")
     if mode not in _MODES:
         raise InputError(f"there is no mode `{mode[:20]}`", f"use one of {', '.join(_MODES)}")
     written = data.get("equity", "").strip()
@@ -181,7 +221,7 @@ def _files_in(folder: Path) -> list[str]:
     found = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.suffix in _ENDINGS and path.is_file() and all(map(fit_name, parts)):
+        if path.suffix in ENDINGS and path.is_file() and all(map(fit_name, parts)):
             found.append("/".join(parts))
         if len(found) >= _MOST_FILES:
             break

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from litestar import Request, Response
 from litestar.config.app import AppConfig
 from litestar.exceptions import HTTPException
 from litestar.plugins import InitPlugin
 
-from ringfence.service.access.rights import Principal
+from ringfence.service.access.rights import PasswordDue, Principal
 from ringfence.service.dashboard.rendering import page
 
 __all__ = ["PageErrors", "login_address"]
@@ -61,7 +61,7 @@ def _for_people(otherwise: _Handler | None) -> _Handler:
 
 
 def _wants_page(request: Request[Any, Any, Any]) -> bool:
-    path = request.url.path
+    path = request.scope["path"]
     if path.startswith(("/v1/", "/schema")):
         return False
     return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
@@ -70,12 +70,14 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
 def _page_of(request: Request[Any, Any, Any], error: Any) -> Response[Any]:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 401:
-        asked = request.url.path
-        if request.url.query:
-            asked += f"?{request.url.query}"
-        where = login_address(asked if request.method == "GET" else "/")
+        where = login_address(_asked(request))
         if "hx-request" in request.headers:
             return Response("", status_code=401, headers={"hx-redirect": where})
+        return Response("", status_code=303, headers={"location": where})
+    if isinstance(error, PasswordDue):
+        where = f"/password?{urlencode({'next': _asked(request)})}"
+        if "hx-request" in request.headers:
+            return Response("", status_code=403, headers={"hx-redirect": where})
         return Response("", status_code=303, headers={"location": where})
     # What went wrong inside is nobody's business outside.
     said = error.detail if isinstance(error, HTTPException) and status < 500 else ""
@@ -91,6 +93,14 @@ def _page_of(request: Request[Any, Any, Any], error: Any) -> Response[Any]:
         said="" if said == _phrase(status) else said,
         role=str(user.role) if isinstance(user, Principal) else "",
     )
+
+
+def _asked(request: Request[Any, Any, Any]) -> str:
+    """The page that was asked for; the first one where something was sent."""
+    if request.method != "GET":
+        return "/"
+    path, query = request.scope["path"], request.url.query
+    return f"{path}?{query}" if query else path
 
 
 def _phrase(status: int) -> str:

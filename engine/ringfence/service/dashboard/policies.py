@@ -21,17 +21,21 @@ from ringfence.service.dashboard.proposals import back_to, proposal_forms
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.desk import Desk
 from ringfence.service.policy_sets import ACTIVE, find_set, stores
+from ringfence.service.shadows import set_shadow
 
 __all__ = ["ROUTES", "stored_sets"]
 
 _PATH = "/policies"
 _EVERY_S = 2.0
+_CHANGES = ("reload", "rollback", "unpin", "shadow", "unshadow")
 _MOST_OUTCOMES, _MOST_SETS = 30, 50
 _PARTS = ("standing", "failure", "shadow", "proposals", "sets", "history")
 _DONE = {
     "reload": "The source was looked at.",
     "rollback": "The set is in force, and stays until the source holds something else.",
     "unpin": "The source is followed again.",
+    "shadow": "The set runs in the shadow.",
+    "unshadow": "No set runs in the shadow any more.",
     "proposed": "It is proposed. A second person has to confirm it.",
     "confirmed": "It is confirmed and done.",
     "withdrawn": "The proposal is withdrawn.",
@@ -115,7 +119,8 @@ def policy_diff(
 @get(f"{_PATH}/diff/part", guards=[needs(Right.LOOK)], sync_to_thread=True)
 def policy_diff_part(request: Asking, base: FromQuery[str], head: FromQuery[str]) -> Response[str]:
     """The same, without the page around it."""
-    text = part("policy_diff_part.html", diff=_diff(request, base, head), waits=True)
+    diff, frame = _diff(request, base, head), frame_of(request)
+    text = part("policy_diff_part.html", diff=diff, waits=True, frame=frame)
     return Response(text, media_type="text/html", headers={"cache-control": "no-store"})
 
 
@@ -145,6 +150,12 @@ def change_policies(request: Asking, data: Form) -> Response[Any]:
             outcome = desk.access.four_eyes.rollback(request.user, wanted, reason)
         elif what in ("reload", "unpin"):
             outcome = getattr(desk.reloader, what)(by=request.user.name, reason=reason)
+        elif what in ("shadow", "unshadow"):
+            chosen = wanted if what == "shadow" else None
+            told = set_shadow(desk, request.user.name, chosen, reason)
+            if not told["ok"]:
+                raise InputError(told["message"], told["fix"])
+            return _back(what)
         else:
             raise NotFoundException("there is nothing of that name to be done")
     except InputError as error:
@@ -172,10 +183,10 @@ def _asked(
 ) -> Response[str]:
     """The page that asks whether, and why."""
     desk = _desk_of(request)
-    if what not in ("reload", "rollback", "unpin"):
+    if what not in _CHANGES:
         raise NotFoundException("there is nothing of that name to be done")
     diff = None
-    if what == "rollback":
+    if what in ("rollback", "shadow"):
         diff = _diff(request, ACTIVE, wanted)
         wanted = diff.head
     return page(
@@ -187,6 +198,7 @@ def _asked(
         wanted=wanted,
         active=desk.guard.policy_set,
         health=desk.reloader.health(),
+        shadow=desk.guard.shadow_set,
         needs_two=what == "rollback" and desk.access.four_eyes.needs_two("rollback"),
         reason=reason,
         fault=fault,

@@ -11,7 +11,7 @@ from litestar import Response
 from litestar.connection import ASGIConnection
 
 from ringfence import __version__
-from ringfence.service.access.csrf import field_of
+from ringfence.service.access.csrf import LoggedIn, field_of
 from ringfence.service.access.rights import Principal, Right
 from ringfence.service.dashboard import words
 from ringfence.service.dashboard.assets import assets
@@ -62,8 +62,9 @@ class Frame:
     """What every page shows around its own part.
 
     Attributes:
-        user: Who looks; None before the login.
-        path: The page's address.
+        user: Who looks; None before the login, and as long as nothing is open to them.
+        path: The page's address, as the routes know it.
+        root: What stands before each address of this service: the path of a proxy; empty without one.
         pages: Address, name and picture of each page that is served.
         csrf: Name and value of the field that every form carries; empty where the session needs none.
         firm_state: State of the firm's kill switch; empty before the login.
@@ -77,6 +78,7 @@ class Frame:
     environment: str
     firm_state: str
     switched: int
+    root: str = ""
     version: str = __version__
     htmx: str = _HTMX
 
@@ -142,6 +144,10 @@ def frame_of(request: ASGIConnection[Any, Any, Any, Any]) -> Frame:
     # A page of an error may come before anybody is known.
     found = request.scope.get("user")
     user = found if isinstance(found, Principal) else None
+    auth = request.scope.get("auth")
+    # Who has to change their password sees what they saw before the login.
+    if isinstance(auth, LoggedIn) and auth.must_change:
+        user = None
     switched = 0
     if user is not None:
         switched = sum(
@@ -151,10 +157,11 @@ def frame_of(request: ASGIConnection[Any, Any, Any, Any]) -> Frame:
     served = {route.path for route in request.app.routes}
     return Frame(
         user,
-        request.url.path,
+        request.scope["path"],
         tuple(each for each in _PAGES if each[0] in served),
         field_of(request),
         desk.settings.environment,
         desk.guard.kill_switch("firm") if user is not None else "",
         switched,
+        request.scope.get("root_path", ""),
     )

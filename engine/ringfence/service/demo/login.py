@@ -19,7 +19,9 @@ def demo_login(desk: Desk, random: Random = SYSTEM_RANDOM) -> dict[str, str]:
     password = random.token(12)
     users = desk.access.users
     if users.find(USER) is None:
-        users.add(USER, Role.RISK_OFFICER, [], password, _BY)
+        users.add(USER, Role.RISK_OFFICER, [], password, _BY, must_change=False)
     else:
-        users.change(USER, role=Role.RISK_OFFICER, enabled=True, password=password)
+        users.change(
+            USER, role=Role.RISK_OFFICER, enabled=True, password=password, must_change=False
+        )
     return {"user": USER, "password": password}

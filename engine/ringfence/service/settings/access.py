@@ -83,6 +83,10 @@ class AccessSettings(Section):
     refused_per_minute: int = Field(
         300, ge=1, description="requests of one address with no or a wrong token"
     )
+    traders_tell_prices: bool = Field(
+        False,
+        description="whether traders may tell market data too, alone or with an order: books are valued by it, so it moves limits",
+    )
     four_eyes: tuple[Action, ...] = Field((), description="what needs two different people")
     proposal_valid: Duration = Field(
         seconds(60 * 15), gt=0, description="how long the second person has time to confirm"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ringfence.service.settings.values import Address, Bytes, Duration, Names, Paths, seconds
 
 __all__ = [
+    "OWN_PATHS",
     "AuditSettings",
     "GuardSection",
     "JobsSettings",
@@ -24,6 +25,25 @@ __all__ = [
 ]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+#: What the paths of the service's own routes begin with.
+OWN_PATHS = frozenset(
+    (
+        "decisions",
+        "dry-runs",
+        "kill-switch",
+        "limits",
+        "live",
+        "login",
+        "logout",
+        "password",
+        "policies",
+        "schema",
+        "static",
+        "v1",
+    )
+)
 
 
 class Section(BaseModel):
@@ -110,7 +130,9 @@ class ServerSettings(Section):
         description="addresses or networks of proxies whose `X-Forwarded-*` headers are believed",
     )
     root_path: str = Field(
-        "", pattern="^(/[^/].*[^/]|)$", description="path below which a proxy shows the service"
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="path below which a proxy shows the service, such as `/risk`",
     )
     workers: int = Field(
         1, ge=1, le=64, description="processes that answer on the port; more than one needs Redis"
@@ -129,7 +151,11 @@ class ServerSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _both_files(self) -> Self:
+    def _fits(self) -> Self:
+        if self.root_path[1:].partition("/")[0] in OWN_PATHS:
+            raise ValueError(
+                f"`root_path`: `{self.root_path}` is a path of the service itself: take another"
+            )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("`tls_certificate` and `tls_key` go together: name both files")
         return self

@@ -1,0 +1,169 @@
+"""Orders of a batch decided together: the books take each before the next is asked about, their state is written once.
+
+What is no usual order, or has something besides to tell, is decided as it is alone, after the state of those before it
+was written. So journal and audit log hold the same as they would for the same orders one by one.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ringfence.errors import AuditError, StateError
+from ringfence.language.tickets import Refusal
+from ringfence.runtime.books_keeper import OwnBooks, order_event
+from ringfence.runtime.evaluator import Found
+from ringfence.runtime.guard_answers import (
+    NO_AUDIT,
+    NO_STATE,
+    Answer,
+    Question,
+    content_of,
+    named,
+)
+from ringfence.runtime.guard_books import Remembered
+from ringfence.runtime.guard_decision import GuardDecision
+
+if TYPE_CHECKING:
+    from ringfence.runtime.guard import CentralRiskGuard
+
+__all__ = ["decide_some"]
+
+_REJECT = 2
+
+
+class _Judged(NamedTuple):
+    """An order that the books have taken over, and that is neither kept nor recorded yet."""
+
+    question: Question
+    client: str
+    answer: Remembered
+    found: Found
+    beside: Any
+    decision: GuardDecision
+    record: bytes
+    is_kept: bool
+
+
+def decide_some(guard: "CentralRiskGuard", questions: Sequence[Question]) -> list[Answer]:
+    """Decide orders one after the other; the caller holds the guard's lock. Never raises an `Exception`."""
+    keeper = guard._keeper
+    if not isinstance(keeper, OwnBooks) or guard.settings.market_cache is not None:
+        return [_alone(guard, each) for each in questions]
+    answers: list[Answer] = []
+    judged: list[_Judged] = []
+    for question in questions:
+        try:
+            found = _judge(guard, keeper, question, is_first=not judged)
+        except Exception:
+            # Nothing has moved: it fails again, and says why.
+            found = None
+        if found is not None:
+            judged.append(found)
+            continue
+        answers += _settle(guard, keeper, judged)
+        judged = []
+        answers.append(_alone(guard, question))
+    return answers + _settle(guard, keeper, judged)
+
+
+def _alone(guard: "CentralRiskGuard", question: Question) -> Answer:
+    try:
+        return guard._decide(question)
+    except Exception as error:
+        return guard._failed(error), 0, None
+
+
+def _judge(
+    guard: "CentralRiskGuard", keeper: OwnBooks, question: Question, *, is_first: bool
+) -> _Judged | None:
+    """Ask about an order, and let the books take it over; None, and nothing has moved, for one to be decided alone."""
+    asked = question.asked
+    if isinstance(asked, Refusal) or question.market is not None or guard._closed:
+        return None
+    if is_first:
+        try:
+            now = keeper.ready(guard._clock.now_ns())
+        except (OSError, StateError):
+            return None
+    else:
+        # What was not kept yet must not get into a new snapshot, as `ready` may make one.
+        now = keeper.books.advance(guard._clock.now_ns())
+    guard._bind_anew()
+    evaluator, books, client = guard.evaluator, keeper.books, asked.client_order_id
+    route = evaluator.route(asked)
+    if isinstance(route, Refusal):
+        return None
+    lots = evaluator.lots(route, asked)
+    if isinstance(lots, Refusal):
+        return None
+    if client and (
+        books.answer_for(client) is not None
+        or len(books.answers) >= guard.settings.most_client_orders
+    ):
+        return None
+    found = guard._ask(route, asked, lots, now)
+    if isinstance(found, Refusal) or (found.decision == _REJECT and route.halting):
+        return None
+    name = f"{guard._run}-{guard._count + 1}"
+    shown = evaluator.evidence(route) if guard._records else ""
+    reason, code = guard._words(found) if found.decision else ("", "")
+    answer = Remembered(
+        content_of(asked, lots),
+        name,
+        found.decision,
+        found.lots,
+        reason,
+        code,
+        now,
+        now + guard.settings.approval_ns,
+        guard._linked.sha256,
+    )
+    beside = guard._beside(found) if guard._has_more else {}
+    decision = guard._decision(answer, asked, found, signs=question.signs)
+    record = b""
+    if guard._records:
+        record = guard._body(answer, decision, question, found, shown, beside)
+    is_kept = bool(found.lots or client)
+    if is_kept:
+        books.book_answer(client, answer)
+    guard._count += 1
+    return _Judged(question, client, answer, found, beside, decision, record, is_kept)
+
+
+def _settle(guard: "CentralRiskGuard", keeper: OwnBooks, judged: Sequence[_Judged]) -> list[Answer]:
+    """Keep what the books have taken over, and record it; all or nothing is kept."""
+    kept = [each for each in judged if each.is_kept]
+    try:
+        if kept:
+            keeper.keep_booked([order_event(each.client, None, each.answer) for each in kept])
+    except BaseException as error:
+        # The later ones were decided on the earlier ones, which are not there.
+        for each in reversed(kept):
+            keeper.undo(each.answer.decision_id, each.client)
+        if isinstance(error, OSError):
+            return [
+                guard._refuse(each.answer.decision_id, each.answer.at_ns, each.question, NO_STATE)
+                for each in judged
+            ]
+        if isinstance(error, Exception):
+            return [(guard._failed(error), 0, None) for _ in judged]
+        raise
+    return [_recorded(guard, keeper, each) for each in judged]
+
+
+def _recorded(guard: "CentralRiskGuard", keeper: OwnBooks, judged: _Judged) -> Answer:
+    found, name = judged.found, judged.answer.decision_id
+    if guard._noted is not None and found.lots:
+        guard._noted.append(found)
+    if judged.beside:
+        guard._count_shadow(found, judged.beside)
+    undo = (name, judged.client)
+    if not guard._records:
+        return judged.decision, 0, undo
+    try:
+        return judged.decision, guard._audit.append("decision", judged.record), undo
+    except Exception as error:
+        keeper.undo(*undo)
+        told = NO_AUDIT
+        if not isinstance(error, AuditError):
+            told = Refusal("INTERNAL_ERROR", named(error))
+        return guard._plain(name, told, judged.answer.at_ns), 0, None

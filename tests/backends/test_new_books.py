@@ -1,0 +1,35 @@
+"""Fresh arrays of books lie as compiled code reads them fastest."""
+
+import pytest
+
+from ringfence.backends.numba_kernel import layout
+from ringfence.backends.numba_kernel.new_books import new_books
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize("symbols", [1, 7, 50])
+def test_what_every_order_looks_at_begins_where_a_cache_line_does(symbols):
+    books = new_books([0, 1, 1, 2], symbols, account_books=[1, 2], strategy_books=[3], venues=1)
+
+    hot = (
+        books.sym,
+        books.pos,
+        books.book,
+        books.book_n,
+        books.held,
+        books.held_sides,
+        books.held_at,
+    )
+
+    assert [array.ctypes.data % 64 for array in hot] == [0] * len(hot)
+
+
+def test_fresh_books_hold_nothing_and_know_no_mark():
+    books = new_books([0, 1], 3, account_books=[1], strategy_books=[], venues=1)
+
+    assert not books.held.any()
+    assert not books.held_sides.any()
+    assert (books.held_at == -1).all()
+    assert (books.pos[:, :, layout.MARK] != books.pos[:, :, layout.MARK]).all()
+    assert not books.pos[:, :, layout.Q].any()
