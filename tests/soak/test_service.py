@@ -140,6 +140,8 @@ def service(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "venues.kraken.poll": "500ms",
         "guard.client_order_window": f"{WINDOW_SECONDS}s",
         "opening_balances": "account/main=1000000,strategy/trend=1000000",
+        # Orders bring their own prices.
+        "access.traders_tell_prices": "true",
     }
     process = ServiceProcess(
         folder / "data",
