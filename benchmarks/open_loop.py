@@ -1,8 +1,11 @@
 """Orders at a steady rate, whatever the answers take: how long each took from the moment it was due."""
 
 import asyncio
+import gc
 import time
 from itertools import count
+
+from ringfence.service.listening import new_loop
 
 __all__ = ["latencies"]
 
@@ -24,7 +27,14 @@ def latencies(
     Raises:
         RuntimeError: an answer was not 200.
     """
-    taken = sorted(asyncio.run(_all(port, bearer, rate, seconds, rest)))
+    # Whoever asks must not be what is slow.
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            taken = sorted(runner.run(_all(port, bearer, rate, seconds, rest)))
+    finally:
+        gc.enable()
     p50, p99, p999 = (taken[int(len(taken) * share)] for share in (0.5, 0.99, 0.999))
     return p50, p99, p999
 

@@ -5,6 +5,7 @@ with a fault, an account of somebody else, too many requests. So every refusal, 
 answer from here is the one that it would give; a test holds the two side by side.
 """
 
+from itertools import count
 from time import perf_counter
 from typing import NamedTuple
 
@@ -50,6 +51,7 @@ class QuickEvaluate:
         self._desk = desk
         # Where a decision waits for a disk or a server, others must be answered meanwhile.
         self.is_on = desk.decides_at_once
+        self._run, self._numbers = SYSTEM_RANDOM.token(8), count(1)
 
     def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> QuickAnswer | None:
         """The answer to a POST to `PATH`; None where the application must say it.
@@ -67,7 +69,11 @@ class QuickEvaluate:
         if told is None:
             return None
         self._desk.api_metrics.took("POST", PATH, 200, perf_counter() - started)
-        return QuickAnswer(told, request_id_of(named.get(b"x-request-id", b""), SYSTEM_RANDOM))
+        given = named.get(b"x-request-id")
+        if given is None:
+            # No two are the same, and nobody gains by guessing one.
+            return QuickAnswer(told, f"{self._run}-{next(self._numbers)}")
+        return QuickAnswer(told, request_id_of(given, SYSTEM_RANDOM))
 
     def _user(self, headers: dict[bytes, bytes]) -> Principal | None:
         shown = headers.get(b"authorization")
