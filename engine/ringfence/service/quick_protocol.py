@@ -33,13 +33,17 @@ class QuickProtocol(HttpToolsProtocol):
         self._dated: Any = None
         self._head = b""
 
+    def on_message_begin(self) -> None:
+        """A request begins. What the application is told of it is put together once it is to be told."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """The headers are there; whether the body is waited for here."""
         self._is_quick = self._may_be_quick()
         if self._is_quick:
             self._body = b""
         else:
-            super().on_headers_complete()
+            self._begin()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body is there."""
@@ -96,8 +100,17 @@ class QuickProtocol(HttpToolsProtocol):
     def _leave(self) -> None:
         """Let the request go the server's own way."""
         self._is_quick, body = False, self._body
-        super().on_headers_complete()
+        self._begin()
         super().on_body(body)
+
+    def _begin(self) -> None:
+        """What the server does with a request whose headers are there."""
+        read = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, headers, self.expect_100_continue = read
+        # The same list, which the application is told of.
+        self.headers += headers
+        super().on_headers_complete()
 
     def _send(self, answer: QuickAnswer) -> None:
         # The server renews them every second, for the date.
