@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from ringfence import OrderRequest
 from ringfence.runtime.credentials import API_SECRET_KEY, JWT_SECRET_KEY, load_credentials
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.service.access.rights import Principal, Role
@@ -236,10 +237,13 @@ def test_a_shadow_says_how_often_it_differs(
     asking: TestClient, own: Desk, officer: Any, folder: Path
 ) -> None:
     own.guard.shadow(PolicySet.load(folder))
+    said = "It decided every order as the set in force did"
     try:
         text = asking.get("/policies", headers=officer).text
         assert "Decisions compared" in text
-        assert "It decided every order as the set in force did" in text
+        assert said not in text
+        own.guard.evaluate_order(OrderRequest("alpha", "BTC/USDT", "buy", "0.001", "50000"))
+        assert said in asking.get("/policies", headers=officer).text
     finally:
         own.guard.shadow(None)
 
