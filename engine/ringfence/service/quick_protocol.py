@@ -113,7 +113,8 @@ class QuickProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _send(self, answer: QuickAnswer) -> None:
-        # The server renews them every second, for the date.
+        # The server renews them every second, for the date. Behind a proxy with TLS this answer lacks what asks browsers for
+        # TLS: none sends a bearer of its own, and their pages have it.
         dated = self.server_state.default_headers
         if dated is not self._dated:
             lines = [*dated, (b"content-type", b"application/json"), *always(self.scheme or "")]
