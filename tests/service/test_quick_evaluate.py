@@ -130,6 +130,11 @@ def test_either_way_gives_the_same_answer(
     assert was_quick == (case in USUAL)
     if case == "with a request id":
         assert first.headers["x-request-id"] == "mine-1"
+    if case in USUAL:
+        for each in (first, second):
+            path = f"/v1/decisions/{each.json()['id']}"
+            told = asking.get(path, headers=bearer("admin")).json()["record"]
+            assert told["request_id"] == each.headers["x-request-id"]
 
 
 @pytest.mark.usefixtures("asking")
