@@ -51,6 +51,7 @@ class QuickEvaluate:
         self._desk = desk
         # Where a decision waits for a disk or a server, others must be answered meanwhile.
         self.is_on = desk.decides_at_once
+        self.behind_proxy = desk.settings.server.behind_proxy
         self._run, self._numbers = SYSTEM_RANDOM.token(8), count(1)
 
     def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> QuickAnswer | None:
