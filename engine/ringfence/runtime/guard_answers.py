@@ -130,14 +130,9 @@ class GuardAnswers(GuardStanding):
                     issued_ns=answer.at_ns,
                     expires_ns=answer.expires_ns,
                 )
-        tell, decided_by = None, ""
-        if found is not None:
-            decided_by = decider_of(found) if found.decision else ""
-            evaluator, here = self.evaluator, found
-
-            def tell() -> Any:
-                return evaluator.in_words(here).gates
-
+        decided_by = ""
+        if found is not None and found.decision:
+            decided_by = decider_of(found)
         return GuardDecision(
             answer.decision_id,
             _DECISIONS[answer.decision],
@@ -147,7 +142,8 @@ class GuardAnswers(GuardStanding):
             answer.policy_set,
             approval,
             answer.at_ns,
-            tell,
+            None if found is None else self.evaluator,
+            found,
             decided_by=decided_by,
             repeated=repeated,
         )
