@@ -32,7 +32,8 @@ Moment = Annotated[
 
 
 class RowBody(msgspec.Struct):
-    """A decision in short. `asked` and `price` are as they were asked; null where there is none."""
+    """A decision in short. `asked` and `price` are as they were asked; null where there is none. `request_id` is the
+    `X-Request-ID` of the request that brought the order, empty where none did."""
 
     id: str
     sequence: int
@@ -53,6 +54,7 @@ class RowBody(msgspec.Struct):
     size: str
     policy_set: str
     repeated: bool
+    request_id: str
 
 
 class PageBody(msgspec.Struct):
@@ -81,6 +83,7 @@ def decisions(
     strategy: Name = None,
     decision: FromQuery[Literal["", "APPROVE", "REDUCE_SIZE", "REJECT"]] = "",
     code: Name = None,
+    request_id: Name = None,
     since: Annotated[
         str | None,
         QueryParameter(name="from", pattern=_MOMENT, max_length=50, description=_MOMENT_WORDS),
@@ -102,6 +105,7 @@ def decisions(
         code,
         moment_of(since, "from"),
         moment_of(until, "until"),
+        request_id=request_id,
     )
     archive: Archive = request.app.state.archive
     page = archive.page(wanted, None if cursor is None else int(cursor), limit)
@@ -159,6 +163,7 @@ def row_told(row: DecisionRow) -> RowBody:
         row.size,
         row.policy_set,
         row.repeated,
+        row.request_id,
     )
 
 
