@@ -1,5 +1,7 @@
 """Fresh arrays of books lie as compiled code reads them fastest."""
 
+import os
+
 import pytest
 
 from ringfence.backends.numba_kernel import layout
@@ -8,9 +10,15 @@ from ringfence.backends.numba_kernel.new_books import new_books
 pytestmark = pytest.mark.unit
 
 
-@pytest.mark.parametrize("symbols", [1, 7, 50])
-def test_what_every_order_looks_at_begins_where_a_cache_line_does(symbols):
-    books = new_books([0, 1, 1, 2], symbols, account_books=[1, 2], strategy_books=[3], venues=1)
+@pytest.mark.parametrize(("symbols", "accounts"), [(1, 2), (7, 2), (50, 2), (50, 700)])
+def test_what_every_order_looks_at_begins_where_a_cache_line_does(symbols, accounts):
+    books = new_books(
+        [0, *[1] * accounts, 2],
+        symbols,
+        account_books=range(1, accounts + 1),
+        strategy_books=[accounts + 1],
+        venues=1,
+    )
 
     hot = (
         books.sym,
@@ -33,3 +41,16 @@ def test_fresh_books_hold_nothing_and_know_no_mark():
     assert (books.held_at == -1).all()
     assert (books.pos[:, :, layout.MARK] != books.pos[:, :, layout.MARK]).all()
     assert not books.pos[:, :, layout.Q].any()
+
+
+def test_many_books_are_no_longer_shared_once_a_process_has_forked():
+    books = new_books([0, *[1] * 700], 50, account_books=range(1, 701), strategy_books=[], venues=1)
+    books.book[1, layout.CASH] = 1.0
+    child = os.fork()
+    if child == 0:
+        books.book[1, layout.CASH] = 2.0
+        os._exit(0)
+
+    os.waitpid(child, 0)
+
+    assert books.book[1, layout.CASH] == 1.0

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.decide import new_detail, new_results
+from ringfence.backends.numba_kernel.decide import new_detail, results_room
 from ringfence.backends.numba_kernel.jit_layout import pack
 from ringfence.backends.numba_kernel.jit_replay import MORE_LEFT, MORE_QUOTES
 from ringfence.backends.numba_kernel.kernel import kernel_for
@@ -143,7 +143,8 @@ class Engine:
         )
 
     def _room(self, rows: int) -> tuple[Results, Codes]:
-        return new_results(len(self.columns), rows), np.zeros(rows, np.int16)
+        # The kernel sets what it decides; columns that not all orders have are cleared before.
+        return results_room(len(self.columns), rows), np.zeros(rows, np.int16)
 
     def _replay(self, batch: OrderBatch, results: Results) -> None:
         self._feed.start(int(batch.ts[0]))

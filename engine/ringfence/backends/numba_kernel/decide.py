@@ -43,6 +43,7 @@ __all__ = [
     "decide",
     "new_detail",
     "new_results",
+    "results_room",
     "words_of",
 ]
 
@@ -59,18 +60,26 @@ _OUTCOMES = (
 
 
 def new_results(gates: int, orders: int) -> Results:
-    """Room for the decisions of `orders` orders, and for `gates` columns of what gates found."""
+    """Room for the decisions of `orders` orders, and for `gates` columns of what gates found: nothing so far."""
+    room = results_room(gates, orders)
+    for array in room:
+        array.fill(NAN if array is room.measure or array is room.limit else 0)
+    return room
+
+
+def results_room(gates: int, orders: int) -> Results:
+    """As `new_results`, but with anything in it: for whoever sets all of it."""
     return Results(
-        decision=np.zeros(orders, np.int8),
-        size=np.zeros(orders),
-        code=np.zeros(orders, np.int16),
-        gate=np.zeros(orders, np.int16),
-        notional=np.zeros(orders),
-        outcome=np.zeros((gates, orders), np.uint8),
-        measure=np.full((gates, orders), NAN),
-        limit=np.full((gates, orders), NAN),
-        equity=np.zeros(orders),
-        drawdown=np.zeros(orders),
+        decision=np.empty(orders, np.int8),
+        size=np.empty(orders),
+        code=np.empty(orders, np.int16),
+        gate=np.empty(orders, np.int16),
+        notional=np.empty(orders),
+        outcome=np.empty((gates, orders), np.uint8),
+        measure=np.empty((gates, orders)),
+        limit=np.empty((gates, orders)),
+        equity=np.empty(orders),
+        drawdown=np.empty(orders),
     )
 
 

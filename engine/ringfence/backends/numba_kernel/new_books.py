@@ -1,7 +1,9 @@
 """Fresh arrays of books: nothing held, nothing known; and the trading rules of their symbols."""
 
 import math
+import mmap
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ NEVER = -(2**63)
 UNBOUNDED = 1e300
 # Bytes that a processor fetches at once.
 _LINE = 64
+# A page that the processor finds the place of once for all that lies in it, where the system has such.
+_HUGE_PAGE = 1 << 21
 
 
 def new_books(
@@ -42,15 +46,23 @@ def new_books(
         rate_ring, left_ring, quotes_ring: Lengths of the rings of recent orders and quotes.
     """
     count, symbols, venues = len(levels), max(1, symbols), max(1, venues)
-    book = _on_lines((count, layout.BOOK_WIDTH), np.float64)
+    room = _Room(
+        ((count, layout.BOOK_WIDTH), np.float64),
+        ((count, layout.BOOK_N_WIDTH), np.int64),
+        ((count, symbols, layout.POS_WIDTH), np.float64),
+        ((count, symbols), np.int32),
+        ((count, symbols), np.int32),
+        ((count, symbols, 2), np.float64),
+    )
+    book = room.next()
     for column in (layout.DAY_EQUITY, layout.DAY_BALANCE, layout.PEAK, layout.EQUITY):
         book[:, column] = math.nan
-    book_n = _on_lines((count, layout.BOOK_N_WIDTH), np.int64)
+    book_n = room.next()
     book_n[:, layout.EXISTS] = 1
     book_n[:, layout.OLDEST] = np.iinfo(np.int64).max
-    pos = _on_lines((count, symbols, layout.POS_WIDTH), np.float64)
+    pos = room.next()
     pos[:, :, layout.MARK] = math.nan
-    held_at = _on_lines((count, symbols), np.int32)
+    held_at = room.next()
     held_at.fill(-1)
     total = np.zeros(layout.TOTAL_WIDTH)
     total[layout.TOTAL_UNKNOWN] = sum(level == 1 for level in levels)
@@ -62,8 +74,8 @@ def new_books(
         book=book,
         book_n=book_n,
         book_level=np.array(levels, np.int8),
-        held=_on_lines((count, symbols), np.int32),
-        held_sides=_on_lines((count, symbols, 2), np.float64),
+        held=room.next(),
+        held_sides=room.next(),
         held_at=held_at,
         holders=np.zeros((symbols, count), np.int32),
         holders_n=np.zeros(symbols, np.int32),
@@ -86,16 +98,43 @@ def new_books(
     )
 
 
-def _on_lines(shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-    """Zeros that begin where a line of the cache does: a row as long as one then lies in one, not in two."""
-    size = math.prod(shape) * np.dtype(kind).itemsize
-    room = np.zeros(size + _LINE, np.uint8)
-    start = -room.ctypes.data % _LINE
-    return room[start : start + size].view(kind).reshape(shape)
+class _Room:
+    """Memory for arrays that orders look into here and there, on as few pages as can be.
+
+    Args:
+        parts: Shapes and kinds of all of them, which are then asked for in this order.
+    """
+
+    def __init__(self, *parts: tuple[tuple[int, ...], type[np.generic]]) -> None:
+        self._parts = iter(parts)
+        need = sum(_size(*part) + _LINE for part in parts)
+        self._bytes: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
+        if need < _HUGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+            self._bytes = np.zeros(need, np.uint8)
+            return
+        # Private: a process that forks must not share its books with its child.
+        block = mmap.mmap(-1, need + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # On a system without them all works, with more pages.
+        with suppress(OSError):
+            block.madvise(mmap.MADV_HUGEPAGE)
+        whole = np.frombuffer(block, np.uint8)
+        self._bytes = whole[-whole.ctypes.data % _HUGE_PAGE :]
+
+    def next(self) -> npt.NDArray[Any]:
+        """Zeros that begin where a line of the cache does: a row as long as one then lies in one, not in two."""
+        shape, kind = next(self._parts)
+        start, size = -self._bytes.ctypes.data % _LINE, _size(shape, kind)
+        found = self._bytes[start : start + size].view(kind).reshape(shape)
+        self._bytes = self._bytes[start + size :]
+        return found
+
+
+def _size(shape: tuple[int, ...], kind: type[np.generic]) -> int:
+    return math.prod(shape) * np.dtype(kind).itemsize
 
 
 def _no_instruments(symbols: int) -> layout.Floats:
-    sym = _on_lines((symbols, layout.SYM_WIDTH), np.float64)
+    sym = _Room(((symbols, layout.SYM_WIDTH), np.float64)).next()
     sym[:, : layout.VOLUME + 1] = math.nan
     sym[:, layout.HELD_AGE] = 0.0
     sym[:, layout.FX] = 1.0
