@@ -22,6 +22,7 @@ MIN_KEY_BYTES = 32
 REFUSED = ("ALTERED", "EXPIRED", "FOREIGN", "FORGED", "REGISTER_DOWN", "REPLAYED")
 _PURPOSE = "ringfence-approval/1"
 _ZERO = Decimal(0)
+_TOO_LATE = 2**63
 _BLOCK_BYTES = 64  # of SHA-256
 
 
@@ -61,6 +62,17 @@ class Approval:
 _FIELDS = {each.name for each in fields(Approval)}
 _SIGNED = tuple(each.name for each in fields(Approval) if each.name != "signature")
 _signed_values = itemgetter(*_SIGNED)
+# Types of the fields that are signed, in their order, with a price and without one.
+_KINDS: dict[str, type] = {
+    "size": Decimal,
+    "reduce_only": bool,
+    "issued_ns": int,
+    "expires_ns": int,
+}
+_PRICED, _UNPRICED = (
+    tuple(price if name == "price" else _KINDS.get(name, str) for name in _SIGNED)
+    for price in (Decimal, type(None))
+)
 
 
 class _Key:
@@ -136,45 +148,30 @@ class Signer:
             InputError: a field has another type than `Approval` says, or a number is not finite or not
                 above zero.
         """
-        # All by place, and no field set twice: this is on the way of every order.
+        # No field is named twice, and none looked at alone: this is on the way of every order.
+        values = (
+            approval_id,
+            account,
+            strategy,
+            venue,
+            symbol,
+            side,
+            type,
+            size,
+            price,
+            reduce_only,
+            client_order_id,
+            policy_set,
+            issued_ns,
+            expires_ns,
+        )
         try:
-            text = _signed_text(
-                approval_id,
-                account,
-                strategy,
-                venue,
-                symbol,
-                side,
-                type,
-                size,
-                price,
-                reduce_only,
-                client_order_id,
-                policy_set,
-                issued_ns,
-                expires_ns,
-            )
+            text = _signed_text(values)
         except _UnsoundError as error:
             raise InputError(f"no approval can be signed: `{error}` is not as it must be") from None
-        return _approval(
-            {
-                "approval_id": approval_id,
-                "account": account,
-                "strategy": strategy,
-                "venue": venue,
-                "symbol": symbol,
-                "side": side,
-                "type": type,
-                "size": size,
-                "price": price,
-                "reduce_only": reduce_only,
-                "client_order_id": client_order_id,
-                "policy_set": policy_set,
-                "issued_ns": issued_ns,
-                "expires_ns": expires_ns,
-                "signature": self._keys[0].signature(text),
-            }
-        )
+        fields = dict(zip(_SIGNED, values, strict=True))
+        fields["signature"] = self._keys[0].signature(text)
+        return _approval(fields)
 
     def check(self, approval: Approval, *, now_ns: int) -> None:
         """Pass where a key of this signer signed exactly these fields and `now_ns` is before their end.
@@ -218,7 +215,7 @@ def _read_once(approval: Approval) -> tuple[dict[str, Any], bytes]:
     if values.keys() != _FIELDS:
         raise ApprovalError("FORGED", "its fields are not those of an approval")
     try:
-        text = _signed_text(*_signed_values(values))
+        text = _signed_text(_signed_values(values))
     except _UnsoundError as error:
         raise ApprovalError("FORGED", f"`{error}` is not as it must be") from None
     if type(values["signature"]) is not str:
@@ -238,7 +235,7 @@ def _first_wrong(values: tuple[Any, ...]) -> str:
         if name == "size" or (name == "price" and value is not None):
             sound = type(value) is Decimal and value.is_finite() and value > _ZERO
         elif name.endswith("_ns"):
-            sound = type(value) is int and 0 <= value < 2**63
+            sound = type(value) is int and 0 <= value < _TOO_LATE
         else:
             sound = type(value) is (bool if name == "reduce_only" else str) or name == "price"
         if not sound:
@@ -246,48 +243,36 @@ def _first_wrong(values: tuple[Any, ...]) -> str:
     return ""
 
 
-def _signed_text(
-    approval_id: Any,
-    account: Any,
-    strategy: Any,
-    venue: Any,
-    symbol: Any,
-    side: Any,
-    kind: Any,
-    size: Any,
-    price: Any,
-    reduce_only: Any,
-    client_order_id: Any,
-    policy_set: Any,
-    issued_ns: Any,
-    expires_ns: Any,
-) -> bytes:
-    """The text that is signed; raises `_UnsoundError` where a field is not of its type."""
-    # Exact types: a subclass of str or int may compare or print as it likes. Spelled out and no loop: this
-    # is on the way of every order.
+def _signed_text(values: tuple[Any, ...]) -> bytes:
+    """The text that is signed, of all fields in their order; raises `_UnsoundError` where one is not of its type."""
+    # Exact types: a subclass of str or int may compare or print as it likes.
+    kinds = tuple(map(type, values))
+    if kinds != _PRICED and kinds != _UNPRICED:
+        raise _UnsoundError(_first_wrong(values))
+    (
+        approval_id,
+        account,
+        strategy,
+        venue,
+        symbol,
+        side,
+        kind,
+        size,
+        price,
+        reduce_only,
+        client_order_id,
+        policy_set,
+        issued_ns,
+        expires_ns,
+    ) = values
     if not (
-        type(approval_id) is str
-        and type(account) is str
-        and type(strategy) is str
-        and type(venue) is str
-        and type(symbol) is str
-        and type(side) is str
-        and type(kind) is str
-        and type(size) is Decimal
-        and size.is_finite()
+        size.is_finite()
         and size > _ZERO
-        and (price is None or (type(price) is Decimal and price.is_finite() and price > _ZERO))
-        and type(reduce_only) is bool
-        and type(client_order_id) is str
-        and type(policy_set) is str
-        and type(issued_ns) is int
-        and 0 <= issued_ns < 2**63
-        and type(expires_ns) is int
-        and 0 <= expires_ns < 2**63
+        and (price is None or (price.is_finite() and price > _ZERO))
+        and 0 <= issued_ns < _TOO_LATE
+        and 0 <= expires_ns < _TOO_LATE
     ):
-        texts = (approval_id, account, strategy, venue, symbol, side, kind)
-        rest = (size, price, reduce_only, client_order_id, policy_set, issued_ns, expires_ns)
-        raise _UnsoundError(_first_wrong((*texts, *rest)))
+        raise _UnsoundError(_first_wrong(values))
     # Digits and exponent as given: rounding them to a common form could make two sizes one. No text of a
     # number holds a colon, so numbers need no lengths.
     signed = (

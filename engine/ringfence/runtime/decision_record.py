@@ -87,7 +87,7 @@ def decision_record(
     late = f'"request_id":"{request_id}",' if request_id else ""
     priced = "null" if asked.exact_price is None else f'"{asked.exact_price!s}"'
     given = "null" if market is None else _market(market)
-    for key in sorted(beside):
+    for key in sorted(beside) if beside else ():
         text = f"{_quoted(key)}:{_json(beside[key])},"
         if key < _LATER:
             early += text
