@@ -1,13 +1,13 @@
 """The steps that change something: gate and tests before them, images, containers, and the way back."""
 
 import json
-import os
 import subprocess  # nosec B404  # this program itself, and pytest
 from pathlib import Path
 
 from ringfence.cli.deploying.deployment import Deployment, Previous
 from ringfence.cli.deploying.engine import Engine, Running, Service
 from ringfence.cli.deploying.step import Finding, Outcome, Result, Severity, judged
+from ringfence.cli.secret_group import group_of_secrets, tell_compose
 from ringfence.errors import InputError
 from ringfence.runtime.credentials import ALL_SECRETS
 from ringfence.runtime.ports import SYSTEM_RANDOM
@@ -56,15 +56,17 @@ def remember(engine: Engine) -> Previous:
 
 def build(deployment: Deployment) -> Outcome:
     """Note what runs now, and build the new images; testing gets secrets of its own."""
-    engine = _engine(deployment)
+    engine, said = _engine(deployment), ""
     if deployment.environment == "testing":
         made = {
             kind.name: kind.make(SYSTEM_RANDOM) for kind in ALL_SECRETS if kind.issued_elsewhere
         }
-        make_secrets(deployment.secrets, given=made, group=os.getegid())
+        group = group_of_secrets()
+        make_secrets(deployment.secrets, given=made, group=group)
+        said = tell_compose(deployment.secrets, group)
     deployment.previous = remember(engine)
     engine.build()
-    return Outcome(Result.PASSED, "built")
+    return Outcome(Result.PASSED, f"built; {said}" if said else "built")
 
 
 def start(deployment: Deployment) -> Outcome:
