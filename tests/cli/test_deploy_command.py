@@ -331,6 +331,17 @@ def test_an_image_that_does_not_get_well_is_taken_back_with_its_policy_set(
     assert "policy set aaaaaaaaaaaa is in force" in done.outcomes["rollback"].said
 
 
+def test_what_ran_before_comes_back_where_the_image_was_built_elsewhere(
+    make: Make, engine: RecordingEngine
+) -> None:
+    engine.change(health={NEW: "exited"}, images={"ringfence:local": NEW})
+
+    done = deploy(make(), Wish(skip=frozenset({"build"})), quiet, real(*CHANGES))
+
+    assert (done.failed, results(done)["build"]) == (["health"], "skipped")
+    assert (engine.state["runs"], engine.state["policy_set"]) == (OLD, OLD_SET)
+
+
 def test_a_new_one_that_does_not_answer_as_it_should_is_taken_back(
     make: Make, engine: RecordingEngine
 ) -> None:

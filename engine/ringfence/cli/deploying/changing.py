@@ -56,7 +56,24 @@ def remember(engine: Engine) -> Previous:
 
 def build(deployment: Deployment) -> Outcome:
     """Note what runs now, and build the new images; testing gets secrets of its own."""
+    said = _prepare(deployment)
+    _engine(deployment).build()
+    return Outcome(Result.PASSED, f"built{said}")
+
+
+def start(deployment: Deployment) -> Outcome:
+    """Start what is new."""
+    # Where nothing was built, nothing was noted yet.
+    said = _prepare(deployment)
+    _engine(deployment).up(build=False)
+    return Outcome(Result.PASSED, f"started{said}")
+
+
+def _prepare(deployment: Deployment) -> str:
+    """Note what runs now, once; testing gets secrets of its own. Gives what is to be said of it."""
     engine, said = _engine(deployment), ""
+    if deployment.is_prepared:
+        return said
     if deployment.environment == "testing":
         made = {
             kind.name: kind.make(SYSTEM_RANDOM) for kind in ALL_SECRETS if kind.issued_elsewhere
@@ -65,14 +82,8 @@ def build(deployment: Deployment) -> Outcome:
         make_secrets(deployment.secrets, given=made, group=group)
         said = tell_compose(deployment.secrets, group)
     deployment.previous = remember(engine)
-    engine.build()
-    return Outcome(Result.PASSED, f"built; {said}" if said else "built")
-
-
-def start(deployment: Deployment) -> Outcome:
-    """Start what is new."""
-    _engine(deployment).up(build=False)
-    return Outcome(Result.PASSED, "started")
+    deployment.is_prepared = True
+    return f"; {said}" if said else ""
 
 
 def health(deployment: Deployment) -> Outcome:
