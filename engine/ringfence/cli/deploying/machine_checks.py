@@ -78,7 +78,12 @@ def check_ports(deployment: Deployment) -> Outcome:
     ours: set[int] = set()
     if deployment.engine is not None:
         try:
-            ours = {port for each in deployment.engine.running() for port in each.ports}
+            running = deployment.engine.running()
+            ours = {port for each in running for port in each.ports}
+            # Of ports that follow one another, Podman names the first to Compose.
+            services = deployment.engine.services()
+            names = {each.service for each in running if each.state == "running"} & set(services)
+            ours |= {port for name in names for port in services[name].ports}
         except InputError:
             # The engine's own check tells what is wrong with it.
             ours = set()
