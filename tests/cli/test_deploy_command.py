@@ -336,6 +336,30 @@ def test_an_image_that_does_not_get_well_is_taken_back_with_its_policy_set(
     assert "policy set aaaaaaaaaaaa is in force" in done.outcomes["rollback"].said
 
 
+def test_the_set_is_looked_at_once_the_service_has_started_again(
+    make: Make, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it starts nobody takes a rollback, and none may be needed."""
+    waits = {"compose exec": True}
+    engine.change(health={NEW: "exited"})
+
+    def start(_: Deployment) -> None:
+        engine.change(fail=[], policy_set=OLD_SET)
+        waits.clear()
+
+    def began(deployment: Deployment) -> Outcome:
+        outcome = changing.start(deployment)
+        engine.change(fail=list(waits))
+        return outcome
+
+    monkeypatch.setattr(changing, "wait_for_start", start)
+    done = deploy(make(), Wish(), quiet, real("build", "health", start=began))
+
+    assert (done.failed, results(done)["rollback"]) == (["health"], "passed")
+    assert not [each for each in engine.asked if "--rollback" in each]
+    assert "policy set aaaaaaaaaaaa is in force" in done.outcomes["rollback"].said
+
+
 def test_what_ran_before_comes_back_where_the_image_was_built_elsewhere(
     make: Make, engine: RecordingEngine
 ) -> None:

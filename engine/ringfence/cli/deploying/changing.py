@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ringfence.cli.deploying.deployment import Deployment, Previous
 from ringfence.cli.deploying.engine import Engine, Running, Service
+from ringfence.cli.deploying.smoke import wait_for_start
 from ringfence.cli.deploying.step import Finding, Outcome, Result, Severity, judged
 from ringfence.cli.secret_group import group_of_secrets, tell_compose
 from ringfence.errors import InputError
@@ -123,6 +124,7 @@ def go_back(deployment: Deployment) -> Outcome:
     back = health(deployment)
     if back.result is Result.FAILED:
         return back
+    wait_for_start(deployment)
     said = f"image {previous.image[:19]} runs again"
     if previous.policy_set:
         if _policy_set(engine) != previous.policy_set:

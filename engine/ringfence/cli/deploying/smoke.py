@@ -14,7 +14,7 @@ from ringfence.errors import InputError
 from ringfence.runtime.credentials import JWT_SECRET_KEY, load_credentials
 from ringfence.runtime.ports import SYSTEM_CLOCK
 
-__all__ = ["smoke"]
+__all__ = ["smoke", "wait_for_start"]
 
 _PATIENCE_S = 10.0
 _TOKEN_S = 60
@@ -40,7 +40,7 @@ def smoke(deployment: Deployment) -> Outcome:
         ("metrics", _metrics),
         ("dashboard", _dashboard),
     ]
-    _wait_for_start(deployment)
+    wait_for_start(deployment)
     findings = []
     for name, check in checks:
         if told := check(deployment):
@@ -50,7 +50,7 @@ def smoke(deployment: Deployment) -> Outcome:
     return judged(findings, said, strict=deployment.strict)
 
 
-def _wait_for_start(deployment: Deployment) -> None:
+def wait_for_start(deployment: Deployment) -> None:
     """Return once the service has opened its books: its container is healthy as soon as its process lives."""
     begun = deployment.elapsed()
     while deployment.elapsed() - begun < deployment.machine.patience_s:
