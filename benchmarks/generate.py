@@ -147,11 +147,11 @@ def _rounds(pair: Whole, sent: Whole) -> tuple[Whole, Real, npt.NDArray[np.bool_
     count += _scattered(pair, 4, 20)
     step = count % length
     half = count // length + _scattered(pair, 2, 2)
-    side = 1 - 2 * (half % 2)
-    closing = count // length % 2 == 1
+    side: Whole = 1 - 2 * (half % 2)
+    closing: npt.NDArray[np.bool_] = count // length % 2 == 1
     # From 500 to 50,000, most of them small.
     notional = 500.0 * 10.0 ** (2.0 * _scattered(pair * 64 + step, 3, 1000) / 999.0)
-    return side, notional, closing
+    return side, np.asarray(notional, np.float64), closing
 
 
 def _ordinals(keys: Whole) -> Whole:

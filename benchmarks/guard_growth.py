@@ -77,7 +77,9 @@ def in_memory(policies: PolicySet, place: Path, stack: ExitStack) -> CentralRisk
     """Opens a guard that forgets everything."""
     del place
     settings = GuardSettings(in_memory=True, without_audit=True)
-    return stack.enter_context(CentralRiskGuard.open(policies, settings=settings))
+    guard = CentralRiskGuard.open(policies, settings=settings)
+    stack.enter_context(guard)
+    return guard
 
 
 def all_on(policies: PolicySet, place: Path, stack: ExitStack) -> CentralRiskGuard:

@@ -1,6 +1,7 @@
 """The kernel alone, columns in memory: orders a second, and against the plain loop."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -28,7 +29,7 @@ def kernel(orders: int, directory: Path) -> list[Figure]:
         for _ in range(RUNS):
             kernel_times.append(replay.seconds() / replay.orders)
             loop = plain_loop(replay.linked)
-            loop_times.append(seconds_of(lambda loop=loop: _drain(loop, sample)) / len(sample))
+            loop_times.append(seconds_of(partial(_drain, loop, sample)) / len(sample))
     fast, slow = median(kernel_times), median(loop_times)
     return [
         Figure("kernel", "orders a second", 1e-6 / fast, "million/s", at_least=15.0),

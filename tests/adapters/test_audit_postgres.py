@@ -303,6 +303,20 @@ HOSTILE: list[dict[str, Any]] = [
 ]
 
 
+def test_decisions_are_asked_for_by_the_request_that_brought_them(
+    database: Database, tmp_path: Path
+) -> None:
+    with opened(tmp_path / "log") as log:
+        for number in range(3):
+            named = {"request_id": f"trace-{number}"} if number else {}
+            log.append("decision", {"id": f"d-{number}", **named})
+    catch_up(tmp_path / "log", database)
+
+    sql = "SELECT id, request_id FROM decisions WHERE request_id IS DISTINCT FROM 'trace-2' ORDER BY seq"
+    found = ask(Server(database.url("auditor")), sql)
+    assert found == (["id", "request_id"], [("d-0", None), ("d-1", "trace-1")])
+
+
 def test_no_body_however_hostile_stops_the_sink(database: Database, tmp_path: Path) -> None:
     with opened(tmp_path / "log") as log:
         for body in HOSTILE:
@@ -390,7 +404,8 @@ def test_migrations_run_once_also_when_several_start_together(server: PostgresSe
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(start, range(4))) == [0, 0, 0, len(steps.migrations())]
     assert migrate(url) == []
-    assert server.execute("SELECT version FROM ringfence.schema_version", "fresh") == [(1,)]
+    found = server.execute("SELECT version FROM ringfence.schema_version ORDER BY 1", "fresh")
+    assert found == [(each.version,) for each in steps.migrations()]
 
 
 def test_a_database_of_another_version_is_not_touched(
@@ -403,11 +418,11 @@ def test_a_database_of_another_version_is_not_touched(
         with pytest.raises(AuditSinkError, match="another file") as caught:
             action()
         assert caught.value.kind == "schema"
-    database.owner("UPDATE ringfence.schema_version SET version = 99")
+    database.owner("UPDATE ringfence.schema_version SET version = version + 98")
     with pytest.raises(AuditSinkError, match="does not know"):
         migrate(owner)
     database.owner("DELETE FROM ringfence.schema_version")
-    with pytest.raises(AuditSinkError, match="at version 0, and 1 is needed"):
+    with pytest.raises(AuditSinkError, match="at version 0, and 2 is needed"):
         catch_up(log, database)
     server.execute("CREATE DATABASE untouched")
     with pytest.raises(AuditSinkError) as caught:
@@ -558,7 +573,9 @@ def test_the_commands(
         return shown.out + shown.err
 
     database.owner("DROP SCHEMA ringfence CASCADE")
-    assert run("migrate", "--postgres", user="owner") == "applied 0001_audit.sql\n"
+    assert run("migrate", "--postgres", user="owner") == (
+        "applied 0001_audit.sql\napplied 0002_request_ids.sql\n"
+    )
     assert "up to date" in run("migrate", "--postgres", user="owner")
     words = ("write", "--once", "--log", str(log), "--postgres")
     assert run(*words, user="guard_writer") == "postgres: 30 written, up to record 30\n"

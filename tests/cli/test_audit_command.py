@@ -102,6 +102,18 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return first
 
 
+def test_the_request_that_brought_an_order_is_shown_and_asked_for(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AuditLog.open(log, durability="process") as writer:
+        writer.append("decision", {**decision("d-5"), "request_id": "trace-7"})
+
+    assert "request trace-7" in said(["show", "d-5"], capsys).splitlines()
+    assert "request" not in said(["show", "d-1"], capsys)
+    sql = "SELECT id FROM decisions WHERE request_id = 'trace-7'"
+    assert json.loads(said(["query", sql, "--json"], capsys)) == [{"id": "d-5"}]
+
+
 @pytest.mark.usefixtures("log")
 def test_tail_is_one_line_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(["tail", "-n", "2"], capsys).splitlines() == [

@@ -47,19 +47,22 @@ def log(tmp_path: Path, desk: PolicySet) -> Path:
     folder = tmp_path / "audit"
     with AuditLog.open(folder, durability="process", clock=clock) as audit:
         guard = opened(desk, clock=clock, audit=audit)
-        for given in (
-            order("1", client_order_id="a"),
-            order("1", client_order_id="a"),
-            order("2", client_order_id="a"),
-            order("30"),
-            order("1", price="1500"),
-            order("1", symbol="ETH/USD", side="sell", price=10.0, type="market"),
-            order("1", symbol="DOGE/USD"),
-            order("0.05"),
-            order("-3"),
-            order("1", account="nobody"),
+        for number, given in enumerate(
+            (
+                order("1", client_order_id="a"),
+                order("1", client_order_id="a"),
+                order("2", client_order_id="a"),
+                order("30"),
+                order("1", price="1500"),
+                order("1", symbol="ETH/USD", side="sell", price=10.0, type="market"),
+                order("1", symbol="DOGE/USD"),
+                order("0.05"),
+                order("-3"),
+                order("1", account="nobody"),
+            )
         ):
-            guard.evaluate_order(given)
+            # Some came with a request that has a name.
+            guard.evaluate_order(given, request_id=f"trace-{number}" if number % 3 else "")
         marked(guard, clock.now_ns() - 1, 1.0)
         guard.evaluate_order(order(), MarketData(1.0, 1.0, 1.0, 2**63 - 1))
         guard.evaluate_order("no order")

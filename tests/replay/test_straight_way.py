@@ -3,10 +3,12 @@
 import ctypes
 from functools import partial
 
+import numpy as np
 import pytest
 
 from replay.engine_runs import GATES, linked_set, policy, run
 from replay.histories import compare, history, plain
+from ringfence.backends.numba_kernel.limits import Limits
 
 pytestmark = pytest.mark.integration
 
@@ -37,6 +39,17 @@ def linked(tmp_path_factory):
         policy("firm", FIRM, level="firm", day='{time: "17:00", zone: America/New_York}'),
         policy("taker", STRATEGY, level="strategy"),
         policy("timed", TIMED, scope="{venues: [kraken]}"),
+    )
+
+
+@pytest.fixture(scope="module")
+def clear(tmp_path_factory):
+    """Limits that the clear way may read: none of them changes in time, and no measure is reckoned otherwise."""
+    return linked_set(
+        tmp_path_factory.mktemp("clear"),
+        policy("desk", GATES, LOSS="600 USD", DRAWDOWN="15%", EXPOSURE="30_000 USD"),
+        policy("firm", FIRM.replace(", working: gross", ""), level="firm"),
+        policy("taker", STRATEGY, level="strategy"),
     )
 
 
@@ -81,6 +94,23 @@ def test_the_straight_way_changes_nothing(linked, either_way, mode, own_prices):
     compare(straight, plain(linked, orders, given["marks"], None, money, mode))
     # Most of these orders are odd in some way, on purpose.
     assert 0 < left < 0.9 * len(orders)
+
+
+def test_the_clear_way_changes_nothing(clear, either_way):
+    orders, _, _, money = history(4)
+
+    (general, engine), (straight, other), _ = either_way(clear, orders, balances=money)
+
+    assert repr(straight) == repr(general)
+    assert other.totals() == engine.totals()
+
+
+def test_the_clear_way_is_closed_to_limits_that_it_does_not_know(linked, clear):
+    names = ["a", "b"], ["s"], ["kraken", ""], ["BTC/USD", "ETH/USD"]
+
+    # One has a limit whose measure counts working orders otherwise, and one that changes in time.
+    assert np.isnan(Limits(linked, *names).bindings.by_list[:, 0]).all()
+    assert (Limits(clear, *names).bindings.by_list[:, 0] == 1.0).all()
 
 
 def test_gates_that_look_back_take_the_general_way(tmp_path, either_way):

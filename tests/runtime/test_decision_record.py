@@ -44,6 +44,7 @@ datas = st.none() | st.fixed_dictionaries(
     found=st.binary(max_size=60),
     market=datas,
     beside=st.fixed_dictionaries({}, optional={"lease": datas, "shadow": datas}),
+    request_id=st.just("") | st.from_regex(r"[A-Za-z0-9._:\-]{1,100}", fullmatch=True),
 )
 def test_it_is_the_json_of_the_body(
     names: tuple[str, str, str, str],
@@ -56,13 +57,13 @@ def test_it_is_the_json_of_the_body(
     found: bytes,
     market: Any,
     beside: dict[str, Any],
+    request_id: str,
 ) -> None:
     asked = Asked(*names, 1, "buy", 0, "limit", size, math.nan, price, reduce_only, client)
     columns = list(range(len(gates)))
 
-    text = decision_record(
-        head, asked, route_texts(names, gates, columns), found, '{"books":[]}', market, beside
-    )
+    route = route_texts(names, gates, columns)
+    text = decision_record(head, asked, route, found, '{"books":[]}', market, beside, request_id)
 
     account, strategy, venue, symbol = names
     name, decision, code, reason, allowed, policy_set, decided_ns = head
@@ -96,6 +97,7 @@ def test_it_is_the_json_of_the_body(
         },
         "evidence": {"books": []},
         **beside,
+        **({"request_id": request_id} if request_id else {}),
     }
     assert text == encode(body)
     assert json.loads(text).keys() == decode(text).keys() == body.keys()

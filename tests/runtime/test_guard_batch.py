@@ -58,10 +58,10 @@ orders_of_a_batch = st.lists(
 )
 
 
-@given(asked=orders_of_a_batch, loss=st.booleans())
+@given(asked=orders_of_a_batch, loss=st.booleans(), name=st.sampled_from(["", "trace-1"]))
 @settings(max_examples=8, deadline=None)
 def test_a_batch_leaves_the_very_bytes_that_its_orders_leave_one_by_one(
-    desk: PolicySet, place: Path, asked: list[tuple[OrderRequest, Any]], loss: bool
+    desk: PolicySet, place: Path, asked: list[tuple[OrderRequest, Any]], loss: bool, name: str
 ) -> None:
     found = []
     for number, is_batch in enumerate((False, True)):
@@ -77,9 +77,9 @@ def test_a_batch_leaves_the_very_bytes_that_its_orders_leave_one_by_one(
                 # The day's loss halts the account once an order meets it.
                 guard.on_direct_fill("main", "", "BTC/USD", "buy", "4", 2_000)
             if is_batch:
-                answers = guard.evaluate_orders(asked)
+                answers = guard.evaluate_orders(asked, request_id=name)
             else:
-                answers = [guard.evaluate_order(*each) for each in asked]
+                answers = [guard.evaluate_order(*each, request_id=name) for each in asked]
             log.wait(log.last)
             told = [
                 (each.id, *each, each.code, each.approval, each.decided_by, each.repeated)

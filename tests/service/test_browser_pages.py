@@ -23,6 +23,7 @@ PAGES = [
     "/",
     "/login",
     "/decisions",
+    f"/decisions?request={'x' * 100}",
     "/limits?orders=1",
     "/policies",
     "/policies/diff?base=active&head=active",

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.integration
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
-def decided(desk, *, account: str = "alpha", size: str = "0.01", client: str = "", price="50000"):
+def decided(
+    desk, *, account: str = "alpha", size: str = "0.01", client: str = "", price="50000", request=""
+):
     """An order that is decided; 100 of these are too many."""
     at = time.time_ns()
     market = MarketData(49_999.0, 50_001.0, 50_000.0, at)
@@ -22,7 +24,7 @@ def decided(desk, *, account: str = "alpha", size: str = "0.01", client: str = "
         account, "BTC/USDT", "buy", Decimal(size), Decimal(price),
         strategy="taker", venue="paper", client_order_id=client,
     )  # fmt: skip
-    found = desk.guard.evaluate_order(order, market)
+    found = desk.guard.evaluate_order(order, market, request_id=request)
     desk.guard.on_cancel(found.id) if found.size else None
     return found
 
@@ -70,6 +72,14 @@ def test_decisions_are_searched_by_all_that_is_asked(asked, desk) -> None:
         good.id,
     ]
     assert names(asked("/decisions?until=2001-01-01T00:00").text) == []
+
+
+def test_a_decision_is_found_by_its_request_and_names_it(asked, desk) -> None:
+    plain, found = decided(desk), decided(desk, request="trace:1")
+
+    assert names(asked("/decisions?request=trace:1").text) == [found.id]
+    assert 'href="/decisions?request=trace%3A1"' in asked(f"/decisions/{found.id}").text
+    assert "?request=" not in asked(f"/decisions/{plain.id}").text
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,7 @@ def two_people(desk, tmp_path, monkeypatch) -> FourEyes:
         valid_ns=3_600_000_000_000,
         folder=tmp_path,
         store=desk.data / "policies",
+        hands=desk.access.users.hands,
     )
     assert about is not four_eyes
     monkeypatch.setattr(desk, "access", replace(desk.access, four_eyes=four_eyes))

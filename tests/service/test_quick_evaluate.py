@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -130,6 +131,11 @@ def test_either_way_gives_the_same_answer(
     assert was_quick == (case in USUAL)
     if case == "with a request id":
         assert first.headers["x-request-id"] == "mine-1"
+    if case in USUAL:
+        for each in (first, second):
+            path = f"/v1/decisions/{each.json()['id']}"
+            told = asking.get(path, headers=bearer("admin")).json()["record"]
+            assert told["request_id"] == each.headers["x-request-id"]
 
 
 @pytest.mark.usefixtures("asking")
@@ -173,6 +179,27 @@ def test_bodies_that_come_in_pieces_are_read_whole_and_too_long_ones_by_the_appl
 
     assert answer.json()["decision"] in ("APPROVE", "REDUCE_SIZE", "REJECT")
     assert quick.answered == answered
+
+
+def test_behind_a_proxy_with_tls_either_way_tells_browsers_to_come_by_it(
+    desk: Desk, bearer: Any
+) -> None:
+    server = desk.settings.server.model_copy(update={"behind_proxy": True})
+    settings = desk.settings.model_copy(update={"server": server})
+    there = replace(desk, settings=settings)
+    quick = Noting(there)
+    # What is due comes first, and is answered by the application.
+    desk.access.is_upkeep_due()
+    said = []
+    with running(make_app(there), partial(QuickProtocol, quick)) as found, httpx.Client(
+        base_url=found
+    ) as client:  # fmt: skip
+        for is_on in (True, False):
+            quick.is_on = is_on
+            said.append(ask(client, "an order", bearer).headers["strict-transport-security"])
+
+    assert quick.answered == 1
+    assert said == ["max-age=63072000; includeSubDomains"] * 2
 
 
 def test_what_is_answered_at_once_is_measured_as_everything_else(

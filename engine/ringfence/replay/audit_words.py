@@ -98,6 +98,8 @@ def decision_lines(
     if body.get("reason"):
         yield f"because {visible(body['reason'])}"
     yield f"policy set {visible(body.get('policy_set'))}"
+    if body.get("request_id"):
+        yield f"request {visible(body['request_id'])}"
     currency = str(body.get("currency") or about.get("currency") or "")
     for gate in gates_in(body, about, linked):
         yield from _gate(gate, currency)

@@ -12,7 +12,7 @@ from ringfence.backends.numba_kernel.kernel import kernel_for
 from ringfence.backends.numba_kernel.layout import Books, Codes, Orders, Results
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.rings import grow_left, grow_quotes, needs_of
-from ringfence.backends.numba_kernel.straight_text import Course
+from ringfence.backends.numba_kernel.steps import Course
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.batches import Floats, OrderBatch
 from ringfence.replay.decided import DecidedBatch

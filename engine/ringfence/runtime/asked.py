@@ -4,6 +4,7 @@ An object of another type runs code of its own when it is compared or formatted,
 the next time it is looked at. None is looked at twice, and none but the types named here is looked into.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -25,11 +26,13 @@ __all__ = [
     "read_market",
     "read_number",
     "read_order",
+    "read_request_id",
     "without_nan",
 ]
 
 NAN = float("nan")
 LONGEST_NAME = 200
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:\-]{1,100}")
 # Digits of a size or price: what float64 counts, and room for zeros on both sides.
 LONGEST_NUMBER = 60
 _NUMBERS = (Decimal, float, int, str)
@@ -92,6 +95,14 @@ class Asked(NamedTuple):
     exact_price: Decimal | None
     reduce_only: bool
     client_order_id: str
+
+
+def read_request_id(given: Any) -> str:
+    """The name of the request that brought an order; empty where it is no short word of letters, digits and `._:-`.
+
+    It changes no decision, so that a bad one is left out, and no reason to refuse.
+    """
+    return given if type(given) is str and _REQUEST_ID.fullmatch(given) else ""
 
 
 def read_order(given: Any) -> Asked | Refusal:

@@ -39,7 +39,8 @@ CREATE OR REPLACE VIEW decisions AS
     o->>'$.venue' AS venue, o->>'$.symbol' AS symbol, o->>'$.side' AS side, o->>'$.type' AS type,
     TRY_CAST(o->>'$.size' AS DOUBLE) AS asked, TRY_CAST(o->>'$.price' AS DOUBLE) AS price,
     body->>'$.decision' AS decision, body->>'$.code' AS code, body->>'$.reason' AS reason,
-    TRY_CAST(body->>'$.size' AS DOUBLE) AS size, body->>'$.policy_set' AS policy_set
+    TRY_CAST(body->>'$.size' AS DOUBLE) AS size, body->>'$.policy_set' AS policy_set,
+    body->>'$.request_id' AS request_id
   FROM (SELECT *, coalesce(body->'$.order', body->'$.inputs.order') AS o FROM records WHERE kind = 'decision');
 -- The little-endian float64 that begins at byte `a` of what `h` is the hex of; null where it is none, not a number or
 -- infinite. Every step is exact.

@@ -11,6 +11,7 @@
       "size":        what may be sent, as text,
       "currency":    of all money,
       "policy_set":  SHA-256 of the policy set that decided,
+      "request_id":  names the request that brought the order; only where one was named,
       "gates":       [{"gate", "rule", "policy", "level", "mode", "outcome", "check", "measure", "limit",
                       "margin", "unit", "headroom", "reason", "file", "line"}, ...], every declared gate
     }

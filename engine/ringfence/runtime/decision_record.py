@@ -67,6 +67,7 @@ def decision_record(
     evidence: str,
     market: Any,
     beside: Mapping[str, Any],
+    request_id: str = "",
 ) -> bytes:
     """The record's body.
 
@@ -78,9 +79,12 @@ def decision_record(
         evidence: As JSON.
         market: Market data that was passed in, as `asked.market_inputs` tells it; None where there was none.
         beside: More that the record says; no key of it stands here already.
+        request_id: Of the request that brought the order, as `asked.read_request_id` takes it; empty for none.
     """
     name, decision, code, reason, size, policy_set, decided_ns = head
-    early = late = ""
+    early = ""
+    # INVARIANT: no key of `beside` comes between `reason` and this one, and nothing in it wants an escape.
+    late = f'"request_id":"{request_id}",' if request_id else ""
     priced = "null" if asked.exact_price is None else f'"{asked.exact_price!s}"'
     given = "null" if market is None else _market(market)
     for key in sorted(beside):

@@ -32,7 +32,7 @@ from ringfence.backends.numba_kernel.live_entry import (
 )
 from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
-from ringfence.language.decision import Decision
+from ringfence.language.decision import Decision, GateResult
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
@@ -292,6 +292,10 @@ class Evaluator:
         asked = self._judged_as(found)
         gates = [asked.result(k, _gate(found, k)) for k in range(len(asked.bounds))]
         return words_of(asked, head_of(found.content), partial(_gate, found), gates)
+
+    def results(self, found: Found) -> tuple[GateResult, ...]:
+        """Every gate's result."""
+        return self.in_words(found).gates
 
     def reason(self, found: Found) -> tuple[str, str]:
         """Reason and code of a decision that is no approval."""

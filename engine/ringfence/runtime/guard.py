@@ -16,6 +16,7 @@ from ringfence.runtime.asked import (
     Asked,
     read_market,
     read_order,
+    read_request_id,
     without_nan,
 )
 from ringfence.runtime.evaluator import Found, Route, halted_by
@@ -49,6 +50,7 @@ __all__ = ["CentralRiskGuard"]
 # Orders of a batch that are decided while others wait: a millisecond.
 _AT_A_TIME = 16
 _REJECT = 2
+_UNNAMED = ""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CONTENDED = Refusal(
     "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
@@ -106,7 +108,12 @@ class CentralRiskGuard(GuardColumns):
         return cls(loaded.linked, audit, where, clock, settings or GuardSettings(), files, random)
 
     def evaluate_order(
-        self, order_request: Any, market_data: Any = None, *, signs: bool = True
+        self,
+        order_request: Any,
+        market_data: Any = None,
+        *,
+        signs: bool = True,
+        request_id: str = _UNNAMED,
     ) -> GuardDecision:
         """Decide an order, and reserve what is approved. Never raises an `Exception`.
 
@@ -116,13 +123,15 @@ class CentralRiskGuard(GuardColumns):
                 older than that is left out; with the same time but other numbers the order is rejected.
             signs: Whether an approval is wanted, which takes time to sign. It may be had later: ask about
                 the same order again, with the same `client_order_id`.
+            request_id: Names the request that brought the order, for its record: at most 100 letters, digits
+                and `._:-`. Anything else is not recorded, and changes nothing.
 
         Returns:
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
         started = perf_counter_ns()
-        question = _question(order_request, market_data, signs)
+        question = _question(order_request, market_data, signs, request_id)
         try:
             answer = self._answer(question)
         except Exception as error:
@@ -133,7 +142,7 @@ class CentralRiskGuard(GuardColumns):
         return answer
 
     def evaluate_orders(
-        self, orders: Iterable[tuple[Any, Any]], *, signs: bool = True
+        self, orders: Iterable[tuple[Any, Any]], *, signs: bool = True, request_id: str = _UNNAMED
     ) -> list[GuardDecision]:
         """Decide orders one after the other, each with what those before it reserved. Never raises an `Exception`.
 
@@ -142,13 +151,13 @@ class CentralRiskGuard(GuardColumns):
 
         Args:
             orders: Each with its market data, or None.
-            signs: As for `evaluate_order`.
+            signs, request_id: As for `evaluate_order`; all have the same.
         """
         decided: list[Answer] = []
         coming = iter(orders)
         while some := list(islice(coming, _AT_A_TIME)):
             started = perf_counter_ns()
-            questions = [_question(*each, signs) for each in some]
+            questions = [_question(*each, signs, request_id) for each in some]
             with self._lock:
                 answers = decide_some(self, questions)
             if self._untold:
@@ -238,7 +247,7 @@ class CentralRiskGuard(GuardColumns):
         if asked.client_order_id:
             earlier = self._keeper.books.answer_for(asked.client_order_id)
             if earlier is not None and earlier.content == content:
-                return self._repeat(earlier, asked, signs=question.signs)
+                return self._repeat(earlier, asked, question)
             told = self._id_refusal(asked.client_order_id, earlier)
             if told is not None:
                 return self._refuse_now(name, now, question, told)
@@ -387,12 +396,19 @@ class CentralRiskGuard(GuardColumns):
                 continue
 
 
-def _question(order_request: Any, market_data: Any, signs: bool) -> Question:
+def _question(order_request: Any, market_data: Any, signs: bool, request_id: Any) -> Question:
     """What is asked, read once."""
+    # Not compared: an object of another type may run code of its own.
+    name = "" if request_id is _UNNAMED else read_request_id(request_id)
     try:
         return Question(
-            order_request, market_data, read_order(order_request), read_market(market_data), signs
+            order_request,
+            market_data,
+            read_order(order_request),
+            read_market(market_data),
+            signs,
+            name,
         )
     except Exception:
         broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
-        return Question(None, None, broken, None)
+        return Question(None, None, broken, None, request_id=name)

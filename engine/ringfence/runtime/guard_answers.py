@@ -33,13 +33,17 @@ Answer = tuple[GuardDecision, int, tuple[str, str] | None]
 
 
 class Question(NamedTuple):
-    """What was passed in, as it came and as it was read; `signs` where an approval is wanted."""
+    """What was passed in, as it came and as it was read; `signs` where an approval is wanted.
+
+    `request_id` names the request that brought it, empty where nobody said.
+    """
 
     given: Any
     market_given: Any
     asked: Asked | Refusal
     market: Market | Refusal | None
     signs: bool = True
+    request_id: str = ""
 
 
 def content_of(asked: Asked, lots: int) -> tuple[Any, ...]:
@@ -89,6 +93,7 @@ class GuardAnswers(GuardStanding):
             shown,
             None if given is None else market_inputs(given),
             beside,
+            question.request_id,
         )
 
     def _decision(
@@ -125,14 +130,9 @@ class GuardAnswers(GuardStanding):
                     issued_ns=answer.at_ns,
                     expires_ns=answer.expires_ns,
                 )
-        tell, decided_by = None, ""
-        if found is not None:
-            decided_by = decider_of(found) if found.decision else ""
-            evaluator, here = self.evaluator, found
-
-            def tell() -> Any:
-                return evaluator.in_words(here).gates
-
+        decided_by = ""
+        if found is not None and found.decision:
+            decided_by = decider_of(found)
         return GuardDecision(
             answer.decision_id,
             _DECISIONS[answer.decision],
@@ -142,22 +142,20 @@ class GuardAnswers(GuardStanding):
             answer.policy_set,
             approval,
             answer.at_ns,
-            tell,
+            None if found is None else self.evaluator,
+            found,
             decided_by=decided_by,
             repeated=repeated,
         )
 
-    def _repeat(self, earlier: Remembered, asked: Asked, *, signs: bool) -> Answer | None:
-        """The answer of then, once more; nothing is reserved."""
+    def _repeat(self, earlier: Remembered, asked: Asked, question: Question) -> Answer | None:
+        """The answer of then, once more; nothing is reserved. Its record names the request that repeats."""
         if earlier.lots and not self._keeper.keep_repeat(asked.client_order_id):
             return None
-        decision = self._decision(earlier, asked, None, signs=signs, repeated=True)
+        decision = self._decision(earlier, asked, None, signs=question.signs, repeated=True)
+        body = {**_head(decision), "repeated": True, **_of_request(question)}
         try:
-            return (
-                decision,
-                self._audit.append("decision", {**_head(decision), "repeated": True}),
-                None,
-            )
+            return decision, self._audit.append("decision", body), None
         except Exception:
             return self._plain(decision.id, NO_AUDIT, self._books.now_ns), 0, None
 
@@ -170,7 +168,8 @@ class GuardAnswers(GuardStanding):
     def _refuse(self, name: str, now: int, question: Question, refusal: Refusal) -> Answer:
         """A REJECT that no gate was asked for, recorded where that is possible."""
         decision = self._plain(name, refusal, now)
-        body = {**_head(decision), "inputs": inputs_of(question.given, question.market_given)}
+        inputs = inputs_of(question.given, question.market_given)
+        body = {**_head(decision), "inputs": inputs, **_of_request(question)}
         try:
             return decision, self._audit.append("decision", body), None
         except Exception:
@@ -187,6 +186,10 @@ class GuardAnswers(GuardStanding):
             None,
             now,
         )
+
+
+def _of_request(question: Question) -> dict[str, str]:
+    return {"request_id": question.request_id} if question.request_id else {}
 
 
 def _head(decision: GuardDecision) -> dict[str, Any]:

@@ -1,14 +1,22 @@
 """What a guard answers for one order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from ringfence.language.decision import GateResult, RiskDecision
 
 __all__ = ["ZERO", "GuardDecision"]
 
 ZERO = Decimal(0)
+
+
+class Teller(Protocol):
+    """Tells what gates found, from what was kept of it."""
+
+    def results(self, found: Any) -> tuple[GateResult, ...]:
+        """Every gate's result."""
+        ...
 
 
 class GuardDecision:
@@ -28,8 +36,9 @@ class GuardDecision:
     """
 
     __slots__ = (
+        "_found",
         "_gates",
-        "_tell",
+        "_teller",
         "approval",
         "code",
         "decided_by",
@@ -52,7 +61,8 @@ class GuardDecision:
         policy_set: str,
         approval: Any,
         decided_ns: int,
-        tell: Callable[[], tuple[GateResult, ...]] | None = None,
+        teller: Teller | None = None,
+        found: Any = None,
         *,
         decided_by: str = "",
         repeated: bool = False,
@@ -60,8 +70,9 @@ class GuardDecision:
         self.id, self.decision, self.reason, self.size = id, decision, reason, size
         self.code, self.policy_set, self.approval = code, policy_set, approval
         self.decided_ns, self.decided_by, self.repeated = decided_ns, decided_by, repeated
-        self._tell = tell
-        self._gates: tuple[GateResult, ...] | None = None if tell is not None else ()
+        # No function that remembers both: the fewer objects a decision leaves, the rarer the search for garbage.
+        self._teller, self._found = teller, found
+        self._gates: tuple[GateResult, ...] | None = None if teller is not None else ()
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.decision, self.reason, self.size))
@@ -75,10 +86,10 @@ class GuardDecision:
 
         Empty where the order could not be judged, and where an earlier answer was repeated.
         """
-        if self._gates is None and self._tell is not None:
-            self._gates = self._tell()
+        if self._gates is None and self._teller is not None:
+            self._gates = self._teller.results(self._found)
             # It holds the arrays of a policy set.
-            self._tell = None
+            self._teller = self._found = None
         return self._gates or ()
 
     @property

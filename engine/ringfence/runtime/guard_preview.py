@@ -63,7 +63,8 @@ class GuardPreview(GuardAnswers):
                 self._linked.sha256,
                 None,
                 now,
-                lambda: words.gates,
+                self.evaluator,
+                found,
             )
 
     def preview_orders(self, orders: Iterable[Asked | Refusal]) -> list[Previewed]:

@@ -6,7 +6,7 @@ from litestar.middleware import DefineMiddleware
 
 from ringfence.service.access.authentication import Authentication
 from ringfence.service.access.denials import record_denial
-from ringfence.service.access.headers import harden
+from ringfence.service.access.headers import hardening
 from ringfence.service.access.routes import access_routes
 from ringfence.service.api.description import StructReferences
 from ringfence.service.api.parts import ApiParts, name_methods
@@ -29,7 +29,7 @@ def make_app(desk: Desk) -> Litestar:
         middleware=[
             DefineMiddleware(Authentication, exclude_from_auth_key="open", exclude="^/schema")
         ],
-        before_send=[harden],
+        before_send=[hardening(behind_proxy=desk.settings.server.behind_proxy)],
         after_exception=[log_fault, record_denial],
         # Errors as pages wrap the API's own answers.
         plugins=[ApiParts(desk), PageErrors(), StructReferences()],

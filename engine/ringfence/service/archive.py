@@ -52,6 +52,7 @@ class _Body(msgspec.Struct):
     policy_set: str = ""
     decided_ns: int = 0
     repeated: bool = False
+    request_id: str = ""
     inputs: _Inputs | None = None
 
 
@@ -80,6 +81,7 @@ class DecisionRow(NamedTuple):
     size: str
     policy_set: str
     repeated: bool
+    request_id: str
 
 
 class Stored(NamedTuple):
@@ -114,6 +116,7 @@ def row_of(sequence: int, content: bytes) -> DecisionRow:
         _text(body.size) or "0",
         body.policy_set,
         body.repeated,
+        body.request_id,
     )
 
 
@@ -130,6 +133,7 @@ class Filter:
     from_ns: int | None = None
     until_ns: int | None = None
     client_order_id: str | None = None
+    request_id: str | None = None
 
     def fits(self, row: DecisionRow) -> bool:
         """Whether a decision is wanted."""
@@ -141,6 +145,7 @@ class Filter:
             and self.decision in (None, row.decision)
             and self.code in (None, row.code)
             and self.client_order_id in (None, row.client_order_id)
+            and self.request_id in (None, row.request_id)
             and (self.from_ns is None or row.decided_ns >= self.from_ns)
             and (self.until_ns is None or row.decided_ns < self.until_ns)
         )

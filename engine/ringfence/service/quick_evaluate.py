@@ -51,6 +51,7 @@ class QuickEvaluate:
         self._desk = desk
         # Where a decision waits for a disk or a server, others must be answered meanwhile.
         self.is_on = desk.decides_at_once
+        self.behind_proxy = desk.settings.server.behind_proxy
         self._run, self._numbers = SYSTEM_RANDOM.token(8), count(1)
 
     def answer(self, headers: list[tuple[bytes, bytes]], body: bytes) -> QuickAnswer | None:
@@ -65,15 +66,20 @@ class QuickEvaluate:
         if named is None or self._desk.access.is_upkeep_due():
             return None
         user = self._user(named)
-        told = None if user is None else self._told(user, body)
+        if user is None:
+            return None
+        name = self._name(named.get(b"x-request-id"))
+        told = self._told(user, body, name)
         if told is None:
             return None
         self._desk.api_metrics.took("POST", PATH, 200, perf_counter() - started)
-        given = named.get(b"x-request-id")
+        return QuickAnswer(told, name)
+
+    def _name(self, given: bytes | None) -> str:
         if given is None:
             # No two are the same, and nobody gains by guessing one.
-            return QuickAnswer(told, f"{self._run}-{next(self._numbers)}")
-        return QuickAnswer(told, request_id_of(given, SYSTEM_RANDOM))
+            return f"{self._run}-{next(self._numbers)}"
+        return request_id_of(given, SYSTEM_RANDOM)
 
     def _user(self, headers: dict[bytes, bytes]) -> Principal | None:
         shown = headers.get(b"authorization")
@@ -82,7 +88,7 @@ class QuickEvaluate:
         user = known_at_once(self._desk.access, shown.decode("latin-1"))
         return user if user is not None and user.may(Right.TRADE) else None
 
-    def _told(self, user: Principal, body: bytes) -> bytes | None:
+    def _told(self, user: Principal, body: bytes, request_id: str) -> bytes | None:
         """The decision; None where there is something to say about the body or the account."""
         try:
             data = read_json(body, _ORDER)
@@ -93,7 +99,7 @@ class QuickEvaluate:
             order, market = order_of(data), market_of(data.market)
         except Problem:
             return None
-        answer = self._desk.guard.evaluate_order(order, market, signs=False)
+        answer = self._desk.guard.evaluate_order(order, market, signs=False, request_id=request_id)
         return _told(decision_told(answer, order.client_order_id))
 
 

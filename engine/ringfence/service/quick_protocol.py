@@ -113,11 +113,11 @@ class QuickProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _send(self, answer: QuickAnswer) -> None:
-        # The server renews them every second, for the date. Behind a proxy with TLS this answer lacks what asks browsers for
-        # TLS: none sends a bearer of its own, and their pages have it.
+        # The server renews them every second, for the date.
         dated = self.server_state.default_headers
         if dated is not self._dated:
-            lines = [*dated, (b"content-type", b"application/json"), *always(self.scheme or "")]
+            said = always(self.scheme or "", behind_proxy=self._quick.behind_proxy)
+            lines = [*dated, (b"content-type", b"application/json"), *said]
             self._dated = dated
             self._head = b"HTTP/1.1 200 OK\r\n" + b"".join(b"%b: %b\r\n" % each for each in lines)
         self.transport.write(

@@ -4,16 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from litestar.testing import TestClient
 
 from ringfence.runtime.audit_reader import tail
-from ringfence.service.access.passwords import Passwords
 from ringfence.service.access.tries import LoginTries, Requests
 from ringfence.service.desk import Desk
 from service.access.people import client_of
-
-QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+from service.access.two_people import QUICK
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +18,6 @@ def uncounted(request: pytest.FixtureRequest) -> None:
     """No test is locked out by another's tries."""
     if "desk" in request.fixturenames:
         desk: Desk = request.getfixturevalue("desk")
-        # What slows guessing down would slow the tests down, too.
         desk.access.users._passwords = QUICK
         desk.access.logins = LoginTries(desk.settings.access, desk.clock)
         desk.access.requests = Requests(desk.settings.access, desk.clock)

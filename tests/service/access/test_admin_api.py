@@ -17,7 +17,7 @@ from ringfence.service.access.tries import Requests
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
 from runtime.desk import NOON
-from service.access.people import HTTPS, PASSWORD, client_of, log_in, person
+from service.access.people import HTTPS, PASSWORD, client_of, log_in, person, session_text
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 
@@ -372,6 +372,48 @@ def test_a_proposal_is_confirmed_over_http_by_another_person(
     assert client.get("/v1/proposals", headers=as_bob).json()["proposals"] == []
     monkeypatch.setattr(four_eyes, "_actions", frozenset())
     four_eyes.set_kill_switch(ann, "strategy/taker", "active", "drill is over")
+
+
+@pytest.mark.parametrize("how", ["added", "password set", "by a key"])
+def test_an_admin_is_no_second_person_to_whom_they_let_in(
+    desk: Desk,
+    client: TestClient,
+    admin: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    four_eyes: FourEyes = desk.access.four_eyes
+    monkeypatch.setattr(four_eyes, "_actions", frozenset({"kill-switch-release"}))
+    name, given = how.replace(" ", "-"), admin
+    if how == "by a key":
+        key = {"name": "letting-in", "role": "admin", "valid_days": 1}
+        given = shown(client.post("/v1/api-keys", json=key, headers=admin).json()["key"])
+    if how == "password set":
+        desk.access.users.add(name, Role.RISK_OFFICER, [], "nine wrens under a roof", "a test")
+        changed = client.patch(f"/v1/users/{name}", json={"password": PASSWORD}, headers=given)
+    else:
+        body = {"name": name, "role": "risk-officer", "password": PASSWORD}
+        changed = client.post("/v1/users", json=body, headers=given)
+    assert changed.is_success, changed.text
+    desk.guard.set_kill_switch("strategy/taker", "halted", by="root", reason="drill")
+    root = Principal("root", Role.ADMIN)
+    asked = four_eyes.set_kill_switch(root, "strategy/taker", "active", "drill is over")
+    assert asked is not None
+
+    as_them = {"current": PASSWORD, "password": "eleven geese above a lake"}
+    with client_of(desk) as browser:
+        log_in(browser, name)
+        headers = {"x-csrf-token": session_text(desk, browser)}
+        assert browser.post("/v1/password", json=as_them, headers=headers).status_code == 204
+        headers = {"x-csrf-token": session_text(desk, browser)}
+        answer = browser.post(f"/v1/proposals/{asked.id}/confirm", headers=headers)
+
+    assert answer.status_code == 403
+    assert "set the password of one of the two" in answer.json()["detail"]
+    assert desk.guard.kill_switch("strategy/taker") == "halted"
+    four_eyes.withdraw(root, asked.id)
+    monkeypatch.setattr(four_eyes, "_actions", frozenset())
+    four_eyes.set_kill_switch(root, "strategy/taker", "active", "drill is over")
 
 
 def test_a_file_that_cannot_be_read_lets_nobody_in(

@@ -97,6 +97,71 @@ def test_not_everybody_can_be_the_second_person(held: Watched, second: Principal
     assert four_eyes.pending() == (asked,)
 
 
+PASSWORD = "seven crows on a wire"
+# Who set whose password, in order; the empty name is whoever runs the service.
+SET = {
+    "apart": ([("", "ann"), ("", "bob")], "ann", "bob", True),
+    "of two admins": ([("amy", "ann"), ("ben", "bob")], "ann", "bob", True),
+    "an admin and whom another let in": ([("amy", "bob")], "ben", "bob", True),
+    "the admin who let the second in": ([("amy", "bob")], "amy", "bob", False),
+    "by a name in other letters": ([("Amy", "bob")], "amy", "bob", False),
+    "the second let the first in": ([("amy", "bob")], "bob", "amy", False),
+    "both let in by one": ([("amy", "ann"), ("amy", "bob")], "ann", "bob", False),
+    "by an admin whom the first let in": ([("amy", "ada"), ("ada", "bob")], "amy", "bob", False),
+    "by a key": ([("key/bot", "bob")], "ann", "bob", False),
+    "by an admin whom a key let in": ([("key/bot", "ada"), ("ada", "bob")], "ann", "bob", False),
+    "another admin set it anew": ([("amy", "bob"), ("ben", "bob")], "amy", "bob", True),
+    "the admin set it anew": ([("", "bob"), ("amy", "bob")], "amy", "bob", False),
+    "whoever runs the service set it anew": ([("amy", "bob"), ("", "bob")], "amy", "bob", True),
+}
+
+
+@pytest.mark.parametrize("case", SET)
+def test_two_names_are_two_people_where_nobody_may_be_both(held: Watched, case: str) -> None:
+    steps, first, second, is_apart = SET[case]
+    for by, name in steps:
+        if held.users.find(name) is None:
+            held.users.add(name, Role.ADMIN, [], PASSWORD, "a test", set_by=by)
+        else:
+            held.users.change(name, password=PASSWORD, set_by=by)
+        # It may be whoever set it who changes it then.
+        assert held.users.change_own(name, PASSWORD, "nine wrens under a roof") is not None
+    four_eyes = held.four_eyes()
+    asked = four_eyes.set_kill_switch(
+        Principal(first, Role.ADMIN), "firm", "active", "drill is over"
+    )
+    assert asked is not None
+
+    if is_apart:
+        assert four_eyes.confirm(Principal(second, Role.ADMIN), asked.id) is None
+    else:
+        with pytest.raises(PermissionDeniedException, match="may be both"):
+            four_eyes.confirm(Principal(second, Role.ADMIN), asked.id)
+    assert held.guard.kill_switch("firm") == ("active" if is_apart else "halted")
+
+
+def test_a_password_that_is_set_anew_does_not_hide_who_proposed(held: Watched) -> None:
+    held.users.add("bob", Role.RISK_OFFICER, [], PASSWORD, "a test", set_by="amy")
+    asked = held.four_eyes().set_kill_switch(BOB, "firm", "active", "drill is over")
+    assert asked is not None
+    held.users.change("bob", password=PASSWORD, set_by="ben")
+
+    with pytest.raises(PermissionDeniedException, match="amy has set"):
+        held.four_eyes().confirm(Principal("amy", Role.ADMIN), asked.id)
+
+
+def test_who_is_forgotten_is_still_known_to_have_set_a_password(held: Watched) -> None:
+    held.users.add("eve", Role.ADMIN, [], PASSWORD, "a test")
+    held.users.add("ada", Role.ADMIN, [], PASSWORD, "a test", set_by="amy")
+    held.users.add("bob", Role.ADMIN, [], PASSWORD, "a test", set_by="ada")
+    held.users.remove("ada")
+    asked = held.four_eyes().set_kill_switch(ANN, "firm", "active", "drill is over")
+    assert asked is not None
+
+    assert held.users.hands("bob") == {"bob", "ada", "amy"}
+    assert held.four_eyes().confirm(BOB, asked.id) is None
+
+
 def test_a_machine_proposes_nothing_and_a_trader_releases_nothing(held: Watched) -> None:
     machine = Principal("key/bot", Role.RISK_OFFICER, machine=True)
     trader = Principal("carl", Role.TRADER, frozenset({"main"}))

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
+
 from ringfence.reload.outcome import Outcome
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_reader import tail
@@ -11,13 +13,17 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.policy_store import PolicyStore
 from ringfence.runtime.ports import FixedClock
 from ringfence.service.access.four_eyes import ACTIONS, FourEyes
+from ringfence.service.access.passwords import Passwords
 from ringfence.service.access.records import Records
 from ringfence.service.access.rights import Principal, Role
+from ringfence.service.access.users import Users
 from runtime.desk import NOON, opened, policies
 
 ANN = Principal("ann", Role.RISK_OFFICER)
 BOB = Principal("bob", Role.RISK_OFFICER)
 MINUTE = 60_000_000_000
+# What slows guessing down would slow the tests down, too.
+QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class RecordingReloader:
@@ -40,6 +46,7 @@ class Watched:
     guard: CentralRiskGuard
     reloader: RecordingReloader
     log: AuditLog
+    users: Users
 
     def four_eyes(self, actions: tuple[str, ...] = ACTIONS) -> FourEyes:
         return FourEyes(
@@ -51,6 +58,7 @@ class Watched:
             valid_ns=15 * MINUTE,
             folder=self.folder / "access",
             store=self.folder / "store",
+            hands=self.users.hands,
         )
 
     def recorded(self) -> list[tuple[str, dict[str, Any]]]:
@@ -67,4 +75,5 @@ def watched(folder: Path) -> Watched:
     guard = opened(policy_set, clock=clock)
     guard.set_kill_switch("firm", "halted", by="ann", reason="drill")
     log = AuditLog.open(folder / "audit", durability="process", clock=clock)
-    return Watched(folder, clock, guard, RecordingReloader(), log)
+    users = Users(folder / "access", QUICK, clock)
+    return Watched(folder, clock, guard, RecordingReloader(), log, users)

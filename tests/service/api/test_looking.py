@@ -39,6 +39,28 @@ def test_decisions_are_found_by_what_they_are(ask, decided):
     assert ids("&account=beta", "trader") == []
 
 
+def test_decisions_are_found_by_the_request_that_brought_them(ask, order):
+    def asked(path, name, body):
+        return ask("POST", path, json=body, headers={"x-request-id": name}).json()
+
+    bad, sent = order(size="0.0000001"), order(venue="paper", price="49990")
+    one = asked("/v1/evaluate", "by-one", order())
+    many = asked("/v1/evaluate/batch", "by-many", {"orders": [order(), bad]})["decisions"]
+    last = asked("/v1/orders", "by-sending", sent)["decision"]
+
+    for name, made in (("by-one", [one]), ("by-many", many), ("by-sending", [last])):
+        ids = [each["id"] for each in made]
+        found = ask("GET", f"/v1/decisions?request_id={name}").json()["decisions"]
+        assert [each["id"] for each in found] == ids[::-1]
+        assert {each["request_id"] for each in found} == {name}
+        told = ask("GET", f"/v1/decisions/{ids[0]}").json()
+        assert f"request {name}" in told["explanation"].splitlines()
+    assert ask("GET", "/v1/decisions?request_id=by-nobody").json()["decisions"] == []
+    assert (
+        ask("GET", "/v1/decisions?request_id=by-one", accounts=("beta",)).json()["decisions"] == []
+    )
+
+
 def test_a_decision_is_told_with_every_gate_and_in_words(ask, decided):
     told = ask("GET", f"/v1/decisions/{decided[1]['id']}").json()
     assert told["decision"]["asked"] == "1000"

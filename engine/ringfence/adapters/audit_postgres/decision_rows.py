@@ -13,7 +13,7 @@ __all__ = ["COLUMNS", "decision_row"]
 #: In the order of a row.
 COLUMNS = (
     *("chain", "seq", "ts_ns", "id", "account", "strategy", "venue", "symbol", "side", "type"),
-    *("asked", "price", "decision", "code", "reason", "size", "policy_set"),
+    *("asked", "price", "decision", "code", "reason", "size", "policy_set", "request_id"),
 )
 _OF_ORDER = ("account", "strategy", "venue", "symbol", "side", "type")
 # An index takes no long text; a number of so many digits is none that was meant.
@@ -53,6 +53,7 @@ class _Body(msgspec.Struct):
     reason: _Text = None
     size: _Number = None
     policy_set: _Text = None
+    request_id: _Text = None
 
 
 _DECODER = msgspec.json.Decoder(_Body)
@@ -87,6 +88,7 @@ def decision_row(chain: str, record: Stored) -> tuple[Any, ...]:
         body.reason,
         body.size,
         body.policy_set,
+        body.request_id,
     )
 
 
@@ -99,6 +101,7 @@ def _whatever(body: dict[str, Any]) -> _Body:
         code=_text(body.get("code")),
         reason=_text(body.get("reason")),
         policy_set=_text(body.get("policy_set")),
+        request_id=_text(body.get("request_id")),
         size=_number(body.get("size")),
         order=_order(order if isinstance(order, dict) else {}),
     )

@@ -41,7 +41,18 @@ _TABLES = {
     "open_lots": 5,
     "ends": 3,
     **dict.fromkeys(
-        ("pos_orders", "held", "held_at", "holders", "holder_at", "rate_ts", "params", "permits"), 0
+        (
+            "pos_orders",
+            "held",
+            "held_at",
+            "holders",
+            "holder_at",
+            "rate_ts",
+            "params",
+            "by_list",
+            "permits",
+        ),
+        0,
     ),
     **dict.fromkeys(("outcome", "measure", "limit"), 0),
 }

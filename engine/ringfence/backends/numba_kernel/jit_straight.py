@@ -61,6 +61,8 @@ __all__ = [
     "loss_of",
     "loss_share",
     "move",
+    "nearer_plainly",
+    "plainly",
     "raise_peak",
 ]
 
@@ -140,6 +142,22 @@ def fall_of(peak, equity):
     if not peak > 0.0:
         return NAN
     return max(0.0, divide(peak - equity, peak))
+
+
+@inline
+def plainly(left, right):
+    """Whether `left <= right` for finite numbers, without any tolerance."""
+    return (left <= right) & (right < np.inf) & (left > -np.inf)
+
+
+@inline
+def nearer_plainly(measure, limit, other_measure, other_limit):
+    """`jit_numbers.nearer` of finite measures."""
+    part = measure if limit > 0.0 else 0.0
+    whole = limit if limit > 0.0 else 1.0
+    other_part = other_measure if other_limit > 0.0 else 0.0
+    other_whole = other_limit if other_limit > 0.0 else 1.0
+    return part * other_whole > other_part * whole
 
 
 @inline

@@ -14,7 +14,8 @@ from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.module_text import module_text
 from ringfence.backends.numba_kernel.slots import Slot
-from ringfence.backends.numba_kernel.straight_text import Course, is_straight, straight_text
+from ringfence.backends.numba_kernel.steps import Course
+from ringfence.backends.numba_kernel.straight_text import is_straight, straight_text
 
 __all__ = ["Kernel", "kernel_for", "kernel_of", "put_past_order", "put_position"]
 

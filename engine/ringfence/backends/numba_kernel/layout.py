@@ -165,6 +165,8 @@ class Bindings(NamedTuple):
     max_age: Floats  # (L,) seconds
     entry: Ints  # (E, ENTRY_WIDTH)
     params: Floats  # (R, W), column 0 holds the bits of the checks that bind
+    # (L, ...) the parameters of a list's gates side by side, after a 1 where the clear way may read them
+    by_list: Floats
     window: Longs  # (R, 2) from, until
     freshness: Floats  # (R,) seconds, inf where the gate has none
     permits: Bytes  # (K, S)

@@ -17,10 +17,11 @@ from ringfence.backends.numba_kernel.layout import (
     LISTS_WIDTH,
     REDUCES,
     Bindings,
+    Floats,
     Ints,
 )
 from ringfence.backends.numba_kernel.slots import LEVELS, Slot, slots_of
-from ringfence.backends.numba_kernel.straight_text import Step
+from ringfence.backends.numba_kernel.steps import Step
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
@@ -119,11 +120,29 @@ class Limits:
             max_age=np.array(ages, np.float64),
             entry=np.array(entries, np.int32).reshape(-1, ENTRY_WIDTH),
             params=np.array(self._rows, np.float64).reshape(-1, self._width),
+            by_list=self._by_list(lists, entries),
             window=np.array(self._windows, np.int64).reshape(-1, 2),
             freshness=np.array(self._freshness, np.float64),
             permits=self._permit_table(),
             moves=self._move_table(),
         )
+
+    def _by_list(self, lists: list[list[int]], entries: list[list[int]]) -> Floats:
+        """`Bindings.by_list`: NaN instead of the 1 where a limit is not what the clear way takes it for."""
+        found = []
+        for start, end, *_ in lists:
+            numbers = [1.0]
+            for slot, row, rows, *_ in entries[start:end]:
+                columns = self.slots[slot].columns
+                numbers += self._rows[row][1 : 1 + len(columns)]
+                gross = columns.get(("working",))
+                if rows > 1 or (gross is not None and self._rows[row][gross] != 0.0):
+                    numbers[0] = NAN
+            found.append(numbers)
+        table = np.full((len(found), max(map(len, found), default=1)), NAN)
+        for row_of, numbers in zip(table, found, strict=True):
+            row_of[: len(numbers)] = numbers
+        return table
 
     def _add_list(
         self,

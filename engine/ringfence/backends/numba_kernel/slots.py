@@ -1,7 +1,7 @@
 """Slots: one for each rule; what is compiled for each of them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ringfence.backends.numba_kernel.expressions import expression_text
@@ -82,6 +82,7 @@ _WINDOW_DEVIATION = (
     "reference_price(sym, s, <reference>), now, <window>))"
 )
 _PARAMETER = re.compile(r"<([a-z_,]+)>")
+ParameterText = Callable[[int], str]
 
 
 @dataclass(slots=True)
@@ -117,9 +118,9 @@ class Slot:
             return _WINDOW_DEVIATION
         return _FIELDS[name]
 
-    def _field_text(self, template: str) -> str:
+    def _field_text(self, template: str, read: ParameterText) -> str:
         def column(found: re.Match[str]) -> str:
-            return f"P.params[row, {self.columns[tuple(found[1].split(','))]}]"
+            return read(self.columns[tuple(found[1].split(","))])
 
         return _PARAMETER.sub(column, template)
 
@@ -133,14 +134,25 @@ class Slot:
             if isinstance(node, ir.Field)
         )
 
-    def check_texts(self, check: Check, other: Mapping[str, str]) -> tuple[str, str]:
-        """Texts of a check's measure and limit; `other` has the fields that are read in another way."""
+    def check_texts(
+        self,
+        check: Check,
+        other: Mapping[str, str],
+        read: ParameterText = "P.params[row, {}]".format,
+    ) -> tuple[str, str]:
+        """Texts of a check's measure and limit.
+
+        Args:
+            check: One of the rule's.
+            other: Text of the fields that are read in another way.
+            read: Gives the text that reads a parameter, from its column.
+        """
 
         def field(name: str) -> str:
-            return self._field_text(other.get(name, self._template(name)))
+            return self._field_text(other.get(name, self._template(name)), read)
 
         def param(name: str) -> str:
-            return f"P.params[row, {self.columns[name]}]"
+            return read(self.columns[name])
 
         return (
             expression_text(check.measure, field, param),

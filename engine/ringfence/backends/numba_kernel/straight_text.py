@@ -7,55 +7,13 @@ in registers. What is rare takes the general way (`module_text`, `jit_entry`). B
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from ringfence.backends.numba_kernel.clear_text import clear_text, is_clear
 from ringfence.backends.numba_kernel.module_text import BINDING, HEAD, Checks, gate_text, room_text
 from ringfence.backends.numba_kernel.slots import Slot
+from ringfence.backends.numba_kernel.steps import Course, Step
 
-__all__ = ["Course", "Step", "is_straight", "straight_text"]
-
-
-class Step(NamedTuple):
-    """A gate of a list, as far as it is the same for every order and every limit.
-
-    Attributes:
-        slot: Place among the slots.
-        column: Of the results.
-        level: 0 firm, 1 account, 2 strategy.
-        enforces, reduces, exempts: Whether a breach counts; may reduce; spares reducing orders.
-        windows: Whether overrides may change the limits in time.
-        bits: Which checks bind, None where overrides change that.
-    """
-
-    slot: int
-    column: int
-    level: int
-    enforces: bool
-    reduces: bool
-    exempts: bool
-    windows: bool
-    bits: int | None
-
-
-class Course(NamedTuple):
-    """How a replay goes, as far as it is the same for every order of it.
-
-    Attributes:
-        own_prices: Whether an order's price is the mark (there are no others).
-        frozen: Whether every order fills as it really did, whatever is decided.
-        firm, strategy: Whether orders move such books beside the account's.
-    """
-
-    own_prices: bool
-    frozen: bool
-    firm: bool
-    strategy: bool
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """The levels of the books that move."""
-        moved = {0: self.firm, 1: True, 2: self.strategy}
-        return tuple(n for n, moves in moved.items() if moves)
+__all__ = ["is_straight", "straight_text"]
 
 
 # What a gate may look at: the order, and the book `b` of its level before and after.
@@ -142,6 +100,12 @@ def replay(general, decide, books, bindings, results, details, columns, events):
 _CALL = """            {word} straight == {number}:
                 way, allowed = way_{number}({order}, R, i, now, start, max_age, {states})
 """
+_CALL_CLEAR = """            {word} straight == {number}:
+                if clear_{number}({order}, R, i, now, which, max_age, {states}):
+                    way, allowed = CLEAR, lots
+                else:
+                    way, allowed = way_{number}({order}, R, i, now, start, max_age, {states})
+"""
 
 _GENERAL = """        if way == GENERAL:
             # The general way takes this one order.
@@ -187,7 +151,7 @@ _MARK_IS_HELD = "        plain &= {takes}(q{n} == 0.0) | (B.pos[b{n}, s, MARK] =
 
 _WAY = '''
 
-@inline
+@plain
 def way_{number}({order}, R, i, now, start, max_age, {states}):
     """Lots that may go, and the entry that reduces or blocks the order."""
     lots, allowed, cause = x, x, np.int64(-1)
@@ -302,11 +266,17 @@ def straight_text(slots: Sequence[Slot], ways: Sequence[Sequence[Step]], course:
         if (slot, bits) in reducing:
             parts.append(_room(name))
     parts += [_way(n, ways[n], course) for n in known]
-    parts.append(_loop(known, course))
+    states = _states(course.levels)
+    parts += [
+        clear_text(n, ways[n], slots, _FIELDS, (f"{_ORDER}, unit", states), _STATE_NAMES)
+        for n in known
+        if is_clear(ways[n])
+    ]
+    parts.append(_loop(known, ways, course))
     return "".join(parts)
 
 
-def _loop(known: Sequence[int], course: Course) -> str:
+def _loop(known: Sequence[int], ways: Sequence[Sequence[Step]], course: Course) -> str:
     levels = course.levels
     state = _STATE + (_OWN_PRICE_STATE if course.own_prices else _MARKED_STATE)
     plain = _PLAIN + _MARK_IS_HELD.replace("{takes}", "takes | " if course.own_prices else "")
@@ -322,7 +292,8 @@ def _loop(known: Sequence[int], course: Course) -> str:
     order = _ORDER.replace(" x,", " lots,") + ", unit"
     for place, number in enumerate(known):
         word = "elif" if place else "if"
-        lines.append(_CALL.format(word=word, number=number, order=order, states=_states(levels)))
+        call = _CALL_CLEAR if is_clear(ways[number]) else _CALL
+        lines.append(call.format(word=word, number=number, order=order, states=_states(levels)))
     lines.append(_GENERAL)
     # Marks were valued when they came, so without a fill there is nothing to store.
     kept = "        else:\n" + _each(_KEEP, levels) if course.own_prices else ""

@@ -108,8 +108,9 @@ def add_user(data: JSONBody[NewUser], request: _Request) -> UserTold:
         told = {"user": user.name, "role": user.role, "accounts": user.accounts}
         _record(request, "user-added", told)
 
+    by = request.user.name
     user = _access(request).users.add(
-        data.name, data.role, data.accounts, data.password, request.user.name, record
+        data.name, data.role, data.accounts, data.password, by, record, set_by=by
     )
     return _user_told(user)
 
@@ -139,6 +140,7 @@ def change_user(name: FromPath[str], data: JSONBody[UserChange], request: _Reque
         accounts=data.accounts,
         enabled=data.enabled,
         password=data.password,
+        set_by=request.user.name,
         first=(lambda _: None) if shuts_out else record,
     )
     if new_password or not user.enabled:

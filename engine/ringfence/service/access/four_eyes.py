@@ -3,10 +3,11 @@
 Both loosen what holds orders back. Where the settings name one of them in `access.four_eyes`, a first person proposes
 it with a reason, and it happens once a second one confirms; both stand in the audit log. Proposals run out, outlive a
 restart, and are good for the state they were made in: where the switch or the set is another by then, they are refused.
+Two names are two people where nobody may be acting under both, as whoever set somebody's password may.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
 
@@ -50,6 +51,7 @@ class Proposal(msgspec.Struct, frozen=True):
         seen: What was the case then: `state` and `at_ns` of the switch, or the `policy_set` in force.
         by, reason: Who wants it, and why.
         at_ns, expires_ns: Since when and until when, ns since 1970, UTC.
+        hands: Everybody who may have acted under that name then, in lower case.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Proposal(msgspec.Struct, frozen=True):
     reason: str
     at_ns: int
     expires_ns: int
+    hands: list[str] = []
 
 
 class FourEyes:
@@ -70,6 +73,7 @@ class FourEyes:
         valid_ns: How long a proposal can be confirmed.
         folder: Where proposals are kept.
         store: Directory of the policy store.
+        hands: Tells everybody who may be acting under a name, that name included, in lower case.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class FourEyes:
         valid_ns: int,
         folder: Path,
         store: Path,
+        hands: Callable[[str], frozenset[str]],
         files: LogFiles = SYSTEM_FILES,
         random: Random = SYSTEM_RANDOM,
     ) -> None:
@@ -90,7 +95,7 @@ class FourEyes:
         self._clock, self._random = clock, random
         self._actions, self._valid_ns = actions, valid_ns
         self._table = Table(folder / "proposals.json", Proposal, files)
-        self._store = PolicyStore(store, files)
+        self._store, self._hands = PolicyStore(store, files), hands
 
     def needs_two(self, action: Action) -> bool:
         """Whether an action needs two people."""
@@ -162,17 +167,19 @@ class FourEyes:
 
         Raises:
             NotFoundException: nothing of that name waits: it was confirmed or withdrawn, or has run out.
-            PermissionDeniedException: the role may not, it is a machine, or the person who proposed it.
+            PermissionDeniedException: the role may not, it is a machine, or may be the person who proposed it.
             Conflict: the switch or the set is not any more what it was; the proposal is gone.
         """
         _allowed(user)
         _person(user)
+        hands = self._hands(user.name)
         with self._table.changing() as held:
             proposal = held.get(name)
             if proposal is None or self._clock.now_ns() >= proposal.expires_ns:
                 raise _no_such()
             if user.name.casefold() == proposal.by.casefold():
                 raise PermissionDeniedException("whoever proposes it cannot confirm it")
+            _apart(hands, self._hands(proposal.by).union(proposal.hands))
             del held[name]
         by = f"{proposal.by}, confirmed by {user.name}"
         self._records.changed("confirmed", user.name, _told(proposal))
@@ -216,6 +223,7 @@ class FourEyes:
             reason,
             now,
             now + self._valid_ns,
+            sorted(self._hands(user.name)),
         )
         # First the record: one of a proposal that then is not kept harms nobody.
         self._records.changed("proposed", user.name, _told(proposal))
@@ -256,6 +264,16 @@ def _person(user: Principal) -> None:
     # Whoever made a key could confirm by it what they proposed themselves.
     if user.machine:
         raise PermissionDeniedException("this takes two people, and an API key is none")
+
+
+def _apart(confirming: frozenset[str], proposing: frozenset[str]) -> None:
+    # Nor is it known who holds a key that set a password.
+    keys = {each for each in confirming | proposing if "/" in each}
+    for each in sorted(confirming & proposing | keys):
+        raise PermissionDeniedException(
+            f"{each} has set the password of one of the two and may be both: "
+            "let another admin, or the command line, set a new one"
+        )
 
 
 def _checked(reason: str) -> str:

@@ -1,8 +1,9 @@
 """What every answer of the main port says to browsers, unless its route says it otherwise."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-__all__ = ["CONTENT_SECURITY_POLICY", "always", "harden"]
+__all__ = ["CONTENT_SECURITY_POLICY", "always", "hardening"]
 
 CONTENT_SECURITY_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 _ALWAYS = (
@@ -19,22 +20,32 @@ _ALWAYS = (
 _TLS_ONLY = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
-def always(scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+def always(scheme: str, *, behind_proxy: bool) -> tuple[tuple[bytes, bytes], ...]:
     """The headers.
 
-    With TLS, here or at a proxy that is trusted, browsers are told to come by TLS alone from now on.
+    With TLS browsers are told to come by TLS alone from now on.
 
     Args:
-        scheme: Of the request.
+        scheme: Of the request, as a trusted proxy tells it.
+        behind_proxy: Whether the settings say that a proxy speaks TLS. Where a browser comes past it all the same, it
+            pays no heed to the header without TLS (RFC 6797, section 8.1).
     """
-    return (*_ALWAYS, _TLS_ONLY) if scheme == "https" else _ALWAYS
+    return (*_ALWAYS, _TLS_ONLY) if behind_proxy or scheme == "https" else _ALWAYS
 
 
-async def harden(message: Any, scope: Any) -> None:
-    """Add the headers to an answer that begins (a hook of Litestar's `before_send`)."""
-    if message["type"] != "http.response.start":
-        return
-    headers = message["headers"]
-    known = {name.lower() for name, _ in headers}
-    added = [each for each in always(scope.get("scheme", "")) if each[0] not in known]
-    message["headers"] = [*headers, *added]
+def hardening(*, behind_proxy: bool) -> Callable[[Any, Any], Awaitable[None]]:
+    """What adds the headers to an answer that begins: a hook of Litestar's `before_send`.
+
+    Args:
+        behind_proxy: As for `always`.
+    """
+
+    async def harden(message: Any, scope: Any) -> None:
+        if message["type"] != "http.response.start":
+            return
+        headers = message["headers"]
+        known = {name.lower() for name, _ in headers}
+        said = always(scope.get("scheme", ""), behind_proxy=behind_proxy)
+        message["headers"] = [*headers, *(each for each in said if each[0] not in known)]
+
+    return harden

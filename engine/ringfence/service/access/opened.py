@@ -126,6 +126,7 @@ def open_access(
             valid_ns=about.proposal_valid,
             folder=folder,
             store=store,
+            hands=users.hands,
         ),
         Outbox(folder, clock),
     )

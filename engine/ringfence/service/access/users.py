@@ -1,6 +1,6 @@
 """People who log in: their roles, accounts and passwords, in `users.json`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,8 @@ class User(msgspec.Struct, frozen=True):
         made_ns, made_by: When, ns since 1970, UTC, and by whom.
         password_ns: When the password was set; what was logged in before is logged out.
         must_change: Whether somebody else set the password, and they have not changed it yet.
+        known_to: Who may be acting under this name besides: whoever set the password for them, and those who might have
+            acted as that one did. They stay when the password is changed, for it may be one of them who changed it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class User(msgspec.Struct, frozen=True):
     password_ns: int
     enabled: bool = True
     must_change: bool = False
+    known_to: list[str] = []
 
     def principal(self) -> Principal:
         """Who they are to the rest of the service."""
@@ -75,10 +78,12 @@ class Users:
         first: Callable[[User], object] = lambda _: None,
         *,
         must_change: bool = True,
+        set_by: str = "",
     ) -> User:
         """Let a person in from now on.
 
         Args:
+            set_by: The person or the key that chose the password; empty where it was whoever runs the service.
             must_change: Whether they have to take another password first, which nobody else knows.
             first: Is called before; where it raises, nothing happens.
 
@@ -96,6 +101,7 @@ class Users:
                 )
             if len(held) >= _MOST:
                 raise InputError(f"there are {_MOST:,} users", "remove those who left")
+            user = msgspec.structs.replace(user, known_to=_hands(held, set_by))
             held[name] = user
             first(user)
         return user
@@ -119,12 +125,13 @@ class Users:
         enabled: bool | None = None,
         password: str | None = None,
         must_change: bool = True,
+        set_by: str = "",
         first: Callable[[User], object] = lambda _: None,
     ) -> User:
         """Change what is given.
 
         Args:
-            must_change: As for `add`, where a password is given.
+            must_change, set_by: As for `add`, where a password is given.
             first: As for `add`.
 
         Raises:
@@ -146,7 +153,11 @@ class Users:
                 # Later than before even where the clock stands.
                 at_ns = max(self._clock.now_ns(), before.password_ns + 1)
                 after = msgspec.structs.replace(
-                    after, password=kept, password_ns=at_ns, must_change=must_change
+                    after,
+                    password=kept,
+                    password_ns=at_ns,
+                    must_change=must_change,
+                    known_to=_hands(held, set_by),
                 )
             held[name] = after
             _check_admin_left(held, before)
@@ -209,11 +220,24 @@ class Users:
             self._renew(user, password)
         return user
 
+    def hands(self, name: str) -> frozenset[str]:
+        """Everybody who may be acting under a name, that name included, as it is now; in lower case."""
+        with self._table.changing() as held:
+            return frozenset(_hands(held, name))
+
     def _renew(self, user: User, password: str) -> None:
         kept = self._passwords.keep(password, user.name)
         with self._table.changing() as held:
             if held.get(user.name) == user:
                 held[user.name] = msgspec.structs.replace(user, password=kept)
+
+
+def _hands(held: Mapping[str, User], name: str) -> list[str]:
+    if not name:
+        return []
+    # An issuer's name may differ from a user's by its case alone, and is taken for theirs.
+    known = held.get(name.casefold())
+    return sorted({name.casefold(), *(() if known is None else known.known_to)})
 
 
 def _of(held: dict[str, User], name: str) -> User:

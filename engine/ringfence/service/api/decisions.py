@@ -35,7 +35,8 @@ Moment = Annotated[
 
 
 class RowBody(msgspec.Struct):
-    """A decision in short. `asked` and `price` are as they were asked; null where there is none."""
+    """A decision in short. `asked` and `price` are as they were asked; null where there is none. `request_id` is the
+    `X-Request-ID` of the request that brought the order, empty where none did."""
 
     id: str
     sequence: int
@@ -56,6 +57,7 @@ class RowBody(msgspec.Struct):
     size: str
     policy_set: str
     repeated: bool
+    request_id: str
 
 
 class PageBody(msgspec.Struct):
@@ -84,6 +86,7 @@ def decisions(
     strategy: Name = None,
     decision: FromQuery[Literal["", "APPROVE", "REDUCE_SIZE", "REJECT"]] = "",
     code: Name = None,
+    request_id: Name = None,
     since: Annotated[
         str | None,
         QueryParameter(name="from", pattern=_MOMENT, max_length=50, description=_MOMENT_WORDS),
@@ -105,6 +108,7 @@ def decisions(
         code,
         moment_of(since, "from"),
         moment_of(until, "until"),
+        request_id=request_id,
     )
     archive: Archive = request.app.state.archive
     page = archive.page(wanted, None if cursor is None else int(cursor), limit)
@@ -162,6 +166,7 @@ def row_told(row: DecisionRow) -> RowBody:
         row.size,
         row.policy_set,
         row.repeated,
+        row.request_id,
     )
 
 

@@ -1,6 +1,7 @@
 """Have orders decided: one, or many in their order."""
 
 import asyncio
+from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -22,7 +23,7 @@ from ringfence.service.api.order_bodies import (
     placed,
 )
 from ringfence.service.api.problems import Problem
-from ringfence.service.api.routes import Asking, check_prices, desk_of, route
+from ringfence.service.api.routes import Asking, check_prices, desk_of, request_name, route
 from ringfence.service.desk import Desk
 
 __all__ = [
@@ -75,11 +76,11 @@ async def evaluate(
     desk = desk_of(request)
     order = order_of(data, named_by_key(request))
     market = market_of(data.market)
-    if desk.decides_at_once:
-        answer = desk.guard.evaluate_order(order, market, signs=False)
-    else:
-        # The guard waits; others are answered meanwhile.
-        answer = await asyncio.to_thread(desk.guard.evaluate_order, order, market, signs=False)
+    decide = partial(
+        desk.guard.evaluate_order, order, market, signs=False, request_id=request_name(request)
+    )
+    # Where the guard waits, others are answered meanwhile.
+    answer = decide() if desk.decides_at_once else await asyncio.to_thread(decide)
     check_repeat(answer, data, order)
     return decision_told(answer, order.client_order_id, with_gates=gates)
 
@@ -108,22 +109,21 @@ def evaluate_batch(data: JSONBody[Unread[BatchBody]], request: Asking) -> Decisi
         if each.market is not None:
             check_prices(request, f"/orders/{k}/market")
             break
-    return DecisionsBody(decided(desk_of(request), orders))
+    return DecisionsBody(decided(desk_of(request), orders, request_name(request)))
 
 
-def decided(desk: Desk, orders: list[OrderBody]) -> list[DecisionBody]:
-    """Orders decided one after the other."""
+def decided(desk: Desk, orders: list[OrderBody], request_id: str) -> list[DecisionBody]:
+    """Orders of one request decided one after the other."""
     asked: list[tuple[OrderRequest, MarketData | None]] = []
     for each in orders:
         try:
             asked.append((order_of(each), market_of(each.market)))
         except Problem as problem:
             raise placed(problem, f"/orders/{len(asked)}") from None
+    answers = desk.guard.evaluate_orders(asked, signs=False, request_id=request_id)
     return [
         decision_told(answer, order.client_order_id)
-        for answer, (order, _) in zip(
-            desk.guard.evaluate_orders(asked, signs=False), asked, strict=True
-        )
+        for answer, (order, _) in zip(answers, asked, strict=True)
     ]
 
 

@@ -28,6 +28,7 @@ from ringfence.service.api.routes import (
     check_prices,
     desk_of,
     may_see,
+    request_name,
     route,
     seen_accounts,
 )
@@ -118,7 +119,9 @@ def submit_order(data: JSONBody[OrderBody], request: Asking) -> SubmittedBody:
     # An exchange knows the order by its name alone.
     name = named_by_key(request) or client_order_id_of(SYSTEM_RANDOM.token(), "")
     order = order_of(data, name)
-    answer = desk.guard.evaluate_order(order, market_of(data.market))
+    answer = desk.guard.evaluate_order(
+        order, market_of(data.market), request_id=request_name(request)
+    )
     check_repeat(answer, data, order)
     sent = None if answer.approval is None else _sent(gateway, answer, order)
     return SubmittedBody(

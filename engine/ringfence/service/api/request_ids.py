@@ -1,16 +1,14 @@
 """Every request has a name, `X-Request-ID`: the caller's own, or one that is made here."""
 
-import re
-
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from ringfence.runtime.asked import read_request_id
 from ringfence.runtime.ports import SYSTEM_RANDOM, Random
 
 __all__ = ["request_id_of", "request_ids"]
 
-_FIT = re.compile(rb"[A-Za-z0-9._:\-]{1,100}")
 _NAME = b"x-request-id"
 
 
@@ -19,10 +17,10 @@ def request_id_of(given: bytes, random: Random) -> str:
 
     Args:
         given: What the caller calls it. One that is no short word of letters, digits and `._:-` is not taken over:
-            it ends up in logs.
+            it ends up in logs and records.
         random: Makes up another one.
     """
-    return given.decode("ascii") if _FIT.fullmatch(given) else random.token(8)
+    return read_request_id(given.decode("latin-1")) or random.token(8)
 
 
 def request_ids(app: ASGIApp, random: Random = SYSTEM_RANDOM) -> ASGIApp:

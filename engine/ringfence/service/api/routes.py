@@ -19,6 +19,7 @@ __all__ = [
     "check_prices",
     "desk_of",
     "may_see",
+    "request_name",
     "route",
     "seen_accounts",
     "sees_all",
@@ -121,6 +122,12 @@ def desk_of(request: Asking) -> Desk:
     return desk
 
 
+def request_name(request: Asking) -> str:
+    """What a request is called in its answer, in logs and in records."""
+    name: str = request.scope["state"]["request_id"]
+    return name
+
+
 def check_prices(request: Asking, at: str = "/market") -> None:
     """Let only those give market data with an order who may tell it.
 
@@ -174,7 +181,7 @@ def _recorded(handler: Callable[..., Any]) -> Callable[..., Any]:
         found = handler(*given, **named)
         request: Asking = named["request"]
         body = {
-            "request": request.scope["state"]["request_id"],
+            "request": request_name(request),
             "by": request.user.name,
             "method": request.method,
             "path": request.scope["path"],

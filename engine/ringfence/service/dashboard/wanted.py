@@ -9,7 +9,7 @@ from ringfence.service.archive import Filter
 
 __all__ = ["Wanted", "read_wanted"]
 
-_NAMES = ("account", "symbol", "strategy", "decision", "code", "order")
+_NAMES = ("account", "symbol", "strategy", "decision", "code", "order", "request")
 _TIMES = ("from", "until")
 _LONGEST = 200
 
@@ -37,7 +37,9 @@ class Wanted:
         Args:
             accounts: Those that may be seen; None for all.
         """
-        account, symbol, strategy, decision, code, order = (self.given.get(name) for name in _NAMES)
+        account, symbol, strategy, decision, code, order, request = (
+            self.given.get(name) for name in _NAMES
+        )
         return Filter(
             accounts=accounts,
             account=account,
@@ -46,6 +48,7 @@ class Wanted:
             decision=decision,
             code=code,
             client_order_id=order,
+            request_id=request,
             from_ns=self.from_ns,
             until_ns=self.until_ns,
         )
