@@ -82,7 +82,10 @@ def _done(state: dict[str, Any], words: list[str]) -> str:
             return "2.38.1"
         case ["compose", "config", *_]:
             services = {
-                "ringfence": {"image": "ringfence:local"},
+                "ringfence": {
+                    "image": "ringfence:local",
+                    "ports": [{"published": str(each)} for each in state.get("published", ())],
+                },
                 "migrate": {"image": "ringfence:local", "restart": "no"},
                 "postgres": {"image": "postgres:17"},
             }

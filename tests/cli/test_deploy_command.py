@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import yaml
 from cli.recording_engine import NEW, OLD, OLD_SET, RecordingEngine
 from ringfence._resources import bundled
 from ringfence.cli.deploying import changing, machine_checks, run, security_checks
+from ringfence.cli.deploying.compose_file import mounted_files, read_compose
 from ringfence.cli.deploying.deployment import PORTS, Deployment, Machine
 from ringfence.cli.deploying.engine import COMPOSE_FILE, find_engine
 from ringfence.cli.deploying.report import report_data
@@ -62,7 +64,10 @@ def root(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     for name in machine_checks.NEEDED_FILES:
-        (folder / name).touch()
+        if (ROOT / name).is_dir():
+            (folder / name).mkdir()
+        else:
+            (folder / name).touch()
     (folder / COMPOSE_FILE).write_text(yaml.safe_dump(COMPOSE))
     (folder / "policies").mkdir()
     given = {each.name: each.make(SYSTEM_RANDOM) for each in PRODUCTION_SECRETS}
@@ -187,9 +192,14 @@ def test_a_port_that_this_deployment_has_is_no_fault(make: Make, engine: Recordi
             machine_checks.check_ports(deployment).said
             == "1 ports, 1 of them held by what runs now"
         )
-        engine.change(fail=["compose ps"])
+        # Podman does not tell Compose of all.
+        engine.change(ports=[], published=[port, "3000-3005"])
+        assert machine_checks.check_ports(deployment).result is Result.PASSED
+        engine.change(runs="")
         assert machine_checks.check_ports(deployment).result is Result.FAILED
-    engine.change(fail=[], ports=[])
+        engine.change(runs=OLD, fail=["compose ps"])
+        assert machine_checks.check_ports(deployment).result is Result.FAILED
+    engine.change(fail=[], published=[])
     assert machine_checks.check_ports(deployment).result is Result.PASSED
 
 
@@ -326,6 +336,41 @@ def test_an_image_that_does_not_get_well_is_taken_back_with_its_policy_set(
     assert "policy set aaaaaaaaaaaa is in force" in done.outcomes["rollback"].said
 
 
+def test_the_set_is_looked_at_once_the_service_has_started_again(
+    make: Make, engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it starts nobody takes a rollback, and none may be needed."""
+    waits = {"compose exec": True}
+    engine.change(health={NEW: "exited"})
+
+    def start(_: Deployment) -> None:
+        engine.change(fail=[], policy_set=OLD_SET)
+        waits.clear()
+
+    def began(deployment: Deployment) -> Outcome:
+        outcome = changing.start(deployment)
+        engine.change(fail=list(waits))
+        return outcome
+
+    monkeypatch.setattr(changing, "wait_for_start", start)
+    done = deploy(make(), Wish(), quiet, real("build", "health", start=began))
+
+    assert (done.failed, results(done)["rollback"]) == (["health"], "passed")
+    assert not [each for each in engine.asked if "--rollback" in each]
+    assert "policy set aaaaaaaaaaaa is in force" in done.outcomes["rollback"].said
+
+
+def test_what_ran_before_comes_back_where_the_image_was_built_elsewhere(
+    make: Make, engine: RecordingEngine
+) -> None:
+    engine.change(health={NEW: "exited"}, images={"ringfence:local": NEW})
+
+    done = deploy(make(), Wish(skip=frozenset({"build"})), quiet, real(*CHANGES))
+
+    assert (done.failed, results(done)["build"]) == (["health"], "skipped")
+    assert (engine.state["runs"], engine.state["policy_set"]) == (OLD, OLD_SET)
+
+
 def test_a_new_one_that_does_not_answer_as_it_should_is_taken_back(
     make: Make, engine: RecordingEngine
 ) -> None:
@@ -442,6 +487,47 @@ def test_each_environment_takes_missing_secrets_its_own_way(
     changing.build(testing)
     assert security_checks.check_secrets(make(secrets=nothing)).result is Result.PASSED
     assert engine.state["images"]["ringfence:local"] == NEW
+
+
+def test_what_the_compose_file_mounts_has_to_be_there(make: Make, root: Path) -> None:
+    compose = json.loads(json.dumps(COMPOSE))
+    compose["services"]["ringfence"]["volumes"] = [
+        "${RINGFENCE_POLICIES_DIR:-./policies}:/policies:ro",
+        "./docker/settings.yaml:/etc/ringfence/ringfence.yaml:ro",
+        {"type": "bind", "source": "./docker/rules", "target": "/rules", "read_only": True},
+        "data:/var/lib/ringfence",
+    ]
+    names = ("grafana_admin_password", "database_owner_password", "redis_password")
+    compose["secrets"] = {name: {"file": f"./secrets/{name}"} for name in names}
+    (root / COMPOSE_FILE).write_text(yaml.safe_dump(compose))
+    (root / "secrets" / "grafana_admin_password").write_text("short")
+
+    files, secrets = machine_checks.check_files(make()), security_checks.check_secrets(make())
+
+    assert [each.message for each in files.findings] == [
+        f"`{root / 'docker' / name}` is missing" for name in ("settings.yaml", "rules")
+    ]
+    assert [each.message for each in secrets.findings] == [
+        "`DATABASE_OWNER_PASSWORD` is not set",
+        "`GRAFANA_ADMIN_PASSWORD` has fewer than 16 characters",
+    ]
+    made = make_secrets(root / "secrets")
+    assert "grafana_admin_password" in {each.path.name for each in made if each.result == "kept"}
+    assert len(security_checks.check_secrets(make()).findings) == 1
+
+
+def test_nothing_that_the_image_is_built_from_is_left_out() -> None:
+    copied = re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text("utf-8"))
+    needed = {word.split("/")[0] for text in copied for word in text.split()}
+    assert {"engine", "rules", "README.md"} <= needed
+    assert needed <= {*machine_checks.NEEDED_FILES, "policies"}
+
+
+def test_this_checkout_has_all_that_its_compose_file_mounts(make: Make) -> None:
+    assert {"docker/redis/start", "docker/grafana/dashboards"} <= {
+        *mounted_files(read_compose(ROOT))
+    }
+    assert machine_checks.check_files(make(root=ROOT, policies=ROOT / "policies")).findings == ()
 
 
 @pytest.mark.security
@@ -573,6 +659,7 @@ def test_the_shipped_compose_file_has_no_error(make: Make) -> None:
 @pytest.mark.security
 def test_a_fault_in_the_source_is_found(make: Make, root: Path) -> None:
     """By the real bandit."""
+    (root / "engine").rmdir()
     assert security_checks.check_source(make()).said == "there is no source here"
     (root / "engine").mkdir()
     (root / "engine" / "sound.py").write_text("print(1)\n")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-__all__ = ["CLIPPED", "VIEWS", "Browsing", "running", "violations"]
+__all__ = ["CLIPPED", "VIEWS", "Browsing", "faults_at_both_widths", "running", "violations"]
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -77,6 +77,17 @@ def violations(page: Any) -> list[str]:
 
     found = Axe().run(page, options=_AXE).response["violations"]
     return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in found]
+
+
+def faults_at_both_widths(page: Any) -> list[str]:
+    """What is wrong with a page that cannot be opened anew, as wide as a desk's screen and as a phone's."""
+    found = []
+    for size in (_PHONE, _DESK):
+        page.set_viewport_size(size)
+        found += [*violations(page), *page.evaluate(CLIPPED)]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"wider than {size['width']} pixels")
+    return found
 
 
 class Browsing:

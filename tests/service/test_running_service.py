@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -140,6 +142,43 @@ def test_what_does_not_answer_as_it_should_is_told(deployment: Deployment, tmp_p
 
     keyless = smoke(replace(deployment, secrets=tmp_path))
     assert "JWT_SECRET_KEY" in told(keyless)
+
+
+@pytest.mark.parametrize(("looks", "result"), [(2, Result.PASSED), (50, Result.FAILED)])
+def test_a_service_that_still_starts_is_waited_for_and_not_for_ever(
+    deployment: Deployment, looks: int, result: Result
+) -> None:
+    """Its container is healthy before: a policy set of another structure takes a minute to compile."""
+    asked = []
+
+    class Health(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            is_ready = len(asked) > looks
+            self.send_response(200 if is_ready else 503)
+            self.end_headers()
+            # As the service tells it.
+            self.wfile.write(
+                b'{"status":"ok"}' if is_ready else b'{"status":"failing","detail":"starting"}'
+            )
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with HTTPServer(("127.0.0.1", 0), Health) as server:
+        threading.Thread(target=server.serve_forever).start()
+        moved = {**deployment.machine.moved, 8001: server.server_port}
+        machine = replace(deployment.machine, moved=moved, patience_s=30.0)
+        seconds = iter(range(1000))
+        waited: list[float] = []
+        outcome = smoke(
+            replace(deployment, machine=machine, elapsed=lambda: next(seconds), wait=waited.append)
+        )
+        server.shutdown()
+
+    assert outcome.result is result, outcome
+    assert 2 <= len(waited) < 50
+    assert ("it is not ready" in told(outcome)) == (result is Result.FAILED)
 
 
 def write_keys(file: Path, *keys: str) -> None:

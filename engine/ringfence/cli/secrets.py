@@ -1,7 +1,6 @@
 """`ringfence secrets`: make the files of a deployment's secrets, check them, and tell which there are."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 _DIRECTORY = Path("secrets")
-_COMPOSE_FILE, _DOT_ENV = "docker-compose.yml", ".env"
-_GROUP_VARIABLE = "RINGFENCE_SECRETS_GID"
 
 
 def add(commands: Any) -> None:
@@ -66,17 +63,16 @@ def _part(parts: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser
 
 def run_init(given: argparse.Namespace) -> int:
     """Make what is missing."""
-    from ringfence.runtime.secret_files import CONTAINER_GROUP, make_secrets
+    from ringfence.cli.secret_group import group_of_secrets, tell_compose
+    from ringfence.runtime.secret_files import make_secrets
 
-    group = given.group
-    if group is None:
-        group = CONTAINER_GROUP if os.geteuid() == 0 else os.getegid()
+    group = group_of_secrets() if given.group is None else given.group
     if group < 0:
         raise InputError(f"`{group}` is no group", "give its number, as `id -g` prints it")
     made = make_secrets(
         given.directory, given=_asked(given.directory) if given.ask else {}, group=group
     )
-    told = _tell_compose(given.directory, group, CONTAINER_GROUP)
+    told = tell_compose(given.directory, group)
     if given.json:
         print_json({each.kind.name: each.result for each in made})
         return 0
@@ -167,26 +163,3 @@ def _words(made: "MadeSecret") -> str:
     if made.result == "left-out":
         return f"left out: {made.kind.fix}, or run again with --ask"
     return "made" if made.result == "made" else "was there, and is left as it is"
-
-
-def _tell_compose(directory: Path, group: int, usual: int) -> str:
-    """Name the group to Compose where it is not the usual one; gives what is still to do, if anything."""
-    top = directory.resolve().parent
-    if group == usual or not (top / _COMPOSE_FILE).is_file():
-        return ""
-    line = f"{_GROUP_VARIABLE}={group}"
-    dot_env = top / _DOT_ENV
-    if dot_env.exists():
-        try:
-            lines = dot_env.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError):
-            lines = []
-        return "" if line in lines else f"next: put {line} into {dot_env}"
-    try:
-        dot_env.write_text(f"# The group that may read secrets/\n{line}\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"`{dot_env}` cannot be written: {(error.strerror or str(error)).lower()}",
-            f"set {line} in the environment of `docker compose`",
-        ) from None
-    return f"{dot_env}: made, with {line}"

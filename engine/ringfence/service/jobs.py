@@ -223,7 +223,10 @@ class Jobs:
                 return
             if "progress" in told:
                 job.done, job.total = told["progress"]
-            elif "result" in told:
+                return
+            # Its process may take a while to go; whoever sees that the job is over sees when, too.
+            job.ended_ns = self._clock.now_ns()
+            if "result" in told:
                 job.result, job.state = told["result"], "done"
             else:
                 job.problem, job.state = told["problem"], "failed"
@@ -235,7 +238,7 @@ class Jobs:
                 job.problem = {"message": why, "fix": "", "findings": []}
 
     def _end(self, job: Job) -> None:
-        job.ended_ns = self._clock.now_ns()
+        job.ended_ns = job.ended_ns or self._clock.now_ns()
         self._keep_note(job)
         with self._news:
             self._news.notify_all()

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 
 import pytest
 
@@ -143,6 +144,15 @@ def test_only_so_many_jobs_wait(jobs, program):
     assert refused >= 2
     for each in jobs.all("verify"):
         jobs.cancel(each)
+
+
+def test_a_job_that_is_done_says_when_although_its_process_is_still_there(jobs, program):
+    program("import time; print('{\"result\": {}}', flush=True); time.sleep(600)")
+    job = begin(jobs)
+    pause = threading.Event()
+    while job.state != "done":
+        pause.wait(0.01)
+    assert job.ended_ns == 1
 
 
 def test_a_process_that_dies_is_a_failed_job(jobs, program):

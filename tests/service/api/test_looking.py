@@ -138,6 +138,8 @@ def test_switches_of_other_accounts_are_not_for_a_trader(ask):
 def test_the_set_in_force_is_told_in_full(ask):
     active = ask("GET", "/v1/policies/active").json()
     assert active["ok"]
+    assert 0 < active["since_ns"] <= active["checked_ns"]
+    assert active["since"].startswith("20")
     name = active["policy_set"]
     assert name in {each["policy_set"] for each in ask("GET", "/v1/policies").json()["sets"]}
     told = ask("GET", f"/v1/policies/{name[:10]}", "viewer").json()

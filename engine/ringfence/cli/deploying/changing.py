@@ -1,13 +1,14 @@
 """The steps that change something: gate and tests before them, images, containers, and the way back."""
 
 import json
-import os
 import subprocess  # nosec B404  # this program itself, and pytest
 from pathlib import Path
 
 from ringfence.cli.deploying.deployment import Deployment, Previous
 from ringfence.cli.deploying.engine import Engine, Running, Service
+from ringfence.cli.deploying.smoke import wait_for_start
 from ringfence.cli.deploying.step import Finding, Outcome, Result, Severity, judged
+from ringfence.cli.secret_group import group_of_secrets, tell_compose
 from ringfence.errors import InputError
 from ringfence.runtime.credentials import ALL_SECRETS
 from ringfence.runtime.ports import SYSTEM_RANDOM
@@ -56,21 +57,34 @@ def remember(engine: Engine) -> Previous:
 
 def build(deployment: Deployment) -> Outcome:
     """Note what runs now, and build the new images; testing gets secrets of its own."""
-    engine = _engine(deployment)
-    if deployment.environment == "testing":
-        made = {
-            kind.name: kind.make(SYSTEM_RANDOM) for kind in ALL_SECRETS if kind.issued_elsewhere
-        }
-        make_secrets(deployment.secrets, given=made, group=os.getegid())
-    deployment.previous = remember(engine)
-    engine.build()
-    return Outcome(Result.PASSED, "built")
+    said = _prepare(deployment)
+    _engine(deployment).build()
+    return Outcome(Result.PASSED, f"built{said}")
 
 
 def start(deployment: Deployment) -> Outcome:
     """Start what is new."""
+    # Where nothing was built, nothing was noted yet.
+    said = _prepare(deployment)
     _engine(deployment).up(build=False)
-    return Outcome(Result.PASSED, "started")
+    return Outcome(Result.PASSED, f"started{said}")
+
+
+def _prepare(deployment: Deployment) -> str:
+    """Note what runs now, once; testing gets secrets of its own. Gives what is to be said of it."""
+    engine, said = _engine(deployment), ""
+    if deployment.is_prepared:
+        return said
+    if deployment.environment == "testing":
+        made = {
+            kind.name: kind.make(SYSTEM_RANDOM) for kind in ALL_SECRETS if kind.issued_elsewhere
+        }
+        group = group_of_secrets()
+        make_secrets(deployment.secrets, given=made, group=group)
+        said = tell_compose(deployment.secrets, group)
+    deployment.previous = remember(engine)
+    deployment.is_prepared = True
+    return f"; {said}" if said else ""
 
 
 def health(deployment: Deployment) -> Outcome:
@@ -110,6 +124,7 @@ def go_back(deployment: Deployment) -> Outcome:
     back = health(deployment)
     if back.result is Result.FAILED:
         return back
+    wait_for_start(deployment)
     said = f"image {previous.image[:19]} runs again"
     if previous.policy_set:
         if _policy_set(engine) != previous.policy_set:

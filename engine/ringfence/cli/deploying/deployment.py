@@ -76,6 +76,7 @@ class Deployment:
         engine: None where there is none.
         python: The interpreter that tests and checks run in.
         previous: What to go back to.
+        is_prepared: Whether that was noted.
         by: Who deploys.
     """
 
@@ -88,6 +89,7 @@ class Deployment:
     python: str
     machine: Machine = field(default_factory=Machine)
     previous: Previous = field(default_factory=Previous)
+    is_prepared: bool = False
     by: str = "deploy"
     wait: Callable[[float], object] = field(default_factory=lambda: threading.Event().wait)
     elapsed: Callable[[], float] = time.monotonic

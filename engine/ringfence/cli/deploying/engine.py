@@ -29,10 +29,11 @@ _SHOWN_LINES = 2
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service as the compose file has it: its image's name, and whether it does something once and ends."""
+    """A service as the compose file has it: its image's name, whether it does something once and ends, its ports here."""
 
     image: str
     is_job: bool = False
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,15 @@ class ComposeEngine:
         """As `Engine.services`."""
         found = json.loads(self._compose("config", "--format", "json"))
         return {
-            name: Service(str(about.get("image", "")), about.get("restart") == "no")
+            name: Service(
+                str(about.get("image", "")),
+                about.get("restart") == "no",
+                tuple(
+                    int(each["published"])
+                    for each in about.get("ports") or ()
+                    if str(each.get("published", "")).isdigit()
+                ),
+            )
             for name, about in found.get("services", {}).items()
         }
 

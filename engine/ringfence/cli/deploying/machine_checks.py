@@ -4,6 +4,7 @@ import shutil
 import socket
 from collections.abc import Callable
 
+from ringfence.cli.deploying.compose_file import mounted_files, read_compose
 from ringfence.cli.deploying.deployment import Deployment
 from ringfence.cli.deploying.engine import COMPOSE_FILE, Engine
 from ringfence.cli.deploying.step import Finding, Outcome, Severity, judged
@@ -23,11 +24,16 @@ __all__ = [
 NEEDED_FILES = (
     COMPOSE_FILE,
     "Dockerfile",
+    "LICENSE",
+    "README.md",
+    "docker",
+    "engine",
     "pyproject.toml",
     "requirements.lock",
     "rules",
     "schemas",
 )
+"""What the image is built from, and the compose file itself; what that mounts is asked of it."""
 
 
 def check_engine(deployment: Deployment) -> Outcome:
@@ -47,7 +53,14 @@ def check_compose(deployment: Deployment) -> Outcome:
 
 def check_files(deployment: Deployment) -> Outcome:
     """Every file that is built or mounted is there."""
-    wanted = [*(deployment.root / name for name in NEEDED_FILES), deployment.policies]
+    import yaml
+
+    try:
+        mounted = mounted_files(read_compose(deployment.root))
+    except (OSError, ValueError, yaml.YAMLError):
+        # The step that looks at its hardening tells what is wrong with it.
+        mounted = []
+    wanted = [*(deployment.root / name for name in (*NEEDED_FILES, *mounted)), deployment.policies]
     findings = [
         Finding(
             Severity.ERROR,
@@ -65,7 +78,12 @@ def check_ports(deployment: Deployment) -> Outcome:
     ours: set[int] = set()
     if deployment.engine is not None:
         try:
-            ours = {port for each in deployment.engine.running() for port in each.ports}
+            running = deployment.engine.running()
+            ours = {port for each in running for port in each.ports}
+            # Of ports that follow one another, Podman names the first to Compose.
+            services = deployment.engine.services()
+            names = {each.service for each in running if each.state == "running"} & set(services)
+            ours |= {port for name in names for port in services[name].ports}
         except InputError:
             # The engine's own check tells what is wrong with it.
             ours = set()

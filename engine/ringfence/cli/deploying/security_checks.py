@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ringfence.cli.deploying.compose_file import read_compose, secret_files
 from ringfence.cli.deploying.deployment import Deployment
 from ringfence.cli.deploying.engine import COMPOSE_FILE
 from ringfence.cli.deploying.hardening import find_soft_spots
 from ringfence.cli.deploying.step import Finding, Outcome, Severity, judged
 from ringfence.runtime.credentials import (
+    ALL_SECRETS,
     ENVIRONMENT_VARIABLE,
     OPENAI_API_KEY,
     PRODUCTION_SECRETS,
+    SecretKind,
     load_credentials,
 )
 from ringfence.runtime.secret_files import file_of
@@ -45,7 +48,7 @@ def check_secrets(deployment: Deployment) -> Outcome:
     if deployment.environment == "testing":
         return judged([], "testing makes its own", strict=False)
     environ = secrets_environment(deployment)
-    wanted = [*PRODUCTION_SECRETS]
+    wanted = [*PRODUCTION_SECRETS, *_of_compose(deployment)]
     if environ.get("OPENAI_API_KEY") or environ.get("OPENAI_API_KEY_FILE"):
         wanted.append(OPENAI_API_KEY)
     # As in development, where each fault is told by itself.
@@ -60,12 +63,29 @@ def check_secrets(deployment: Deployment) -> Outcome:
 def secrets_environment(deployment: Deployment) -> dict[str, str]:
     """The environment, with `NAME_FILE` for each secret that lies in the directory of secrets."""
     environ = dict(deployment.environ)
-    for kind in (*PRODUCTION_SECRETS, OPENAI_API_KEY):
+    for kind in ALL_SECRETS:
         path = file_of(deployment.secrets, kind)
         given = environ.get(kind.name) or environ.get(f"{kind.name}_FILE")
         if not given and path.is_file():
             environ[f"{kind.name}_FILE"] = str(path)
     return environ
+
+
+def _of_compose(deployment: Deployment) -> list[SecretKind]:
+    """What the compose file mounts beyond what every deployment needs: passwords of databases' other users, of Grafana."""
+    import yaml
+
+    try:
+        named = secret_files(read_compose(deployment.root))
+    except (OSError, ValueError, yaml.YAMLError):
+        # The step that looks at its hardening tells what is wrong with it.
+        return []
+    return [
+        kind
+        for kind in ALL_SECRETS
+        if kind not in (*PRODUCTION_SECRETS, OPENAI_API_KEY)
+        and file_of(deployment.secrets, kind).name in named
+    ]
 
 
 def check_modes(deployment: Deployment) -> Outcome:
@@ -103,12 +123,11 @@ def check_compose_file(deployment: Deployment) -> Outcome:
 
     path = deployment.root / COMPOSE_FILE
     try:
-        with path.open(encoding="utf-8") as file:
-            compose = yaml.safe_load(file)
+        compose = read_compose(deployment.root)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         wrong = Finding(Severity.ERROR, f"`{path}` cannot be read: {error}", "restore the file")
         return judged([wrong], "", strict=deployment.strict)
-    found = find_soft_spots(compose if isinstance(compose, dict) else {})
+    found = find_soft_spots(compose)
     return judged(found, "every service has what it needs, and no more", strict=deployment.strict)
 
 

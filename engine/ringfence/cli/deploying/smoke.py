@@ -14,7 +14,7 @@ from ringfence.errors import InputError
 from ringfence.runtime.credentials import JWT_SECRET_KEY, load_credentials
 from ringfence.runtime.ports import SYSTEM_CLOCK
 
-__all__ = ["smoke"]
+__all__ = ["smoke", "wait_for_start"]
 
 _PATIENCE_S = 10.0
 _TOKEN_S = 60
@@ -40,6 +40,7 @@ def smoke(deployment: Deployment) -> Outcome:
         ("metrics", _metrics),
         ("dashboard", _dashboard),
     ]
+    wait_for_start(deployment)
     findings = []
     for name, check in checks:
         if told := check(deployment):
@@ -47,6 +48,16 @@ def smoke(deployment: Deployment) -> Outcome:
             findings.append(Finding(Severity.ERROR, f"{name}: {told}", fix))
     said = f"{', '.join(name for name, _ in checks)} answer"
     return judged(findings, said, strict=deployment.strict)
+
+
+def wait_for_start(deployment: Deployment) -> None:
+    """Return once the service has opened its books: its container is healthy as soon as its process lives."""
+    begun = deployment.elapsed()
+    while deployment.elapsed() - begun < deployment.machine.patience_s:
+        answer = _ask(deployment, 8001, "/health/ready")
+        if isinstance(answer, str) or answer.status != 503 or b'"starting"' not in answer.body:
+            return
+        deployment.wait(deployment.machine.look_s)
 
 
 def _api(deployment: Deployment) -> str:

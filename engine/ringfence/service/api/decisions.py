@@ -24,7 +24,10 @@ __all__ = ["RowBody", "decision", "decisions", "moment_of", "row_told"]
 
 _TAG = "decisions"
 Name = Annotated[str | None, QueryParameter(max_length=200)]
-_MOMENT = r"^([0-9]{1,19}|[0-9]{4}-.{6,40})$"
+_MOMENT = (
+    r"^([0-9]{1,19}|[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))$"
+)
 _MOMENT_WORDS = "Nanoseconds since 1970, or RFC 3339 such as `2026-01-31T08:00:00Z`."
 Moment = Annotated[
     str | None, QueryParameter(pattern=_MOMENT, max_length=50, description=_MOMENT_WORDS)

@@ -91,7 +91,7 @@ class ActiveBody(msgspec.Struct):
     commit: str
     source: str
     since_ns: int
-    since: str | None
+    since: str
     checked_ns: int
     checked: str | None
     ok: bool
@@ -208,12 +208,14 @@ def active_policies(request: Asking) -> ActiveBody:
     desk = desk_of(request)
     about, guard = desk.reloader.health(), desk.guard
     lease = guard.policy_lease_ns
+    # The reloader knows nothing of the set that the guard was opened with.
+    since_ns = about.since_ns or request.app.state["pulse"].loaded_ns
     return ActiveBody(
         guard.policy_set,
         about.commit,
         about.source,
-        about.since_ns,
-        moment(about.since_ns) if about.since_ns else None,
+        since_ns,
+        moment(since_ns),
         about.checked_ns,
         moment(about.checked_ns) if about.checked_ns else None,
         about.ok,
