@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 
+#: What the image is built from, and the compose file itself; what that mounts is asked of it.
 NEEDED_FILES = (
     COMPOSE_FILE,
     "Dockerfile",
@@ -33,7 +34,6 @@ NEEDED_FILES = (
     "rules",
     "schemas",
 )
-"""What the image is built from, and the compose file itself; what that mounts is asked of it."""
 
 
 def check_engine(deployment: Deployment) -> Outcome:
