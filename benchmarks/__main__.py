@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.document import print_figures, write_document, write_json
-from benchmarks.measure import ROOT, Figure
+from benchmarks.measure import ROOT, Figure, host_watched
 
 # Imported only when run: `validate` needs no compiler.
 BENCHMARKS = {
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{name} ...", file=sys.stderr, flush=True)
         module, _, function = BENCHMARKS[name].partition(":")
         measure = getattr(importlib.import_module(f"benchmarks.{module}"), function)
-        figures += measure(orders, arguments.directory)
+        with host_watched(name.replace("-", " "), figures):
+            figures += measure(orders, arguments.directory)
     print_figures(figures, orders)
     write_json(figures, orders, arguments.directory / "results.json")
     if arguments.write_docs:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-__all__ = ["Figure", "median_of", "peak_bytes", "pinned", "run_child", "seconds_of"]
+__all__ = ["Figure", "host_watched", "median_of", "peak_bytes", "pinned", "run_child", "seconds_of"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,6 +110,30 @@ def run_child(arguments: Sequence[str], **options: Any) -> subprocess.CompletedP
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
     return done
+
+
+@contextmanager
+def host_watched(benchmark: str, figures: list[Figure]) -> Iterator[None]:
+    """Add what the host of a virtual machine took of its processors meanwhile, where it took any.
+
+    A guest that is not let run answers late, and no program in it can help that: the slowest of a hundred answers say
+    something only where next to nothing was taken.
+    """
+    begun, stolen = time.monotonic(), _stolen_seconds()
+    yield
+    cores = os.cpu_count() or 1
+    share = (_stolen_seconds() - stolen) / ((time.monotonic() - begun) * cores)
+    if share >= 0.001:
+        figures.append(Figure(benchmark, "taken by the host meanwhile", 100.0 * share, "%"))
+
+
+def _stolen_seconds() -> float:
+    """Seconds for which processors had work and were not let run, since the start; 0 where that is not told."""
+    try:
+        first, *_ = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+        return int(first.split()[8]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError):
+        return 0.0
 
 
 def peak_bytes() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import audit, guard, guard_growth, guard_log, plan
+from benchmarks import audit, guard, guard_growth, guard_log, measure, plan
 from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
 from benchmarks.kernel import differences
@@ -235,3 +235,17 @@ def test_a_plan_is_measured_on_the_books_that_change(tmp_path: Path) -> None:
     ]
     accounts = pq.read_table(whole)["account"].to_pylist()
     assert part["account"].to_pylist() == [each for each in accounts if each in names]
+
+
+@pytest.mark.parametrize(("stolen", "told"), [((7.0, 7.0), []), ((7.0, 1e9), ["%"])])
+def test_what_a_host_took_of_its_guest_is_told(
+    monkeypatch: pytest.MonkeyPatch, stolen: tuple[float, float], told: list[str]
+) -> None:
+    seconds = iter(stolen)
+    monkeypatch.setattr(measure, "_stolen_seconds", lambda: next(seconds))
+    figures: list[Figure] = []
+
+    with measure.host_watched("guard", figures):
+        pass
+
+    assert [each.unit for each in figures] == told
