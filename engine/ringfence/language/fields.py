@@ -55,7 +55,7 @@ class InputField:
 
     `rises` says the value never falls as the order's size grows; `nonnegative` that it is never
     below zero; `portfolio` that it is unknown while a held symbol's mark is stale; `counts_order` that it
-    counts the order itself, whatever its size.
+    counts the order itself, whatever its size. `counted` is what a count is of, in the plural.
     """
 
     name: str
@@ -69,6 +69,7 @@ class InputField:
     nonnegative: bool = False
     portfolio: bool = False
     counts_order: bool = False
+    counted: str = ""
 
 
 _UNKNOWN = "unknown: the gate does not pass"
@@ -154,6 +155,7 @@ _ALL = (
         uses=("window",),
         nonnegative=True,
         counts_order=True,
+        counted="orders",
     ),
     _order(
         "duplicates",
@@ -161,6 +163,7 @@ _ALL = (
         "earlier orders of the same account, side, symbol, size and price within the window",
         uses=("window",),
         nonnegative=True,
+        counted="orders",
     ),
     _instrument("lot_step", QUANTITY, "smallest step of a size", nonnegative=True),
     _instrument("min_size", QUANTITY, "smallest size", missing="one lot step", nonnegative=True),
@@ -242,6 +245,7 @@ _ALL = (
         "symbols held or with working opening orders, the order's included",
         rises=True,
         nonnegative=True,
+        counted="symbols",
     ),
     _book(
         "exposure_after",
@@ -286,6 +290,7 @@ _ALL = (
         "working orders, this one included",
         nonnegative=True,
         counts_order=True,
+        counted="orders",
     ),
     _book(
         "open_orders_symbol_after",
@@ -293,6 +298,7 @@ _ALL = (
         "working orders in the order's symbol, this one included",
         nonnegative=True,
         counts_order=True,
+        counted="orders",
     ),
     InputField(
         "control.kill_state",
