@@ -10,7 +10,7 @@ import random
 import statistics
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -357,6 +357,18 @@ class Measured:
             self.files.append(len(list((process / "fd").iterdir())))
 
 
+def recorded_codes(data: Path) -> dict[str, Counter[str]]:
+    """Of each code, how many decisions came while books and exchange were the same, or differed."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    state = "same"
+    for each in AuditReader(data / "audit").poll():
+        if each.kind == "reconcile":
+            state = "differs" if each.body["differences"] else "same"
+        elif each.kind == "decision":
+            found[each.body["code"]][state] += 1
+    return found
+
+
 def test_every_decision_is_true_whatever_is_away(service: ServiceProcess, parts: Parts) -> None:
     before = Seen()
     fill_events(service)
@@ -403,7 +415,10 @@ def test_every_decision_is_true_whatever_is_away(service: ServiceProcess, parts:
     assert set(at_exchange) <= approved
     # Nothing was refused while all was well, and only for what was away when it was not.
     assert set(before.codes) == {"APPROVE"}
-    assert set(seen.codes) <= {"APPROVE", "STATE_UNAVAILABLE", "AUDIT_UNAVAILABLE"}
+    told_why = {"APPROVE", "STATE_UNAVAILABLE", "AUDIT_UNAVAILABLE", "KILL_SWITCH"}
+    assert set(seen.codes) <= told_why
+    # An order whose way to the exchange was cut is a difference to it: its account may only reduce until it is known.
+    assert set(recorded_codes(data)["KILL_SWITCH"]) <= {"differs"}
     # Everything is there again afterwards.
     assert quiet.codes["APPROVE"] > 0
     assert max(half) - min(half) < 40
