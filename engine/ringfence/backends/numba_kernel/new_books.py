@@ -108,9 +108,8 @@ class _Room:
     def __init__(self, *parts: tuple[tuple[int, ...], type[np.generic]]) -> None:
         self._parts = iter(parts)
         need = sum(_size(*part) + _LINE for part in parts)
-        self._bytes: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
         if need < _HUGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-            self._bytes = np.zeros(need, np.uint8)
+            self._bytes: npt.NDArray[np.uint8] = np.zeros(need, np.uint8)
             return
         # Private: a process that forks must not share its books with its child.
         block = mmap.mmap(-1, need + _HUGE_PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
