@@ -43,6 +43,10 @@ def key(client: TestClient, admin: dict[str, str]) -> Iterator[dict[str, Any]]:
     client.delete("/v1/api-keys/bot", headers=admin)
 
 
+def other_digit(digit: str) -> str:
+    return "1" if digit == "0" else "0"
+
+
 def shown(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
@@ -68,10 +72,9 @@ def test_a_key_is_told_once_works_and_is_kept_as_a_hash(
 @pytest.mark.parametrize("changed", ["last", "first", "prefix", "case", "short", "long"])
 def test_a_changed_key_is_nobodys(client: TestClient, key: dict[str, Any], changed: str) -> None:
     prefix, secret = key["key"].split("_")[1:]
-    other = "0" if secret[-1] != "0" else "1"
     wrong = {
-        "last": f"rfk_{prefix}_{secret[:-1]}{other}",
-        "first": f"rfk_{prefix}_{other}{secret[1:]}",
+        "last": f"rfk_{prefix}_{secret[:-1]}{other_digit(secret[-1])}",
+        "first": f"rfk_{prefix}_{other_digit(secret[0])}{secret[1:]}",
         "prefix": f"rfk_{'0' * 12}_{secret}",
         "case": f"rfk_{prefix}_{secret.upper()}",
         "short": f"rfk_{prefix}_{secret[:-1]}",
