@@ -290,3 +290,13 @@ def test_the_reduced_size_equals_trying_every_lot(
     assert decision.size == Decimal(best) / 10
     if best == 0:
         assert decision.decision is RiskDecision.REJECT
+
+
+@pytest.mark.parametrize("peak", [0, -1, None, NAN])
+def test_a_peak_that_is_not_above_zero_is_none(peak: float | None) -> None:
+    drawdown = policy("rule: drawdown@1")
+    given = {"books": {"account/main": {"peak_equity": peak}}}
+
+    assert ask(drawdown, given).gate("drawdown").outcome is Outcome.UNKNOWN
+    risen = {"books": {"account/main": {"peak_equity": 1}}}
+    assert ask(drawdown, risen).gate("drawdown").outcome is Outcome.PASS

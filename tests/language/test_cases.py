@@ -1,5 +1,6 @@
 """What the `given` of a policy test may say, and what it may not."""
 
+import math
 from typing import Any
 
 import pytest
@@ -60,3 +61,51 @@ def test_the_schema_knows_earlier_quotes(quote: str, message: str) -> None:
 
     assert len(findings) == 1
     assert message in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"fx": {"EUR/USD": 0}}, "exchange rate `EUR/USD: 0` is not above zero"),
+        ({"fx": {"EUR/USD": "-1"}}, "is not above zero"),
+        ({"instruments": {"BTC/USD": {"multiplier": 0}}}, "no number above zero"),
+        ({"instruments": {"BTC/USD": {"multiplier": -1}}}, "no number above zero"),
+        ({"instruments": {"BTC/USD": {"min_size": "none"}}}, "no number of zero or more"),
+        ({"instruments": {"BTC/USD": {"tick_size": "-0.1"}}}, "no number of zero or more"),
+    ],
+)
+def test_what_would_make_an_exposure_vanish_cannot_be(
+    linked: LinkedSet, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PolicyError, match=f"E219: .*{message}"):
+        read_case(given, WHEN, linked)
+
+
+def test_what_is_not_known_of_an_instrument_may_be_left_open(linked: LinkedSet) -> None:
+    unknown = {"multiplier": float("nan"), "min_size": None, "tick_size": 0}
+    case = read_case({"instruments": {"BTC/USD": unknown}}, WHEN, linked)
+
+    assert math.isnan(case.instruments["BTC/USD"].multiplier)
+
+
+def test_a_correlation_that_is_no_number_is_unknown(linked: LinkedSet) -> None:
+    case = read_case({"correlations": {"A/USD|B/USD": float("nan")}}, WHEN, linked)
+
+    assert case.correlations["A/USD", "B/USD"][0] == 1.0
+
+
+def test_an_order_without_any_price_is_priced_at_the_mark_of_what_is_held(
+    linked: LinkedSet,
+) -> None:
+    held = {"positions": {"BTC/USD": {"size": "1", "mark": 90}}}
+    dark = {"market": {"BTC/USD": {"bid": None, "age": "1s"}}, "books": {"account/main": held}}
+    market = {**WHEN, "type": "market", "price": None}
+
+    assert read_case(dark, market, linked).market["BTC/USD"].mark == 90
+    assert read_case(dark, market, linked).market["BTC/USD"].age == 1
+    assert math.isnan(read_case(dark, WHEN, linked).market["BTC/USD"].mark)
+    lit = {**dark, "market": {"BTC/USD": {"last": 95}}}
+    assert math.isnan(read_case(lit, market, linked).market["BTC/USD"].mark)
+    alone = read_case({"books": {"firm": held}}, market, linked).market["BTC/USD"]
+    assert alone.mark == 90
+    assert math.isnan(alone.age)

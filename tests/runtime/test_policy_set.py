@@ -1,6 +1,9 @@
 """The public entry: load, hash, evaluate."""
 
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,3 +52,79 @@ def test_an_order_request_is_plain_data() -> None:
     order.size = "0.5"
 
     assert (order.type, order.size) == ("limit", "0.5")
+
+
+BOOK = {"currency": "USDT", "equity": 1e6, "day_start_equity": 1e6, "peak_equity": 1e6}
+WORLD = {
+    "clock": "2026-01-05T12:00:00Z",
+    "instruments": {"BTC/USDT": {"lot_step": "0.001", "quote": "USDT"}},
+    "market": {"BTC/USDT": {"bid": 100, "ask": 100, "last": 100, "age": "1s"}},
+    "books": {"account/alpha": BOOK, "firm": BOOK},
+}
+ORDER = {"account": "alpha", "symbol": "BTC/USDT", "side": "buy", "size": "1", "price": "100"}
+
+
+@pytest.fixture(scope="module")
+def policies() -> PolicySet:
+    return PolicySet.load(POLICIES)
+
+
+def test_numbers_of_any_type_and_a_request_give_the_same_answer(policies: PolicySet) -> None:
+    book = {name: Decimal(each) if name != "currency" else each for name, each in BOOK.items()}
+    exact = {
+        **WORLD,
+        "clock": datetime(2026, 1, 5, 12),
+        "instruments": {"BTC/USDT": {"lot_step": Decimal("0.001"), "quote": "USDT"}},
+        "books": {"account/alpha": book, "firm": book},
+        "correlations": None,
+    }
+    answers = [
+        policies.evaluate({"given": WORLD, "when": ORDER}),
+        policies.evaluate({"name": "one", "given": exact, "when": {**ORDER, "size": Decimal(1)}}),
+        policies.evaluate({"given": WORLD, "when": OrderRequest(**ORDER)}),
+        policies.evaluate({"given": {**WORLD, "clock": 1767614400_000000000}, "when": ORDER}),
+    ]
+
+    assert [str(each.decision) for each in answers] == ["APPROVE"] * 4
+    assert len({str(each) for each in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ([], "mapping with `given` and `when`"),
+        ({"given": {**WORLD, "control": {"kill_switch": {"accounts/alpha": "halted"}}}}, "E155"),
+        ({"given": {**WORLD, "control": {"kill_switch": {"firm": "Halted"}}}}, "E154"),
+        ({"given": WORLD, "control": {"kill_switch": {"firm": "halted"}}}, "unknown key `control`"),
+        ({"given": {**WORLD, "bookz": {}}}, "did you mean `books`"),
+        ({"given": "nothing"}, "E153"),
+        ({"given": WORLD, "when": "buy"}, "neither a mapping nor"),
+        ({"given": WORLD, "when": {**ORDER, "reduceonly": True}}, "did you mean `reduce_only`"),
+        ({"given": {**WORLD, "market": {"BTC/USDT": object()}}}, "E153"),
+        ({"given": {**WORLD, "recent_orders": [{"account": object()}]}}, "plain data"),
+    ],
+)
+def test_what_nobody_would_read_is_refused(policies: PolicySet, case: Any, message: str) -> None:
+    whole = {"when": ORDER, **case} if isinstance(case, dict) else case
+
+    with pytest.raises(PolicyError) as raised:
+        policies.evaluate(whole)
+
+    assert message in str(raised.value)
+
+
+def test_a_case_without_an_end_is_refused(policies: PolicySet) -> None:
+    endless: dict[str, Any] = {}
+    endless["given"] = endless
+
+    with pytest.raises(PolicyError, match="nested deeper"):
+        policies.evaluate(endless)
+
+
+@pytest.mark.parametrize(
+    "size", ["1e999999999", "-1e999999999", "1e-999999999", "nan", "", None, []]
+)
+def test_a_size_that_cannot_be_is_rejected(policies: PolicySet, size: Any) -> None:
+    case = {"given": WORLD, "when": {**ORDER, "size": size}}
+
+    assert policies.evaluate(case).decision is RiskDecision.REJECT

@@ -46,8 +46,8 @@ def step_digits(step: Decimal) -> tuple[int, int]:
 
 def whole_lots(size: Decimal, lot_step: Decimal) -> int | None:
     """`size` in lots; None where it is no whole number of them, or has more digits than float64."""
-    # Compared as a product: a quotient of hostile text (1e999999) overflows.
-    if abs(size) > Decimal(COUNTABLE).scaleb(-step_digits(lot_step)[1]):
+    # Compared as a product, and without rounding: a quotient or an `abs` of hostile text (1e999999999) overflows.
+    if size.copy_abs() > Decimal(COUNTABLE).scaleb(-step_digits(lot_step)[1]):
         return None
     lots = int((size / lot_step).to_integral_value())
     return lots if lots * lot_step == size else None
@@ -59,8 +59,8 @@ def held_lots(size: Decimal, lot_step: Decimal) -> int:
     exact = whole_lots(number, lot_step)
     if exact is not None:
         return exact
-    uncountable = abs(number) > COUNTABLE * lot_step
-    away = UNCOUNTABLE if uncountable else math.ceil(abs(number) / lot_step)
+    uncountable = number.copy_abs() > COUNTABLE * lot_step
+    away = UNCOUNTABLE if uncountable else math.ceil(number.copy_abs() / lot_step)
     return away if number > 0 else -away
 
 

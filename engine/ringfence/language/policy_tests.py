@@ -1,6 +1,8 @@
 """`kind: PolicyTest`: cases merged with their defaults, and a case's plain data made into a `Case`."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ringfence.errors import Diagnostic, PolicyError, Span
@@ -19,10 +21,12 @@ from ringfence.language.orders import (
     to_decimal,
 )
 from ringfence.language.parameters import parse_duration
+from ringfence.language.tickets import mark_of, usable
 
 __all__ = ["merge", "read_case"]
 
 NAN = float("nan")
+_NOT_FINITE = (".nan", "nan", ".inf", "inf")
 
 
 def merge(base: Any, over: Any) -> Any:
@@ -60,9 +64,14 @@ def read_case(
     for pair, rate in (given.get("fx") or {}).items():
         source, _, target = pair.partition("/")
         fx[source, target] = _number(rate)
+        if fx[source, target] <= 0:
+            faults.append(f"exchange rate `{pair}: {rate}` is not above zero")
     correlations = dict(desk.correlations)
     for pair, rho in (given.get("correlations") or {}).items():
         read = read_correlation(pair, rho)
+        if read is None and isinstance(rho, float) and math.isnan(rho):
+            # Nobody knows how they move: counted as together, as with a pair that is not named.
+            read = read_correlation(pair, 1)
         if read is None:
             faults.append(
                 f"correlation `{pair}: {rho}` is not a number from -1 to 1 for two symbols"
@@ -87,6 +96,7 @@ def read_case(
         correlations=correlations,
         recent_orders=tuple(_past(each, when, faults) for each in given.get("recent_orders") or ()),
     )
+    _price_by_position(case)
     if faults:
         raise PolicyError(
             Diagnostic(
@@ -101,10 +111,24 @@ def read_case(
     return case
 
 
+def _price_by_position(case: Case) -> None:
+    """An order without a price, in a market without one, is priced at the mark of what is held."""
+    order = case.order
+    market = case.market.get(order.symbol)
+    if usable(_number(order.price)) or usable(mark_of(market)):
+        return
+    for name in (f"account/{order.account}", f"strategy/{order.strategy}", "firm"):
+        held = case.books[name].positions.get(order.symbol) if name in case.books else None
+        if held is not None and usable(held.mark):
+            marked = replace(market or Market(), mark=held.mark)
+            case.market = {**case.market, order.symbol: marked}
+            return
+
+
 def _number(value: Any) -> float:
     if isinstance(value, float):
         return value
-    if isinstance(value, str) and value.strip().lower() in (".nan", "nan", ".inf", "inf"):
+    if isinstance(value, str) and value.strip().lower() in _NOT_FINITE:
         return float(value.strip().lstrip("."))
     number = to_decimal(value)
     return NAN if number is None else float(number)
@@ -143,6 +167,12 @@ def _instrument(symbol: str, given: Mapping[str, Any], faults: list[str]) -> Ins
     if step is None or step <= 0:
         faults.append(f"lot step `{given.get('lot_step')}` of `{symbol}` is not above zero")
         step = to_decimal("0.00000001")
+    for name in ("min_size", "max_size", "tick_size", "min_notional", "multiplier"):
+        number, value = to_decimal(given.get(name)), given.get(name)
+        missing = value is None or (isinstance(value, float) and math.isnan(value))
+        if not missing and (number is None or number < 0 or (name == "multiplier" and not number)):
+            kind = "above zero" if name == "multiplier" else "of zero or more"
+            faults.append(f"`{name}` of `{symbol}` is `{value}`, and no number {kind}")
     plain = Instrument(symbol)
     return Instrument(
         symbol=symbol,
@@ -234,8 +264,8 @@ def _book(
         positions=positions,
         working=working,
     )
-    if book.peak_equity < book.equity:
-        # The peak includes the present: a higher equity is the new peak.
+    if 0 < book.peak_equity < book.equity:
+        # The peak includes the present: a higher equity is the new peak. One that is not above zero is none.
         book.peak_equity = book.equity
     _convert(book, str(given.get("currency") or ""), money)
     _contradictions(name, given, book, instruments, faults)

@@ -14,7 +14,7 @@ from ringfence.language.schema_fast import Accepts, acceptor, compile_pattern
 from ringfence.language.source import Document, Key
 from ringfence.language.suggest import closest, one_of
 
-__all__ = ["API_VERSION", "KINDS", "check", "kind_of", "schema_of"]
+__all__ = ["API_VERSION", "KINDS", "accepted", "check", "kind_of", "schema_of"]
 
 API_VERSION = "ringfence/v1"
 
@@ -91,6 +91,12 @@ def check(document: Document, kind: str) -> list[Diagnostic]:
         findings.extend(islice(_not_finite(document, kind), MAX_FINDINGS + 1))
     findings.sort(key=lambda each: (each.span is None, each.span, each.code))
     return _bounded(findings)
+
+
+def accepted(data: Any, kind: str) -> bool:
+    """Whether plain data fits the schema of a kind, found out quickly; it may only err towards no."""
+    accepts = _acceptor(kind)
+    return accepts is not None and accepts(data)
 
 
 def schema_of(kind: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from ringfence.backends.reference import decide
 from ringfence.language.decision import Decision
 from ringfence.language.linking import LinkedSet, link_files, link_path
 from ringfence.language.orders import Case
-from ringfence.language.policy_tests import read_case
+from ringfence.language.plain_cases import plain_case
 
 __all__ = ["PolicySet"]
 
@@ -52,11 +52,12 @@ class PolicySet:
         """Decide one order.
 
         Args:
-            case: A `Case`, or the `given` and `when` of a policy test as plain data.
+            case: A `Case`, or the `given` and `when` of a policy test as plain data (`when` may be an
+                `OrderRequest`).
 
         Raises:
-            PolicyError: plain data that is no case, or contradicts itself.
+            PolicyError: plain data that is no case, has an unknown key, or contradicts itself.
         """
         if not isinstance(case, Case):
-            case = read_case(case.get("given") or {}, case.get("when") or {}, self.linked)
+            case = plain_case(case, self.linked)
         return decide(self.linked, case)
