@@ -117,7 +117,8 @@ def plain(linked, orders, marks, fills, money, mode):
     for place, each in enumerate(fills or ()):
         key = int(each["order_id"][1:])
         given = (key, Decimal(str(each["size"])), each["price"], each["fee"])
-        closes = last[each["order_id"]] == place
+        # An order with an end of its own works until then, whatever was filled of it.
+        closes = last[each["order_id"]] == place and not orders[key]["end_ts"]
         events.append((each["ts"], 3, key, lambda g=given, c=closes: replay.fill(*g, c)))
     for each in orders if fills else ():
         end = each["end_ts"] or (0 if f"o{each['key']}" in last else each["ts"])

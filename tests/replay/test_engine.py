@@ -126,6 +126,19 @@ def test_the_end_of_an_order_releases_what_it_reserves(linked, tmp_path):
     )
 
 
+def test_an_order_filled_in_part_works_until_its_end(linked, tmp_path):
+    orders = [
+        order("12:00:00", 80, 100.0, end_ts=ns("12:10:00")),
+        order("12:05:00", 30, 100.0, end_ts=ns("12:06:00")),
+        order("12:11:00", 90, 100.0, end_ts=ns("12:12:00")),
+    ]
+    fills = [fill("12:01:00", 0, 20, 100.0)]
+    found, _ = run(tmp_path, linked, orders, marks=MARKS, fills=fills, balances=OPEN)
+
+    # 20 held and 60 at work leave 20 of 100; after the end 80 are free again.
+    assert sizes(found) == [80.0, 20.0, 80.0]
+
+
 def test_an_order_with_neither_fill_nor_end_reserves_nothing(linked, tmp_path):
     orders = [order("12:00:00", 100, 100.0), order("12:01:00", 100, 100.0)]
     fills = [fill("12:02:00", 1, 1, 100.0)]

@@ -41,11 +41,37 @@ def test_fills_find_their_orders(tmp_path: Path) -> None:
         }
 
     assert found["position"] == [0, 2, 2]
-    assert found["last"] == [1, 0, 1]
+    # The third order has an end of its own.
+    assert found["last"] == [1, 0, 0]
     assert found["size"] == [0.1, 0.1, 0.2]
     assert found["fee"] == [0.0, 0.2, 0.1]
     assert found["row"] == [3, 2, 1]
     assert columns_of(open_fills(fills, orders=orders)) == found
+
+
+def test_fills_that_can_move_nothing_are_told(tmp_path: Path) -> None:
+    orders = saved(tmp_path, CSV)
+    fills = saved(
+        tmp_path,
+        "ts,order_id,size,price\n"
+        "2024-01-01T00:00:01Z,001,0.07,100\n"
+        "2024-01-01T00:00:02Z,001,0.03,100\n"
+        "2024-01-01T00:00:03Z,001,0.01,100\n"
+        "2024-01-01T00:00:04Z,002,1.5,100\n"
+        "2024-01-01T00:00:05Z,003,0.1,99\n"
+        "2024-01-01T00:00:06Z,003,0.1,99\n",
+        "fills.csv",
+    )
+    with open_inputs(orders, fills=fills) as inputs:
+        found = columns_of(inputs.fills)
+        assert inputs.rejects["fills"].counts == {
+            "fill of an order that was already filled": 1,
+            "fill is later than the end of its order": 1,
+        }
+        assert any(text.endswith("for want of an end: 1 order") for text in inputs.assumptions)
+
+    assert found["position"] == [0, 0, 1, 2]
+    assert found["last"] == [0, 1, 1, 0]
 
 
 def test_marks_take_price_for_last_and_need_some_price(tmp_path: Path) -> None:

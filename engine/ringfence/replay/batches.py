@@ -108,7 +108,7 @@ class FillBatch:
         size: In units of the base, above zero.
         price: Above zero.
         fee: In the quote currency; negative for a rebate.
-        last: 1 for the order's last fill, else 0.
+        last: 1 for the last fill of an order without an end of its own, else 0.
         row: Row in the source, from 1.
     """
 
