@@ -86,6 +86,11 @@ def test_a_decision_carries_its_gates_and_its_policy_set(
     assert len(found.gates) == 8
     gate = found.gate("position-size")
     assert (gate.measure, gate.limit, gate.margin) == (15_000, 10_000, -5_000)
+    # Of a limit that is the least that may be, what is left lies above it.
+    fields = found.gate("data-quality")
+    assert (fields.outcome, fields.check) == ("pass", "completeness")
+    assert (fields.measure, fields.limit) == (1.0, 0.95)
+    assert fields.margin == pytest.approx(0.05)
     with pytest.raises(KeyError):
         found.gate("none")
 
