@@ -431,7 +431,7 @@ def test_a_database_of_another_version_is_not_touched(
     with pytest.raises(AuditSinkError, match="does not know"):
         migrate(owner)
     database.owner("DELETE FROM ringfence.schema_version")
-    with pytest.raises(AuditSinkError, match="at version 0, and 2 is needed"):
+    with pytest.raises(AuditSinkError, match="at version 0, and 3 is needed"):
         catch_up(log, database)
     server.execute("CREATE DATABASE untouched")
     with pytest.raises(AuditSinkError) as caught:
@@ -583,7 +583,7 @@ def test_the_commands(
 
     database.owner("DROP SCHEMA ringfence CASCADE")
     assert run("migrate", "--postgres", user="owner") == (
-        "applied 0001_audit.sql\napplied 0002_request_ids.sql\n"
+        "applied 0001_audit.sql\napplied 0002_request_ids.sql\napplied 0003_margins.sql\n"
     )
     assert "up to date" in run("migrate", "--postgres", user="owner")
     words = ("write", "--once", "--log", str(log), "--postgres")
