@@ -317,6 +317,29 @@ def test_a_full_disk_rejects_and_mends_by_itself(desk: PolicySet, tmp_path: Path
     assert views(again(desk, tmp_path, now=clock.now_ns())) == before
 
 
+def test_a_state_is_written_again_without_an_order_that_asks(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    disk, clock = BadDisk(), FixedClock(NOON)
+    guard = opened(desk, state=tmp_path, settings=KEPT, files=disk, clock=clock)
+    first = guard.evaluate_order(order("4"))
+    disk.full = True
+    for _ in range(2):
+        with pytest.raises(StateError, match="booked"):
+            guard.on_fill(first.id, "1", 1_000)
+
+    disk.full = False
+    clock.advance(2 * SECOND)
+    assert guard.on_fill(first.id, "1", 1_000) == 0
+    guard.on_cancel(first.id)
+    before = views(guard)
+    abandon(guard)
+
+    found = again(desk, tmp_path, now=clock.now_ns())
+    assert views(found) == before
+    assert found.book("account/main").positions["BTC/USD"].size == 1
+
+
 def test_a_long_journal_becomes_a_snapshot(desk: PolicySet, tmp_path: Path) -> None:
     settings = GuardSettings(without_audit=True, journal_bytes=2_000)
     guard = opened(desk, state=tmp_path, settings=settings)
