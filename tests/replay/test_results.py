@@ -1,5 +1,7 @@
 """decisions.parquet: read by foreign readers, the same bytes for any batches, whole or not there."""
 
+from dataclasses import replace
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -16,10 +18,10 @@ from ringfence.replay.results import DecisionsWriter
 pytestmark = pytest.mark.unit
 
 
-def writer(path, text_ids=True, names=NAMES):
+def writer(path, text_ids=True, names=NAMES, columns=COLUMNS):
     return DecisionsWriter(
         path,
-        columns=COLUMNS,
+        columns=columns,
         codes=CODES,
         names=names,
         id_type=pa.string() if text_ids else pa.int64(),
@@ -65,6 +67,18 @@ def test_pyarrow_reads_back_every_value(tmp_path, text_ids):
         assert table[f"{column.name}.measure"] == nulls(measure)
         assert table[f"{column.name}.limit"] == nulls(limit)
         assert table[f"{column.name}.margin"] == nulls(limit - measure)
+
+
+def test_what_is_left_of_a_least_is_what_is_above_it(tmp_path):
+    batch = decided(3)
+    batch.measure[3], batch.limit[3] = [1.0, 0.5, np.nan], [0.75, 0.75, np.nan]
+    batch.outcome[3] = [OUTCOMES.index(each) for each in ("pass", "breach", "exempt")]
+    columns = (*COLUMNS[:3], replace(COLUMNS[3], floors=True))
+
+    table = pq.read_table(written(tmp_path / "d.parquet", [batch], columns=columns)).to_pydict()
+
+    assert table["data-quality.margin"] == [0.25, -0.25, None]
+    assert table["total-exposure.margin"] == nulls(batch.limit[0] - batch.measure[0])
 
 
 def test_duckdb_reads_it_and_skips_nulls(tmp_path):

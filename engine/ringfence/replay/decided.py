@@ -33,6 +33,7 @@ class GateColumn:
             `quantity`.
         policies: The policies, `name@version`, that state such a gate.
         shadow: Whether it only records.
+        floors: Whether some limit of it is the least that may be, not the most.
     """
 
     name: str
@@ -41,6 +42,7 @@ class GateColumn:
     unit: str
     policies: tuple[str, ...]
     shadow: bool
+    floors: bool = False
 
 
 @dataclass(slots=True)

@@ -43,7 +43,8 @@ def columns_of(limits: Limits) -> tuple[GateColumn, ...]:
 def _column(name: str, level: str, place: int, gates: Sequence[Gate]) -> GateColumn:
     prefix = "" if level == "account" else f"{level}."
     suffix = f"#{place + 1}" if place else ""
-    units = {_unit(check) for gate in gates for row in gate.rows for check in _checks(gate, row)}
+    checks = binding_checks(gates)
+    units = {_unit(check) for check in checks}
     return GateColumn(
         name=f"{prefix}{name}{suffix}",
         gate=name,
@@ -51,6 +52,7 @@ def _column(name: str, level: str, place: int, gates: Sequence[Gate]) -> GateCol
         unit=units.pop() if len(units) == 1 else _PLAIN,
         policies=tuple(dict.fromkeys(gate.policy.label for gate in gates)),
         shadow=all(gate.mode == "shadow" for gate in gates),
+        floors=any(check.compare == ">=" for check in checks),
     )
 
 

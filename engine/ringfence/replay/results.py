@@ -57,6 +57,7 @@ _FIXED = {
 # What stands for nothing in the columns that have gaps.
 _GAPS = {"price": np.nan, "code": -1, "gate": -1}
 _KINDS = {"ts": "time", "asked": "double", "price": "double", "size": "double"}
+_PASS = OUTCOMES.index("pass")
 _ORDER = ("ts", "order_id", *list(_FIXED)[1:])
 
 
@@ -240,11 +241,15 @@ class DecisionsWriter:
             else:
                 yield coded(fixed[name], self._words_of(name))
         yield constant(self._policy_set, rows)
-        for place in range(len(self._columns)):
+        for place, column in enumerate(self._columns):
             yield coded(outcome[place], self._words["outcome"])
             yield numbers(measure[place], rows, scratch)
             yield numbers(limit[place], rows, scratch)
-            yield numbers(limit[place], rows, scratch, minus=measure[place])
+            if column.floors:
+                left = _left(outcome[place], measure[place], limit[place])
+                yield numbers(left, rows, scratch)
+            else:
+                yield numbers(limit[place], rows, scratch, minus=measure[place])
 
     def _words_of(self, column: str) -> Words:
         table = self._tables.get(column)
@@ -278,6 +283,16 @@ class DecisionsWriter:
         if self._handle is not None:
             handle, self._handle = self._handle, None
             os.close(handle)
+
+
+def _left(
+    outcome: npt.NDArray[np.uint8], measure: npt.NDArray[Any], limit: npt.NDArray[Any]
+) -> npt.NDArray[Any]:
+    """What is left of limits, some of which are the least that may be: see `margin_of`."""
+    left = np.abs(limit - measure)
+    beyond = np.flatnonzero(outcome != _PASS)
+    left[beyond] = -left[beyond]
+    return left
 
 
 def _fixed_of(batch: DecidedBatch) -> dict[str, npt.NDArray[Any]]:
