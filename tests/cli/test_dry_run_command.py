@@ -87,7 +87,7 @@ def test_a_mapping_reads_a_foreign_export(tmp_path, capsys):
         ([*INPUTS, "--policies", "/no/such/policies"], "/no/such/policies"),
         ([*INPUTS, *POLICIES, "--base", "git:-x"], "cannot be a revision"),
         ([*INPUTS, *POLICIES, "--equity", "much"], "`--equity much` is no amount"),
-        ([*INPUTS, *POLICIES, "--workers", "0"], "`workers` must be at least 1"),
+        ([*INPUTS, *POLICIES, "--workers", "0"], "`workers` must be 1 to 256"),
         ([*INPUTS, *POLICIES, "--batch-rows", "-1"], "`batch_rows` must be at least 1"),
         ([*INPUTS, *POLICIES, "--mapping", "no-such-mapping"], "no-such-mapping"),
         ([*INPUTS, *POLICIES, "--mode", "sideways"], "invalid choice"),

@@ -121,6 +121,7 @@ USAGE = [
     [*DRY_RUN, "--orders", str(ORDERS), "--mode", "x"],
     [*DRY_RUN, "--orders", str(ORDERS), "--workers", "many"],
     [*DRY_RUN, "--orders", str(ORDERS), "--workers", "0"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--workers", "100000"],
     [*DRY_RUN, "--orders", str(ORDERS), "--batch-rows", "-1"],
     [*DRY_RUN, "--orders", str(ORDERS), "--equity", "nan"],
     [*DRY_RUN],
@@ -281,3 +282,23 @@ def test_a_file_that_is_none_of_ours_is_a_finding_with_its_place(
     assert code in (1, 2)
     assert name in said
     assert "fix: " in said
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
+@pytest.mark.parametrize("part", ["build_parser", "run"])
+def test_a_command_that_is_stopped_says_so(
+    error: BaseException,
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # A database at work tells of Ctrl-C by an error of its own.
+    def stop(*_: object) -> None:
+        raise error
+
+    if part == "build_parser" and isinstance(error, KeyboardInterrupt):
+        monkeypatch.setattr("ringfence.cli.main.build_parser", stop)
+    else:
+        monkeypatch.setattr("ringfence.cli.fields.run", stop)
+
+    assert told(["fields"], capsys) == (130, "ringfence: stopped\n")

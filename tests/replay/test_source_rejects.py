@@ -150,3 +150,36 @@ def test_missing_required_column_is_an_error_that_lists_what_is_there(
 
     with pytest.raises(InputError, match="no column `symbol` for orders, did you mean `symbl`"):
         open_orders(source)
+
+
+HEAD = "ts,symbol,side,size\n"
+ROW = "2024-01-01T00:00:00Z,A/USD,buy,1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        (
+            HEAD + ROW + "2024-01-01T00:00:00Z,A/U",
+            "line 3: it has 2 values where the first line has 4",
+        ),
+        (HEAD + ROW + "a,b,c,d,e\n" + ROW, "line 3: it has 5 values where the first line has 4"),
+        (HEAD + ROW * 21_000 + "a,b\n", "line 21002: it has 2 values where the first line has 4"),
+        ((HEAD + ROW + "a;b\n").replace(",", ";"), "line 3: it has 2 values"),
+        ("words\nalone\n", "has no column `ts`"),
+    ],
+)
+def test_a_csv_that_cannot_be_read_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        open_orders(saved(tmp_path, text))
+
+    assert message in raised.value.message
+
+
+def test_a_csv_in_another_encoding_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes((HEAD + ROW.replace("A", "\u00c4")).encode("latin-1"))
+
+    with pytest.raises(InputError, match="it is not UTF-8"):
+        open_orders(str(path))

@@ -14,6 +14,8 @@ from ringfence.errors import InputError, PolicyError
 
 __all__ = ["build_parser", "leaves", "main"]
 
+# What DuckDB makes of Ctrl-C while it is at work.
+_DATABASE_STOPPED = "Query interrupted"
 _COMMANDS = {
     "ci": "ci",
     "validate": "validate",
@@ -102,6 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         given = build_parser(command).parse_args(arguments)
     except SystemExit as leaving:
         return int(leaving.code or 0)
+    except KeyboardInterrupt:
+        return _stopped()
     try:
         return int(given.run(given))
     except PolicyError as error:
@@ -119,9 +123,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print("ringfence: stopped", file=sys.stderr)
-        return 130
+        return _stopped()
     except Exception as error:  # the last resort: no traceback reaches a user
+        if isinstance(error, RuntimeError) and str(error) == _DATABASE_STOPPED:
+            return _stopped()
         if given.debug:
             import traceback
 
@@ -133,6 +138,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
             )
         return 2
+
+
+def _stopped() -> int:
+    print("ringfence: stopped", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

@@ -21,6 +21,17 @@ MAX_LENGTH = 2_000
 MAX_DEPTH = 60
 
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_FOREIGN_SIGNS = {
+    ast.Pow: "**",
+    ast.Mod: "%",
+    ast.FloorDiv: "//",
+    ast.MatMult: "@",
+    ast.LShift: "<<",
+    ast.RShift: ">>",
+    ast.BitOr: "|",
+    ast.BitXor: "^",
+    ast.BitAnd: "&",
+}
 _COMPARE = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -373,8 +384,7 @@ def _describe(node: ast.AST) -> str:
         name = _dotted(node.func)
         return f"a call of `{name}`" if name else "a call"
     if isinstance(node, ast.BinOp):
-        signs = {ast.Pow: "**", ast.Mod: "%", ast.FloorDiv: "//", ast.MatMult: "@"}
-        return f"`{signs.get(type(node.op), type(node.op).__name__)}`"
+        return f"`{_FOREIGN_SIGNS[type(node.op)]}`"
     if isinstance(node, ast.Constant):
         return f"the {'text' if isinstance(node.value, str) else 'value'} {str(node.value)[:40]!r}"
     names = {

@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 MODES = ("propagated", "frozen")
+# Each thread has rooms of its own for what it works on: thousands of them would only fill the memory.
+_MOST_WORKERS = 256
 
 #: Told after each batch: orders done, orders in all.
 Progress = Callable[[int, int], None]
@@ -116,9 +118,9 @@ def dry_run(request: Request, progress: Progress | None = None) -> Result:
     modes = MODES if request.mode == "both" else (request.mode,)
     if not set(modes) <= set(MODES):
         raise InputError(f"`{request.mode}` is no mode", "use propagated, frozen or both")
-    if request.workers < 1:
+    if not 1 <= request.workers <= _MOST_WORKERS:
         raise InputError(
-            f"`workers` must be at least 1, not {request.workers}",
+            f"`workers` must be 1 to {_MOST_WORKERS}, not {request.workers}",
             "give the number of threads, as 2",
         )
     specs = {"head": request.policies, **({"base": request.base} if request.base else {})}

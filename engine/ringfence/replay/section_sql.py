@@ -1,5 +1,6 @@
 """The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
 
+import re
 from collections.abc import Container, Sequence
 
 import duckdb
@@ -16,6 +17,8 @@ from ringfence.replay.sql_check import quoted, text_literal
 __all__ = ["default_notes", "describe_columns", "first_line", "run", "union_sql"]
 
 _ROW = "ringfence_row"
+_CSV_ROW = re.compile(r"CSV Error on Line: (\d+)")
+_CSV_COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _ALIASES = {"marks": {"price": "last"}}
 
 
@@ -44,6 +47,7 @@ def union_sql(
     reading = _source_sql(database, source, mapping)
     described = describe_columns(database, f"SELECT * FROM {reading}", source)  # nosec B608
     if mapping is None:
+        _find_uneven_row(database, source, described)
         sections: Sequence[Section] = [_identity(kind, source, described, notes)]
     else:
         sections = mapping.sections[kind]
@@ -85,6 +89,32 @@ def _source_sql(
         f"(SELECT * FROM {rows} UNPIVOT INCLUDE NULLS "  # nosec B608
         f"({quoted(unpivot.value)} FOR {quoted(unpivot.name)} IN ({columns})))"
     )
+
+
+def _find_uneven_row(
+    database: duckdb.DuckDBPyConnection, source: Source, described: dict[str, str]
+) -> None:
+    """Name the row of a CSV that keeps its columns from being told apart, such as one that was cut off.
+
+    Where some row has another number of values than the header, the database takes each line for one value.
+    """
+    if source.format != "csv" or len(described) != 1:
+        return
+    if not source.bytes:
+        raise InputError(f"`{source.text}` is empty", "give a file with the names of its columns")
+    header = next(iter(described))
+    for separator in (each for each in ",;\t|" if each in header):
+        names = (f"c{place}: 'VARCHAR'" for place in range(header.count(separator) + 1))
+        options = (
+            "auto_detect=false",
+            "header=true",
+            f"delim={text_literal(separator)}",
+            "quote='\"'",
+            f"columns={{{', '.join(names)}}}",
+        )
+        # Counting alone would not look at the values.
+        query = f"SELECT count(COLUMNS(*)) FROM {source.reader(options)}"  # nosec B608
+        run(database, query, source)
 
 
 def _identity(kind: str, source: Source, described: dict[str, str], notes: list[str]) -> Section:
@@ -237,7 +267,20 @@ def run(
 
 def first_line(error: object) -> str:
     """Return the telling line of a database error, without its class."""
-    text = str(error).strip().splitlines()[0] if str(error).strip() else "unknown error"
-    head, _, tail = text.partition(": ")
-    message = tail if head.endswith("Error") and tail else text
-    return message[:1].lower() + message[1:]
+    lines = str(error).strip().splitlines() or ["unknown error"]
+    head, _, tail = lines[0].partition(": ")
+    message = tail if head.endswith("Error") and tail else lines[0]
+    if row := _CSV_ROW.search(message):
+        message = f"line {row[1]}: {_csv_fault(lines[1:])}"
+    # An abbreviation keeps its capitals.
+    return message if message[1:2].isupper() else message[:1].lower() + message[1:]
+
+
+def _csv_fault(lines: Sequence[str]) -> str:
+    for line in lines:
+        if counts := _CSV_COUNTS.search(line):
+            return f"it has {counts[2]} values where the first line has {counts[1]}"
+        if "unicode" in line:
+            return "it is not UTF-8"
+    told = [line.strip() for line in lines if line.strip() and not line.startswith("Original Line")]
+    return told[0] if told else "it is no CSV"
