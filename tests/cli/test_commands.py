@@ -91,6 +91,69 @@ def test_effective_names_file_and_line(capsys: pytest.CaptureFixture[str]) -> No
     assert json.loads(capsys.readouterr().out)["limits"]
 
 
+EFFECTIVE = """\
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {name: desk, version: 1.0.0, owner: risk, description: test}
+spec:
+  gates:
+    - {rule: kill-switch@1}
+    - {rule: data-quality@1}
+    - {rule: daily-loss@1, limits: {max_loss_ratio: 1.23456789%}}
+    - {rule: drawdown@1}
+    - {rule: position-count@1, limits: {max_positions: 1234567}}
+    - {rule: total-exposure@1, limits: {max: 100_000 USD}}
+    - {rule: position-size@1, limits: {max: 50_000 USD}}
+    - {rule: position-size@1, name: closer, mode: shadow, limits: {max: 1_000 USD}}
+    - {rule: correlated-exposure@1}
+    - {rule: order-rate@1, limits: {max_orders: 10/s}}
+    - {rule: leverage@1, limits: {max_leverage: 2.5x}}
+    - {rule: instrument-permission@1, limits: {allow: ["BTC/*", "ETH/*"], deny: ["*/EUR"]}}
+"""
+
+
+def test_effective_shows_each_number_whole_and_what_else_a_gate_looks_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = tmp_path / "desk.yaml"
+    desk.write_text(EFFECTIVE, encoding="utf-8")
+    arguments = ["effective", "--account", "a", "--symbol", "BTC/USD", "--policies", str(desk)]
+
+    assert main([*arguments, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    found = {(each["gate"], each["parameter"]): each for each in shown["limits"]}
+
+    assert {key: found[key]["value"] for key in found if key[0] in ("order-rate", "leverage")} == {
+        ("order-rate", "max_orders"): "10",
+        ("order-rate", "window"): "1s",
+        ("leverage", "max_leverage"): "2.5x",
+    }
+    assert found["daily-loss", "max_loss_ratio"]["value"] == "1.23456789%"
+    assert found["position-count", "max_positions"]["value"] == "1234567"
+    assert found["instrument-permission", "allow"]["value"] == "BTC/*, ETH/*"
+    # What only records binds nothing.
+    assert found["position-size", "max"]["tightest"]
+    assert not found["closer", "max"]["tightest"]
+    assert (shown["missing"], shown["other_policies"]) == ([], [])
+
+
+def test_effective_says_where_no_order_would_pass_and_what_binds_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["effective", "--symbol", "BTC/USDT", "--policies", POLICIES, "--account"]
+
+    assert main([*arguments, "nobody"]) == 0
+    assert "every order is rejected, for no enforced gate is there of: data-quality" in (
+        capsys.readouterr().out
+    )
+    assert main([*arguments, "alpha"]) == 0
+    shown = capsys.readouterr().out
+    assert "rejected" not in shown
+    assert "also bound by: strategy-taker@" in shown
+    assert main([*arguments, "alpha", "--strategy", "taker"]) == 0
+    assert "also bound" not in capsys.readouterr().out
+
+
 RAISE = """\
       limits: {max: 4_000_000 USDT, max_of_equity: 95%}
       overrides:

@@ -8,7 +8,11 @@ from ringfence.cli.output import print_json
 from ringfence.errors import InputError
 from ringfence.language.gates import to_ns
 from ringfence.language.linking import link_path
-from ringfence.review.effective_limits import effective_limits
+from ringfence.review.effective_limits import (
+    effective_limits,
+    missing_gates,
+    policies_of_others,
+)
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
 __all__ = ["add"]
@@ -38,11 +42,18 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
     except ValueError as error:
         raise InputError(str(error), fix="write --at 2026-01-31T08:00:00Z") from None
     linked = link_path(given.policies)
-    rows = effective_limits(
-        linked, given.account, given.strategy, given.venue, given.symbol, moment
-    )
+    order = (given.account, given.strategy, given.venue, given.symbol)
+    rows = effective_limits(linked, *order, moment)
+    missing, others = missing_gates(linked, *order), policies_of_others(linked, *order)
     if given.json:
-        print_json({"policy_set": linked.sha256, "limits": rows})
+        print_json(
+            {
+                "policy_set": linked.sha256,
+                "limits": rows,
+                "missing": missing,
+                "other_policies": others,
+            }
+        )
         return 0
     if not rows:
         print(f"nothing binds account `{given.account}` symbol `{given.symbol}`")
@@ -62,4 +73,8 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
             f"  {row['gate']:<22} {row['level']:<9} {row['parameter']:<18} "
             f"{row['value']:<18} {row['place']}" + (f"  ({marks})" if marks else "")
         )
+    if missing:
+        print(f"every order is rejected, for no enforced gate is there of: {', '.join(missing)}")
+    if others:
+        print(f"other strategies or venues are also bound by: {', '.join(others)}")
     return 0

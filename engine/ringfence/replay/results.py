@@ -289,7 +289,7 @@ def _left(
     outcome: npt.NDArray[np.uint8], measure: npt.NDArray[Any], limit: npt.NDArray[Any]
 ) -> npt.NDArray[Any]:
     """What is left of limits, some of which are the least that may be: see `margin_of`."""
-    left = np.abs(limit - measure)
+    left: npt.NDArray[Any] = np.abs(limit - measure)
     beyond = np.flatnonzero(outcome != _PASS)
     left[beyond] = -left[beyond]
     return left

@@ -1,14 +1,18 @@
 """Every limit that binds one account and symbol, and where it comes from."""
 
+from decimal import Decimal
 from typing import Any
 
 from ringfence.language import ir
 from ringfence.language.instruments import convert
-from ringfence.language.linking import LinkedSet
+from ringfence.language.linking import MANDATORY, LinkedSet
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Rule, walk
 
-__all__ = ["effective_limits"]
+__all__ = ["effective_limits", "missing_gates", "policies_of_others"]
+
+# Besides limits, what a gate looks at: names that may be traded, and windows of time.
+_SHOWN = ("globs", "duration")
 
 
 def effective_limits(
@@ -22,21 +26,22 @@ def effective_limits(
         moment_ns: When, ns since 1970, UTC: overrides hold for a time.
 
     Returns:
-        One entry for each limit of each gate: `gate`, `rule`, `policy`, `level`, `mode`, `parameter`, `value` as
+        One entry for each limit, list of names and window of each gate: `gate`, `rule`, `policy`, `level`, `mode`, `parameter`, `value` as
         people write it, `amount` in the set's currency where it is a number, `place`, `override`, `ticket`,
-        `floor` (it must be reached, not kept), `tightest`.
+        `floor` (it must be reached, not kept), `tightest` (of those that are enforced).
     """
     rows: list[dict[str, Any]] = []
     for bound in linked.bind(account, strategy, venue, symbol):
         gate, row, base = bound.gate, bound.row_at(moment_ns), bound.rows[-1]
         declared = gate.rule.parameters.parameters
         compared = _compared(gate.rule)
-        limits = {
+        limits = {name for name in row.values if declared[name].limit or name in compared}
+        shown = {
             name: value
             for name, value in row.values.items()
-            if declared[name].limit or name in compared
+            if name in limits or declared[name].type in _SHOWN
         }
-        for name, value in (limits or {"": ""}).items():
+        for name, value in (shown or {"": ""}).items():
             own = row.scope is not None and name in row.spans
             rows.append(
                 {
@@ -47,7 +52,7 @@ def effective_limits(
                     "mode": gate.mode,
                     "parameter": name,
                     "value": _shown(value, declared[name].type if name else ""),
-                    "amount": _amount(value, linked),
+                    "amount": _amount(value, linked) if name in limits else None,
                     "place": str(row.spans[name] if own else base.spans.get(name, base.span)),
                     "override": own,
                     "ticket": row.ticket if own else "",
@@ -60,15 +65,41 @@ def effective_limits(
             each
             for each in rows
             if each["amount"] is not None
+            and each["mode"] == "enforce"
             and (each["rule"], each["level"], each["parameter"])
             == (row_["rule"], row_["level"], row_["parameter"])
         ]
         # A limit that must be reached (a share of fields present) binds hardest where it is largest.
         closest = max if row_["floor"] else min
-        row_["tightest"] = bool(peers) and row_["amount"] == closest(
+        row_["tightest"] = row_ in peers and row_["amount"] == closest(
             each["amount"] for each in peers
         )
     return rows
+
+
+def missing_gates(
+    linked: LinkedSet, account: str, strategy: str, venue: str, symbol: str
+) -> list[str]:
+    """The mandatory rules that no enforced gate applies to such an order; where one is missing it is rejected."""
+    bound = linked.bind(account, strategy, venue, symbol)
+    enforced = {each.gate.rule.name for each in bound if each.gate.mode == "enforce"}
+    return [name for name in MANDATORY if name not in enforced]
+
+
+def policies_of_others(
+    linked: LinkedSet, account: str, strategy: str, venue: str, symbol: str
+) -> list[str]:
+    """Policies that may bind orders of the same account and symbol by a strategy, or to a venue, not named here."""
+    here = {each.gate.policy.label for each in linked.bind(account, strategy, venue, symbol)}
+    everyone = -1
+    masks = (
+        linked.mask(0, account),
+        linked.mask(1, strategy) if strategy else everyone,
+        linked.mask(2, venue) if venue else everyone,
+        linked.mask(3, symbol),
+    )
+    found = dict.fromkeys(each.gate.policy.label for each in linked.bind_masks(masks))
+    return [label for label in found if label not in here]
 
 
 def _compared(rule: Rule) -> dict[str, str]:
@@ -81,6 +112,9 @@ def _compared(rule: Rule) -> dict[str, str]:
     }
 
 
+_WRITTEN = {"ratio": (100, "%"), "duration": (1, "s"), "multiple": (1, "x")}
+
+
 def _amount(value: Value, linked: LinkedSet) -> float | None:
     if isinstance(value, Money):
         rate = convert(linked.desk.fx, value.currency, linked.currency)
@@ -90,7 +124,6 @@ def _amount(value: Value, linked: LinkedSet) -> float | None:
 
 def _shown(value: Value, kind: str) -> str:
     if isinstance(value, int | float):
-        if kind == "ratio":
-            return f"{value * 100:g}%"
-        return f"{value:g}s" if kind == "duration" else f"{value:g}"
+        scale, unit = _WRITTEN.get(kind, (1, ""))
+        return f"{Decimal(repr(value)) * scale:.12f}".rstrip("0").rstrip(".") + unit
     return ", ".join(value) if isinstance(value, tuple) else str(value)
