@@ -128,3 +128,34 @@ def test_a_size_that_cannot_be_is_rejected(policies: PolicySet, size: Any) -> No
     case = {"given": WORLD, "when": {**ORDER, "size": size}}
 
     assert policies.evaluate(case).decision is RiskDecision.REJECT
+
+
+def test_what_two_files_declare_in_two_ways_is_refused(tmp_path: Path) -> None:
+    head = "apiVersion: ringfence/v1\nkind: Instruments\nmetadata: {name: NAME, version: 1.0.0}\n"
+    rules = 'lot_step: "STEP", min_size: 1, tick_size: 1, multiplier: 1, base: A, quote: USD'
+    spec = (
+        f"spec: {{instruments: {{A/USD: {{{rules}}}}}, "
+        'fx: {EUR/USD: RATE}, correlations: {"A/USD|B/USD": RHO}}\n'
+    )
+
+    def declare(name: str, step: str, rate: str, rho: str, pair: str = "A/USD|B/USD") -> None:
+        text = (head + spec).replace("NAME", name).replace("STEP", step).replace("RATE", rate)
+        text = text.replace("RHO", rho).replace("A/USD|B/USD", pair)
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    declare("one", "0.1", "1.1", "0.5")
+    declare("two", "0.10", "1.10", "0.50", "B/USD|A/USD")
+    assert PolicySet.load(tmp_path).linked.desk.fx == {("EUR", "USD"): 1.1}
+
+    declare("two", "1", "1.2", "0.6", "B/USD|A/USD")
+    with pytest.raises(PolicyError) as raised:
+        PolicySet.load(tmp_path)
+
+    assert [
+        (each.code, each.message.partition("`")[2][:7]) for each in raised.value.diagnostics
+    ] == [
+        ("E218", "A/USD` "),
+        ("E218", "EUR/USD"),
+        ("E218", "A/USD|B"),
+    ]
+    assert all("one.yaml:4" in each.why for each in raised.value.diagnostics)

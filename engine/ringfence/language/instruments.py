@@ -1,14 +1,22 @@
 """`kind: Instruments`: symbols with their trading rules, FX rates, and who may trade."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ringfence.errors import Diagnostic
+from ringfence.errors import Diagnostic, Span
 from ringfence.language.source import Document
 
-__all__ = ["Desk", "Instrument", "convert", "read_correlation", "read_instruments", "to_decimal"]
+__all__ = [
+    "Desk",
+    "Instrument",
+    "convert",
+    "declared_otherwise",
+    "read_correlation",
+    "read_instruments",
+    "to_decimal",
+]
 
 
 def to_decimal(value: Any) -> Decimal | None:
@@ -187,3 +195,24 @@ def read_correlation(pair: str, given: Any) -> tuple[tuple[str, str], tuple[floa
     low, high = sorted((first, second))
     # Without their number the observations count as enough.
     return (low, high), (float(number), float("inf") if count is None else float(count))
+
+
+def declared_otherwise(
+    desk: Desk, declared: Desk, document: Document, places: dict[tuple[str, str], Span]
+) -> Iterator[Diagnostic]:
+    """What a document declares in another way than one before it, of which `places` says where it stood."""
+    for part, mark in (("instruments", ""), ("fx", "/"), ("correlations", "|")):
+        there: dict[Any, Any] = getattr(desk, part)
+        for key, value in getattr(declared, part).items():
+            name = mark.join(key) if mark else key
+            place = document.key_span("spec", part, name)
+            first = places.setdefault((part, name), place)
+            if key in there and there[key] != value:
+                yield Diagnostic(
+                    "E218",
+                    f"`{name}` is declared a second time, and otherwise",
+                    place,
+                    why=f"the first one stands at {first}; which of them held would hang on the names of files",
+                    fix="declare it once",
+                    related=(first,),
+                )

@@ -8,7 +8,12 @@ from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language import schema
 from ringfence.language.canonical import digest
 from ringfence.language.gates import Gate, LimitRow, Policy, read_policy
-from ringfence.language.instruments import Desk, convert, read_instruments
+from ringfence.language.instruments import (
+    Desk,
+    convert,
+    declared_otherwise,
+    read_instruments,
+)
 from ringfence.language.parameters import Money
 from ringfence.language.rule_library import RuleLibrary
 from ringfence.language.rules import Rule, read_rule
@@ -198,7 +203,7 @@ def link_path(path: Path, *, check_mandatory: bool = True) -> LinkedSet:
             documents.append(load_file(file))
         except PolicyError as error:
             findings.extend(error.diagnostics)
-    return link(documents, findings, check_mandatory=check_mandatory)
+    return link(documents, findings, check_mandatory=check_mandatory, declared_once=True)
 
 
 def link_files(files: Mapping[str, bytes]) -> LinkedSet:
@@ -226,6 +231,7 @@ def link(
     *,
     check_mandatory: bool = True,
     bundled: bool = True,
+    declared_once: bool = False,
 ) -> LinkedSet:
     """Link loaded documents.
 
@@ -234,6 +240,8 @@ def link(
         findings: Met while loading.
         check_mandatory: Whether every tradable (account, symbol) must face all mandatory gates.
         bundled: Whether rules that no document holds come from the library of this version.
+        declared_once: Whether two documents may not declare one instrument, rate or correlation in two ways;
+            otherwise the later one holds.
 
     Raises:
         PolicyError: with every finding.
@@ -249,11 +257,13 @@ def link(
         found.extend(faults)
         by_kind[kind].append((document, faults))
     library = RuleLibrary(_own_rules(by_kind["Rule"], found), bundled=bundled)
-    desk = Desk()
+    desk, declared_at = Desk(), dict[tuple[str, str], Span]()
     for document, faults in by_kind["Instruments"]:
         if not faults:
             declared, more = read_instruments(document)
             found.extend(more)
+            if declared_once:
+                found.extend(declared_otherwise(desk, declared, document, declared_at))
             desk.merge(declared)
     policies: list[Policy] = []
     for document, faults in by_kind["Policy"]:

@@ -86,7 +86,7 @@ def linked_of(files: Mapping[str, bytes], *, bundled: bool = True) -> LinkedSet:
         CandidateError: with every finding of every file.
     """
     try:
-        linked = link(*documents_of(files), bundled=bundled)
+        linked = link(*documents_of(files), bundled=bundled, declared_once=bundled)
     except PolicyError as error:
         raise refused(error) from None
     if not linked.policies:
