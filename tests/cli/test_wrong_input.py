@@ -1,5 +1,6 @@
 """Wrong input to every command that reads or writes files: exit code 2, one reason, its fix, no traceback."""
 
+import io
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ringfence.cli.main import main
 
@@ -302,3 +304,24 @@ def test_a_command_that_is_stopped_says_so(
         monkeypatch.setattr("ringfence.cli.fields.run", stop)
 
     assert told(["fields"], capsys) == (130, "ringfence: stopped\n")
+
+
+def test_a_reader_that_has_gone_is_no_failed_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    def show(*_: object) -> int:
+        console = Console(file=Gone())
+        # What the console does to standard output then is not for the process of a test.
+        monkeypatch.setattr("os.dup2", lambda *_: 0)
+        with open(os.devnull, "w", encoding="utf-8") as nothing, monkeypatch.context() as patched:
+            patched.setattr("sys.stdout", nothing)
+            console.print("a table")
+        return 0
+
+    monkeypatch.setattr("ringfence.cli.fields.run", show)
+
+    assert told(["fields"], capsys) == (0, "")

@@ -122,6 +122,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (`head`, a pager) has gone; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as leaving:
+        # The same, told by rich, which would end with 1: as if a check had failed.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return 0
+        raise
     except KeyboardInterrupt:
         return _stopped()
     except Exception as error:  # the last resort: no traceback reaches a user
