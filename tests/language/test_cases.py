@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ringfence.errors import PolicyError
+from ringfence.language.instruments import read_instruments
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import Market
 from ringfence.language.policy_tests import read_case
@@ -72,6 +73,9 @@ def test_the_schema_knows_earlier_quotes(quote: str, message: str) -> None:
         ({"instruments": {"BTC/USD": {"multiplier": -1}}}, "no number above zero"),
         ({"instruments": {"BTC/USD": {"min_size": "none"}}}, "no number of zero or more"),
         ({"instruments": {"BTC/USD": {"tick_size": "-0.1"}}}, "no number of zero or more"),
+        ({"instruments": {"BTC/USD": {"lot_step": "1e999999999"}}}, "beyond any size"),
+        ({"instruments": {"BTC/USD": {"lot_step": "1e-400"}}}, "beyond any size"),
+        ({"instruments": {"BTC/USD": {"min_size": "1e400"}}}, "beyond any size"),
     ],
 )
 def test_what_would_make_an_exposure_vanish_cannot_be(
@@ -109,3 +113,15 @@ def test_an_order_without_any_price_is_priced_at_the_mark_of_what_is_held(
     alone = read_case({"books": {"firm": held}}, market, linked).market["BTC/USD"]
     assert alone.mark == 90
     assert math.isnan(alone.age)
+
+
+@pytest.mark.parametrize("step", ["1e400", "1e-400"])
+def test_instruments_have_no_step_that_cannot_be_counted_with(step: str) -> None:
+    text = (
+        "apiVersion: ringfence/v1\nkind: Instruments\nmetadata: {name: venue, version: 1.0.0}\n"
+        f'spec: {{instruments: {{A/USD: {{lot_step: "{step}"}}}}}}\n'
+    )
+    findings = read_instruments(load(text, "venue.yaml"))[1]
+
+    assert [each.code for each in findings] == ["E218"]
+    assert "beyond any size" in findings[0].message

@@ -12,6 +12,7 @@ __all__ = [
     "Desk",
     "Instrument",
     "convert",
+    "countable",
     "declared_otherwise",
     "read_correlation",
     "read_instruments",
@@ -30,6 +31,15 @@ def to_decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+# Beyond it no venue has a step, size or rate, and float64 cannot count any more.
+_MOST_DIGITS = 30
+
+
+def countable(number: Decimal) -> bool:
+    """Whether a size, price or rate is of a magnitude that can be counted with."""
+    return not number or abs(number.adjusted()) <= _MOST_DIGITS
 
 
 @dataclass(slots=True)
@@ -126,6 +136,17 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
                     document.span(*path),
                     why="sizes, steps, prices and rates are positive",
                     fix="give a number above zero, in quotes where digits matter",
+                )
+            )
+            return None
+        if not countable(number):
+            findings.append(
+                Diagnostic(
+                    "E218",
+                    f"`{value}` is beyond any size, price or rate",
+                    document.span(*path),
+                    why=f"numbers of more than {_MOST_DIGITS} digits before or behind the point cannot be counted with",
+                    fix="give the number that the venue states",
                 )
             )
             return None

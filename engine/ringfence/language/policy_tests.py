@@ -7,7 +7,7 @@ from typing import Any
 
 from ringfence.errors import Diagnostic, PolicyError, Span
 from ringfence.language.gates import to_ns
-from ringfence.language.instruments import convert, read_correlation
+from ringfence.language.instruments import convert, countable, read_correlation
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import (
     Book,
@@ -164,13 +164,18 @@ def _order(when: Mapping[str, Any], faults: list[str]) -> OrderRequest:
 def _instrument(symbol: str, given: Mapping[str, Any], faults: list[str]) -> Instrument:
     base, _, quote = symbol.partition("/")
     step = to_decimal(given.get("lot_step", "0.00000001"))
-    if step is None or step <= 0:
-        faults.append(f"lot step `{given.get('lot_step')}` of `{symbol}` is not above zero")
+    if step is None or step <= 0 or not countable(step):
+        told = "beyond any size" if step and step > 0 else "not above zero"
+        faults.append(f"lot step `{given.get('lot_step')}` of `{symbol}` is {told}")
         step = to_decimal("0.00000001")
     for name in ("min_size", "max_size", "tick_size", "min_notional", "multiplier"):
         number, value = to_decimal(given.get(name)), given.get(name)
         missing = value is None or (isinstance(value, float) and math.isnan(value))
-        if not missing and (number is None or number < 0 or (name == "multiplier" and not number)):
+        if missing:
+            continue
+        if number is not None and not countable(number):
+            faults.append(f"`{name}` of `{symbol}` is `{value}`: beyond any size, price or rate")
+        elif number is None or number < 0 or (name == "multiplier" and not number):
             kind = "above zero" if name == "multiplier" else "of zero or more"
             faults.append(f"`{name}` of `{symbol}` is `{value}`, and no number {kind}")
     plain = Instrument(symbol)
