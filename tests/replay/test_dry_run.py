@@ -210,7 +210,7 @@ def test_results_of_an_earlier_run_do_not_stay_beside_new_ones(orders, tmp_path)
     ("change", "says"),
     [
         ({"mode": "sideways"}, "is no mode"),
-        ({"workers": 0}, "`workers` must be at least 1"),
+        ({"workers": 0}, "`workers` must be 1 to 256"),
         ({"batch_rows": 0}, "`batch_rows` must be at least 1"),
         ({"out": Path("/proc/nothing")}, "results cannot be written to"),
     ],
