@@ -53,7 +53,9 @@ def test_whatever_the_mask_hides_is_hidden(body: dict[str, Any]) -> None:
 @given(
     st.dictionaries(
         st.text(max_size=8) | st.sampled_from(["Secret", "xtokenx", "signature", "note"]),
-        st.text(max_size=12) | st.sampled_from(["basic 12345678", "a://b:c@d", "passphrase = x"]) | st.floats(),
+        st.text(max_size=12)
+        | st.sampled_from(["basic 12345678", "a://b:c@d", "passphrase = x"])
+        | st.floats(),
         max_size=4,
     )
 )
