@@ -404,6 +404,11 @@ def test_a_query_selects_from_the_log_and_nothing_else(
     refused(["query", sql], capsys)
 
 
+@pytest.mark.usefixtures("log")
+def test_an_empty_query_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is none" in refused(["query", ""], capsys)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
