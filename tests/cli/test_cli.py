@@ -107,7 +107,7 @@ def test_a_command_read_alone_is_read_as_among_all(
 
 def test_a_sound_set_is_valid_and_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", str(desk)]) == 0
-    assert "1 policies, 10 gates, policy set " in capsys.readouterr().out
+    assert "1 policy, 10 gates, policy set " in capsys.readouterr().out
     assert gc.isenabled()
 
 

@@ -100,10 +100,15 @@ def _validate(given: argparse.Namespace, now_ns: int) -> int:
     if given.format in ("text", "github"):
         for each in valid:
             print(
-                f"{each['path']}: {each['policies']} policies, {each['gates']} gates, "
+                f"{each['path']}: {_counted(each['policies'], 'policy', 'policies')}, "
+                f"{_counted(each['gates'], 'gate', 'gates')}, "
                 f"policy set {each['policy_set'][:12]}: valid"
             )
     return 0
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _mistakes(linked: "LinkedSet", path: Path, base: str | None, now_ns: int) -> list[Diagnostic]:
