@@ -117,6 +117,7 @@ class AuditLog:
         self._chain = written.chain
         self._fill = written.fill  # of the last file
         self._fill_has_records = written.holds_records
+        self._file_begins = written.first  # number of its first record
         self._size = written.total_bytes
         self._pending: list[bytes] = []
         self._begins: list[Begin] = []
@@ -195,6 +196,11 @@ class AuditLog:
         return self._last
 
     @property
+    def file_begins(self) -> int:
+        """The number of the first record of the last file, which may be still to come."""
+        return self._file_begins
+
+    @property
     def durable(self) -> int:
         """Up to this sequence number all records are as durable as asked."""
         return self._durable
@@ -218,6 +224,24 @@ class AuditLog:
             AuditError: the log is full, closed or has failed, or the body cannot be written. The log is
                 then as it was before.
         """
+        return self._append(kind, body, 0)
+
+    def append_beside(self, kind: str, body: Mapping[str, Any] | bytes, other: int) -> int:
+        """As `append`, of a record that says nothing without record `other`: both must stand in the same file.
+
+        Args:
+            kind, body: As for `append`.
+            other: The number of an earlier record.
+
+        Returns:
+            Its sequence number; 0 where it would go into another file, and was not added.
+
+        Raises:
+            AuditError: as `append`.
+        """
+        return self._append(kind, body, other)
+
+    def _append(self, kind: str, body: Mapping[str, Any] | bytes, beside: int) -> int:
         if kind not in self._kinds:
             if not KIND.fullmatch(kind):
                 raise AuditError(
@@ -230,7 +254,7 @@ class AuditLog:
                 f"this body has {len(content):,} bytes, a record holds {BODY_BYTES:,}",
                 "put large things beside the log, and their hash into the record",
             )
-        sequence = self._add(kind, content, bounded=True)
+        sequence = self._add(kind, content, bounded=True, beside=beside)
         if self._pending_bytes > _PENDING_BYTES:
             self.wait(sequence)
         return sequence
@@ -332,8 +356,11 @@ class AuditLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
-        """Add a record, behind the definitions of what it names where this file lacks them."""
+    def _add(self, kind: str, content: bytes, *, bounded: bool, beside: int = 0) -> int:
+        """Add a record, behind the definitions of what it names where this file lacks them.
+
+        Nothing is added, and the answer is 0, where it would not stand in one file with record `beside`.
+        """
         with self._state:
             if self._refusal is not None or self._forks != _forks[0]:
                 self._check()
@@ -347,6 +374,8 @@ class AuditLog:
                 bodies = [self._payload(known.kind, each, moment) for each in before]
                 size += sum(FRAME_BYTES + len(each) for each in bodies)
                 new_file = new_file or self._outgrows(size)
+            if beside and (new_file or beside < self._file_begins):
+                return 0
             header = b""
             if new_file:
                 header = header_bytes(self._chain, self._last + 1, self._hash, moment)
@@ -359,6 +388,7 @@ class AuditLog:
                 )
             if header:
                 self._begins.append(Begin(len(self._pending), self._last + 1, header))
+                self._file_begins = self._last + 1
                 self._fill = len(header)
                 known.file_begins()
             for each in before:
