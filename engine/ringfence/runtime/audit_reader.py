@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ringfence.errors import AuditError
-from ringfence.runtime.audit_codec import decode, encode
+from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_segments import (
@@ -130,12 +130,9 @@ class AuditReader:
         """As `completed`."""
         if not may_be_in_part(record.kind, record.body):
             return record
-        body = decode(record.body)
-        if not isinstance(body, dict) or not is_in_part(body):
-            return record
         self._look_back_from(record)
-        whole = self._completer.complete(record.sequence, body)
-        return record._replace(body=encode(whole), written=record.body)
+        whole = self._completer.complete_text(record.sequence, record.body)
+        return record if whole is record.body else record._replace(body=whole, written=record.body)
 
     def _look_back_from(self, record: Record | RawRecord) -> None:
         if record.segment != self._segment:
