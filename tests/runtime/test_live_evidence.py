@@ -110,7 +110,7 @@ def test_what_changed_since_a_copy_with_the_copy_is_the_text_of_all(
     for what in changes:
         change(books, what, source)
 
-    text, state = live.since((0, 1, -1), 3, 0, table.address, 7, unwritten=False)
+    text, state = live.since((0, 1, -1), 3, 0, table.address, 7, False)
 
     whole, level = live.of((0, 1, -1), 3, 0), decode(text.encode())["books"][1]
     assert text == encode(decode(text.encode())).decode()
@@ -125,11 +125,7 @@ def test_what_changed_since_a_copy_with_the_copy_is_the_text_of_all(
         assert len(changes) > books.book_n[1, layout.HELD] // 8
     # Neither one of an older file, nor one that the log has yet to take, is named.
     assert (
-        len(
-            decode(live.since((0, 1, -1), 3, 0, table.address, 8, unwritten=True)[0].encode())[
-                "books"
-            ][1]
-        )
+        len(decode(live.since((0, 1, -1), 3, 0, table.address, 8, True)[0].encode())["books"][1])
         == 7
     )
 
@@ -173,8 +169,8 @@ def test_the_table_of_copies_grows_with_the_books() -> None:
         table.put(b, live.copied(b), 0)
         table.number(b, 40 + b)
 
-    text, state = live.since((0, 150, -1), 0, 0, table.address, 1, unwritten=False)
+    text, state = live.since((0, 150, -1), 0, 0, table.address, 1, False)
     named = [each[7]["base"] for each in decode(text.encode())["books"]]
     assert (named, live.changed[-1], state) == ([40, 190], 40, SINCE)
     table.put(150, None, 0)
-    assert live.since((0, 150, -1), 0, 0, table.address, 1, unwritten=False)[1] == SINCE + 1
+    assert live.since((0, 150, -1), 0, 0, table.address, 1, False)[1] == SINCE + 1

@@ -217,15 +217,16 @@ def test_a_new_file_begins_with_books_in_full_whoever_filled_the_old_one(
     desk.ask(SYMBOLS[0])
     desk.ask(SYMBOLS[0])
     # Nobody looks at the log between the two looks of the guard.
-    append = desk.log.append_beside
+    append = desk.log.append
 
-    def late(*given: Any) -> int:
-        desk.log.append("note", {"text": "x" * 60_000})
-        return append(*given)
+    def late(kind: str, body: Any, beside: int = 0) -> int:
+        if beside:
+            append("note", {"text": "x" * 60_000})
+        return append(kind, body, beside)
 
-    desk.log.append_beside = late  # type: ignore[method-assign]
+    desk.log.append = late  # type: ignore[method-assign]
     desk.ask(SYMBOLS[0])
-    desk.log.append_beside = append  # type: ignore[method-assign]
+    desk.log.append = append  # type: ignore[method-assign]
     desk.ask(SYMBOLS[0])
     desk.ask(SYMBOLS[0])
 

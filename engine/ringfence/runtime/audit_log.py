@@ -85,6 +85,7 @@ class AuditLog:
 
     Attributes:
         recovered: What was cut from the end of the log when it was opened; None where it was whole.
+        file_begins: The number of the first record of the last file, which may be still to come.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class AuditLog:
         self._chain = written.chain
         self._fill = written.fill  # of the last file
         self._fill_has_records = written.holds_records
-        self._file_begins = written.first  # number of its first record
+        self.file_begins = written.first
         self._size = written.total_bytes
         self._pending: list[bytes] = []
         self._begins: list[Begin] = []
@@ -196,11 +197,6 @@ class AuditLog:
         return self._last
 
     @property
-    def file_begins(self) -> int:
-        """The number of the first record of the last file, which may be still to come."""
-        return self._file_begins
-
-    @property
     def durable(self) -> int:
         """Up to this sequence number all records are as durable as asked."""
         return self._durable
@@ -210,38 +206,23 @@ class AuditLog:
         """Size of the log, what is pending included."""
         return self._size
 
-    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes, beside: int = 0) -> int:
         """Add a record; it is durable once `wait` has returned.
 
         Args:
             kind: A lower-case letter, then such letters, digits, `-`, `_` and `.`; at most 64 in all.
             body: What `audit_codec.encode` takes, or a body that is such JSON already.
+            beside: The number of an earlier record without which this one says nothing, so that both must stand in
+                the same file; 0 for none.
 
         Returns:
-            Its sequence number: one more than that of the record before.
+            Its sequence number: one more than that of the record before. 0, and nothing was added, where it would
+            stand in another file than `beside`.
 
         Raises:
             AuditError: the log is full, closed or has failed, or the body cannot be written. The log is
                 then as it was before.
         """
-        return self._append(kind, body, 0)
-
-    def append_beside(self, kind: str, body: Mapping[str, Any] | bytes, other: int) -> int:
-        """As `append`, of a record that says nothing without record `other`: both must stand in the same file.
-
-        Args:
-            kind, body: As for `append`.
-            other: The number of an earlier record.
-
-        Returns:
-            Its sequence number; 0 where it would go into another file, and was not added.
-
-        Raises:
-            AuditError: as `append`.
-        """
-        return self._append(kind, body, other)
-
-    def _append(self, kind: str, body: Mapping[str, Any] | bytes, beside: int) -> int:
         if kind not in self._kinds:
             if not KIND.fullmatch(kind):
                 raise AuditError(
@@ -374,7 +355,7 @@ class AuditLog:
                 bodies = [self._payload(known.kind, each, moment) for each in before]
                 size += sum(FRAME_BYTES + len(each) for each in bodies)
                 new_file = new_file or self._outgrows(size)
-            if beside and (new_file or beside < self._file_begins):
+            if beside and (new_file or beside < self.file_begins):
                 return 0
             header = b""
             if new_file:
@@ -388,7 +369,7 @@ class AuditLog:
                 )
             if header:
                 self._begins.append(Begin(len(self._pending), self._last + 1, header))
-                self._file_begins = self._last + 1
+                self.file_begins = self._last + 1
                 self._fill = len(header)
                 known.file_begins()
             for each in before:

@@ -40,7 +40,7 @@ from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
-from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
+from ringfence.runtime.recent_evidence import NOTHING_SINCE, Judged, Looks, RecentEvidence, looks_of
 from ringfence.runtime.told_books import ShownSince, ToldBooks
 
 __all__ = [
@@ -284,10 +284,10 @@ class Evaluator:
     def evidence(self, route: Route) -> str:
         """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""
         text = self._evidence.of(route.books, route.symbol, route.venue)
-        return text if route.looks is None else self._with_recent(text, route, {})
+        return text if route.looks is None else self._with_recent(text, route)
 
     def evidence_since(
-        self, route: Route, told: ToldBooks, *, unwritten: bool = False
+        self, route: Route, told: ToldBooks, unwritten: bool = False
     ) -> str | ShownSince:
         """As `evidence`; of books that hold much, what is another since a record told them in full.
 
@@ -297,13 +297,14 @@ class Evaluator:
             unwritten: Whether those count, too, that the log has not taken yet: this record comes after them.
         """
         evidence, books = self._evidence, route.books
-        table, begins = told.table(self._arrays), told.begins
+        if told.arrays is not self._arrays:
+            told.begin(self._arrays)
         text, state = evidence.since(
-            books, route.symbol, route.venue, table, begins, unwritten=unwritten
+            books, route.symbol, route.venue, told.table, told.log.file_begins, unwritten
         )
-        looks = route.looks if self._judged is not None else None
         if not state:
-            return text if looks is None else self._with_recent(text, route, {})
+            return text if route.looks is None else self._with_recent(text, route)
+        looks = route.looks
         old = told.named(evidence, books) if state & SINCE else {}
         oldest = evidence.changed[-1] if old else 0
         lot_money = None
@@ -314,10 +315,13 @@ class Evaluator:
                 since = {k: (each.lot_money, evidence.places(k)) for k, each in old.items()}
             text = self._with_recent(text, route, since)
         new = {} if state == SINCE else told.copied(evidence, books, lot_money, self._symbols)
-        return ShownSince(text, new, old, oldest)
+        return ShownSince(told, text, new, old, oldest)
 
     def _with_recent(
-        self, text: str, route: Route, since: Mapping[int, tuple[Floats | None, Ints]]
+        self,
+        text: str,
+        route: Route,
+        since: Mapping[int, tuple[Floats | None, Ints]] = NOTHING_SINCE,
     ) -> str:
         if self._judged is None:
             return text

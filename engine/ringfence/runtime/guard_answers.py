@@ -72,7 +72,7 @@ class GuardAnswers(GuardStanding):
         """What an order was decided on; `unwritten` where records come before its own that the log has yet to take."""
         if self._told_books is None:
             return self.evaluator.evidence(route)
-        return self.evaluator.evidence_since(route, self._told_books, unwritten=unwritten)
+        return self.evaluator.evidence_since(route, self._told_books, unwritten)
 
     def _take_record(
         self,
@@ -84,10 +84,10 @@ class GuardAnswers(GuardStanding):
         beside: Mapping[str, Any],
     ) -> int:
         """Have the audit log take the record of a decision that gates were asked for; its number."""
-        if isinstance(shown, str) or self._told_books is None:
-            body = self._body(answer, decision, question, found, str(shown), beside)
+        if isinstance(shown, str):
+            body = self._body(answer, decision, question, found, shown, beside)
             return self._audit.append(DECISION, body)
-        return self._told_books.append(
+        return shown.told.append(
             shown, lambda text: self._body(answer, decision, question, found, text, beside)
         )
 

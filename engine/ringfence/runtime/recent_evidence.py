@@ -15,12 +15,13 @@ from ringfence.backends.numba_kernel.rings import window_ns
 from ringfence.language.linking import Bound
 from ringfence.runtime.book_arrays import NO_BOOK
 
-__all__ = ["MOST_ENTRIES", "Judged", "Looks", "RecentEvidence", "looks_of"]
+__all__ = ["MOST_ENTRIES", "NOTHING_SINCE", "Judged", "Looks", "RecentEvidence", "looks_of"]
 
 #: So many entries of one ring are shown; where a gate looked at more, that is said.
 MOST_ENTRIES = 4096
 _LEVELS = ("firm", "account", "strategy")
-_NOTHING: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = MappingProxyType({})
+#: No book was told in full before.
+NOTHING_SINCE: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = MappingProxyType({})
 _NO_PLACES: layout.Ints = np.zeros(0, np.int32)
 
 
@@ -95,7 +96,7 @@ class RecentEvidence:
         judged: Judged,
         books: Sequence[int],
         symbol: int,
-        since: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = _NOTHING,
+        since: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = NOTHING_SINCE,
     ) -> str:
         """What the gates of an order look at besides rows, as `audit_codec.encode` would write it.
 

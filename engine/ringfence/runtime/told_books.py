@@ -34,15 +34,15 @@ _BESIDE_BYTES, _NAME_BYTES = 1_000, 8
 
 @runtime_checkable
 class TellsSince(Audit, Protocol):
-    """A log that knows which of its records lie in one file."""
+    """A log that knows which of its records lie in one file.
 
-    @property
-    def file_begins(self) -> int:
-        """The number of the first record of the file that is written."""
-        ...
+    `file_begins` is the number of the first record of the file that is written.
+    """
 
-    def append_beside(self, kind: str, body: Mapping[str, Any] | bytes, other: int) -> int:
-        """Take a record, only into the file that holds record `other`; 0, and nothing is taken, where it would go elsewhere."""
+    file_begins: int
+
+    def append(self, kind: str, body: Mapping[str, Any] | bytes, beside: int = 0) -> int:
+        """Take a record; where record `beside` lies in another file than it would, nothing is taken, and it is 0."""
         ...
 
 
@@ -75,12 +75,14 @@ class ShownSince(NamedTuple):
     """What an order was decided on.
 
     Attributes:
+        told: Whose copies these are.
         text: As JSON; -1, -2 or -3 stands for the number of a record that had none yet.
         new: Books that it tells in full, by their level.
         old: Books of which it tells what changed, by their level.
         oldest: The first of the records that it names; 0 where one had no number yet.
     """
 
+    told: "ToldBooks"
     text: str
     new: Mapping[int, Told]
     old: Mapping[int, Told]
@@ -95,33 +97,29 @@ class ToldBooks:
         most_bytes: What the copies may take of memory.
 
     Attributes:
-        size_bytes: What they take.
+        log: Takes its records.
+        arrays: What the rows of books belong to; None before the first.
+        table: Address of the table of copies.
+        size_bytes: What the copies take.
     """
 
     def __init__(self, log: TellsSince, most_bytes: int = MOST_BYTES) -> None:
-        self._log, self._most_bytes = log, most_bytes
-        self._arrays: BookArrays | None = None
+        self.log, self._most_bytes = log, most_bytes
+        self.arrays: BookArrays | None = None
         self._kept: OrderedDict[int, Told] = OrderedDict()
-        self._table: ToldTable | None = None
+        self._table = ToldTable()
+        self.table = self._table.address
         self.size_bytes = 0
 
-    @property
-    def begins(self) -> int:
-        """Records before this one are not named: they lie in other files of the log."""
-        return self._log.file_begins
-
-    def table(self, arrays: BookArrays) -> int:
-        """The address of the table of copies.
+    def begin(self, arrays: BookArrays) -> None:
+        """Forget all copies: books that were read anew may have other codes for the same names.
 
         Args:
-            arrays: What the rows of books belong to.
+            arrays: What the rows of books belong to from now on.
         """
-        if self._table is None or self._arrays is not arrays:
-            # Books that were read anew may have other codes for the same names.
-            self._kept.clear()
-            self._table = ToldTable()
-            self._arrays, self.size_bytes = arrays, 0
-        return self._table.address
+        self._kept.clear()
+        self._table = ToldTable()
+        self.table, self.arrays, self.size_bytes = self._table.address, arrays, 0
 
     def named(self, evidence: LiveEvidence, books: Sequence[int]) -> dict[int, Told]:
         """The books of which the text that was written last tells what changed, by their level."""
@@ -166,12 +164,12 @@ class ToldBooks:
             return
         self._kept[told.book] = told
         self.size_bytes += told.size_bytes
-        if self._table is not None:
-            self._table.put(told.book, told.copied, 0)
+        self._table.put(told.book, told.copied, 0)
+        self.table = self._table.address
 
     def _forget(self, b: int) -> None:
         gone = self._kept.pop(b, None)
-        if gone is not None and self._table is not None:
+        if gone is not None:
             self.size_bytes -= gone.size_bytes
             self._table.put(b, None, 0)
 
@@ -192,16 +190,16 @@ class ToldBooks:
                 for level, told in shown.old.items():
                     text = number_of(text, level, told.sequence)
             if oldest:
-                sequence = self._log.append_beside(DECISION, made(text), oldest)
+                sequence = self.log.append(DECISION, made(text), oldest)
             if not sequence:
                 text = in_full(shown.text, shown.old)
                 for told in shown.old.values():
                     if self._kept.get(told.book) is told:
                         self._forget(told.book)
         if not sequence:
-            sequence = self._log.append(DECISION, made(text))
+            sequence = self.log.append(DECISION, made(text))
         for told in shown.new.values():
             told.sequence = sequence
-            if self._table is not None and self._kept.get(told.book) is told:
+            if self._kept.get(told.book) is told:
                 self._table.number(told.book, sequence)
         return sequence

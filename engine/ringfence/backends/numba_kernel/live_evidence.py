@@ -428,7 +428,7 @@ class LiveEvidence:
             books: Rows of the firm's, the account's and the strategy's book; -1 for none.
             symbol, venue: Their codes.
         """
-        return self.since(books, symbol, venue, 0, 0, unwritten=False)[0]
+        return self.since(books, symbol, venue, 0, 0, False)[0]
 
     def since(
         self,
@@ -437,7 +437,6 @@ class LiveEvidence:
         venue: int,
         table: int,
         begins: int,
-        *,
         unwritten: bool,
     ) -> tuple[str, int]:
         """As `of`; of books that hold much and were told in full before, what is another since.
