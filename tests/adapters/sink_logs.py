@@ -79,6 +79,23 @@ def log_of_gates(directory: Path) -> list[tuple[Any, ...]]:
     return sorted([*found, (7, "a", None, None, None, None, None)], key=repr)
 
 
+def log_of_margins(directory: Path) -> list[tuple[str, float | None]]:
+    """A log with limits that are the most, and such as are the least that may be; returns each gate's margin."""
+    gates: list[tuple[str, str, float, float]] = [
+        ("least-kept", "pass", 1.0, 0.75),
+        ("least-missed", "breach", 0.5, 0.75),
+        ("most-kept", "pass", 1.5, 2.0),
+        ("most-passed", "reduce", 3.0, 2.0),
+        ("unknown", "unknown", math.nan, 2.0),
+    ]
+    with opened(directory) as log:
+        log.append("decision", {"gates": packed(*gates)})
+    told = next(gates_in(record.body, {}) for record in read(directory))
+    found = [(gate["gate"], gate["margin"]) for gate in told]
+    assert math.isnan(found[-1][1])
+    return [*found[:-1], ("unknown", None)]
+
+
 def until(condition: Callable[[], bool]) -> None:
     """Return once the condition holds."""
     end, pause = time.monotonic() + PATIENCE, threading.Event()

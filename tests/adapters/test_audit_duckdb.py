@@ -22,6 +22,7 @@ from adapters.sink_logs import (
     killed_writers,
     line_with,
     log_of_gates,
+    log_of_margins,
     until,
     waits_for,
 )
@@ -123,6 +124,14 @@ def test_gates_are_told_as_python_tells_them(tmp_path: Path, path: Path) -> None
 
     found = rows(path, 'SELECT seq, gate, file, line, outcome, measure, "limit" FROM gates')
     assert sorted(found, key=repr) == wanted
+
+
+def test_a_margin_is_what_is_left_also_of_a_floor(tmp_path: Path, path: Path) -> None:
+    wanted = log_of_margins(tmp_path / "log")
+    catch_up(tmp_path / "log", path)
+
+    assert rows(path, "SELECT gate, margin FROM gates ORDER BY gate") == wanted
+    assert wanted[:2] == [("least-kept", 0.25), ("least-missed", -0.25)]
 
 
 def test_a_file_that_is_taken_loses_nothing_and_shows_as_lag(log: Path, path: Path) -> None:

@@ -21,6 +21,7 @@ from adapters.sink_logs import (
     killed_writers,
     line_with,
     log_of_gates,
+    log_of_margins,
     until,
     waits_for,
 )
@@ -376,7 +377,7 @@ def test_a_hash_can_be_checked_in_the_database_and_secrets_are_hidden(
         'SELECT gate, outcome, measure, "limit", margin, line FROM ringfence.gates'
     ) == [
         ("a", "pass", None, 2.0, None, None),
-        ("b", None, 1.5, 2.0, 0.5, 3),
+        ("b", None, 1.5, 2.0, None, 3),
     ]
 
 
@@ -390,6 +391,14 @@ def test_gates_are_told_as_python_tells_them(database: Database, tmp_path: Path)
     assert (
         sorted([(*row[:3], row[3] and int(row[3]), *row[4:]) for row in found], key=repr) == wanted
     )
+
+
+def test_a_margin_is_what_is_left_also_of_a_floor(database: Database, tmp_path: Path) -> None:
+    wanted = log_of_margins(tmp_path / "log")
+    catch_up(tmp_path / "log", database)
+
+    found = database.owner("SELECT gate, nullif(margin, 'NaN') FROM ringfence.gates ORDER BY gate")
+    assert found == wanted
 
 
 def test_migrations_run_once_also_when_several_start_together(server: PostgresServer) -> None:
@@ -422,7 +431,7 @@ def test_a_database_of_another_version_is_not_touched(
     with pytest.raises(AuditSinkError, match="does not know"):
         migrate(owner)
     database.owner("DELETE FROM ringfence.schema_version")
-    with pytest.raises(AuditSinkError, match="at version 0, and 2 is needed"):
+    with pytest.raises(AuditSinkError, match="at version 0, and 3 is needed"):
         catch_up(log, database)
     server.execute("CREATE DATABASE untouched")
     with pytest.raises(AuditSinkError) as caught:
@@ -574,7 +583,7 @@ def test_the_commands(
 
     database.owner("DROP SCHEMA ringfence CASCADE")
     assert run("migrate", "--postgres", user="owner") == (
-        "applied 0001_audit.sql\napplied 0002_request_ids.sql\n"
+        "applied 0001_audit.sql\napplied 0002_request_ids.sql\napplied 0003_margins.sql\n"
     )
     assert "up to date" in run("migrate", "--postgres", user="owner")
     words = ("write", "--once", "--log", str(log), "--postgres")

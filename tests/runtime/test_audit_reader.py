@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringfence.errors import AuditError
+from ringfence.runtime import audit_reader
 from ringfence.runtime.audit_reader import AuditReader, tail
 from ringfence.runtime.audit_segments import Damage, Frame, Tail, framed, scan
+from ringfence.runtime.ports import SYSTEM_FILES
 from runtime.audit_logs import files_of, frames, opened, write
 
 pytestmark = pytest.mark.unit
@@ -104,6 +106,52 @@ def test_a_file_that_goes_while_it_is_read_is_told_of(log: Path) -> None:
 
     with pytest.raises(AuditError, match="no longer"):
         list(coming)
+
+
+@pytest.mark.parametrize("size", [1, 100, 150, 333, 1_000, 5_000])
+def test_chunks_of_any_size_bring_the_same_records(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 30, segment_bytes=2_000)
+    whole = list(AuditReader(tmp_path, after=3).poll())
+    monkeypatch.setattr(audit_reader, "CHUNK_BYTES", size)
+    reader = AuditReader(tmp_path, after=3)
+
+    assert list(reader.poll()) == whole
+    assert list(reader.poll()) == []
+    write(tmp_path, 5, segment_bytes=2_000)
+    assert [each.sequence for each in reader.poll()] == list(range(31, 36))
+
+
+@pytest.mark.parametrize("size", [1, 100, 333])
+def test_damage_and_a_torn_end_are_told_apart_in_chunks(
+    size: int, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_reader, "CHUNK_BYTES", size)
+    path = files_of(log)[-1]
+    content = path.read_bytes()
+    path.write_bytes(content[:-3])
+    assert [each.sequence for each in AuditReader(log).poll()] == list(range(1, 30))
+
+    last = frames(path)[-1]
+    path.write_bytes(content[: last.offset - 3] + b"!" + content[last.offset - 2 :])
+    with pytest.raises(AuditError, match="is damaged at byte"):
+        list(AuditReader(log).poll())
+
+
+def test_a_long_file_is_never_in_memory_as_a_whole(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_reader, "CHUNK_BYTES", 400)
+    asked: list[int] = []
+
+    class Watched(type(SYSTEM_FILES)):  # type: ignore[misc]
+        def read_from(self, path: Path, offset: int, size: int = -1) -> bytes:
+            asked.append(size)
+            return SYSTEM_FILES.read_from(path, offset, size)
+
+    assert len(list(AuditReader(log, files=Watched()).poll())) == 30
+    assert 0 < min(asked) <= max(asked) <= 800
 
 
 @given(payloads=st.lists(st.binary(max_size=40), max_size=6), noise=st.binary(max_size=40))

@@ -43,7 +43,7 @@ datas = st.none() | st.fixed_dictionaries(
     gates=st.lists(texts, max_size=3),
     found=st.binary(max_size=60),
     market=datas,
-    beside=st.fixed_dictionaries({}, optional={"lease": datas, "shadow": datas}),
+    beside=st.fixed_dictionaries({}, optional={"lease": datas, "shadow": datas, "slice": datas}),
     request_id=st.just("") | st.from_regex(r"[A-Za-z0-9._:\-]{1,100}", fullmatch=True),
 )
 def test_it_is_the_json_of_the_body(

@@ -110,13 +110,31 @@ def recorded(code: str, **order_fields: Any) -> dict[str, Any]:
         ("A_CODE_OF_LATER", {}, OF_STATE),
         # The guard would have said something else.
         ("DUPLICATE_ORDER", {"side": "hold"}, "INVALID_SIDE side `hold` is neither buy nor sell"),
-        ("NO_PRICE", {"size": "0.05"}, "SIZE_OFF_STEP the size is no multiple of the lot step 0.1"),
+        (
+            "NO_PRICE",
+            {"size": "0.05"},
+            "SIZE_OFF_STEP size `0.05` is no multiple of the lot step 0.1",
+        ),
     ],
 )
 def test_what_contradicts_the_order_or_the_set_shows(
     code: str, fields: dict[str, Any], derived: str | None, linked: LinkedSet
 ) -> None:
     assert derived_refusal(recorded(code, **fields), linked) == derived
+
+
+@pytest.mark.parametrize(
+    ("reason", "fields"),
+    [
+        ("UNKNOWN_INSTRUMENT the symbol is no known instrument", {"symbol": "DOGE/USD"}),
+        ("SIZE_OFF_STEP the size is no multiple of the lot step 0.1", {"size": "0.05"}),
+    ],
+)
+def test_a_record_of_an_older_version_is_derived_in_its_words(
+    reason: str, fields: dict[str, Any], linked: LinkedSet
+) -> None:
+    body = {**recorded(reason.split()[0], **fields), "reason": reason}
+    assert derived_refusal(body, linked) == reason
 
 
 def test_a_rate_that_is_missing_is_the_reason(tmp_path: Path) -> None:

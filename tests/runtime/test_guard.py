@@ -86,6 +86,11 @@ def test_a_decision_carries_its_gates_and_its_policy_set(
     assert len(found.gates) == 8
     gate = found.gate("position-size")
     assert (gate.measure, gate.limit, gate.margin) == (15_000, 10_000, -5_000)
+    # Of a limit that is the least that may be, what is left lies above it.
+    fields = found.gate("data-quality")
+    assert (fields.outcome, fields.check) == ("pass", "completeness")
+    assert (fields.measure, fields.limit) == (1.0, 0.95)
+    assert fields.margin == pytest.approx(0.05)
     with pytest.raises(KeyError):
         found.gate("none")
 
@@ -465,12 +470,35 @@ def test_a_signer_that_fails_leaves_no_reservation(desk: PolicySet) -> None:
         def sign(self, **fields: Any) -> Any:
             raise RuntimeError(fields)
 
-    guard = opened(desk, settings=GuardSettings(True, True, signer=Broken()))
+    records = Records()
+    guard = opened(desk, audit=records, settings=GuardSettings(True, signer=Broken()))
 
     found = guard.evaluate_order(order("4"))
 
     assert (found.code, found.reason) == ("INTERNAL_ERROR", "INTERNAL_ERROR error=RuntimeError")
     assert buys(guard) == 0
+    assert [(each["id"], each["code"]) for each in records.of("decision")] == [
+        (found.id, "INTERNAL_ERROR")
+    ]
+
+
+def test_an_order_that_cannot_be_decided_is_rejected_and_recorded(
+    desk: PolicySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any) -> None:
+        raise RuntimeError(given)
+
+    records = Records()
+    guard = opened(desk, audit=records)
+    monkeypatch.setattr(guard.evaluator, "lots", fail)
+
+    alone = guard.evaluate_order(order("4"))
+    (of_batch,) = guard.evaluate_orders([(order("4"), None)])
+
+    assert alone.reason == of_batch.reason == "INTERNAL_ERROR error=RuntimeError"
+    found = records.of("decision")
+    assert [each["id"] for each in found] == [alone.id, of_batch.id]
+    assert {each["inputs"]["order"]["size"] for each in found} == {"4"}
 
 
 def test_an_approval_is_bound_to_the_order(desk: PolicySet) -> None:
@@ -547,6 +575,25 @@ def test_what_is_not_known_or_valid_is_rejected(
 
     assert (found.decision, found.code) == (RiskDecision.REJECT, code)
     assert found.reason.startswith(code)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"account": "nobody"}, "account `nobody`"),
+        ({"strategy": "none\n"}, "strategy `none\\n`"),
+        ({"venue": "é" * 1_000}, "venue `\\xe9"),
+        ({"symbol": "XRP/USD"}, "symbol `XRP/USD`"),
+        ({"size": "0.05"}, "size `0.05`"),
+    ],
+)
+def test_a_refusal_names_the_value_that_it_is_for(
+    guard: CentralRiskGuard, fields: dict[str, Any], named: str
+) -> None:
+    reason = guard.evaluate_order(order(**({"size": "1"} | fields))).reason
+    assert named in reason
+    assert reason.isprintable()
+    assert len(reason) < 150
 
 
 def test_rates_and_duplicates_count_what_was_approved(tmp_path: Path) -> None:

@@ -526,7 +526,8 @@ def test_the_slice_survives_snapshots(firm: Firm) -> None:
 
     again = firm.guard("one", "b")
 
-    assert again.book("firm") == one.book("firm")
+    # As text: a price that nobody knows is not equal to itself.
+    assert repr(again.book("firm")) == repr(one.book("firm"))
     assert again.kill_switch("firm") == "reducing"
 
 

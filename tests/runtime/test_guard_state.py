@@ -20,7 +20,7 @@ from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import AppendFile, FixedClock, Lock, SystemFiles
-from ringfence.runtime.state_directory import StateDirectory
+from ringfence.runtime.state_directory import StateDirectory, read_journal
 from runtime.desk import NOON, SECOND, Records, mark, opened, order, policies
 
 pytestmark = pytest.mark.unit
@@ -162,6 +162,23 @@ def test_a_torn_record_is_dropped_and_a_changed_one_refused(
         again(desk, tmp_path)
 
 
+def test_no_change_of_a_byte_costs_a_reservation(desk: PolicySet, tmp_path: Path) -> None:
+    guard = opened(desk, state=tmp_path, settings=KEPT)
+    guard.checkpoint()
+    for size in ("4", "2"):
+        assert guard.evaluate_order(order(size)).decision is RiskDecision.APPROVE
+    abandon(guard)
+    journal = max(tmp_path.glob("journal-*"))
+    content = journal.read_bytes()
+    assert len(read_journal(journal, content)) == 2
+
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        with pytest.raises(StateError, match="was changed"):
+            read_journal(journal, bytes(changed))
+
+
 def snapshot_of(desk: PolicySet, folder: Path, journal: Path) -> None:
     """The empty snapshot that stands before the first journal."""
     aside = folder / "aside"
@@ -190,6 +207,31 @@ def test_a_journal_without_its_snapshot_is_refused(desk: PolicySet, tmp_path: Pa
     max(tmp_path.glob("snapshot-*")).unlink()
     with pytest.raises(StateError, match="snapshot"):
         again(desk, tmp_path)
+
+
+def test_a_snapshot_without_its_journal_is_refused(desk: PolicySet, tmp_path: Path) -> None:
+    guard = opened(desk, state=tmp_path, settings=KEPT)
+    guard.evaluate_order(order("4"))
+    abandon(guard)
+    max(tmp_path.glob("journal-*")).unlink()
+    with pytest.raises(StateError, match="is missing, and with it what happened"):
+        again(desk, tmp_path)
+
+
+class NoSnapshot(SystemFiles):
+    """No snapshot can be written."""
+
+    def write_atomic(self, path: Path, content: bytes) -> None:
+        raise OSError(28, f"no space left for {len(content)} bytes", path)
+
+
+def test_a_start_that_ended_before_its_first_snapshot_is_begun_anew(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    with pytest.raises(StateError, match="no space left"):
+        CentralRiskGuard.open(desk, state=tmp_path, settings=KEPT, files=NoSnapshot())
+    assert [each.stat().st_size for each in tmp_path.glob("*-*")] == [0]
+    again(desk, tmp_path).close()
 
 
 def test_a_state_that_does_not_fit_the_policies_is_refused(desk: PolicySet, tmp_path: Path) -> None:
@@ -273,6 +315,29 @@ def test_a_full_disk_rejects_and_mends_by_itself(desk: PolicySet, tmp_path: Path
     assert codes == ["STATE_UNAVAILABLE"] * 3
     assert mended.decision is RiskDecision.APPROVE
     assert views(again(desk, tmp_path, now=clock.now_ns())) == before
+
+
+def test_a_state_is_written_again_without_an_order_that_asks(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    disk, clock = BadDisk(), FixedClock(NOON)
+    guard = opened(desk, state=tmp_path, settings=KEPT, files=disk, clock=clock)
+    first = guard.evaluate_order(order("4"))
+    disk.full = True
+    for _ in range(2):
+        with pytest.raises(StateError, match="booked"):
+            guard.on_fill(first.id, "1", 1_000)
+
+    disk.full = False
+    clock.advance(2 * SECOND)
+    assert guard.on_fill(first.id, "1", 1_000) == 0
+    guard.on_cancel(first.id)
+    before = views(guard)
+    abandon(guard)
+
+    found = again(desk, tmp_path, now=clock.now_ns())
+    assert views(found) == before
+    assert found.book("account/main").positions["BTC/USD"].size == 1
 
 
 def test_a_long_journal_becomes_a_snapshot(desk: PolicySet, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_an_approval_that_another_guard_repeated_is_not_taken_back(desk: PolicyS
 
 def test_names_tell_whose_orders_are_orphans(desk: PolicySet) -> None:
     shared = Desk(desk)
-    one, two = shared.funded("a", "b")
+    one, two = shared.funded("a", "a-b")
     mine = one.evaluate_order(order("1"))
     two.evaluate_order(order("1"))
 

@@ -1,6 +1,5 @@
 """Each approval is used once: across threads, processes, restarts and damage."""
 
-import contextlib
 import subprocess
 import sys
 import threading
@@ -161,20 +160,21 @@ def test_every_place_where_a_crash_cuts_the_file_leaves_all_granted_claims(tmp_p
         again.close()
 
 
-@pytest.mark.parametrize("flipped", range(0, 120, 3))
-def test_damage_is_an_error_and_never_a_second_use(flipped: int, tmp_path: Path) -> None:
+def test_damage_is_an_error_and_never_a_second_use(tmp_path: Path) -> None:
     path = tmp_path / "used"
     used = FileUsedApprovals(path, clock=FixedClock(100))
     used.claim("a" * 30, 200)
     used.claim("b", 200)
     used.close()
-    content = bytearray(path.read_bytes())
-    content[flipped] ^= 1
-    path.write_bytes(content)
+    content = path.read_bytes()
 
-    # Only a last line without its end is dropped, as one that was never granted; all else is an error.
-    with contextlib.suppress(InputError):
-        assert FileUsedApprovals(path, clock=FixedClock(100)).claim("a" * 30, 200) is False
+    # Also the last byte, without which the last line would pass for one that was cut off.
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match="is no line of a register"):
+            FileUsedApprovals(path, clock=FixedClock(100))
 
 
 def test_an_empty_or_foreign_file_is_no_register(tmp_path: Path) -> None:

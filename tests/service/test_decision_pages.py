@@ -129,6 +129,9 @@ def test_one_decision_is_explained_with_the_arithmetic_of_each_gate(asked, desk)
         assert "1,000,020 USDT" in text
         assert "-800,020 USDT" in text
         assert "500.0%" in text
+        assert re.search(
+            r"position-count.*?>1 symbol<.*?>10 symbols<.*?>9 symbols<", text, re.DOTALL
+        )
         assert "bit for bit" in text
         # Of a floor, what is above it is left: nothing is used up.
         assert re.search(r"data-quality.*?5%", text, re.DOTALL)

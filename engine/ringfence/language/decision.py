@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from ringfence.errors import Span
 
-__all__ = ["Decision", "GateResult", "Outcome", "RiskDecision"]
+__all__ = ["Decision", "GateResult", "Outcome", "RiskDecision", "margin_of"]
 
 
 class RiskDecision(StrEnum):
@@ -26,6 +26,15 @@ class Outcome(StrEnum):
     BREACH = "breach"
     EXEMPT = "exempt"
     UNKNOWN = "unknown"
+
+
+def margin_of(outcome: str, measure: float, limit: float) -> float:
+    """What is left between a measure and its limit; negative beyond the limit, NaN where either is unknown.
+
+    Some limits are the most that may be, others the least: the outcome tells on which side of it the measure is.
+    """
+    left = abs(limit - measure)
+    return left if outcome == Outcome.PASS else -left
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ them (`book.correlated_after` with the gate's `threshold`), so a rule that reads
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ringfence.language.units import (
     BOOLEAN,
@@ -20,7 +21,7 @@ from ringfence.language.units import (
     choice,
 )
 
-__all__ = ["FIELDS", "ORDER_TYPES", "USED", "InputField", "UsedParameter"]
+__all__ = ["FIELDS", "ORDER_TYPES", "USED", "InputField", "UsedParameter", "noun_of_count"]
 
 ORDER_TYPES = ("limit", "market", "stop", "stop_limit")
 
@@ -312,3 +313,16 @@ _ALL = (
 )
 
 FIELDS: dict[str, InputField] = {field.name: field for field in _ALL}
+
+
+def noun_of_count(names: tuple[str, ...], value: float) -> str:
+    """What these fields count, as it is said after `value`: `order`, `orders`; empty where it is not of one kind."""
+    things = _counted(names)
+    return things.removesuffix("s") if value == 1 else things
+
+
+@lru_cache(maxsize=256)
+def _counted(names: tuple[str, ...]) -> str:
+    read = (FIELDS.get(name) for name in names)
+    things = {each.counted for each in read if each is not None and each.counted}
+    return things.pop() if len(things) == 1 else ""

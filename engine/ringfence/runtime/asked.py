@@ -27,6 +27,7 @@ __all__ = [
     "read_number",
     "read_order",
     "read_request_id",
+    "shown",
     "without_nan",
 ]
 

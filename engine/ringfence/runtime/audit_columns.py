@@ -99,7 +99,9 @@ CREATE OR REPLACE VIEW gates AS
   )
   SELECT seq, ts, gate, coalesce(found.rule, described.rule) AS rule, coalesce(found.policy, described.policy) AS policy,
     coalesce(found.level, described.level) AS level, coalesce(found.mode, described.mode) AS mode, outcome, "check",
-    measure, "limit", "limit" - measure AS margin, coalesce(found.unit, described.unit) AS unit, reason,
+    measure, "limit",
+    CASE WHEN outcome = 'pass' THEN abs("limit" - measure)
+      WHEN outcome IS NOT NULL THEN -abs("limit" - measure) END AS margin, coalesce(found.unit, described.unit) AS unit, reason,
     coalesce(found.file, described.file) AS file, TRY_CAST(coalesce(found.line, described.line) AS BIGINT) AS line
   FROM found LEFT JOIN described USING (policy_set, gate);
 """

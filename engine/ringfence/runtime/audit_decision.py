@@ -38,7 +38,7 @@ from decimal import Decimal
 from typing import Any
 
 from ringfence import __version__
-from ringfence.language.decision import Decision, GateResult
+from ringfence.language.decision import Decision, GateResult, margin_of
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Market, OrderRequest
@@ -145,7 +145,7 @@ def gates_in(
             short = dict(zip(_SHORT, gate, strict=True))
             measure, limit = short["measure"], short["limit"]
             if isinstance(measure, int | float) and isinstance(limit, int | float):
-                short["margin"] = limit - measure
+                short["margin"] = margin_of(str(short["outcome"]), measure, limit)
             found.append({**described.get(str(gate[0]), {}), **short})
     told_in_short = not any(isinstance(gate, dict) for gate in given)
     if told_in_short and [each["gate"] for each in found] == [each["gate"] for each in bound]:

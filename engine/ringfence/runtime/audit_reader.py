@@ -30,7 +30,10 @@ from ringfence.runtime.audit_segments import (
 from ringfence.runtime.audit_told import Completer, is_in_part, may_be_in_part
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
 
-__all__ = ["AuditReader", "RawRecord", "Record", "record_of", "tail"]
+__all__ = ["CHUNK_BYTES", "AuditReader", "RawRecord", "Record", "record_of", "tail"]
+
+#: So much of a file is read at once; more where a single record is larger.
+CHUNK_BYTES = 1 << 20
 
 _R = TypeVar("_R")
 
@@ -181,36 +184,51 @@ class AuditReader:
     def _read(
         self, path: Path, made: Callable[[Frame, Envelope, str], _R | None], *, last: bool
     ) -> Iterator[_R]:
+        asked = CHUNK_BYTES
+        while True:
+            content = self._content(path, asked)
+            to_the_end = len(content) < asked
+            base = start = self._offset
+            if base == 0:
+                header = read_header(content)
+                if header is None and not to_the_end:
+                    asked *= 2
+                    continue
+                if header is None:
+                    raise self._damaged(path, 0)
+                start = header.size
+            for piece in scan(content, start - base, base):
+                about = envelope(piece.payload) if isinstance(piece, Frame) else None
+                if isinstance(piece, Damage | Tail) or about is None:
+                    if not to_the_end:
+                        # It may have been cut off where the chunk ends.
+                        break
+                    if isinstance(piece, Tail) and last:
+                        return
+                    raise self._damaged(path, piece.offset)
+                wanted = about.sequence > self.after
+                record = made(piece, about, path.name) if wanted else None
+                if wanted and record is None:
+                    raise self._damaged(path, piece.offset)
+                # Kept before it is handed out: whoever stops here goes on with the next.
+                self._places.append(piece.offset)
+                self._offset = piece.offset + piece.size
+                if record is not None:
+                    self.after = about.sequence
+                    yield record
+            if to_the_end:
+                return
+            asked = CHUNK_BYTES if self._offset > base else 2 * asked
+
+    def _content(self, path: Path, size: int) -> bytes:
         try:
-            content = self._files.read_from(path, self._offset)
+            return self._files.read_from(path, self._offset, size)
         except FileNotFoundError:
             raise self._removed() from None
         except OSError as error:
             raise AuditError(
                 f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
             ) from None
-        start = 0
-        base = self._offset
-        if base == 0:
-            header = read_header(content)
-            if header is None:
-                raise self._damaged(path, 0)
-            start = header.size
-        for piece in scan(content, start, base):
-            if isinstance(piece, Tail) and last:
-                break
-            about = envelope(piece.payload) if isinstance(piece, Frame) else None
-            if isinstance(piece, Damage | Tail) or about is None:
-                raise self._damaged(path, piece.offset)
-            record = made(piece, about, path.name)
-            if record is None:
-                raise self._damaged(path, piece.offset)
-            # Kept before it is handed out: whoever stops here goes on with the next.
-            self._places.append(piece.offset)
-            self._offset = piece.offset + piece.size
-            if about.sequence > self.after:
-                self.after = about.sequence
-                yield record
 
     def _removed(self) -> AuditError:
         return AuditError(

@@ -188,7 +188,11 @@ class OwnBooks:
     def keep(self, event: Event) -> Any:
         found = self.books.apply(event)
         try:
-            self._store.append(event)
+            if self._behind:
+                # The snapshot holds this event as well.
+                self._write_anew(self.books.now_ns)
+            else:
+                self._store.append(event)
         except OSError as error:
             self._behind = True
             raise StateError(f"booked, but the state cannot be written: {error}") from error

@@ -16,7 +16,8 @@ from ringfence.runtime.audit_codec import encode
 __all__ = ["RouteTexts", "decision_record", "route_texts"]
 
 _b64 = binascii.b2a_base64
-_LATER = "policy_set"
+# Keys of more that a record says stand before, between or after these two.
+_MIDDLE, _LAST = "policy_set", "size"
 
 
 class RouteTexts(NamedTuple):
@@ -82,17 +83,19 @@ def decision_record(
         request_id: Of the request that brought the order, as `asked.read_request_id` takes it; empty for none.
     """
     name, decision, code, reason, size, policy_set, decided_ns = head
-    early = ""
+    early = last = ""
     # INVARIANT: no key of `beside` comes between `reason` and this one, and nothing in it wants an escape.
     late = f'"request_id":"{request_id}",' if request_id else ""
     priced = "null" if asked.exact_price is None else f'"{asked.exact_price!s}"'
     given = "null" if market is None else _market(market)
     for key in sorted(beside) if beside else ():
         text = f"{_quoted(key)}:{_json(beside[key])},"
-        if key < _LATER:
+        if key < _MIDDLE:
             early += text
-        else:
+        elif key < _LAST:
             late += text
+        else:
+            last += f",{text[:-1]}"
     return (
         f'{{"code":{_quoted(code)},"decided_ns":{decided_ns},"decision":"{decision}"'
         f',"evidence":{evidence},{route.before_found}{_b64(found, newline=False).decode()}'
@@ -102,7 +105,7 @@ def decision_record(
         f',"reduce_only":{"true" if asked.reduce_only else "false"},"side":"{asked.side_name}"'
         f',"size":"{asked.size!s}","strategy":{route.strategy},"symbol":{route.symbol}'
         f',"type":"{asked.type}","venue":{route.venue}}}}},{early}"policy_set":"{policy_set}"'
-        f',"reason":{_quoted(reason)},{late}"size":"{size}"}}'
+        f',"reason":{_quoted(reason)},{late}"size":"{size}"{last}}}'
     ).encode("ascii")
 
 

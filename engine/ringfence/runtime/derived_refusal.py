@@ -8,7 +8,7 @@ from ringfence.language.instruments import convert
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import OrderRequest, whole_lots
 from ringfence.language.tickets import Refusal
-from ringfence.runtime.asked import Asked, MarketData, read_market, read_order
+from ringfence.runtime.asked import Asked, MarketData, read_market, read_order, shown
 from ringfence.runtime.audit_decision import order_in
 
 __all__ = ["OF_STATE", "derived_refusal"]
@@ -53,23 +53,25 @@ def derived_refusal(body: dict[str, Any], linked: LinkedSet) -> str | None:
         return _reason(_UNREADABLE)
     if len(refusals) == len(readings) or (code in _OF_ORDER and refusals):
         return _best(refusals, told)
-    asked = next(each for each in readings if isinstance(each, Asked))
     markets = [read_market(each) for each in _markets(body)]
     refusals = [_reason(each) for each in markets if isinstance(each, Refusal)]
     if len(refusals) == len(markets) or (code == _OF_MARKET and refusals):
         return _best(refusals, told)
     if code in _OF_ORDER or code == _OF_MARKET:
         return None
-    return _by_set(code, asked, linked)
+    found = [_by_set(code, told, each, linked) for each in readings if isinstance(each, Asked)]
+    return told if told in found else found[0]
 
 
-def _by_set(code: str, asked: Asked, linked: LinkedSet) -> str | None:
-    """Refusals that hang on what the policy set declares."""
+def _by_set(code: str, told: Any, asked: Asked, linked: LinkedSet) -> str | None:
+    """Refusals that hang on what the policy set declares; in older records they do not name the order's value."""
     desk = linked.desk
     instrument = desk.instruments.get(asked.symbol)
     if instrument is None:
         if code == "UNKNOWN_INSTRUMENT":
-            return "UNKNOWN_INSTRUMENT the symbol is no known instrument"
+            older = "UNKNOWN_INSTRUMENT the symbol is no known instrument"
+            named = f"UNKNOWN_INSTRUMENT symbol {shown(asked.symbol)} is no known instrument"
+            return older if told == older else named
         # Books may hold it from another set.
         return OF_STATE
     known = {
@@ -83,8 +85,9 @@ def _by_set(code: str, asked: Asked, linked: LinkedSet) -> str | None:
     if code in known:
         return OF_STATE
     if not whole_lots(asked.size, instrument.lot_step):
-        step = instrument.lot_step
-        return f"SIZE_OFF_STEP the size is no multiple of the lot step {step}"
+        rest = f"is no multiple of the lot step {instrument.lot_step}"
+        older = f"SIZE_OFF_STEP the size {rest}"
+        return older if told == older else f"SIZE_OFF_STEP size {shown(asked.size)} {rest}"
     if convert(desk.fx, instrument.quote, linked.currency) is None:
         return f"NO_FX_RATE no FX rate between {instrument.quote} and {linked.currency}"
     return None if code in ("SIZE_OFF_STEP", "NO_FX_RATE") else OF_STATE

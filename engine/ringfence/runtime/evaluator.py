@@ -37,7 +37,7 @@ from ringfence.language.decision import Decision, GateResult
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import COUNTABLE, Instrument, Market, step_digits
 from ringfence.language.tickets import Refusal, Ticket
-from ringfence.runtime.asked import LONGEST_NUMBER, Asked
+from ringfence.runtime.asked import LONGEST_NUMBER, Asked, shown
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
 from ringfence.runtime.recent_evidence import NOTHING_SINCE, Judged, Looks, RecentEvidence, looks_of
@@ -194,21 +194,22 @@ class Evaluator:
         arrays = self._arrays
         instrument = arrays.instruments.get(symbol)
         if instrument is None:
-            return Refusal("UNKNOWN_INSTRUMENT", "the symbol is no known instrument")
+            return Refusal("UNKNOWN_INSTRUMENT", f"symbol {shown(symbol)} is no known instrument")
         codes = (arrays.accounts.get(account), arrays.strategies.get(strategy))
         code = arrays.venues.get(venue)
         if not account or codes[0] is None:
-            return Refusal("UNKNOWN_ACCOUNT", "the account is neither declared nor opened")
+            told = f"account {shown(account)} is neither declared nor opened"
+            return Refusal("UNKNOWN_ACCOUNT", told)
         if codes[1] is None:
-            return Refusal("UNKNOWN_STRATEGY", "the strategy is not declared")
+            return Refusal("UNKNOWN_STRATEGY", f"strategy {shown(strategy)} is not declared")
         if code is None:
-            return Refusal("UNKNOWN_VENUE", "the venue is not declared")
+            return Refusal("UNKNOWN_VENUE", f"venue {shown(venue)} is not declared")
         bounds = self.linked.bind(account, strategy, venue, symbol)
         columns = tuple(columns_of(bounds, self._limits.columns))
         names = tuple(bound.gate.name for bound in bounds)
         # A policy set may have a great many columns; a record then holds those of its order alone.
         picks = columns if self._columns > _MOST_UNUSED * len(columns) else ()
-        shown = range(len(columns)) if picks else columns
+        recorded = range(len(columns)) if picks else columns
         books = arrays.books
         return Route(
             key=(account, strategy, venue, symbol),
@@ -229,7 +230,7 @@ class Evaluator:
                 if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
             ),
             looks=looks_of(bounds, self._fields),
-            texts=route_texts((account, strategy, venue, symbol), names, shown),
+            texts=route_texts((account, strategy, venue, symbol), names, recorded),
             picks=picks,
             most=Decimal(COUNTABLE).scaleb(-step_digits(instrument.lot_step)[1]),
         )
@@ -247,7 +248,8 @@ class Evaluator:
             lots = int((size / step).to_integral_value())
         if lots <= 0 or lots * step != size:
             return Refusal(
-                "SIZE_OFF_STEP", f"the size is no multiple of the lot step {instrument.lot_step}"
+                "SIZE_OFF_STEP",
+                f"size {shown(size)} is no multiple of the lot step {instrument.lot_step}",
             )
         if instrument.fx != instrument.fx:
             return Refusal(

@@ -135,7 +135,7 @@ class CentralRiskGuard(GuardColumns):
         try:
             answer = self._answer(question)
         except Exception as error:
-            answer = self._failed(error)
+            answer = self._failed(error, question)
         if self._untold:
             self._tell()
         self._count_decision(answer, perf_counter_ns() - started)
@@ -175,8 +175,16 @@ class CentralRiskGuard(GuardColumns):
             return [self._taken_back(*each) for each in decided]
         return [each[0] for each in decided]
 
-    def _failed(self, error: Exception) -> GuardDecision:
-        return self._plain(f"{self._run}-failed", Refusal("INTERNAL_ERROR", named(error)), 0)
+    def _failed(self, error: Exception, question: Question) -> GuardDecision:
+        """A REJECT for an order that could not be decided, recorded where that is possible."""
+        refusal = Refusal("INTERNAL_ERROR", named(error))
+        try:
+            with self._lock:
+                self._count += 1
+                name = f"{self._run}-{self._count}"
+                return self._refuse(name, self._books.now_ns, question, refusal)[0]
+        except Exception:
+            return self._plain(f"{self._run}-failed", refusal, 0)
 
     def _answer(self, question: Question) -> GuardDecision:
         with self._lock:
@@ -362,10 +370,9 @@ class CentralRiskGuard(GuardColumns):
             return decision, sequence, undo
         except Exception as error:
             self._keeper.undo(*undo)
-            told = NO_AUDIT
-            if not isinstance(error, AuditError):
-                told = Refusal("INTERNAL_ERROR", named(error))
-            return self._plain(name, told, now), 0, None
+            if isinstance(error, AuditError):
+                return self._plain(name, NO_AUDIT, now), 0, None
+            return self._refuse(name, now, question, Refusal("INTERNAL_ERROR", named(error)))
 
     def _trip(self, found: Found) -> None:
         """Halt the books whose gates say so, until a person resets them."""

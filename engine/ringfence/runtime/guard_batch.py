@@ -70,7 +70,7 @@ def _alone(guard: "CentralRiskGuard", question: Question) -> Answer:
     try:
         return guard._decide(question)
     except Exception as error:
-        return guard._failed(error), 0, None
+        return guard._failed(error, question), 0, None
 
 
 def _judge(
@@ -143,7 +143,7 @@ def _settle(guard: "CentralRiskGuard", keeper: OwnBooks, judged: Sequence[_Judge
                 for each in judged
             ]
         if isinstance(error, Exception):
-            return [(guard._failed(error), 0, None) for _ in judged]
+            return [(guard._failed(error, each.question), 0, None) for each in judged]
         raise
     return [_recorded(guard, keeper, each) for each in judged]
 
@@ -164,7 +164,8 @@ def _recorded(guard: "CentralRiskGuard", keeper: OwnBooks, judged: _Judged) -> A
         return judged.decision, sequence, undo
     except Exception as error:
         keeper.undo(*undo)
-        told = NO_AUDIT
-        if not isinstance(error, AuditError):
-            told = Refusal("INTERNAL_ERROR", named(error))
-        return guard._plain(name, told, judged.answer.at_ns), 0, None
+        now = judged.answer.at_ns
+        if isinstance(error, AuditError):
+            return guard._plain(name, NO_AUDIT, now), 0, None
+        told = Refusal("INTERNAL_ERROR", named(error))
+        return guard._refuse(name, now, judged.question, told)

@@ -149,10 +149,10 @@ class GuardCore:
         self._bind()
         if not is_shared:
             self._keeper.renew()
-        own = f"{self.settings.name}-" if is_shared else ""
+        own = self.settings.name
         found = self.book("firm").open_orders
         self.orphans: tuple[OpenOrder, ...] = tuple(
-            each for each in found if each.order_id.startswith(own)
+            each for each in found if not is_shared or _guard_of(each.order_id) == own
         )
         """Orders that worked when the guard was opened; they count until they end."""
         # What its decisions are read with, long after the policies have changed.
@@ -406,6 +406,11 @@ class GuardCore:
         if audit is not None:
             self._audit.wait(sequence)
         return found
+
+
+def _guard_of(order_id: str) -> str:
+    """The name of the guard that approved an order: its id goes on with the run and a number."""
+    return order_id.rpartition("-")[0].rpartition("-")[0]
 
 
 def _replay(books: GuardBooks, events: list[Event]) -> None:

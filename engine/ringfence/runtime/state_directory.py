@@ -4,7 +4,7 @@
 CRC-32 of what follows, which is msgpack (format 2), or JSON (format 1: where a text is no Unicode, or a number is too large). A record of
 the journal is one line: the CRC-32 of its text in hex, a blank, and the text, JSON. It is with the system
 before `append` returns, so that it outlives the process. A record that was torn by the end of a process stands
-last, and was never answered for.
+last, lacks the end of its line, and was never answered for; any other that is damaged may have been.
 """
 
 import json
@@ -71,11 +71,18 @@ class StateDirectory:
             if self._files.exists(path):
                 snapshot = read_snapshot(path, self._files.read_bytes(path))
             path = self._path("journal")
-            if snapshot is None and (self._numbers("journal") - {self._number}):
-                raise StateError(f"the snapshot before `{path.parent}`'s journal is missing")
-            events = []
-            if self._files.exists(path):
-                events = read_journal(path, self._files.read_bytes(path))
+            if snapshot is None:
+                # The first journal is made before the first snapshot, and holds nothing until that is there.
+                first, journals = self._path("journal", 1), self._numbers("journal")
+                if journals - {1} or (journals and self._files.size(first)):
+                    raise StateError(f"the snapshot before `{path.parent}`'s journal is missing")
+                return None, []
+            if not self._files.exists(path):
+                raise StateError(
+                    f"the journal `{path}` is missing, and with it what happened after the snapshot",
+                    fix="restore it from a backup; or make it, empty, and reconcile every account",
+                )
+            events = read_journal(path, self._files.read_bytes(path))
         except OSError as error:
             raise StateError(f"`{path}` cannot be read: {_words(error)}") from None
         return snapshot, events
@@ -117,11 +124,17 @@ class StateDirectory:
         except (UnicodeEncodeError, OverflowError):
             text, form = _encode_any(snapshot).encode("ascii"), _JSON
         head = b"ringfence-state %d %08x\n" % (form, zlib.crc32(text))
-        self._files.write_atomic(self._path("snapshot", number), head + text)
+        # Before the snapshot, so that what makes this durable makes the journal's name durable, too.
+        journal = self._files.append_to(self._path("journal", number), new=True)
+        try:
+            self._files.write_atomic(self._path("snapshot", number), head + text)
+        except BaseException:
+            journal.close()
+            raise
         # INVARIANT: from here on a restart reads the new snapshot, and the journal of its number.
         self._number = number
         self._close_journal()
-        self._journal = self._files.append_to(self._path("journal"), new=True)
+        self._journal = journal
         self.written_bytes = 0
         for kind in ("snapshot", "journal"):
             for old in self._numbers(kind):
@@ -200,15 +213,18 @@ def read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
 
 def read_journal(path: Path, content: bytes) -> list[list[Any]]:
     """Every whole record of a journal; raises StateError where one was changed."""
-    events = []
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines):
-        text = line[_CRC:]
-        if line[:_CRC] == b"%08x " % zlib.crc32(text) and number + 1 < len(lines):
-            events.append(_decoded(text))
-        elif any(lines[number + 1 :]):
-            raise StateError(f"`{path}` was changed: record {number + 1} has another checksum")
-    return events
+    *lines, rest = content.split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not _is_whole(line):
+            raise StateError(f"`{path}` was changed: record {number} has another checksum")
+    # What is torn lacks its end. Whole but for the last byte, it was written to its end.
+    if _is_whole(rest[:-1]):
+        raise StateError(f"`{path}` was changed: record {len(lines) + 1} ends in another byte")
+    return [_decoded(line[_CRC:]) for line in lines]
+
+
+def _is_whole(line: bytes) -> bool:
+    return line[:_CRC] == b"%08x " % zlib.crc32(line[_CRC:])
 
 
 def _words(error: OSError) -> str:

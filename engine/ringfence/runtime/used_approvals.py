@@ -89,7 +89,8 @@ class FileUsedApprovals:
     """A file that several processes of one machine share; a claim is on the disk before it is granted.
 
     The file is lines of text: a head with the horizon, then one for each claim. Each has a checksum. A last
-    line that was cut off belongs to a claim that was never granted, and is dropped.
+    line that was cut off belongs to a claim that was never granted, and is dropped; one that only ends in
+    another byte was not cut off.
     """
 
     def __init__(
@@ -178,6 +179,8 @@ class FileUsedApprovals:
             text += piece
         whole, _, torn = text.rpartition(b"\n")
         if torn:
+            if _is_line(torn[:-1]):
+                raise self._damaged(self._lines + whole.count(b"\n") + bool(whole) + 1)
             os.ftruncate(self._data, self._offset + len(text) - len(torn))
         for line in whole.split(b"\n") if whole else ():
             expires_ns, name = self._read(line)
@@ -201,17 +204,20 @@ class FileUsedApprovals:
         self._claims = _Claims()
 
     def _read(self, line: bytes) -> tuple[int, str]:
-        body, _, checksum = line.rpartition(b" ")
+        body = line.rpartition(b" ")[0]
         moment, _, name = body.decode("ascii", "replace").partition(" ")
         is_head = self._offset == 0
-        if checksum != _checksum(body) or is_head != (name == _MAGIC):
-            raise InputError(
-                f"{self._path}: line {self._lines + 1} is no line of a register of used approvals",
-                "move the file away once every approval of its time has expired",
-            )
+        if not _is_line(line) or is_head != (name == _MAGIC):
+            raise self._damaged(self._lines + 1)
         if is_head:
             return int(moment), ""
         return int(moment), bytes.fromhex(name).decode("utf-8", "surrogatepass")
+
+    def _damaged(self, number: int) -> InputError:
+        return InputError(
+            f"{self._path}: line {number} is no line of a register of used approvals",
+            "move the file away once every approval of its time has expired",
+        )
 
     def _take_line(self, line: bytes, expires_ns: int, name: str) -> None:
         if self._offset == 0:
@@ -235,6 +241,11 @@ def _in_hex(name: str) -> str:
 
 def _checksum(body: bytes) -> bytes:
     return f"{zlib.crc32(body):08x}".encode()
+
+
+def _is_line(line: bytes) -> bool:
+    body, _, checksum = line.rpartition(b" ")
+    return checksum == _checksum(body)
 
 
 def _line(moment_ns: int, name: str) -> bytes:

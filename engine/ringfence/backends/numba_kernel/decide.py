@@ -22,7 +22,7 @@ from ringfence.language.answers import (
     refused,
     too_small,
 )
-from ringfence.language.decision import Decision, GateResult, Outcome
+from ringfence.language.decision import Decision, GateResult, Outcome, margin_of
 from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import Case
@@ -341,7 +341,7 @@ def _gate_result(bound: Bound, now: int, ticket: Ticket, found: GateFound) -> Ga
         check=shown.name if shown else "",
         measure=found.measure,
         limit=found.limit,
-        margin=found.limit - found.measure,
+        margin=margin_of(found.outcome, found.measure, found.limit),
         unit=shown.unit.kind if shown else "",
         headroom=int(found.headroom) * ticket.instrument.lot_step if found.headroom >= 0 else None,
         reason=reason,

@@ -20,7 +20,7 @@ from ringfence.language.answers import (
     refused,
     too_small,
 )
-from ringfence.language.decision import Decision, GateResult, Outcome
+from ringfence.language.decision import Decision, GateResult, Outcome, margin_of
 from ringfence.language.gates import LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import Bound, LinkedSet
@@ -240,7 +240,7 @@ def _result(
         check=finding.check,
         measure=finding.measure,
         limit=finding.limit,
-        margin=finding.limit - finding.measure,
+        margin=margin_of(outcome, finding.measure, finding.limit),
         unit=finding.unit,
         headroom=headroom,
         reason=finding.reason,

@@ -20,7 +20,7 @@ CopyDatabase = Callable[[Path, Path], None]
 """Copies a database file that another process may be writing."""
 
 _TRIES = 20
-_NUMBER = re.compile(r"(snapshot|journal)-(\d{12})")
+_NUMBER = re.compile(r"snapshot-(\d{12})")
 
 
 def copy_part(
@@ -143,11 +143,11 @@ def _state(found: Found, files: LogFiles) -> dict[str, bytes]:
     """The latest snapshot and the journal after it, as they were at one moment.
 
     INVARIANT: a guard makes snapshot N+1 before it removes snapshot N and its journal. So where snapshot N is still
-    there after both were read, they are of one moment; a journal that had not been begun then was empty.
+    there after both were read, they are of one moment. Journal N+1 is made first, and is none while its snapshot lacks.
     """
     for _ in range(_TRIES):
         numbers = [
-            int(each[2])
+            int(each[1])
             for path in files.list(found.folder)
             if (each := _NUMBER.fullmatch(path.name))
         ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from ringfence.backends.explain.amounts import UNBOUNDED, Words
 from ringfence.language.decision import Outcome
+from ringfence.language.fields import noun_of_count
 from ringfence.review.explaining.explanation import GateExplained
 
 __all__ = ["KINDS", "GateRow", "explained_row", "recorded_row"]
@@ -88,6 +89,8 @@ def explained_row(each: GateExplained, words: Words) -> GateRow:
     # The interpreter's own is of the one direction; the check's is what is left, whichever way it compares.
     margin = result.margin if check is None else check.margin
     is_state = result.unit == "state"
+    read = () if each.explained is None else each.explained.inputs
+    names = tuple(one.name for one in read)
     source = result.source
     return GateRow(
         result.gate,
@@ -95,17 +98,20 @@ def explained_row(each: GateExplained, words: Words) -> GateRow:
         result.mode,
         str(result.outcome),
         KINDS.get(str(result.outcome), "plain"),
-        _amount(result.measure, result.unit, words),
-        _amount(result.limit, result.unit, words),
-        _NOTHING if is_state else _amount(margin, result.unit, words),
+        _amount(result.measure, result.unit, words, names),
+        _amount(result.limit, result.unit, words, names),
+        _NOTHING if is_state else _amount(margin, result.unit, words, names),
         None if is_state else used,
         *(("", "") if source is None else _place(source.path, source.line)),
         result.reason if result.outcome is not Outcome.PASS else "",
     )
 
 
-def _amount(value: float, unit: str, words: Words) -> str:
-    return _NOTHING if math.isnan(value) else words.amount(value, unit)
+def _amount(value: float, unit: str, words: Words, names: tuple[str, ...] = ()) -> str:
+    if math.isnan(value):
+        return _NOTHING
+    noun = noun_of_count(names, value) if unit == "count" and value < UNBOUNDED else ""
+    return f"{words.amount(value, unit)} {noun}".rstrip()
 
 
 def _float(value: Any) -> float:

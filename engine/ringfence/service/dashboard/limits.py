@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +12,7 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 from litestar.response import ServerSentEvent
 
-from ringfence.language.fields import FIELDS
+from ringfence.language.fields import noun_of_count
 from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.limit_rows import LimitNow, LimitsNow
 from ringfence.service.access.rights import Principal, Right, Role, needs
@@ -171,19 +170,13 @@ def _said(value: float | None, limit: LimitNow, currency: str) -> str:
     if limit.unit == "state":
         return KILL_STATES[int(value)] if value in (0, 1, 2) else f"{value:g}"
     value = round(value, _PLACES.get(limit.unit, 9))
-    if limit.unit == "count" and (things := _counted(limit.measured)):
-        return f"{amount(value, 'count')} {things.removesuffix('s') if value == 1 else things}"
+    if limit.unit == "count" and (
+        noun := noun_of_count(tuple(_FIELD.findall(limit.measured)), value)
+    ):
+        return f"{amount(value, 'count')} {noun}"
     if limit.unit == "quantity" and limit.base:
         return f"{amount(value, 'number')} {limit.base}"
     return amount(value, limit.unit, currency)
-
-
-@lru_cache(maxsize=256)
-def _counted(measured: str) -> str:
-    """What a measure counts, where all that it counts is of one kind."""
-    read = (FIELDS.get(name) for name in _FIELD.findall(measured))
-    things = {each.counted for each in read if each is not None and each.counted}
-    return things.pop() if len(things) == 1 else ""
 
 
 def _when(ns: int | None, now_ns: int) -> str:
