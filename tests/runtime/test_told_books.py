@@ -1,6 +1,7 @@
 """Records of large books name an earlier one and tell what changed since; whoever reads them gets all of it."""
 
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.errors import AuditError
+from ringfence.language.orders import OrderRequest
 from ringfence.runtime.audit_codec import decode, encode
 from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.audit_log import AuditLog
@@ -443,3 +445,29 @@ def test_a_gate_that_asks_for_the_worth_of_lots_finds_it_though_the_named_record
     assert told_by_changes(second)
     for each in (second, third):
         assert all(isinstance(m, str) for m in each.body["evidence"]["recent"]["lot_money"])
+
+
+def test_threads_and_other_writers_of_the_log_change_nothing(
+    tmp_path: Path, policy_sets: list[PolicySet]
+) -> None:
+    desk = LargeDesk(tmp_path, policy_sets[0], segment_bytes=120_000)
+
+    def ask(first: int) -> None:
+        for k in range(first, first + 30):
+            given = {"side": "buy", "size": "1", "price": "10", "client_order_id": f"t{k}"}
+            desk.guard.evaluate_order(OrderRequest("main", SYMBOLS[k % 7], **given))
+
+    def write(count: int) -> None:
+        for _ in range(count):
+            desk.log.wait(desk.log.append("note", {"text": "x" * 3_000}))
+
+    with ThreadPoolExecutor(4) as pool:
+        for each in [pool.submit(ask, at) for at in (0, 100, 200)] + [pool.submit(write, 60)]:
+            each.result()
+
+    found = check(desk)
+    desk.close()
+
+    assert len(found) == 90
+    assert len({each.segment for each in found}) > 2
+    assert sum(bool(told_by_changes(each)) for each in found) > 30
