@@ -127,6 +127,13 @@ def test_tail_is_one_line_a_record(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[1]["prev"] == rows[0]["hash"]
 
 
+def test_the_tail_of_what_is_no_log_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["audit", "tail", "--log", str(tmp_path)]) == 2
+    assert "holds no audit log" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("log")
 @pytest.mark.parametrize("name", ["2", "d-2"])
 def test_show_explains_a_decision(name: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -402,6 +409,11 @@ def test_a_query_selects_from_the_log_and_nothing_else(
     sql: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused(["query", sql], capsys)
+
+
+@pytest.mark.usefixtures("log")
+def test_an_empty_query_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is none" in refused(["query", ""], capsys)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Fills and ends reach the books, each once, whatever fails on the way and whenever the process ends."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,21 @@ def test_a_cursor_that_is_damaged_is_an_error_and_no_new_beginning(desk: WholeDe
             desk.follower.catch_up()
     path.unlink()
     assert FileCursor(path).load() is None
+
+
+def test_no_change_of_a_byte_gives_another_cursor(tmp_path: Path) -> None:
+    path = tmp_path / "cursor"
+    FileCursor(path).save("1767614400.123:T-42")
+    content = path.read_bytes()
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 7
+        path.write_bytes(changed)
+        with suppress(InputError):
+            assert FileCursor(path).load() == "1767614400.123:T-42"
+
+    path.write_text('{"format": "ringfence-cursor/1", "cursor": "7"}')
+    assert FileCursor(path).load() == "7"
 
 
 # In a thread

@@ -61,6 +61,34 @@ def test_what_lies_in_the_working_tree_does_not_count(top: Path) -> None:
     assert GitSource(top, "main").read().files == before
 
 
+@pytest.mark.parametrize("name", ["more.yaml", "more", "more.yml"])
+def test_a_link_among_the_policies_is_refused_and_not_passed_over(name: str, top: Path) -> None:
+    (top / "policies" / name).symlink_to("../shared")
+    commit(top, "a link")
+
+    with pytest.raises(SourceError, match=f"policies/{name}` .* is a link or a submodule"):
+        GitSource(top, "main", ("policies",)).read()
+
+
+def test_a_submodule_among_the_policies_is_refused_and_not_passed_over(top: Path) -> None:
+    head = commit(top, "more")
+    entry = f"160000,{head},policies/shared"
+    git("update-index", "--add", "--cacheinfo", entry, at=top)
+    git("commit", "-q", "-m", "a submodule", at=top)
+
+    with pytest.raises(SourceError, match="is a link or a submodule"):
+        GitSource(top, "main", ("policies",)).read()
+
+
+def test_a_link_to_something_else_beside_the_policies_is_none(top: Path) -> None:
+    wanted = GitSource(top, "main", ("policies",)).read().files
+    (top / "policies" / "README.md").symlink_to("../README.md")
+    (top / "policies" / ".shared").symlink_to("../shared")
+    commit(top, "links")
+
+    assert GitSource(top, "main", ("policies",)).read().files == wanted
+
+
 def test_a_bare_repository_and_a_full_name_will_do(top: Path, tmp_path: Path) -> None:
     git("clone", "-q", "--bare", str(top), str(tmp_path / "bare.git"), at=tmp_path)
     git("clone", "-q", str(top), str(tmp_path / "clone"), at=tmp_path)

@@ -37,6 +37,8 @@ def row(body: dict[str, Any], mask: Mask | None = None) -> Stored:
         {"to\u212aen": "abc"},  # a Kelvin sign, which is a `k` in lower case
         {"a": "ba\u017fic abcdefgh"},  # a long s, which matches an `s`
         {"a": 'say "basic abcdefgh"'},
+        {"switch": ["firm", "halted", "ann", "drill, my Password: hunter2"]},
+        {"reason": "api-key=abc and \u017fecret=x"},
     ],
     ids=str,
 )
@@ -51,7 +53,9 @@ def test_whatever_the_mask_hides_is_hidden(body: dict[str, Any]) -> None:
 @given(
     st.dictionaries(
         st.text(max_size=8) | st.sampled_from(["Secret", "xtokenx", "signature", "note"]),
-        st.text(max_size=12) | st.sampled_from(["basic 12345678", "a://b:c@d"]) | st.floats(),
+        st.text(max_size=12)
+        | st.sampled_from(["basic 12345678", "a://b:c@d", "passphrase = x"])
+        | st.floats(),
         max_size=4,
     )
 )

@@ -434,9 +434,27 @@ def test_a_batch_whose_records_are_not_durable_approves_and_reserves_nothing(
         [(order("4", client_order_id="a"), None), (order("1", symbol="NO/SUCH"), None)]
     )
 
-    assert [each.code for each in found] == ["AUDIT_UNAVAILABLE", "UNKNOWN_INSTRUMENT"]
+    assert [each.code for each in found] == ["AUDIT_UNAVAILABLE", "AUDIT_UNAVAILABLE"]
     assert buys(guard) == 0
     assert guard.evaluate_orders([]) == []
+
+
+def test_a_rejection_too_is_told_only_once_its_record_is_durable(desk: PolicySet) -> None:
+    records = Records()
+    guard = opened(desk, audit=records, settings=GuardSettings(in_memory=True))
+    guard.set_kill_switch("firm", "halted", by="ann", reason="drill")
+
+    for asked in (order("1", client_order_id="a"), order("1", symbol="NO/SUCH"), None):
+        assert guard.evaluate_order(asked).decision is RiskDecision.REJECT
+        assert records.waited == len(records.bodies)
+
+    records.fail_wait = True
+    assert guard.evaluate_order(order("1", client_order_id="b")).code == "AUDIT_UNAVAILABLE"
+    records.fail_wait = False
+    assert guard.evaluate_order(order("1", client_order_id="b")).code == "KILL_SWITCH"
+    guard.close()
+    records.fail_wait = True
+    assert guard.evaluate_order(order("1")).code == "GUARD_CLOSED"
 
 
 @pytest.mark.parametrize("part", ["fail_append", "fail_wait"])

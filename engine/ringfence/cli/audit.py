@@ -11,6 +11,7 @@ from ringfence.cli.audit_sinks import add_sinks, postgres_argument, server_of
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError, PolicyError
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
+from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
@@ -128,6 +129,11 @@ def run_tail(given: argparse.Namespace) -> int:
         raise InputError(f"`-n {given.n}` is no number of records", "give 0 or more")
     mask = _mask(given)
     records = tail(given.log, given.n)
+    if not (records or given.follow) and chain_of(given.log) is None:
+        raise InputError(
+            f"`{given.log}` holds no audit log",
+            "name the directory that the guard writes its audit log to",
+        )
 
     def show(record: Record) -> None:
         print(record_text(record, mask) if given.json else record_line(record, mask), flush=True)

@@ -1,6 +1,7 @@
 """Where a follower goes on: the cursor of the last fill that it booked."""
 
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +11,8 @@ from ringfence.runtime.ports import SYSTEM_FILES, Files
 
 __all__ = ["Cursor", "FileCursor", "MemoryCursor"]
 
-_FORMAT = "ringfence-cursor/1"
+# What earlier versions wrote has no checksum.
+_FORMAT, _WITHOUT_CHECKSUM = "ringfence-cursor/2", "ringfence-cursor/1"
 
 
 class Cursor(Protocol):
@@ -47,7 +49,10 @@ class MemoryCursor:
 
 @dataclass(frozen=True, slots=True)
 class FileCursor:
-    """A file for one account, replaced as a whole and on the disk before `save` returns."""
+    """A file for one account, replaced as a whole and on the disk before `save` returns.
+
+    It has a checksum: with another digit in its cursor, fills would be passed over.
+    """
 
     path: Path
     files: Files = SYSTEM_FILES
@@ -58,8 +63,9 @@ class FileCursor:
             return None
         try:
             kept = json.loads(self.files.read_bytes(self.path))
-            if kept["format"] == _FORMAT and isinstance(kept["cursor"], str):
-                return str(kept["cursor"])
+            cursor = str(kept["cursor"])
+            if kept in (_kept(cursor), {"format": _WITHOUT_CHECKSUM, "cursor": cursor}):
+                return cursor
         except (ValueError, KeyError, TypeError):
             pass
         raise InputError(
@@ -69,5 +75,8 @@ class FileCursor:
 
     def save(self, cursor: str) -> None:
         """As `Cursor.save`."""
-        text = json.dumps({"format": _FORMAT, "cursor": cursor})
-        self.files.write_atomic(self.path, text.encode())
+        self.files.write_atomic(self.path, json.dumps(_kept(cursor)).encode())
+
+
+def _kept(cursor: str) -> dict[str, object]:
+    return {"format": _FORMAT, "cursor": cursor, "crc32": zlib.crc32(json.dumps(cursor).encode())}

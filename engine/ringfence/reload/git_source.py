@@ -115,7 +115,12 @@ class GitSource:
     def _snapshot(self, git: Git, commit: str) -> Snapshot:
         signer = "" if self._signers is None else _signer(git, commit, self._signers)
         revision = _revision(commit, git.read([commit], "commit")[0])
-        blobs = [blob for path in self._paths for blob in yaml_blobs(git, commit, self._ref, path)]
+        # A policy that is passed over is a gate that does not bind.
+        blobs = [
+            blob
+            for path in self._paths
+            for blob in yaml_blobs(git, commit, self._ref, path, whole=True)
+        ]
         if sum(each.size for each in blobs) > MAX_TOTAL:
             raise SourceError(
                 f"the commit {commit[:12]} holds more than {MAX_TOTAL:,} bytes of YAML",

@@ -155,6 +155,8 @@ class SqlChecker:
             place = str(tree.get("position") or "")
             where = f" (character {max(1, int(place) - offset + 1)})" if place.isdigit() else ""
             raise RefusedSqlError(f"{message}{where}")
+        if not tree["statements"]:
+            raise RefusedSqlError("there is none", "write a SELECT")
         if len(tree["statements"]) != 1:
             raise RefusedSqlError(
                 "this is more than one statement", "remove the `;` and what follows it"

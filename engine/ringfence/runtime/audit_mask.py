@@ -25,14 +25,16 @@ KEYS = (
     "authorization",
     "signature",
 )
-#: What is always hidden within text: bearer tokens, private keys, names and passwords in URLs.
+#: What is always hidden within text: bearer tokens, private keys, names and passwords in URLs, and what follows a word
+#: such as `password=`, which people write into reasons.
 VALUES = (
     r"(?i)\b(?:bearer|basic)\s+[\w.~+/=-]{8,}",
     r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)",
+    r"(?i)(?:password|passphrase|secret|api[_-]?key|private_key)\s*[=:]\s*[^\s,;]+",
 )
 
-# What a text has in it, in lower case, where one of `VALUES` matches.
+# What a text has in it, in lower case, where one of `VALUES` matches; the last of them has one of `KEYS` in it.
 _VALUE_MARKS = ("bearer", "basic", "private key-----", "://")
 _WILD = re.compile(r"\[.*\]|[*?\[]")
 

@@ -150,7 +150,9 @@ def quiet_git(directory: Path | None = None) -> Iterator[Git]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
+def yaml_blobs(
+    git: Git, commit: str, revision: str, inside: str, *, whole: bool = False
+) -> list[Blob]:
     """Every YAML file at or below a path in a commit, sorted; symbolic links and submodules are none.
 
     Args:
@@ -158,6 +160,7 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
         commit: The commit's hash.
         revision: What messages call it.
         inside: A file or directory, from the top; everything where it is empty.
+        whole: Refuse a link or a submodule behind which there may be more YAML files.
 
     Raises:
         NoFilesError: there is none.
@@ -173,10 +176,15 @@ def yaml_blobs(git: Git, commit: str, revision: str, inside: str) -> list[Blob]:
         if not tab:
             continue
         mode, kind, blob, size = facts.split()
-        if kind != "blob" or mode not in ("100644", "100755"):
-            continue
         below = name.removeprefix(inside).lstrip("/")
         hidden = any(part.startswith(".") for part in PurePosixPath(below).parts)
+        if kind != "blob" or mode not in ("100644", "100755"):
+            if whole and not hidden and PurePosixPath(name).suffix in ("", *_SUFFIXES):
+                raise InputError(
+                    f"`{name}` in `{revision}` is a link or a submodule, which is not followed",
+                    "commit the files themselves, or move it away from the policies",
+                )
+            continue
         if name == inside or (name.endswith(_SUFFIXES) and not hidden):
             found.append(Blob(name, blob, int(size)))
     if not found:

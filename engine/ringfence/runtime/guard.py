@@ -69,7 +69,7 @@ _QUOTE = (
 class CentralRiskGuard(GuardColumns):
     """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
-    Checking and reserving are one step: no two orders use the same headroom. An approval is returned only
+    Checking and reserving are one step: no two orders use the same headroom. An answer is returned only
     once the state is written and the audit log has its record. All methods may be called from any thread.
     """
 
@@ -166,11 +166,9 @@ class CentralRiskGuard(GuardColumns):
             for answer, _, _ in answers:
                 self._count_decision(answer, took)
             decided += answers
-        approved = [each[1] for each in decided if each[0].decision is not RiskDecision.REJECT]
-        if not approved:
-            return [each[0] for each in decided]
         try:
-            self._audit.wait(max(approved))
+            if last := max((each[1] for each in decided), default=0):
+                self._audit.wait(last)
         except Exception:
             return [self._taken_back(*each) for each in decided]
         return [each[0] for each in decided]
@@ -189,10 +187,10 @@ class CentralRiskGuard(GuardColumns):
     def _answer(self, question: Question) -> GuardDecision:
         with self._lock:
             answer, sequence, undo = self._decide(question)
-        if answer.decision is RiskDecision.REJECT:
-            return answer
+        # Also a REJECT: what was told and is in no record would be a decision that is lost.
         try:
-            self._audit.wait(sequence)
+            if sequence:
+                self._audit.wait(sequence)
         except Exception:
             return self._taken_back(answer, sequence, undo)
         return answer
@@ -200,16 +198,16 @@ class CentralRiskGuard(GuardColumns):
     def _taken_back(
         self, answer: GuardDecision, sequence: int, undo: tuple[str, str] | None
     ) -> GuardDecision:
-        """A REJECT instead of an approval whose record is not durable."""
-        if answer.decision is RiskDecision.REJECT:
-            return answer
+        """A REJECT instead of an answer whose record is not durable."""
         try:
             # Of several answers some may have been written before the log failed.
-            self._audit.wait(sequence)
+            if sequence:
+                self._audit.wait(sequence)
             return answer
         except Exception:
-            with self._lock:
-                if undo is not None:
+            # A REJECT reserves nothing, and stays what was answered for its client's id.
+            if undo is not None and answer.decision is not RiskDecision.REJECT:
+                with self._lock:
                     self._keeper.undo(*undo)
             return self._plain(answer.id, NO_AUDIT, answer.decided_ns)
 

@@ -53,7 +53,7 @@ class KillSwitches:
             raise InputError(f"`{state}` is no state of a switch", fix=f"one of {KILL_STATES}")
         for name, text in (("person", by), ("reason", reason)):
             if not isinstance(text, str) or not text.strip():
-                raise InputError(f"a kill switch needs a {name}", fix="say who, and why")
+                raise InputError(f"a {name} must be named", fix="say who, and why")
         if not isinstance(target, str) or not self._is_known(target):
             raise InputError(
                 f"`{target}` is nothing that can be switched",
