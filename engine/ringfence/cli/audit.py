@@ -273,7 +273,7 @@ def _opened(store: Path | None) -> "PolicyStore | None":
 
 def _original(log: Path, repeated: Record) -> Record | None:
     """The decision that an answer repeats."""
-    for record in AuditReader(log).poll():
+    for record in AuditReader(log).poll(complete=False):
         if record.sequence >= repeated.sequence:
             break
         if record.kind == DECISION and record.body.get("id") == repeated.body.get("id"):
@@ -335,7 +335,7 @@ def run_query(given: argparse.Namespace) -> int:
     from ringfence.cli.audit_query import query, query_file, show_rows
 
     if given.duckdb is None and given.postgres is None:
-        records = AuditReader(given.log, after=given.after).poll_raw()
+        records = AuditReader(given.log, after=given.after).poll_raw(complete=True)
         names, rows = query(given.sql, records, _mask(given))
     elif (
         given.after
@@ -375,9 +375,10 @@ def _find(log: Path, wanted: str) -> Record:
         record = next(AuditReader(log, after=after).poll(), None) if int(wanted) else None
         if record is not None and record.sequence == int(wanted):
             return record
-    for record in AuditReader(log).poll():
+    reader = AuditReader(log)
+    for record in reader.poll(complete=False):
         if record.body.get("id") == wanted:
-            return record
+            return reader.completed(record)
     raise InputError(
         f"the log holds no record `{wanted}`",
         "give a sequence number (`ringfence audit tail` lists the last) or the id of a decision",
@@ -391,7 +392,7 @@ def _policy_set(log: Path, decision: Record) -> dict[str, Any]:
     """
     wanted = decision.body.get("policy_set")
     found: dict[str, Any] = {}
-    for record in AuditReader(log).poll():
+    for record in AuditReader(log).poll(complete=False):
         if found and record.sequence > decision.sequence:
             break
         if record.kind == POLICY_SET and record.body.get("policy_set") == wanted:

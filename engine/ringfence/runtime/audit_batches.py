@@ -60,7 +60,7 @@ class Batches:
         records, more = self._some()
         if not records:
             # What was listed is read to its end; files may have been added since.
-            self._coming = self._reader.poll_raw()
+            self._coming = self._reader.poll_raw(complete=True)
             records, more = self._some()
         return Batch(records, stored(records, self._mask), more)
 

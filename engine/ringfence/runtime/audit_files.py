@@ -65,6 +65,7 @@ class SegmentFiles:
         last: Number of the last record that the files held when they were opened.
         hash: SHA-256 of that record, in hex.
         fill: Size of the last file then, in bytes.
+        first: Number of the first record of that file, which may be still to come.
         holds_records: Whether that file held a record then.
         total_bytes: Size of all files then.
         recovery: What was cut from the last file.
@@ -81,6 +82,7 @@ class SegmentFiles:
                 self._open_last(paths[-1])
             else:
                 self.chain, self.last, self.holds_records = random.token(16), 0, False
+                self.first = 1
                 self.hash = chain_start(self.chain)
                 header = header_bytes(self.chain, 1, self.hash, clock.now_ns())
                 self.fill = len(header)
@@ -133,7 +135,7 @@ class SegmentFiles:
         header = read_header(content)
         if header is None or path.name != segment_name(header.first):
             raise _damaged(path, 0)
-        self.chain = header.chain
+        self.chain, self.first = header.chain, header.first
         end = self._follow(path, content, header)
         if end < len(content):
             self._files.truncate(path, end)

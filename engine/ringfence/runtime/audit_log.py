@@ -85,6 +85,7 @@ class AuditLog:
 
     Attributes:
         recovered: What was cut from the end of the log when it was opened; None where it was whole.
+        file_begins: The number of the first record of the last file, which may be still to come.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class AuditLog:
         self._chain = written.chain
         self._fill = written.fill  # of the last file
         self._fill_has_records = written.holds_records
+        self.file_begins = written.first
         self._size = written.total_bytes
         self._pending: list[bytes] = []
         self._begins: list[Begin] = []
@@ -204,15 +206,18 @@ class AuditLog:
         """Size of the log, what is pending included."""
         return self._size
 
-    def append(self, kind: str, body: Mapping[str, Any] | bytes) -> int:
+    def append(self, kind: str, body: Mapping[str, Any] | bytes, beside: int = 0) -> int:
         """Add a record; it is durable once `wait` has returned.
 
         Args:
             kind: A lower-case letter, then such letters, digits, `-`, `_` and `.`; at most 64 in all.
             body: What `audit_codec.encode` takes, or a body that is such JSON already.
+            beside: The number of an earlier record without which this one says nothing, so that both must stand in
+                the same file; 0 for none.
 
         Returns:
-            Its sequence number: one more than that of the record before.
+            Its sequence number: one more than that of the record before. 0, and nothing was added, where it would
+            stand in another file than `beside`.
 
         Raises:
             AuditError: the log is full, closed or has failed, or the body cannot be written. The log is
@@ -230,7 +235,7 @@ class AuditLog:
                 f"this body has {len(content):,} bytes, a record holds {BODY_BYTES:,}",
                 "put large things beside the log, and their hash into the record",
             )
-        sequence = self._add(kind, content, bounded=True)
+        sequence = self._add(kind, content, bounded=True, beside=beside)
         if self._pending_bytes > _PENDING_BYTES:
             self.wait(sequence)
         return sequence
@@ -332,8 +337,11 @@ class AuditLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _add(self, kind: str, content: bytes, *, bounded: bool) -> int:
-        """Add a record, behind the definitions of what it names where this file lacks them."""
+    def _add(self, kind: str, content: bytes, *, bounded: bool, beside: int = 0) -> int:
+        """Add a record, behind the definitions of what it names where this file lacks them.
+
+        Nothing is added, and the answer is 0, where it would not stand in one file with record `beside`.
+        """
         with self._state:
             if self._refusal is not None or self._forks != _forks[0]:
                 self._check()
@@ -347,6 +355,8 @@ class AuditLog:
                 bodies = [self._payload(known.kind, each, moment) for each in before]
                 size += sum(FRAME_BYTES + len(each) for each in bodies)
                 new_file = new_file or self._outgrows(size)
+            if beside and (new_file or beside < self.file_begins):
+                return 0
             header = b""
             if new_file:
                 header = header_bytes(self._chain, self._last + 1, self._hash, moment)
@@ -359,6 +369,7 @@ class AuditLog:
                 )
             if header:
                 self._begins.append(Begin(len(self._pending), self._last + 1, header))
+                self.file_begins = self._last + 1
                 self._fill = len(header)
                 known.file_begins()
             for each in before:

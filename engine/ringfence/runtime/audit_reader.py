@@ -1,14 +1,21 @@
-"""Reading an audit log while another process writes it: every record once, in order."""
+"""Reading an audit log while another process writes it: every record once, in order.
 
+A record that tells only what changed since an earlier one (`audit_told`) is handed out complete. Whoever has no
+need of that asks for records as they were written, and has one completed (`completed`) that it wants after all.
+"""
+
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_codec import decode
+from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_segments import (
     Damage,
@@ -20,6 +27,7 @@ from ringfence.runtime.audit_segments import (
     scan,
     segments,
 )
+from ringfence.runtime.audit_told import Completer, is_in_part, may_be_in_part
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
 
 __all__ = ["CHUNK_BYTES", "AuditReader", "RawRecord", "Record", "record_of", "tail"]
@@ -56,7 +64,10 @@ class Record:
 
 
 class RawRecord(NamedTuple):
-    """One record as it was written: as `Record`, but `body` is its canonical JSON."""
+    """One record as it was written: as `Record`, but `body` is its canonical JSON.
+
+    Where it was completed, `written` is what it was before, which its hash is of; else it is None.
+    """
 
     sequence: int
     ts_ns: int
@@ -65,6 +76,7 @@ class RawRecord(NamedTuple):
     prev: str
     hash: str
     segment: str
+    written: bytes | None = None
 
 
 class AuditReader:
@@ -84,19 +96,68 @@ class AuditReader:
         self.after = after
         self._segment = ""
         self._offset = 0
+        # Of the file that is read: its first number, and where each of its records begins.
+        self._first, self._places = 0, array("q")
+        self._completer = Completer(self._body_of)
 
-    def poll(self) -> Iterator[Record]:
+    def poll(self, *, complete: bool = True) -> Iterator[Record]:
         """Yield the records that are there and were not read yet; the log may be growing meanwhile.
 
-        Raises:
-            AuditError: the log cannot be read, a record is damaged, or records were removed before they
-                were read.
-        """
-        return self._poll(record_of)
+        Args:
+            complete: Whether records that name an earlier one are completed.
 
-    def poll_raw(self) -> Iterator[RawRecord]:
-        """As `poll`, several times as fast: bodies are not looked into."""
-        return self._poll(_raw)
+        Raises:
+            AuditError: the log cannot be read, a record is damaged or names one that is not there, or records
+                were removed before they were read.
+        """
+        records = self._poll(record_of)
+        return map(self.completed, records) if complete else records
+
+    def poll_raw(self, *, complete: bool = False) -> Iterator[RawRecord]:
+        """As `poll`, several times as fast: bodies are not looked into, but to complete them."""
+        records = self._poll(_raw)
+        return map(self.completed_raw, records) if complete else records
+
+    def completed(self, record: Record) -> Record:
+        """The record with everything that it says by naming an earlier one; it must be of the file that is being read.
+
+        Raises:
+            AuditError: what it names is not there, or does not fit.
+        """
+        if record.kind != DECISION or not is_in_part(record.body):
+            return record
+        self._look_back_from(record)
+        return replace(record, body=self._completer.complete(record.sequence, record.body))
+
+    def completed_raw(self, record: RawRecord) -> RawRecord:
+        """As `completed`."""
+        if not may_be_in_part(record.kind, record.body):
+            return record
+        self._look_back_from(record)
+        whole = self._completer.complete_text(record.sequence, record.body)
+        return record if whole is record.body else record._replace(body=whole, written=record.body)
+
+    def _look_back_from(self, record: Record | RawRecord) -> None:
+        if record.segment != self._segment:
+            raise ValueError(f"record {record.sequence} is of another file than is being read")
+
+    def _body_of(self, sequence: int) -> bytes | None:
+        """The body of a record of this file that was read, or passed over, before."""
+        at = sequence - self._first
+        if not 0 <= at < len(self._places):
+            return None
+        begin = self._places[at]
+        end = self._places[at + 1] if at + 1 < len(self._places) else self._offset
+        path = self._directory / self._segment
+        try:
+            content = self._files.read_from(path, begin, end - begin)
+        except OSError as error:
+            raise AuditError(
+                f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
+            ) from None
+        piece = next(scan(content, 0), None)
+        about = envelope(piece.payload) if isinstance(piece, Frame) else None
+        return about.body if about is not None and about.sequence == sequence else None
 
     def _poll(self, made: Callable[[Frame, Envelope, str], _R | None]) -> Iterator[_R]:
         # Listed before it is read: a file that another one follows here grows no more.
@@ -104,6 +165,8 @@ class AuditReader:
         for path in paths[self._begin(paths) :]:
             if path.name != self._segment:
                 self._segment, self._offset = path.name, 0
+                self._first, self._places = int(path.stem), array("q")
+                self._completer = Completer(self._body_of)
             yield from self._read(path, made, last=path is paths[-1])
 
     def _begin(self, paths: list[Path]) -> int:
@@ -148,6 +211,7 @@ class AuditReader:
                 if wanted and record is None:
                     raise self._damaged(path, piece.offset)
                 # Kept before it is handed out: whoever stops here goes on with the next.
+                self._places.append(piece.offset)
                 self._offset = piece.offset + piece.size
                 if record is not None:
                     self.after = about.sequence
@@ -212,7 +276,11 @@ def tail(directory: Path, count: int, *, files: LogFiles = SYSTEM_FILES) -> list
     begins = [int(path.stem) for path in paths]
     for first in reversed(begins[:1] if count <= 0 else begins):
         reader = AuditReader(directory, after=first - 1, files=files)
-        found = deque(reader.poll(), maxlen=max(0, count))
+        found = deque(reader.poll(complete=False), maxlen=max(0, count))
         if len(found) == count or first == begins[0]:
-            return list(found)
+            if not any(each.kind == DECISION and is_in_part(each.body) for each in found):
+                return list(found)
+            # Only these are completed, and not all that stand before them.
+            reader = AuditReader(directory, after=found[0].sequence - 1, files=files)
+            return list(islice(reader.poll(), len(found)))
     return []

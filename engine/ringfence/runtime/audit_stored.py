@@ -2,7 +2,8 @@
 
 The body is the log's own text, so that whoever has the row can compute the record's hash anew, unless a
 secret was hidden in it. Databases do not take every text that JSON can name (half a surrogate pair, a NUL):
-such a body is kept twice, once readable and once as it was.
+such a body is kept twice, once readable and once as it was. So is that of a record which the log completes out of
+an earlier one: a row of a database is read by itself.
 """
 
 from collections.abc import Sequence
@@ -25,8 +26,8 @@ class Stored(NamedTuple):
     Attributes:
         sequence, ts_ns, kind, prev, hash: The record's.
         body: JSON in ASCII, secrets hidden.
-        original: The body before letters that databases do not take were replaced; None where there
-            are none.
+        original: The body as the log has it, before letters that databases do not take were replaced, or
+            before it was completed; None where it is `body`.
         masked: A secret was hidden, so that the hash is no longer the body's.
         segment: The file of the log that holds the record.
     """
@@ -46,17 +47,25 @@ def stored(records: Sequence[RawRecord], mask: Mask) -> list[Stored]:
     """The records as rows."""
     rows = []
     for record, look in zip(records, _to_be_looked_at(records, mask), strict=True):
-        sequence, ts_ns, kind, content, prev, digest, segment = record
+        sequence, ts_ns, kind, content, prev, digest, segment, written = record
         text, original, masked = content.decode("ascii"), None, False
         if look:
-            body = mask.hide(decode(content))
-            hidden = encode(body).decode("ascii")
-            masked, text = hidden != text, hidden
-            readable = encode(_readable(body)).decode("ascii") if "\\u" in text else text
-            if readable != text:
-                text, original = readable, text
+            text, masked = _hidden(content, mask)
+        as_written = text
+        if written is not None:
+            as_written = _hidden(written, mask)[0] if look else written.decode("ascii")
+        if look and "\\u" in text:
+            text = encode(_readable(decode(text.encode("ascii")))).decode("ascii")
+        if as_written != text:
+            original = as_written
         rows.append(Stored(sequence, ts_ns, kind, text, original, masked, prev, digest, segment))
     return rows
+
+
+def _hidden(content: bytes, mask: Mask) -> tuple[str, bool]:
+    """A body with its secrets hidden, and whether there were any."""
+    hidden = encode(mask.hide(decode(content)))
+    return hidden.decode("ascii"), hidden != content
 
 
 def _to_be_looked_at(records: Sequence[RawRecord], mask: Mask) -> list[bool]:

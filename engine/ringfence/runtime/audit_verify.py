@@ -2,16 +2,18 @@
 
 What shows without an anchor: any change of a byte, and any record that is missing, moved or added, except at
 the end of the log. Someone who can write the files could compute the whole chain anew, or cut whole records
-off its end: an anchor that lies elsewhere (`audit_anchor`) shows both.
+off its end: an anchor that lies elsewhere (`audit_anchor`) shows both. A record that names an earlier one must
+find it in its own file, and what it tells must fit to it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from ringfence.errors import AuditError
 from ringfence.runtime.audit_anchor import Anchor
+from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_reader import Record, record_of
 from ringfence.runtime.audit_segments import (
@@ -27,6 +29,7 @@ from ringfence.runtime.audit_segments import (
     segment_name,
     segments,
 )
+from ringfence.runtime.audit_told import Completer, is_in_part
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
 
 __all__ = ["Finding", "Verification", "verify"]
@@ -37,7 +40,8 @@ class Finding:
     """One thing that is wrong.
 
     Attributes:
-        what: `changed`, `missing`, `inserted`, `reordered` or `truncated`.
+        what: `changed`, `missing`, `inserted`, `reordered`, `truncated`, or `incomplete` for a record that names an
+            earlier one which is not there, or to which it does not fit.
         first, last: The records concerned; None where they cannot be known.
         segment: The file where it shows.
         offset: Where in the file, in bytes.
@@ -81,6 +85,7 @@ def verify(
     anchor: Anchor | None = None,
     files: LogFiles = SYSTEM_FILES,
     each: Callable[[Record], None] | None = None,
+    complete: bool = True,
 ) -> Verification:
     """Check every record of a log; it may be growing meanwhile.
 
@@ -89,6 +94,7 @@ def verify(
         anchor: What was signed of it.
         files: The file system.
         each: Is given every record that can be read, in the order in which they stand.
+        complete: Whether `each` is given records that name an earlier one complete, where that can be done.
 
     Raises:
         AuditError: there is no log, or it cannot be read.
@@ -99,7 +105,7 @@ def verify(
             f"`{directory}` holds no audit log",
             "name the directory that the guard writes its audit log to",
         )
-    check = _Check(anchor, each)
+    check = _Check(anchor, each, complete=complete)
     for path in paths:
         try:
             content = files.read_from(path, 0)
@@ -112,9 +118,14 @@ def verify(
 
 
 class _Check:
-    def __init__(self, anchor: Anchor | None, each: Callable[[Record], None] | None) -> None:
+    def __init__(
+        self, anchor: Anchor | None, each: Callable[[Record], None] | None, *, complete: bool
+    ) -> None:
         self.result = Verification()
-        self._each = each
+        self._each, self._complete = each, complete
+        self._content = b""
+        self._places: dict[int, int] = {}  # where each decision of this file begins
+        self._completer = Completer(self._body_of)
         self._anchor = anchor
         self._anchored = ""
         self._segment = ""
@@ -126,7 +137,8 @@ class _Check:
         self._damages: list[tuple[str, Damage]] = []
 
     def segment(self, name: str, content: bytes, *, is_last: bool) -> None:
-        self._segment = name
+        self._segment, self._content, self._places = name, content, {}
+        self._completer = Completer(self._body_of)
         header = read_header(content)
         if header is None:
             self._find("changed", None, None, 0, "the head of the file cannot be read")
@@ -187,6 +199,10 @@ class _Check:
             self._find("changed", number, number, frame.offset, f"record {number} was changed")
         elif record.kind == "retention" and isinstance(record.body.get("first"), int):
             self._allowed_first = max(self._allowed_first, record.body["first"])
+        if record is not None and record.kind == DECISION:
+            if is_in_part(record.body):
+                record = self._looked_back(record)
+            self._places[number] = frame.offset
         if self._each is not None and record is not None:
             self._each(record)
         digest = record.hash if record is not None else sha256(frame.payload).hexdigest()
@@ -201,6 +217,25 @@ class _Check:
             self._absent[self._seen + 1] = number - 1
         self._seen, self._expected_prev = number, digest
         result.last, result.head = number, digest
+
+    def _looked_back(self, record: Record) -> Record:
+        """The record, completed where that is wanted, and checked against the one that it names."""
+        try:
+            if self._each is not None and self._complete:
+                whole = self._completer.complete(record.sequence, record.body)
+                return replace(record, body=whole)
+            self._completer.check(record.sequence, record.body)
+        except AuditError as error:
+            at = record.sequence
+            self._find("incomplete", at, at, record.offset, error.message)
+        return record
+
+    def _body_of(self, number: int) -> bytes | None:
+        """The body of an earlier decision of this file."""
+        at = self._places.get(number)
+        piece = None if at is None else next(scan(self._content, at), None)
+        about = envelope(piece.payload) if isinstance(piece, Frame) else None
+        return about.body if about is not None and about.sequence == number else None
 
     def _link(self, number: int, prev: str, offset: int) -> None:
         if self._expected_prev is None or prev == self._expected_prev:

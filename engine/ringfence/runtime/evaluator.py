@@ -1,6 +1,6 @@
 """Asks the compiled kernel about one order on a ledger's arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -16,6 +16,7 @@ from ringfence.backends.numba_kernel.decide import (
     words_of,
 )
 from ringfence.backends.numba_kernel.kernel import kernel_of
+from ringfence.backends.numba_kernel.layout import Floats, Ints
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.live_columns import ColumnsPack, ask_columns
 from ringfence.backends.numba_kernel.live_columns import compiled as columns_compiled
@@ -30,7 +31,7 @@ from ringfence.backends.numba_kernel.live_entry import (
     lots_of,
     value_of,
 )
-from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
+from ringfence.backends.numba_kernel.live_evidence import SINCE, LiveEvidence
 from ringfence.backends.numba_kernel.rings import Needs, needs_of
 from ringfence.language.decision import Decision, GateResult
 from ringfence.language.linking import Bound, LinkedSet
@@ -39,7 +40,8 @@ from ringfence.language.tickets import Refusal, Ticket
 from ringfence.runtime.asked import LONGEST_NUMBER, Asked, shown
 from ringfence.runtime.book_arrays import NO_BOOK, BookArrays
 from ringfence.runtime.decision_record import RouteTexts, route_texts
-from ringfence.runtime.recent_evidence import Judged, Looks, RecentEvidence, looks_of
+from ringfence.runtime.recent_evidence import NOTHING_SINCE, Judged, Looks, RecentEvidence, looks_of
+from ringfence.runtime.told_books import ShownSince, ToldBooks
 
 __all__ = [
     "Evaluator",
@@ -150,7 +152,7 @@ class Evaluator:
         """Bind names anew: new ones came, or the arrays have grown."""
         arrays = self._arrays
         self.version = arrays.version
-        symbols = list(arrays.symbols)
+        self._symbols = symbols = list(arrays.symbols)
         self._evidence = LiveEvidence(arrays.books, symbols)
         self._recent = RecentEvidence(arrays.books, arrays.pack)
         self._judged: Judged | None = None
@@ -284,9 +286,48 @@ class Evaluator:
     def evidence(self, route: Route) -> str:
         """What the gates of a route look at, as JSON for an audit record; of the order asked about last."""
         text = self._evidence.of(route.books, route.symbol, route.venue)
-        if route.looks is None or self._judged is None:
+        return text if route.looks is None else self._with_recent(text, route)
+
+    def evidence_since(
+        self, route: Route, told: ToldBooks, unwritten: bool = False
+    ) -> str | ShownSince:
+        """As `evidence`; of books that hold much, what is another since a record told them in full.
+
+        Args:
+            route: Of the order.
+            told: What records told in full.
+            unwritten: Whether those count, too, that the log has not taken yet: this record comes after them.
+        """
+        evidence, books = self._evidence, route.books
+        if told.arrays is not self._arrays:
+            told.begin(self._arrays)
+        text, state = evidence.since(
+            books, route.symbol, route.venue, told.table, told.log.file_begins, unwritten
+        )
+        if not state:
+            return text if route.looks is None else self._with_recent(text, route)
+        looks = route.looks
+        old = told.named(evidence, books) if state & SINCE else {}
+        oldest = evidence.changed[-1] if old else 0
+        lot_money = None
+        if looks is not None:
+            since = {}
+            if looks.lot_money:
+                lot_money = self._recent.lot_money
+                since = {k: (each.lot_money, evidence.places(k)) for k, each in old.items()}
+            text = self._with_recent(text, route, since)
+        new = {} if state == SINCE else told.copied(evidence, books, lot_money, self._symbols)
+        return ShownSince(told, text, new, old, oldest)
+
+    def _with_recent(
+        self,
+        text: str,
+        route: Route,
+        since: Mapping[int, tuple[Floats | None, Ints]] = NOTHING_SINCE,
+    ) -> str:
+        if self._judged is None:
             return text
-        recent = self._recent.of(self._judged, route.books, route.symbol)
+        recent = self._recent.of(self._judged, route.books, route.symbol, since)
         return f'{text[:-1]},"recent":{recent}}}'
 
     def in_words(self, found: Found) -> Decision:

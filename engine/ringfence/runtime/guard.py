@@ -334,7 +334,7 @@ class CentralRiskGuard(GuardColumns):
         now, linked, client = found.now_ns, self._linked, asked.client_order_id
         reason, code = "", ""
         # As it was when the order was judged.
-        shown = self.evaluator.evidence(found.route) if self._records else ""
+        shown = self._shown(found.route) if self._records else ""
         beside = self._beside(found) if self._has_more else _NOTHING
         if found.decision:
             reason, code = self._words(found)
@@ -364,8 +364,8 @@ class CentralRiskGuard(GuardColumns):
             decision = self._decision(answer, asked, found, signs=question.signs)
             if not self._records:
                 return decision, 0, undo
-            body = self._body(answer, decision, question, found, shown, beside)
-            return decision, self._audit.append("decision", body), undo
+            sequence = self._take_record(answer, decision, question, found, shown, beside)
+            return decision, sequence, undo
         except Exception as error:
             self._keeper.undo(*undo)
             if isinstance(error, AuditError):

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, inputs_of, market_inputs
+from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.decision_record import decision_record
-from ringfence.runtime.evaluator import Found, decider_of, gates_of
+from ringfence.runtime.evaluator import Found, Route, decider_of, gates_of
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 from ringfence.runtime.guard_standing import GuardStanding
+from ringfence.runtime.told_books import ShownSince
 
 __all__ = [
     "NO_AUDIT",
@@ -65,6 +67,29 @@ def named(error: BaseException) -> str:
 
 class GuardAnswers(GuardStanding):
     """The answers of `CentralRiskGuard`."""
+
+    def _shown(self, route: Route, *, unwritten: bool = False) -> str | ShownSince:
+        """What an order was decided on; `unwritten` where records come before its own that the log has yet to take."""
+        if self._told_books is None:
+            return self.evaluator.evidence(route)
+        return self.evaluator.evidence_since(route, self._told_books, unwritten)
+
+    def _take_record(
+        self,
+        answer: Remembered,
+        decision: GuardDecision,
+        question: Question,
+        found: Found,
+        shown: str | ShownSince,
+        beside: Mapping[str, Any],
+    ) -> int:
+        """Have the audit log take the record of a decision that gates were asked for; its number."""
+        if isinstance(shown, str):
+            body = self._body(answer, decision, question, found, shown, beside)
+            return self._audit.append(DECISION, body)
+        return shown.told.append(
+            shown, lambda text: self._body(answer, decision, question, found, text, beside)
+        )
 
     def _body(
         self,

@@ -21,6 +21,7 @@ from ringfence.runtime.guard_answers import (
 )
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.runtime.told_books import ShownSince
 
 if TYPE_CHECKING:
     from ringfence.runtime.guard import CentralRiskGuard
@@ -39,7 +40,7 @@ class _Judged(NamedTuple):
     found: Found
     beside: Any
     decision: GuardDecision
-    record: bytes
+    shown: str | ShownSince
     is_kept: bool
 
 
@@ -104,7 +105,7 @@ def _judge(
     if isinstance(found, Refusal) or (found.decision == _REJECT and route.halting):
         return None
     name = f"{guard._run}-{guard._count + 1}"
-    shown = evaluator.evidence(route) if guard._records else ""
+    shown = guard._shown(route, unwritten=not is_first) if guard._records else ""
     reason, code = guard._words(found) if found.decision else ("", "")
     answer = Remembered(
         content_of(asked, lots),
@@ -119,14 +120,11 @@ def _judge(
     )
     beside = guard._beside(found) if guard._has_more else {}
     decision = guard._decision(answer, asked, found, signs=question.signs)
-    record = b""
-    if guard._records:
-        record = guard._body(answer, decision, question, found, shown, beside)
     is_kept = bool(found.lots or client)
     if is_kept:
         books.book_answer(client, answer)
     guard._count += 1
-    return _Judged(question, client, answer, found, beside, decision, record, is_kept)
+    return _Judged(question, client, answer, found, beside, decision, shown, is_kept)
 
 
 def _settle(guard: "CentralRiskGuard", keeper: OwnBooks, judged: Sequence[_Judged]) -> list[Answer]:
@@ -160,7 +158,10 @@ def _recorded(guard: "CentralRiskGuard", keeper: OwnBooks, judged: _Judged) -> A
     if not guard._records:
         return judged.decision, 0, undo
     try:
-        return judged.decision, guard._audit.append("decision", judged.record), undo
+        sequence = guard._take_record(
+            judged.answer, judged.decision, judged.question, found, judged.shown, judged.beside
+        )
+        return judged.decision, sequence, undo
     except Exception as error:
         keeper.undo(*undo)
         now = judged.answer.at_ns

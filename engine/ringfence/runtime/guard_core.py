@@ -22,6 +22,7 @@ from ringfence.runtime.ports import Clock, LogFiles, Random
 from ringfence.runtime.shared_books import SharedBooks
 from ringfence.runtime.shared_log import SharedLog
 from ringfence.runtime.state_directory import StateDirectory
+from ringfence.runtime.told_books import TellsSince, ToldBooks
 
 __all__ = ["GuardCore", "Listener", "WorkingOrder"]
 
@@ -85,6 +86,7 @@ class GuardCore:
         self._clock = clock
         self._audit: Audit = audit if audit is not None else NoAudit()
         self._records = audit is not None
+        self._told_books = ToldBooks(audit) if isinstance(audit, TellsSince) else None
         self._lock = threading.RLock()
         self._run, self._count = random.token(8), 0
         if settings.name:

@@ -2,6 +2,7 @@
 
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +15,14 @@ from ringfence.backends.numba_kernel.rings import window_ns
 from ringfence.language.linking import Bound
 from ringfence.runtime.book_arrays import NO_BOOK
 
-__all__ = ["MOST_ENTRIES", "Judged", "Looks", "RecentEvidence", "looks_of"]
+__all__ = ["MOST_ENTRIES", "NOTHING_SINCE", "Judged", "Looks", "RecentEvidence", "looks_of"]
 
 #: So many entries of one ring are shown; where a gate looked at more, that is said.
 MOST_ENTRIES = 4096
 _LEVELS = ("firm", "account", "strategy")
+#: No book was told in full before.
+NOTHING_SINCE: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = MappingProxyType({})
+_NO_PLACES: layout.Ints = np.zeros(0, np.int32)
 
 
 class Looks(NamedTuple):
@@ -87,7 +91,13 @@ class RecentEvidence:
         self._books, self._block = books, block
         self._room: Any = None
 
-    def of(self, judged: Judged, books: Sequence[int], symbol: int) -> str:
+    def of(
+        self,
+        judged: Judged,
+        books: Sequence[int],
+        symbol: int,
+        since: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = NOTHING_SINCE,
+    ) -> str:
         """What the gates of an order look at besides rows, as `audit_codec.encode` would write it.
 
         `rates` has level and times of orders that left (little-endian int64 in base64, as all of it), `equal`
@@ -98,6 +108,9 @@ class RecentEvidence:
             judged: The order, as it was asked about.
             books: Rows of the firm's, the account's and the strategy's book; -1 for none.
             symbol: Its code.
+            since: By level, of books that an earlier record has told in full: what lots were worth there, None where
+                it does not say so, and the places that are told now. Where all others are worth the same, a list stands
+                for such a book, with the text of these places alone.
         """
         looks, now = judged.looks, judged.now_ns
         parts: list[str] = []
@@ -119,7 +132,11 @@ class RecentEvidence:
             parts.append(f'"equal":{_text(entries.times[:count][::-1])}')
             cut = cut or count > MOST_ENTRIES
         if looks.lot_money:
-            told = ",".join(_text(self._lot_money(b)) for b in books if b != NO_BOOK)
+            told = ",".join(
+                self._lot_money_since(b, *since.get(level, (None, _NO_PLACES)))
+                for level, b in enumerate(books)
+                if b != NO_BOOK
+            )
             parts.append(f'"lot_money":[{told}]')
         if looks.quotes_ns:
             count = read.quotes_seen(address, symbol, now, looks.quotes_ns, room.address)
@@ -149,11 +166,20 @@ class RecentEvidence:
         found: layout.Longs = ring[first:last] if low else ring[:0]
         return found
 
-    def _lot_money(self, b: int) -> layout.Floats:
+    def lot_money(self, b: int) -> layout.Floats:
+        """What a lot of each symbol of a book is worth."""
         books = self._books
         held = books.held[b, : int(books.book_n[b, layout.HELD])]
         found: layout.Floats = books.sym[held, layout.LOT_MONEY]
         return found
+
+    def _lot_money_since(self, b: int, before: layout.Floats | None, places: layout.Ints) -> str:
+        now = self.lot_money(b)
+        if before is None:
+            return _text(now)
+        other = now[: len(before)].view(np.int64) != before[: len(now)].view(np.int64)
+        other[places[places < len(other)]] = False
+        return _text(now) if other.any() else f"[{_text(now[places])}]"
 
 
 def _text(array: layout.Floats | layout.Longs) -> str:

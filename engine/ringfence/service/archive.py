@@ -15,6 +15,7 @@ from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_reader import AuditReader
+from ringfence.runtime.audit_told import may_be_in_part
 from ringfence.service.desk import Desk
 from ringfence.service.events import KEPT, EventHub
 from ringfence.service.opening.audit import READER, postgres_server
@@ -180,10 +181,11 @@ class Archive:
     Args:
         hub: Has the newest.
         copy: Has all, but perhaps not the newest.
+        log: The log's directory.
     """
 
-    def __init__(self, hub: EventHub, copy: Copy) -> None:
-        self._hub, self._copy = hub, copy
+    def __init__(self, hub: EventHub, copy: Copy, log: Path) -> None:
+        self._hub, self._copy, self._log = hub, copy, log
 
     def page(self, wanted: Filter, before: int | None, limit: int) -> Page:
         """The newest decisions that are wanted.
@@ -233,8 +235,22 @@ class Archive:
             if wanted in each.content and each.body.get("id") == decision_id:
                 found = Stored(each.sequence, each.content)
         if found is not None and not _BODY.decode(found.content).repeated:
-            return found
+            return self._completed(found)
         return self._copy.named(decision_id) or found
+
+    def _completed(self, found: Stored) -> Stored | None:
+        """A record of memory, which has them as they were written, with all that it says by naming an earlier one."""
+        if not may_be_in_part(DECISION, found.content):
+            return found
+        reader = AuditReader(self._log, after=found.sequence - 1)
+        try:
+            record = next(reader.poll_raw(complete=True), None)
+        except AuditError:
+            # Retention may have taken its file away.
+            record = None
+        if record is not None and record.sequence == found.sequence:
+            return Stored(record.sequence, record.body)
+        return self._copy.named(_BODY.decode(found.content).id)
 
     def policy_set(self, sha256: str) -> dict[str, Any]:
         """What the log says of a policy set; empty where it says nothing."""
@@ -249,10 +265,10 @@ def open_archive(desk: Desk, hub: EventHub) -> Archive:
     """The archive of a service: its sink, or the log itself where it has none."""
     log, sink = desk.data / "audit", desk.settings.audit.sink
     if sink == "duckdb":
-        return Archive(hub, _Duckdb(desk.data / "audit.duckdb"))
+        return Archive(hub, _Duckdb(desk.data / "audit.duckdb"), log)
     if sink == "postgres":
-        return Archive(hub, _Postgres(log))
-    return Archive(hub, _LogItself(log))
+        return Archive(hub, _Postgres(log), log)
+    return Archive(hub, _LogItself(log), log)
 
 
 class _Duckdb:
@@ -359,9 +375,10 @@ class _LogItself:
 
     def named(self, decision_id: str) -> Stored | None:
         wanted = f'"id":"{decision_id}"'.encode("ascii", "replace")
-        for each in AuditReader(self._log).poll_raw():
+        reader = AuditReader(self._log)
+        for each in reader.poll_raw():
             if each.kind == DECISION and wanted in each.body:
-                return Stored(each.sequence, each.body)
+                return Stored(each.sequence, reader.completed_raw(each).body)
         return None
 
     def policy_set(self, sha256: str) -> bytes | None:

@@ -7,12 +7,14 @@ import pytest
 
 from ringfence.adapters.audit_duckdb import DuckdbSink
 from ringfence.errors import AuditSinkError
+from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.audit_writer import AuditWriter
 from ringfence.service import archive as archive_module
 from ringfence.service import events as events_module
 from ringfence.service.archive import Filter, open_archive
 from ringfence.service.events import EventHub
+from runtime.large_desk import SYMBOLS, LargeDesk, large_policies
 
 pytestmark = pytest.mark.integration
 
@@ -98,3 +100,31 @@ def test_what_memory_holds_is_told_where_older_ones_cannot_be_read(archive, monk
     assert (len(page.rows), page.before) == (known, archive._hub.first_decision)
     with pytest.raises(AuditSinkError, match="no right"):
         archive.page(Filter(), page.before, 10)
+
+
+@pytest.mark.parametrize("sink", ["duckdb", "none"])
+def test_a_decision_on_a_large_book_is_told_with_all_of_it(tmp_path, sink):
+    policy_set = large_policies(tmp_path / "policies")
+    desk = LargeDesk(tmp_path, policy_set, segment_bytes=100_000)
+    names = [desk.ask(SYMBOLS[k % 8]) for k in range(30)]
+    desk.log.wait(desk.log.last)
+    if sink == "duckdb":
+        AuditWriter(tmp_path / "audit", [DuckdbSink(tmp_path / "audit.duckdb")]).catch_up()
+    hub = EventHub(tmp_path / "audit", desk.log, threading.Event())
+    settings = SimpleNamespace(audit=SimpleNamespace(sink=sink))
+    archive = open_archive(SimpleNamespace(data=tmp_path, settings=settings), hub)
+
+    for name in names:
+        assert decode(archive.find(name).content)["evidence"] == desk.wanted[name]
+    small = [each for each in hub.decisions(None) if len(each.content) < 8_000]
+    assert len(small) > 10
+    # Memory outlives the file, and the copy outlives both.
+    desk.log.drop_before(desk.log.last)
+    gone = archive.find(names[1])
+    desk.close()
+    hub.close()
+
+    if sink == "none":
+        assert gone is None
+    else:
+        assert decode(gone.content)["evidence"] == desk.wanted[names[1]]

@@ -217,16 +217,16 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
     from ringfence.runtime.audit_decision import DECISION, POLICY_SET
     from ringfence.runtime.audit_reader import AuditReader
 
-    records = AuditReader(log).poll()
+    reader = AuditReader(log)
     abouts: dict[str, dict[str, Any]] = {}
     found = None
-    for record in records:
+    for record in reader.poll(complete=False):
         if found is None:
             if record.kind == POLICY_SET:
                 abouts[str(record.body.get("policy_set"))] = record.body
             by_number = wanted.isascii() and wanted.isdigit() and record.sequence == int(wanted)
             if by_number or record.body.get("id") == wanted:
-                found = record
+                found = reader.completed(record)
         elif str(found.body.get("policy_set")) in abouts:
             break
         elif record.kind == POLICY_SET:
