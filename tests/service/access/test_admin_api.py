@@ -236,6 +236,8 @@ def test_a_revoked_token_is_refused_at_once(
 def test_two_tokens_in_one_request_are_refused(desk: Desk, admin: dict[str, str]) -> None:
     # A client that sends two headers of one name cannot be made of the usual parts.
     app, good = make_app(desk), admin["authorization"].encode()
+    # It is never started, and so never stopped.
+    app.state.answers.close()
     for values in ([b"Bearer nonsense", good], [good, b"Bearer nonsense"], [good, good]):
         answer = AsgiAnswer()
         scope = {

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from litestar import Litestar
 from litestar.response.base import ASGIResponse
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
@@ -22,8 +21,11 @@ REACHED = 299
 READS = ("GET", "HEAD")
 
 
-def routes_of(app: Litestar) -> dict[str, Any]:
+def routes_of(desk: Desk) -> dict[str, Any]:
     """Every route by method and path, with its handler."""
+    app = make_app(desk)
+    # It is never started, and so never stopped.
+    app.state.answers.close()
     found: dict[str, Any] = {}
     for route in app.routes:
         assert isinstance(
@@ -66,7 +68,7 @@ def test_options_tell_the_methods_and_nothing_else(desk: Desk) -> None:
 
 
 def test_every_route_stands_in_the_table(desk: Desk) -> None:
-    there = set(routes_of(make_app(desk)))
+    there = set(routes_of(desk))
 
     assert (
         sorted(there - ROUTES.keys() - OPEN) == []
@@ -75,7 +77,7 @@ def test_every_route_stands_in_the_table(desk: Desk) -> None:
 
 
 def test_every_route_says_what_it_needs(desk: Desk) -> None:
-    for route, handler in routes_of(make_app(desk)).items():
+    for route, handler in routes_of(desk).items():
         rights = [each for each in handler.resolve_guards() if hasattr(each, "right")]
         if route in OPEN:
             assert not rights, route

@@ -59,9 +59,11 @@ def contract(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contract]:
             "phases": {"stateful": {"enabled": True, "max-steps": 4}},
         }
     )
-    schema = schemathesis.openapi.from_asgi("/schema/openapi.json", make_app(desk), config=config)
+    app = make_app(desk)
+    schema = schemathesis.openapi.from_asgi("/schema/openapi.json", app, config=config)
     # As it is published: schemathesis adds the links that it finds.
     yield Contract(schema, json.loads(json.dumps(schema.raw_schema)))
+    app.state.answers.close()
     desk.close()
 
 

@@ -1,5 +1,6 @@
 """The API's description of itself, OpenAPI 3.1: routes by the framework, bodies by the types that read them."""
 
+from inspect import cleandoc
 from typing import Any
 
 import msgspec
@@ -116,6 +117,10 @@ def description_of(app: Litestar) -> dict[str, Any]:
     found: dict[str, Any] = app.openapi_schema.to_schema()
     (references,) = (each for each in app.plugins.openapi if isinstance(each, StructReferences))
     _, schemas = msgspec.json.schema_components(references.seen.values(), ref_template=_PLACE)
+    for schema in schemas.values():
+        if "description" in schema:
+            # Docstrings are indented as the code is, but from Python 3.13 on.
+            schema["description"] = cleandoc(schema["description"])
     found["components"]["schemas"] = dict(sorted(schemas.items()))
     for name, examples in EXAMPLES.items():
         if name in schemas:
