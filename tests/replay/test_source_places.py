@@ -122,7 +122,7 @@ def test_broken_files_are_input_errors(tmp_path: Path) -> None:
         saved(tmp_path, "{not json", "x.json"),
         saved(tmp_path, "", "empty.csv"),
     ):
-        with pytest.raises(InputError, match=r"cannot be read|no column"):
+        with pytest.raises(InputError, match=r"cannot be read|no column|is empty"):
             open_orders(source)
 
 
