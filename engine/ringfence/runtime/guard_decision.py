@@ -94,7 +94,11 @@ class GuardDecision:
 
     @property
     def headroom(self) -> Decimal:
-        """The largest size that would have passed, at most what was asked."""
+        """The largest size that may be sent, at most what was asked.
+
+        Zero for a REJECT, also where a smaller order would pass: a gate that rejects is not asked for its room
+        (`on_breach: reduce` is). What passes now, `LimitsNow` tells, and the page of limits.
+        """
         return self.size
 
     def gate(self, name: str) -> GateResult:
