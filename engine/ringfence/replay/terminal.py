@@ -33,6 +33,7 @@ __all__ = ["render_terminal"]
 
 _GATES_SHOWN = 40
 _ROWS_SHOWN = 8
+_NAME_WIDTH = 24
 _STYLES = {"APPROVE": "green", "REDUCE_SIZE": "yellow", "REJECT": "red"}
 
 Json = Mapping[str, Any]
@@ -99,12 +100,20 @@ def _stake(summary: Json) -> str:
 def _table(title: str, *columns: str, numbers: int) -> Table:
     """Return an empty table whose last `numbers` columns are aligned to the right."""
     table = Table(
-        title=Text(title, "bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+        title=Text(title, "bold"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for position, name in enumerate(columns):
         right = position >= len(columns) - numbers
         table.add_column(
-            name, justify="right" if right else "left", no_wrap=right, overflow="ellipsis"
+            name,
+            justify="right" if right else "left",
+            no_wrap=right,
+            # A name that is cut would not tell what it is of.
+            overflow="ellipsis" if right else "fold",
         )
     return table
 
@@ -214,8 +223,9 @@ def _utilisation(summary: Json, console: Console) -> None:
         "stopped",
         numbers=5,
     )
-    # A name that is cut would not tell which gate it is.
-    table.columns[0].overflow = "fold"
+    # So they stay in one piece on a terminal of 80 columns, and the remark is broken instead.
+    names = [_name(gate["gate"]) for gate in gates[:_GATES_SHOWN]]
+    table.columns[0].no_wrap = max(map(len, names)) <= _NAME_WIDTH
     table.add_column("remark", overflow="fold")
     for gate in gates[:_GATES_SHOWN]:
         use = gate["utilisation"] or {}
