@@ -22,7 +22,6 @@ from ringfence.runtime.asked import (
 from ringfence.runtime.evaluator import Found, Route, halted_by
 from ringfence.runtime.guard_answers import (
     NO_AUDIT,
-    NO_STATE,
     Answer,
     Market,
     Question,
@@ -33,6 +32,7 @@ from ringfence.runtime.guard_batch import decide_some
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_columns import GuardColumns
 from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.runtime.guard_looks import CLOSED, NO_STATE
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import (
@@ -55,7 +55,6 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CONTENDED = Refusal(
     "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
 )
-_CLOSED = Refusal("GUARD_CLOSED", "the guard is closed")
 _QUOTE = (
     layout.BID,
     layout.ASK,
@@ -216,7 +215,7 @@ class CentralRiskGuard(GuardColumns):
         self._count += 1
         name = f"{self._run}-{self._count}"
         if self._closed:
-            return self._plain(name, _CLOSED, self._clock.now_ns()), 0, None
+            return self._plain(name, CLOSED, self._clock.now_ns()), 0, None
         try:
             now = self._keeper.ready(self._clock.now_ns())
         except (OSError, StateError):

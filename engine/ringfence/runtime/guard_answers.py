@@ -11,12 +11,11 @@ from ringfence.runtime.decision_record import decision_record
 from ringfence.runtime.evaluator import Found, Route, decider_of, gates_of
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
-from ringfence.runtime.guard_standing import GuardStanding
+from ringfence.runtime.guard_looks import GuardLooks
 from ringfence.runtime.told_books import ShownSince
 
 __all__ = [
     "NO_AUDIT",
-    "NO_STATE",
     "Answer",
     "GuardAnswers",
     "Market",
@@ -27,7 +26,6 @@ __all__ = [
 
 _DECISIONS = (RiskDecision.APPROVE, RiskDecision.REDUCE_SIZE, RiskDecision.REJECT)
 _WORDS = tuple(each.value for each in _DECISIONS)
-NO_STATE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
 NO_AUDIT = Refusal("AUDIT_UNAVAILABLE", "the decision could not be recorded")
 Market = tuple[int, tuple[float, ...]]
 # A decision, its record's number, and the order and client's id of what was kept for it.
@@ -65,7 +63,7 @@ def named(error: BaseException) -> str:
     return f"error={type(error).__name__}"
 
 
-class GuardAnswers(GuardStanding):
+class GuardAnswers(GuardLooks):
     """The answers of `CentralRiskGuard`."""
 
     def _shown(self, route: Route, *, unwritten: bool = False) -> str | ShownSince:
@@ -171,6 +169,7 @@ class GuardAnswers(GuardStanding):
             found,
             decided_by=decided_by,
             repeated=repeated,
+            room=None if answer.lots else (self, asked),
         )
 
     def _repeat(self, earlier: Remembered, asked: Asked, question: Question) -> Answer | None:

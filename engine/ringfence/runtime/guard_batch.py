@@ -13,7 +13,6 @@ from ringfence.runtime.books_keeper import OwnBooks, order_event
 from ringfence.runtime.evaluator import Found
 from ringfence.runtime.guard_answers import (
     NO_AUDIT,
-    NO_STATE,
     Answer,
     Question,
     content_of,
@@ -21,6 +20,7 @@ from ringfence.runtime.guard_answers import (
 )
 from ringfence.runtime.guard_books import Remembered
 from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.runtime.guard_looks import NO_STATE
 from ringfence.runtime.told_books import ShownSince
 
 if TYPE_CHECKING:

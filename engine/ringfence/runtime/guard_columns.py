@@ -48,7 +48,7 @@ class GuardColumns(GuardPreview):
         found = _Found(orders)
         while found.first < orders.rows:
             with self._lock:
-                now = self._now_for_preview()
+                now = self._now_for_look()
                 if isinstance(now, Refusal):
                     found.refuse_rest(now)
                     break

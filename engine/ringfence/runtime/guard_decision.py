@@ -19,6 +19,14 @@ class Teller(Protocol):
         ...
 
 
+class Looks(Protocol):
+    """Looks at an order anew."""
+
+    def largest_size(self, asked: Any) -> Decimal:
+        """The largest size that would be approved now."""
+        ...
+
+
 class GuardDecision:
     """The answer for one order; unpacks as `decision, reason, adjusted_size = ...`.
 
@@ -38,6 +46,7 @@ class GuardDecision:
     __slots__ = (
         "_found",
         "_gates",
+        "_room",
         "_teller",
         "approval",
         "code",
@@ -66,12 +75,13 @@ class GuardDecision:
         *,
         decided_by: str = "",
         repeated: bool = False,
+        room: tuple[Looks, Any] | None = None,
     ) -> None:
         self.id, self.decision, self.reason, self.size = id, decision, reason, size
         self.code, self.policy_set, self.approval = code, policy_set, approval
         self.decided_ns, self.decided_by, self.repeated = decided_ns, decided_by, repeated
         # No function that remembers both: the fewer objects a decision leaves, the rarer the search for garbage.
-        self._teller, self._found = teller, found
+        self._teller, self._found, self._room = teller, found, room
         self._gates: tuple[GateResult, ...] | None = None if teller is not None else ()
 
     def __iter__(self) -> Iterator[Any]:
@@ -94,12 +104,16 @@ class GuardDecision:
 
     @property
     def headroom(self) -> Decimal:
-        """The largest size that may be sent, at most what was asked.
+        """The largest size that passes, at most what was asked; units of the base, a multiple of the lot step.
 
-        Zero for a REJECT, also where a smaller order would pass: a gate that rejects is not asked for its room
-        (`on_breach: reduce` is). What passes now, `LimitsNow` tells, and the page of limits.
+        For APPROVE and REDUCE_SIZE it is what may be sent. For a REJECT by gates it is looked for when it is asked
+        for, on the books and market data of then: zero where no size passes, or nothing can be decided. It is
+        no approval: ask again with that size. Zero, too, where no gate was asked.
         """
-        return self.size
+        if self._room is None:
+            return self.size
+        looks, asked = self._room
+        return looks.largest_size(asked)
 
     def gate(self, name: str) -> GateResult:
         """The result of the gate called `name`; raises KeyError where there is none."""

@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.live_entry import code_of
-from ringfence.errors import StateError
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import Asked, read_order
-from ringfence.runtime.evaluator import Evaluator, Found, decider_of
+from ringfence.runtime.evaluator import Evaluator, decider_of
 from ringfence.runtime.guard_answers import GuardAnswers
 from ringfence.runtime.guard_decision import ZERO, GuardDecision
 
@@ -20,8 +19,6 @@ __all__ = ["GuardPreview", "Previewed"]
 _AT_A_TIME = 128
 _WORDS = ("APPROVE", "REDUCE_SIZE", "REJECT")
 _KILL_SWITCH = "KILL_SWITCH"
-_UNSURE = Refusal("STATE_UNAVAILABLE", "the guard's state could not be written")
-_CLOSED = Refusal("GUARD_CLOSED", "the guard is closed")
 
 
 class Previewed(NamedTuple):
@@ -46,10 +43,10 @@ class GuardPreview(GuardAnswers):
         """
         asked = read_order(order_request)
         with self._lock:
-            now = self._now_for_preview()
+            now = self._now_for_look()
             if isinstance(now, Refusal):
                 return self._plain("", now, self._clock.now_ns())
-            found = asked if isinstance(asked, Refusal) else self._preview(asked, now)
+            found = asked if isinstance(asked, Refusal) else self._look(asked, now)
             if isinstance(found, Refusal):
                 return self._plain("", found, now)
             words = self.evaluator.in_words(found)
@@ -65,6 +62,7 @@ class GuardPreview(GuardAnswers):
                 now,
                 self.evaluator,
                 found,
+                room=None if found.lots else (self, found.asked),
             )
 
     def preview_orders(self, orders: Iterable[Asked | Refusal]) -> list[Previewed]:
@@ -83,14 +81,14 @@ class GuardPreview(GuardAnswers):
         return found
 
     def _preview_some(self, orders: Sequence[Asked | Refusal]) -> list[Previewed]:
-        now = self._now_for_preview()
+        now = self._now_for_look()
         if isinstance(now, Refusal):
             return [Previewed(_WORDS[2], ZERO, now.code)] * len(orders)
         # A name that is met for the first time may bind the evaluator anew.
         codes, of = _codes(self.evaluator), self.evaluator
         found = []
         for asked in orders:
-            seen = asked if isinstance(asked, Refusal) else self._preview(asked, now)
+            seen = asked if isinstance(asked, Refusal) else self._look(asked, now)
             if isinstance(seen, Refusal):
                 found.append(Previewed(_WORDS[2], ZERO, seen.code))
                 continue
@@ -104,26 +102,6 @@ class GuardPreview(GuardAnswers):
                 code = self._words(seen)[1]
             size = seen.lots * seen.route.instrument.lot_step if seen.lots else ZERO
             found.append(Previewed(_WORDS[seen.decision], size, code, decider_of(seen)))
-        return found
-
-    def _now_for_preview(self) -> int | Refusal:
-        if self._closed:
-            return _CLOSED
-        try:
-            now = self._keeper.ready(self._clock.now_ns())
-        except (OSError, StateError):
-            return _UNSURE
-        self._bind_anew()
-        return now
-
-    def _preview(self, asked: Asked, now: int) -> Found | Refusal:
-        route = self.evaluator.route(asked)
-        if isinstance(route, Refusal):
-            return route
-        lots = self.evaluator.lots(route, asked)
-        if isinstance(lots, Refusal):
-            return lots
-        found: Found | Refusal = self._ask(route, asked, lots, now)
         return found
 
 
