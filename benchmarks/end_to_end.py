@@ -1,8 +1,10 @@
 """From Parquet to decisions.parquet and summary.json: against reading and writing alone; memory; workers."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -61,27 +63,48 @@ def memory(orders: int, directory: Path) -> list[Figure]:
 
 
 def workers(orders: int, directory: Path) -> list[Figure]:
-    """One worker on one core against two on two, in turns."""
-    one, two = [], []
+    """One worker on one core against two on two, and against two processes that share nothing, in turns."""
+    one, two, apart = [], [], []
     for _ in range(RUNS):
         one.append(_dry_run(orders, directory)["seconds"])
         two.append(_dry_run(orders, directory, workers=2)["seconds"])
-    gain = median(one) / median(two)
+        apart.append(_two_apart(orders, directory))
+    gain, most = (median(one) / median(two), 2.0 * median(one) / median(apart))
     return [
         Figure("workers", "one worker", median(one), "s"),
         Figure("workers", "two workers", median(two), "s"),
         Figure("workers", "one worker / two workers", gain, "times", at_least=1.7),
+        Figure("workers", "the same by two processes, each with half of the work", most, "times"),
     ]
 
 
+def _two_apart(orders: int, directory: Path) -> float:
+    """Seconds of the slower of two dry runs at once, each with one worker on a core of its own."""
+    cores = sorted(os.sched_getaffinity(0))[-2:]
+
+    def run(core: int) -> float:
+        # Of this thread alone, and of the process that it starts.
+        os.sched_setaffinity(0, {core})
+        return _dry_run(orders, directory, out=f"dry-run-{core}")["seconds"]
+
+    with ThreadPoolExecutor(len(cores)) as pool:
+        return max(pool.map(run, cores))
+
+
 def _dry_run(
-    orders: int, directory: Path, *, workers: int = 1, warm: bool = True, keep: str = ""
+    orders: int,
+    directory: Path,
+    *,
+    workers: int = 1,
+    warm: bool = True,
+    keep: str = "",
+    out: str = "dry-run",
 ) -> dict[str, float]:
     workload = Workload(orders)
     given = {
         "orders": str(orders_file(workload, directory).resolve()),
         "policies": str(policy_directory(directory, workload.accounts).resolve()),
-        "out": str((directory / (keep or "dry-run")).resolve()),
+        "out": str((directory / (keep or out)).resolve()),
         "workers": str(workers),
         "warm_up": str(orders_file(WARM_UP, directory).resolve()) if warm else "",
         "keep": keep,
