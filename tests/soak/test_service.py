@@ -47,6 +47,8 @@ SEED = int(os.environ.get("RINGFENCE_SOAK_SEED", "1"))
 CAPACITY_SECONDS = 5.0
 WINDOW_SECONDS = 30
 BATCH = 500
+# Of the time, for the memory of each.
+STRETCHES = 20
 # One order in so many goes out: an exchange takes a few a second.
 SENT_EVERY = 20
 
@@ -343,10 +345,21 @@ class Measured:
         self._ending.set()
         self._thread.join()
 
+    def lowest_mb(self) -> list[float]:
+        """The least memory in each of `STRETCHES` stretches of time: what a snapshot of the books takes for a minute is no
+        growth."""
+        length = max(1, len(self.rss_mb) // STRETCHES)
+        return [
+            min(self.rss_mb[at : at + length])
+            for at in range(0, len(self.rss_mb) - length + 1, length)
+        ]
+
     def growth_mb_an_hour(self) -> float:
-        """Slope of the memory over the second half."""
-        half = self.rss_mb[len(self.rss_mb) // 2 :]
-        return statistics.linear_regression(range(len(half)), half).slope * 3600
+        """Slope of the least memory over the second half."""
+        lowest = self.lowest_mb()
+        half = lowest[len(lowest) // 2 :]
+        hours = len(self.rss_mb) / len(lowest) / 3600
+        return statistics.linear_regression(range(len(half)), half).slope / hours
 
     def _run(self) -> None:
         process = Path(f"/proc/{self._pid}")
@@ -388,7 +401,7 @@ def test_every_decision_is_true_whatever_is_away(service: ServiceProcess, parts:
         decisions=len(seen.decisions), afterwards=dict(quiet.codes), codes=dict(seen.codes), statuses=dict(seen.statuses), problems=dict(seen.problems),
         sent=dict(seen.states), at_exchange=len(parts.kraken.orders), faults=dict(faults.done),
         slowest_s=round(seen.slowest_s, 2), rss_mb=[round(measured.rss_mb[0]), round(measured.rss_mb[-1])],
-        rss_mb_an_hour=round(measured.growth_mb_an_hour(), 1), files=[min(half), max(half)], lost=seen.lost,
+        rss_mb_lowest=list(map(round, measured.lowest_mb())), rss_mb_an_hour=round(measured.growth_mb_an_hour(), 1), files=[min(half), max(half)], lost=seen.lost,
     )  # fmt: skip
     data = Path(service.process.args[service.process.args.index("--data") + 1])  # type: ignore[index, union-attr, operator]
     assert service.stop() == 0

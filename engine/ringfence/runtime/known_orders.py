@@ -1,12 +1,12 @@
 """Orders that a ledger knows: those that work, and the latest of those that ended."""
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from ringfence.errors import LedgerError
+from ringfence.runtime.latest_rows import LatestRows
 
 __all__ = ["REMEMBERED", "KnownOrder", "KnownOrders"]
 
@@ -65,10 +65,8 @@ class KnownOrders:
 
     def __init__(self, remembered: int = REMEMBERED) -> None:
         self.working: dict[str, KnownOrder] = {}
-        self._ended: dict[str, _Row] = {}
-        # Their ids, the oldest first: a dictionary does not find its first key at once after many have gone.
-        self._oldest: deque[str] = deque()
         self._remembered = remembered
+        self._ended = LatestRows[_Row](remembered)
         # Of accounts, strategies, symbols and sides. As few as the books have; none goes.
         self._codes: dict[str, int] = {}
         self._names: list[str] = []
@@ -97,12 +95,11 @@ class KnownOrders:
 
     def dump(self) -> dict[str, list[Any]]:
         """All of them as plain data, the oldest of each sort first."""
-        ended = self._ended
         working = [self._row(each) for each in self.working.values()]
         return {
             "names": list(self._names),
             "working": working,
-            "ended": [ended[name] for name in self._oldest],
+            "ended": list(self._ended.rows()),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -110,8 +107,8 @@ class KnownOrders:
         self._names = list(state["names"])
         self._codes = {name: code for code, name in enumerate(self._names)}
         self.working = {row[0]: self._order(row) for row in state["working"]}
-        self._ended = {row[0]: tuple(row) for row in state["ended"]}
-        self._oldest = deque(self._ended)
+        ended: Iterable[_Row] = map(tuple, state["ended"])
+        self._ended = LatestRows(self._remembered, ((row[0], row) for row in ended))
 
     def find(self, order_id: str) -> KnownOrder:
         """The order of a name; of one that ended a copy, see `keep`.
@@ -131,15 +128,12 @@ class KnownOrders:
 
     def keep(self, order: KnownOrder) -> None:
         """Keep what was noted of an order that had ended, and was found here."""
-        self._ended[order.order_id] = self._row(order)
+        self._ended.change(order.order_id, self._row(order))
 
     def end(self, order: KnownOrder) -> None:
         """The order works no more."""
         del self.working[order.order_id]
-        self._ended[order.order_id] = self._row(order)
-        self._oldest.append(order.order_id)
-        while len(self._oldest) > self._remembered:
-            del self._ended[self._oldest.popleft()]
+        self._ended.add(order.order_id, self._row(order))
 
     def _row(self, order: KnownOrder) -> _Row:
         code, reports = self._code, order.reports
