@@ -22,6 +22,7 @@ BENCHMARKS = {
     "validate": "validate:validate",
     "prove": "prove:prove",
     "guard": "guard:guard",
+    "field": "field:field",
     "guard-growth": "guard_growth:guard_growth",
     "guard-log": "guard_log:guard_log",
     "guard-restart": "guard_log:guard_restart",

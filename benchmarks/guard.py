@@ -8,13 +8,13 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from statistics import median
 from typing import Any
 
+from benchmarks.eight_ifs import Book, Order, eight_ifs
 from benchmarks.generate import account_name
 from benchmarks.market import SYMBOLS
 from benchmarks.measure import Figure, pinned
@@ -32,53 +32,10 @@ from ringfence.runtime.asked import Asked, read_order
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.evaluator import Found, Route
 
-__all__ = ["everything_on", "guard", "settled"]
+__all__ = ["bare_decision", "everything_on", "guard", "settled"]
 
 ROUNDS = 20_000
 WARM = 1_000
-
-
-@dataclass(slots=True)
-class Book:
-    """What the plain function looks at."""
-
-    equity: float = EQUITY
-    day_start: float = EQUITY
-    peak: float = EQUITY
-    positions: int = 3
-    exposure: float = 100_000.0
-    position: float = 10_000.0
-    correlated: float = 30_000.0
-    kill: int = 0
-    age: float = 1.0
-
-
-@dataclass(slots=True)
-class Order:
-    size: float
-    price: float
-
-
-def eight_ifs(order: Order, book: Book) -> str:
-    """The eight gates as a desk would first write them."""
-    notional = order.size * order.price
-    if book.kill != 0:
-        return "KILL_SWITCH"
-    if book.age > 120.0:
-        return "DATA_QUALITY"
-    if book.day_start - book.equity > 0.05 * book.day_start:
-        return "DAILY_LOSS"
-    if (book.peak - book.equity) / book.peak > 0.1:
-        return "DRAWDOWN"
-    if book.positions + 1 > 10:
-        return "POSITION_COUNT"
-    if book.exposure + notional > 0.45 * book.equity:
-        return "TOTAL_EXPOSURE"
-    if book.position + notional > 0.1 * book.equity:
-        return "POSITION_SIZE"
-    if book.correlated + notional > 0.2 * book.equity:
-        return "CORRELATED_EXPOSURE"
-    return ""
 
 
 @contextmanager
@@ -138,7 +95,7 @@ def _times(full: CentralRiskGuard, alone: CentralRiskGuard) -> tuple[list[int], 
         )
         asks: tuple[Callable[[], Any], ...] = (
             partial(eight_ifs, plain, book),
-            partial(_bare, alone, request, now),
+            partial(bare_decision, alone, request, now),
             partial(alone.evaluate_order, request),
             partial(full.evaluate_order, asked),
             partial(full.evaluate_order, other, MarketData(100.0, 100.0, 100.0, now)),
@@ -163,7 +120,7 @@ def _timed(ask: Callable[[], Any], answers: list[Any]) -> int:
     return taken
 
 
-def _bare(owner: CentralRiskGuard, request: OrderRequest, now: int) -> Found:
+def bare_decision(owner: CentralRiskGuard, request: OrderRequest, now: int) -> Found:
     """Only the decision, on books in arrays: the order is read, and every gate asked."""
     evaluator = owner.evaluator
     asked = read_order(request)

@@ -3,13 +3,23 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import audit, guard, guard_growth, guard_log, measure, plan
+from benchmarks import (
+    audit,
+    eight_ifs,
+    field_engines,
+    guard,
+    guard_growth,
+    guard_log,
+    measure,
+    plan,
+)
 from benchmarks.document import BEGIN, END, results_text, write_document
 from benchmarks.generate import COLUMNS, Workload, orders_file
 from benchmarks.kernel import differences
@@ -249,3 +259,56 @@ def test_what_a_host_took_of_its_guest_is_told(
         pass
 
     assert [each.unit for each in figures] == told
+
+
+def test_the_plain_function_that_others_are_held_to_knows_all_gates() -> None:
+    small, large = eight_ifs.Order(1.0, 100.0), eight_ifs.Order(1e5, 100.0)
+    codes = [
+        eight_ifs.eight_ifs(small, eight_ifs.Book(**changed))  # type: ignore[arg-type]
+        for changed in (
+            {},
+            {"kill": 1},
+            {"age": 121.0},
+            {"equity": 900_000.0},
+            {"peak": 1_200_000.0},
+            {"positions": 10},
+            {"exposure": 450_000.0},
+            {"position": 100_000.0},
+            {"correlated": 200_000.0},
+        )
+    ]
+
+    assert codes == [
+        "",
+        "KILL_SWITCH",
+        "DATA_QUALITY",
+        "DAILY_LOSS",
+        "DRAWDOWN",
+        "POSITION_COUNT",
+        "TOTAL_EXPOSURE",
+        "POSITION_SIZE",
+        "CORRELATED_EXPOSURE",
+    ]
+    assert eight_ifs.eight_ifs(large, eight_ifs.Book()) == "TOTAL_EXPOSURE"
+
+
+def test_other_engines_say_what_the_plain_function_says() -> None:
+    installed = {}
+    for name, make in field_engines.ENGINES.items():
+        with suppress(ImportError):
+            installed[name] = make()
+    if not installed:
+        pytest.skip("none is installed: benchmarks/field-requirements.txt")
+    small = eight_ifs.Order(1.0, 100.0)
+    cases = (
+        (small, eight_ifs.Book()),
+        (small, eight_ifs.Book(kill=1)),
+        (small, eight_ifs.Book(equity=900_000.0)),
+        (small, eight_ifs.Book(positions=10)),
+        (small, eight_ifs.Book(correlated=200_000.0)),
+        (eight_ifs.Order(1e5, 100.0), eight_ifs.Book()),
+    )
+
+    expected = [eight_ifs.eight_ifs(*case) == "" for case in cases]
+    for name, decides in installed.items():
+        assert [decides(*case) for case in cases] == expected, name
