@@ -17,6 +17,7 @@ from ringfence.errors import RingfenceError
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
 from ringfence.service.exposition import make_metrics_app
+from ringfence.service.free_memory import give_back_free_memory
 from ringfence.service.health import Health, make_health_app
 from ringfence.service.health_looks import lease_fault, look_at
 from ringfence.service.listening import Ports, SideServers, TlsFiles, make_server, new_loop
@@ -58,6 +59,7 @@ def serve(
         InputError: a port cannot be had, or the desk cannot be opened.
         Stopped: it was told to stop before it served.
     """
+    give_back_free_memory()
     ports, health = Ports(server), Health()
     with ExitStack() as opened, stoppable():
         opened.callback(ports.close)

@@ -12,6 +12,7 @@ from typing import Any
 from ringfence.errors import InputError, PolicyError
 from ringfence.service.desk import Desk, open_desk
 from ringfence.service.exposition import sources_of
+from ringfence.service.free_memory import give_back_free_memory
 from ringfence.service.health import Health
 from ringfence.service.logs import set_up_logs
 from ringfence.service.merged_metrics import Publisher
@@ -25,6 +26,7 @@ __all__ = ["main"]
 
 def main() -> int:
     """Read the job from standard input, and do it until that ends or a signal comes."""
+    give_back_free_memory()
     job: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
     settings, number = ServiceSettings(**job["settings"]), int(job["worker"])
     set_up_logs(settings.log, number)

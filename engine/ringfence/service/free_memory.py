@@ -1,0 +1,31 @@
+"""Memory that is free goes back to the system: what glibc's malloc is told before threads are there.
+
+A snapshot of books is made of blocks of up to ten megabytes, now by one thread and now by another. At first malloc takes such blocks from
+the system. Once one was freed it takes those of that size from its arenas, of which each few threads have one (mallopt(3): the threshold
+is dynamic), and what lies below a block that lives on stays with the arena. So each thread in its turn made the process larger by memory
+that nobody used.
+"""
+
+import ctypes
+
+__all__ = ["give_back_free_memory"]
+
+# Parameters of mallopt(3), as glibc numbers them; one that is set is dynamic no more.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+# The records of accounts with a thousand positions are smaller, and come often.
+_LARGE = 512 << 10
+_KEPT_FREE = 4 << 20
+
+
+def give_back_free_memory() -> bool:
+    """Have blocks of 512 KiB and more taken from the system and given back as they are freed; of the whole process.
+
+    Returns:
+        False where this C library has no `mallopt`; nothing is changed then.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    told = [mallopt(_M_MMAP_THRESHOLD, _LARGE), mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)]
+    return all(told)

@@ -1,0 +1,58 @@
+"""Memory that is free goes back to the system, whichever thread had it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.unit,
+    pytest.mark.skipif(
+        not Path("/proc/self/statm").exists(), reason="this system does not say what is resident"
+    ),
+]
+
+# Each thread in its turn takes and frees blocks as a snapshot of books does, while small ones live on.
+SCRIPT = """
+import sys, threading
+from pathlib import Path
+from ringfence.service.free_memory import give_back_free_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+def work():
+    for _ in range(3):
+        blocks = [b"x" * (4 << 20) for _ in range(3)]
+        kept.append(b"x" * 10_000)
+        del blocks
+    turn.release()
+    done.wait()
+
+if sys.argv[1] == "told":
+    assert give_back_free_memory()
+kept, turn, done = [], threading.Semaphore(0), threading.Event()
+before = resident()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for each in threads:
+    each.start()
+    turn.acquire()
+print(resident() - before)
+done.set()
+"""
+
+
+def grown(told: str) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, told], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
+
+
+def test_what_threads_freed_is_given_back() -> None:
+    assert grown("told") < 4 << 20
+
+
+def test_untold_each_thread_would_keep_it() -> None:
+    assert grown("untold") > 16 << 20
