@@ -5,6 +5,7 @@ VENV ?= .venv
 WORKERS ?= 2
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 600
+SERVICE_SECONDS ?= 1800
 SOAK_KILLS ?= 200
 ORDERS ?= 10000000
 ENGINE ?= docker
@@ -59,10 +60,11 @@ security: setup ## faults in the source (bandit), and known ones in what it depe
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive engine production_deployment.py
 	@.ci/audit
 
-soak: setup ## kills and faults under load, for SOAK_SECONDS (600); figures in build/soak.json
+soak: setup ## kills and faults under load; guards for SOAK_SECONDS (600), the service for SERVICE_SECONDS (1800)
 	rm -f build/soak.json
 	RINGFENCE_SOAK_SECONDS=$(SOAK_SECONDS) RINGFENCE_SOAK_KILLS=$(SOAK_KILLS) \
-	  $(BIN)/python -m pytest -s -o faulthandler_timeout=$$(( 2 * $(SOAK_SECONDS) + 1200 )) tests/soak
+	  RINGFENCE_SOAK_SERVICE_SECONDS=$(SERVICE_SECONDS) $(BIN)/python -m pytest -s \
+	  -o faulthandler_timeout=$$(( 2 * $(SOAK_SECONDS) + 2 * $(SERVICE_SECONDS) + 1200 )) tests/soak
 
 nightly: setup ## the property tests with 20,000 examples each
 	RINGFENCE_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(WORKERS) -m "unit or security"

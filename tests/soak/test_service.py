@@ -42,7 +42,7 @@ from soak.slow_proxy import SlowProxy
 
 pytestmark = pytest.mark.integration
 
-SECONDS = float(os.environ.get("RINGFENCE_SOAK_SECONDS", "600"))
+SECONDS = float(os.environ.get("RINGFENCE_SOAK_SERVICE_SECONDS", "1800"))
 SEED = int(os.environ.get("RINGFENCE_SOAK_SEED", "1"))
 CAPACITY_SECONDS = 5.0
 WINDOW_SECONDS = 30
