@@ -99,7 +99,10 @@ def _past(case: Case, ticket: Ticket) -> list[Past]:
             past.strategy == order.strategy,
             (past.account, past.symbol, past.side) == (order.account, order.symbol, order.side)
             and to_decimal(past.size) == to_decimal(order.size)
-            and (past.price == ticket.price or past.price != past.price),
+            and (past.price == ticket.price or past.price != past.price)
+            and past.message == "order",
+            past.symbol == order.symbol,
+            past.message == "cancel",
         )
         for past in case.recent_orders
     ]

@@ -40,6 +40,7 @@ PARAMS: list[dict[str, Any]] = [
         "deny": ("XRP/*",),
         "reference": reference,
         "window": window,
+        "counts": "messages" if window else "orders",
         "required": required,
         "basis": basis,
         "working": working,

@@ -159,6 +159,8 @@ def test_an_order_that_was_refused_counts_no_more(desk: WholeDesk) -> None:
     assert ack.state is OrderState.REJECTED
     assert desk.working() == []
     assert counted(desk.follower, "ends") == {"rejected": 1}
+    # No cancel left: it is told as an end of its own.
+    assert [each["end"] for each in desk.records("end") if each] == ["expire"]
 
 
 def test_an_order_that_was_certainly_not_sent_counts_no_more(desk: WholeDesk) -> None:

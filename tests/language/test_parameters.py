@@ -56,6 +56,22 @@ def test_a_rate_sets_the_count_and_its_window() -> None:
     assert (values["count"], values["window"]) == (600.0, 60.0)
 
 
+def test_rates_that_share_a_window_are_of_the_same_one() -> None:
+    rule = ParameterSet(
+        {
+            **{name: Parameter(name, "count", limit=True, window="window") for name in ("a", "b")},
+            "window": Parameter("window", "duration"),
+        },
+        {},
+    )
+
+    values, wrong = rule.read({"a": "600/min", "b": "10/m"})
+    assert (values, wrong) == ({"a": 600.0, "b": 10.0, "window": 60.0}, {})
+    values, wrong = rule.read({"a": "10/s", "b": "100/m"})
+    assert (values, list(wrong)) == ({}, ["b"])
+    assert "`100/m` is of a window of 60s, `a` of one of 1s" in wrong["b"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -62,6 +62,7 @@ def decided(rows, seed=0, gap_ns=1_000_000_000, text_ids=True):
         price=price,
         reduce_only=np.zeros(rows, np.uint8),
         end_ts=np.zeros(rows, np.int64),
+        expired=np.zeros(rows, np.uint8),
         row=numbers + 1,
         n_fills=np.zeros(rows, np.int32),
     )

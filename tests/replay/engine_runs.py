@@ -96,6 +96,7 @@ def order(ts, size, price=NAN, **given):
         "price": price,
         "reduce_only": False,
         "end_ts": 0,
+        "expired": False,
         **given,
     }
 

@@ -79,6 +79,7 @@ def _order(rng, ts, price):
         venue=str(rng.choice(["kraken", "binance", ""], p=[0.3, 0.3, 0.4])),
         reduce_only=bool(rng.random() < 0.1),
         end_ts=end,
+        expired=end // MINUTE % 3 == 0,
     )
 
 
@@ -123,7 +124,9 @@ def plain(linked, orders, marks, fills, money, mode):
     for each in orders if fills else ():
         end = each["end_ts"] or (0 if f"o{each['key']}" in last else each["ts"])
         if end:
-            events.append((end, 4, each["key"], lambda k=each["key"]: replay.end(k)))
+            cancelled = end if each["end_ts"] and not each["expired"] else None
+            given = (each["key"], cancelled)
+            events.append((end, 4, each["key"], lambda g=given: replay.end(*g)))
     events.sort(key=lambda each: each[:3])
     found, at = [], 0
     for each in orders:

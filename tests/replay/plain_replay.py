@@ -192,8 +192,11 @@ class PlainReplay:
         if last or each.filled == each.approved:
             self.end(key)
 
-    def end(self, key):
-        if self.working.pop(key, None) is not None:
+    def end(self, key, cancelled_at=None):
+        each = self.working.pop(key, None)
+        if each is not None:
+            if cancelled_at is not None:
+                self.left.append({**each.order, "ts": cancelled_at, "message": "cancel"})
             self._forget_marks()
             for name in self.books:
                 # What it worked on may have been the one symbol without a mark.
@@ -255,6 +258,7 @@ class PlainReplay:
                 price=each["price"],
                 age=(now - each["ts"]) / 1e9,
                 strategy=each["strategy"],
+                message=each.get("message", "order"),
             )
             for each in self.left
             if now - each["ts"] < RECENT

@@ -147,6 +147,69 @@ def test_an_order_with_neither_fill_nor_end_reserves_nothing(linked, tmp_path):
     assert sizes(found) == [100.0, 100.0]
 
 
+RATES = """
+    - {rule: order-rate@1, name: all, limits: {max_orders: 100, window: 1h}}
+    - {rule: order-rate@1, name: symbol, limits: {max_per_symbol: 100, window: 1h}}
+    - {rule: order-rate@1, name: orders, limits: {max_orders: 100, window: 1h, counts: orders}}
+"""
+
+
+def test_an_end_counts_as_a_message_where_it_is_a_cancel(tmp_path):
+    linked = linked_set(tmp_path, policy(), policy("rates", RATES))
+    orders = [
+        order("12:00:00", 1, 100.0, end_ts=ns("12:05:00")),
+        order("12:01:00", 1, 100.0, end_ts=ns("12:06:00"), expired=True),
+        order("12:02:00", 1, 100.0),
+        order("12:03:00", 1, 100.0, end_ts=ns("12:07:00")),
+        order("12:10:00", 1, 20.0, symbol="ETH/USD"),
+        order("12:11:00", 1, 100.0),
+        order("13:05:00", 1, 100.0),
+    ]
+    marks = [*MARKS, mark("11:59:00", 20.0, "ETH/USD")]
+    fills = [fill("12:04:00", 3, 1, 100.0)]
+    found, engine = run(tmp_path, linked, orders, marks=marks, fills=fills, balances=OPEN)
+
+    # One cancel: the others expired, had no end of their own, or were filled before it.
+    assert measures(found, "all") == [1, 2, 3, 4, 6, 7, 3]
+    assert measures(found, "symbol") == [1, 2, 3, 4, 1, 6, 2]
+    assert measures(found, "orders") == [1, 2, 3, 4, 5, 6, 3]
+    assert (
+        "cancelled at `end_ts`, unless filled before, and counted in rates: 2 orders"
+        in engine.assumptions
+    )
+    at_once, engine = run(tmp_path, linked, orders, marks=marks, balances=OPEN)
+    assert measures(at_once, "all") == measures(at_once, "orders")
+    assert any(text.startswith("rates count no cancels") for text in engine.assumptions)
+
+
+@pytest.mark.parametrize(("mode", "last"), [("propagated", 5), ("frozen", 7)])
+def test_what_was_rejected_is_cancelled_only_where_it_left(mode, last, tmp_path):
+    rate = "\n    - {rule: order-rate@1, limits: {max_orders: 2, window: 1h}}"
+    linked = linked_set(tmp_path, policy(), policy("rates", rate))
+    orders = [
+        order(f"12:0{minute}:00", 1, 100.0, end_ts=ns(f"12:0{5 + minute}:00"))
+        for minute in range(3)
+    ]
+    orders.append(order("12:10:00", 1, 100.0))
+    fills = [fill("12:11:00", 3, 1, 100.0)]
+    found, _ = run(tmp_path, linked, orders, marks=MARKS, fills=fills, balances=OPEN, mode=mode)
+
+    assert measures(found, "order-rate") == [1, 2, 3, last]
+
+
+def test_an_end_before_its_order_is_a_cancel_right_after_it(tmp_path):
+    linked = linked_set(tmp_path, policy(), policy("rates", RATES))
+    orders = [
+        order("12:00:00", 1, 100.0, end_ts=ns("11:00:00")),
+        order("12:30:00", 1, 100.0),
+    ]
+    found, _ = run(
+        tmp_path, linked, orders, marks=MARKS, fills=[fill("12:31:00", 1, 1, 100.0)], balances=OPEN
+    )
+
+    assert measures(found, "all") == [1, 3]
+
+
 def test_a_deposit_moves_neither_drawdown_nor_the_days_loss(linked, tmp_path):
     orders = [order(f"12:{minute}:00", 1, 90.0) for minute in ("02", "04", "06")]
     orders = [order("12:00:00", 50, 100.0), *orders]

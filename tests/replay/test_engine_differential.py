@@ -9,6 +9,8 @@ pytestmark = pytest.mark.integration
 
 ORDERS = """
     - {rule: order-rate@1, limits: {max_orders: 3, window: 20m}}
+    - {rule: order-rate@1, name: by-symbol, mode: shadow, limits: {max_per_symbol: 4, window: 2h}}
+    - {rule: order-rate@1, name: orders, mode: shadow, limits: {max_orders: 4, window: 1h, counts: orders}}
     - {rule: duplicate-order@1, limits: {window: 2h}}
     - {rule: price-collar@1, limits: {max_deviation: 4%, reference: mid, window: 30m}}
     - {rule: order-notional@1, limits: {max: 6_000 USD}}
@@ -19,6 +21,7 @@ FIRM = """
     - {rule: daily-loss@1, limits: {max_loss_ratio: 6%}}
     - {rule: drawdown@1, limits: {max_drawdown: 12%}}
     - {rule: open-orders@1, limits: {max_total: 12}}
+    - {rule: order-rate@1, limits: {max_orders: 12, window: 1h}}
 """
 # Limits that hold for a time, one of them of how old data may be; and a policy of one venue.
 TIMED = """

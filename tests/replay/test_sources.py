@@ -30,6 +30,7 @@ def test_csv_orders_in_our_columns(tmp_path: Path) -> None:
         "price": [100.5, None, 99.0],
         "reduce_only": [0, 1, 0],
         "end_ts": [0, 0, 1704067205000000000],
+        "expired": [0, 0, 0],
         "row": [1, 2, 3],
         "n_fills": [0, 0, 0],
     }

@@ -97,6 +97,7 @@ EDGES = {
         ("position-count", {"max_positions": 3}, "symbols"),
         ("open-orders", {"max_total": 5}, "total"),
         ("order-rate", {"max_orders": "10/s"}, "rate"),
+        ("order-rate", {"max_per_symbol": "10/s"}, "per-symbol"),
         ("price-collar", {"max_deviation": "2%"}, "deviation"),
         ("data-quality", {"max_age": "5s"}, "age"),
         ("data-quality", {"min_completeness": "95%"}, "completeness"),

@@ -98,6 +98,8 @@ def of(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> Direction:
             {"max_deviation": "2%", "window": "5s"},
         ),
         ("order-rate", {"max_orders": "10/s"}, {"max_orders": "11/s"}),
+        ("order-rate", {"max_per_symbol": "10/s"}, {"max_per_symbol": "11/s"}),
+        ("order-rate", {"max_orders": "10/s"}, {"max_orders": "10/s", "counts": "orders"}),
         ("order-rate", {"max_orders": 10, "window": "1s"}, {"max_orders": 10, "window": "500ms"}),
         ("duplicate-order", {"window": "2s"}, {"window": "1s"}),
         ("open-orders", {"max_total": 5}, {"max_total": 6}),

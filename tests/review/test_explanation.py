@@ -234,9 +234,26 @@ def test_prices_are_those_that_value_an_order() -> None:
 def test_what_came_before_the_order_is_counted() -> None:
     rate = policy("{rule: order-rate@1, limits: {max_orders: 5, window: 10s}}")
     equal = policy("{rule: duplicate-order@1, limits: {window: 10s}}")
-    recent = {"recent_orders": [{"age": "2s"}, {"age": "4s", "size": "2"}, {"age": "1m"}]}
+    symbol = policy("{rule: order-rate@1, limits: {max_per_symbol: 5, window: 10s}}")
+    orders = policy("{rule: order-rate@1, limits: {max_orders: 5, window: 10s, counts: orders}}")
+    recent = {
+        "recent_orders": [
+            {"age": "2s"},
+            {"age": "4s", "size": "2"},
+            {"age": "1m"},
+            {"age": "1s", "message": "cancel"},
+            {"age": "1s", "symbol": "ETH/USD"},
+        ]
+    }
 
-    assert "  rate = 2 within 10s of the account + this one = 3" in text(rate, given=recent)
+    assert "  messages = 3 orders within 10s of the account + 1 cancel + this one = 5" in text(
+        rate, given=recent
+    )
+    assert (
+        "  symbol messages = 2 orders within 10s of the account in BTC/USD + 1 cancel + this one = 4"
+        in text(symbol, given=recent)
+    )
+    assert "  messages = 3 within 10s of the account + this one = 4" in text(orders, given=recent)
     assert "  duplicates = 1 equal within 10s = 1" in text(equal, given=recent)
 
 

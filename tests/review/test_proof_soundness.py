@@ -76,6 +76,16 @@ PAIRS = (
         (1, 2, 5),
     ),
     (
+        "{{rule: order-rate@1, limits: {{max_per_symbol: {n}, window: 60s}}, level: {level}}}",
+        "claim: order.symbol_messages <= {n}, parameters: {{window: 60s, counts: messages}}, level: {level}",
+        (1, 2, 5),
+    ),
+    (
+        "{{rule: order-rate@1, limits: {{max_orders: {n}, window: 60s, counts: orders}}, level: {level}}}",
+        "claim: order.messages <= {n}, parameters: {{window: 60s, counts: messages}}, level: {level}",
+        (1, 2, 5),
+    ),
+    (
         "{{rule: price-collar@1, limits: {{max_deviation: {n}%, reference: mid}}}}",
         "claim: order.price_deviation <= params.most, parameters: {{most: {n}%, reference: mid}}",
         (1, 5, 10),

@@ -136,11 +136,26 @@ def test_a_plain_desk_proves() -> None:
         ("claim: market.bid <= market.ask, assume: [not order.risk_reducing]", "proved"),
         ("claim: market.bid <= market.mid and market.mid <= market.ask and market.spread >= 0 and market.mark "
          "> market.mid - market.mid, assume: [not order.risk_reducing]", "proved"),
+        ("claim: order.messages <= 5, parameters: {window: 1s, counts: messages}", "proved"),
+        ("claim: order.rate <= 5, parameters: {window: 500ms}", "proved"),
+        ("claim: order.symbol_messages <= 5, parameters: {window: 1s, counts: orders}", "proved"),
+        ("claim: order.messages <= 5, parameters: {window: 2s, counts: messages}", "refuted"),
+        ("claim: order.messages <= 3, parameters: {window: 1m, counts: orders}", "proved"),
+        ("claim: order.messages <= 3, parameters: {window: 1m, counts: messages}, scope: {symbols: [ETH/USD]}", "refuted"),
+        ("claim: order.symbol_messages <= 2, parameters: {window: 1h, counts: messages}", "proved"),
+        ("claim: order.messages <= 2, parameters: {window: 1h, counts: messages}", "refuted"),
     ],
 )  # fmt: skip
 def test_claims_about_a_desk(spec: str, status: str) -> None:
     linked = desk(
-        policy(*MANDATORY, "{rule: order-notional@1, limits: {max: 200_000 USD}}"), claim(spec)
+        policy(
+            *MANDATORY,
+            "{rule: order-notional@1, limits: {max: 200_000 USD}}",
+            "{rule: order-rate@1, name: all, limits: {max_orders: 5/s}}",
+            "{rule: order-rate@1, name: orders, limits: {max_orders: 3/m, counts: orders}}",
+            "{rule: order-rate@1, name: symbol, limits: {max_per_symbol: 2/h}}",
+        ),
+        claim(spec),
     )
     (invariant,) = [each for each in invariants_for(linked)[0] if each.name == "own-claim"]
 

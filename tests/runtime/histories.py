@@ -57,6 +57,8 @@ MORE = (
     "{{rule: order-rate@1, name: rate-a, limits: {{max_orders: {count}, window: {window}}}}}",
     "{{rule: order-rate@1, name: rate-b, level: firm, mode: shadow, limits: {{max_orders: 2/s}}}}",
     "{{rule: order-rate@1, name: rate-c, level: strategy, limits: {{max_orders: 5, window: {window}}}}}",
+    "{{rule: order-rate@1, name: rate-d, mode: shadow, limits: {{max_per_symbol: {count}, window: {window}}}}}",
+    "{{rule: order-rate@1, name: rate-e, level: firm, mode: shadow, limits: {{max_orders: 4/s, counts: orders}}}}",
     "{{rule: duplicate-order@1, name: twice, limits: {{window: {window}}}}}",
     "{{rule: price-collar@1, name: collar, limits: {{max_deviation: {ratio}, window: {window}, reference: {price}}}}}",
     "{{rule: price-collar@1, name: now, mode: shadow, limits: {{max_deviation: 5%, reference: {price}}}}}",
@@ -156,7 +158,7 @@ steps = st.lists(
         st.tuples(st.just("mark"), _pick(SYMBOLS), st.one_of(_markets, _sound_markets)),
         st.tuples(st.just("mark"), _pick(SYMBOLS), _sound_markets),
         st.tuples(st.just("fill"), st.integers(0, 9), _pick(("0.5", "1", "2", "12"))),
-        st.tuples(st.just("cancel"), st.integers(0, 9)),
+        st.tuples(_pick(("cancel", "cancel", "expire")), st.integers(0, 9)),
         st.tuples(st.just("direct"), _pick(("main", "new")), _pick((*SYMBOLS, "DOGE/USD"))),
         st.tuples(st.just("switch"), _pick(TARGETS), _pick(("active", "reducing", "halted"))),
         st.tuples(st.just("money"), _pick(("deposit", "withdrawal")), st.integers(1, 90_000)),
@@ -216,12 +218,12 @@ def happen(
             orders.append(answer.id)
     elif kind == "mark":
         _try(guard.on_mark, about[0], _at(about[1], clock))
-    elif kind in ("fill", "cancel") and orders:
+    elif kind in ("fill", "cancel", "expire") and orders:
         name = orders[about[0] % len(orders)]
         if kind == "fill":
             _try(guard.on_fill, name, about[1], 10.5, "0.1")
         else:
-            _try(guard.on_cancel, name)
+            _try(guard.on_cancel if kind == "cancel" else guard.on_expire, name)
     elif kind == "direct":
         _try(guard.on_direct_fill, about[0], "trend", about[1], "buy", "1", 20.0)
     elif kind == "switch":

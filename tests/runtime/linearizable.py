@@ -75,7 +75,8 @@ def _mark(history: History, symbol: str, ts: int, *prices: float) -> None:
     history.market[symbol], history.marked[symbol] = Market(bid, ask, last), ts
 
 
-def _end(history: History, order_id: str) -> None:
+def _end(history: History, order_id: str, how: str = "") -> None:
+    del how  # no gate counts messages here
     history.ledger.cancel(order_id)
     history.ended.add(order_id)
 

@@ -614,10 +614,11 @@ def test_a_refusal_names_the_value_that_it_is_for(
     assert len(reason) < 150
 
 
-def test_rates_and_duplicates_count_what_was_approved(tmp_path: Path) -> None:
-    more = """
-    - {rule: order-rate@1, limits: {max_orders: 1500, window: 10s}}
-    - {rule: duplicate-order@1, limits: {window: 1s}}
+@pytest.mark.parametrize("rate", ["max_orders: 2999", "max_orders: 1500, counts: orders"])
+def test_rates_and_duplicates_count_what_was_approved(rate: str, tmp_path: Path) -> None:
+    more = f"""
+    - {{rule: order-rate@1, limits: {{{rate}, window: 10s}}}}
+    - {{rule: duplicate-order@1, limits: {{window: 1s}}}}
 """
     clock = FixedClock(NOON)
     guard = opened(policies(tmp_path, more=more), clock=clock)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.reference.decide import asked_gates
 from ringfence.language.decision import Outcome
+from ringfence.language.fields import MESSAGES
 from ringfence.language.tickets import read_ticket
 from ringfence.runtime import limits_now
 from ringfence.runtime.asked import MarketData, read_order
@@ -154,7 +155,7 @@ def hold(found: dict[Any, LimitNow], gates: Any, names: dict[str, str]) -> int:
         for each in told:
             note(f"{row} {each}")
         counted = check.measure_text in (
-            "order.rate",
+            *MESSAGES,
             "book.open_orders_after",
             "book.open_orders_symbol_after",
         )

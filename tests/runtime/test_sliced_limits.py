@@ -70,7 +70,7 @@ def test_a_share_scales_what_is_absolute_and_leaves_shares_of_the_capital(tmp_pa
           reason: a week of more
     - {rule: daily-loss@1, limits: {max_loss: 400 USD, max_loss_ratio: 5%}}
     - {rule: open-orders@1, limits: {max_total: 10}}
-    - {rule: order-rate@1, limits: {max_orders: 8/s}}
+    - {rule: order-rate@1, limits: {max_orders: 8/s, max_per_symbol: 4/s}}
     - {rule: order-notional@1, limits: {max: 1_000 USD}}
 """
     whole = linked(tmp_path / "policies", gates)
@@ -82,7 +82,8 @@ def test_a_share_scales_what_is_absolute_and_leaves_shares_of_the_capital(tmp_pa
     assert limits_of(part, "daily-loss")[0]["max_loss"] == 100
     assert limits_of(part, "daily-loss")[0]["max_loss_ratio"] == 0.05
     assert limits_of(part, "open-orders")[0]["max_total"] == 2.5
-    assert limits_of(part, "order-rate")[0] == {"max_orders": 2, "window": 1.0}
+    rate = {"max_orders": 2, "max_per_symbol": 1, "window": 1.0, "counts": "messages"}
+    assert limits_of(part, "order-rate")[0] == rate
     assert limits_of(part, "order-notional")[0]["max"] == 1_000
     assert limits_of(whole, "total-exposure")[0]["max"] == 16_000
 

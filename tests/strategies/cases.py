@@ -287,4 +287,5 @@ def _past(choose: Chooser, order: OrderRequest, hostile: bool) -> PastOrder:
         ),
         strategy=order.strategy if choose.chance(70) else "other",
         venue=order.venue,
+        message="cancel" if choose.chance(30) else "order",
     )

@@ -29,6 +29,7 @@ DECLARED: dict[str, dict[str, Any]] = {
     "basis": {"type": "choice", "allowed": ["equity", "balance", "max"], "default": "equity"},
     "reference": {"type": "choice", "allowed": ["mid", "last", "mark"], "default": "mid"},
     "window": {"type": "duration"},
+    "counts": {"type": "choice", "allowed": ["messages", "orders"], "default": "messages"},
     "threshold": {"type": "ratio", "default": 0.7},
     "min_observations": {"type": "count", "default": 30},
     "required": {

@@ -60,7 +60,7 @@ class Guard(Protocol):
         ...
 
     def on_expire(self, order_id: str) -> bool:
-        """As `on_cancel`, for an order that ended by itself."""
+        """As `on_cancel`, for an order that ended by itself: no message left."""
         ...
 
     def reconcile(self, snapshot: VenueSnapshot) -> tuple[Difference, ...]:
@@ -89,7 +89,7 @@ def settle(guard: Guard, order: "WorkingOrder", answer: OrderAck) -> bool:
     """
     if answer.filled > order.filled:
         return False
-    end = guard.on_expire if answer.state is OrderState.EXPIRED else guard.on_cancel
+    end = guard.on_cancel if answer.state is OrderState.CANCELLED else guard.on_expire
     try:
         end(order.order_id)
     except LedgerError:

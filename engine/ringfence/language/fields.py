@@ -21,9 +21,22 @@ from ringfence.language.units import (
     choice,
 )
 
-__all__ = ["FIELDS", "ORDER_TYPES", "USED", "InputField", "UsedParameter", "noun_of_count"]
+__all__ = [
+    "COUNTS",
+    "FIELDS",
+    "MESSAGES",
+    "ORDER_TYPES",
+    "USED",
+    "InputField",
+    "UsedParameter",
+    "noun_of_count",
+]
 
 ORDER_TYPES = ("limit", "market", "stop", "stop_limit")
+COUNTS = ("messages", "orders")
+"""What a rate may be of: orders and cancels, or orders alone."""
+MESSAGES = ("order.rate", "order.messages", "order.symbol_messages")
+"""Fields that count what left within a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ USED = {
     ),
     "basis": UsedParameter(("choice",), ("equity", "balance", "max")),
     "working": UsedParameter(("choice",), ("worst-case", "gross")),
+    "counts": UsedParameter(("choice",), COUNTS),
     "threshold": UsedParameter(("ratio", "multiple")),
     "min_observations": UsedParameter(("count",)),
 }
@@ -157,6 +171,26 @@ _ALL = (
         nonnegative=True,
         counts_order=True,
         counted="orders",
+    ),
+    _order(
+        "messages",
+        COUNT,
+        "orders and cancels that left for this gate's book within the window, this order included; by "
+        "`counts` orders alone",
+        uses=("window", "counts"),
+        nonnegative=True,
+        counts_order=True,
+        counted="messages",
+    ),
+    _order(
+        "symbol_messages",
+        COUNT,
+        "of the order's symbol, orders and cancels that left for this gate's book within the window, this "
+        "order included; by `counts` orders alone",
+        uses=("window", "counts"),
+        nonnegative=True,
+        counts_order=True,
+        counted="messages",
     ),
     _order(
         "duplicates",

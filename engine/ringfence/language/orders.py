@@ -15,6 +15,7 @@ from ringfence.language.instruments import Instrument, to_decimal
 __all__ = [
     "COUNTABLE",
     "KILL_STATES",
+    "MESSAGE_KINDS",
     "Book",
     "Case",
     "Instrument",
@@ -31,6 +32,7 @@ __all__ = [
 
 NAN = float("nan")
 KILL_STATES = ("active", "reducing", "halted")
+MESSAGE_KINDS = ("order", "cancel")
 # Beyond this float64 no longer holds every whole number.
 COUNTABLE = 2**53
 # Stands for a position of more lots than float64 can count: beyond any limit, and never a crash.
@@ -130,7 +132,10 @@ class WorkingOrder:
 
 @dataclass(slots=True)
 class PastOrder:
-    """An order that left earlier, for rates and duplicates; `age` in seconds before the order."""
+    """A message that left earlier, for rates and duplicates; `age` in seconds before the order.
+
+    `message` is one of `MESSAGE_KINDS`. A cancel has the fields of the order that it ended.
+    """
 
     account: str
     symbol: str
@@ -140,6 +145,7 @@ class PastOrder:
     age: float
     strategy: str = ""
     venue: str = ""
+    message: str = "order"
 
 
 @dataclass(slots=True)

@@ -245,6 +245,8 @@ class ParameterSet:
             The typed values (defaults filled in; the rule's default limits where no limit is
             given), and per parameter what is wrong with it.
         """
+        if wrong := self._other_windows(given):
+            return {}, wrong
         values = self._expand_rates(given)
         if not any(self.parameters[key].limit for key in values if key in self.parameters):
             values = {**self.default_limits, **values}
@@ -349,16 +351,35 @@ class ParameterSet:
     def _expand_rates(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """`10/s` for a count that has a window sets both."""
         values = dict(given)
+        for name, (count, seconds) in self._rates(given).items():
+            values[name] = count
+            values.setdefault(self.parameters[name].window, f"{seconds:g}s")
+        return values
+
+    def _rates(self, given: Mapping[str, Any]) -> dict[str, tuple[str, float]]:
+        """Of each count that is given as a rate: the count, and the seconds of its window."""
+        rates = {}
         for name, value in given.items():
             parameter = self.parameters.get(name)
             if parameter is None or not parameter.window:
                 continue
             found = _match(rf"({NUMBER})\s*/\s*({NUMBER})?\s*([a-z]+)", value)
             if found and found[3] in RATES:
-                values[name] = found[1]
-                seconds = RATES[found[3]] * float(found[2] or 1)
-                values.setdefault(parameter.window, f"{seconds:g}s")
-        return values
+                rates[name] = found[1], RATES[found[3]] * float(found[2] or 1)
+        return rates
+
+    def _other_windows(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """What is wrong with rates that would set one window to another length than the first of them does."""
+        first: dict[str, tuple[str, float]] = {}
+        wrong = {}
+        for name, (_, seconds) in self._rates(given).items():
+            before, other = first.setdefault(self.parameters[name].window, (name, seconds))
+            if seconds != other:
+                wrong[name] = (
+                    f"`{given[name]}` is of a window of {seconds:g}s, `{before}` of one of {other:g}s: "
+                    "they share one, so use a second gate"
+                )
+        return wrong
 
 
 def _as_names(value: Value) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from ringfence.language.gates import to_ns
 from ringfence.language.instruments import convert, countable, read_correlation
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import (
+    MESSAGE_KINDS,
     Book,
     Case,
     Instrument,
@@ -331,6 +332,9 @@ def _size(what: str, value: Any, faults: list[str]) -> Any:
 
 def _past(given: Mapping[str, Any], when: Mapping[str, Any], faults: list[str]) -> PastOrder:
     whole = {**when, **given}
+    message = str(given.get("message") or MESSAGE_KINDS[0])
+    if message not in MESSAGE_KINDS:
+        faults.append(f"recent order: message `{message}` is none of {', '.join(MESSAGE_KINDS)}")
     return PastOrder(
         account=str(whole.get("account") or ""),
         symbol=str(whole.get("symbol") or ""),
@@ -340,4 +344,5 @@ def _past(given: Mapping[str, Any], when: Mapping[str, Any], faults: list[str]) 
         age=_seconds(given.get("age", 0), faults),
         strategy=str(whole.get("strategy") or ""),
         venue=str(whole.get("venue") or ""),
+        message=message,
     )

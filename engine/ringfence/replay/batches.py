@@ -45,6 +45,7 @@ class OrderBatch:
         price: Limit or trigger price; NaN where missing.
         reduce_only: 1 or 0.
         end_ts: When it was cancelled or expired, nanoseconds; 0 where it was not.
+        expired: 1 where `end_ts` is when it expired, 0 where it was cancelled.
         row: Row in the source, from 1.
         n_fills: How many fills the order has in the stream of fills; 0 where there is none.
     """
@@ -62,6 +63,7 @@ class OrderBatch:
     price: Floats
     reduce_only: Flags
     end_ts: Times
+    expired: Flags
     row: Times
     n_fills: Codes
 

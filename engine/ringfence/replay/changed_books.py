@@ -13,6 +13,7 @@ from typing import Any
 
 from ringfence.language import ir
 from ringfence.language.canonical import canonical_rule, expression_text
+from ringfence.language.fields import MESSAGES
 from ringfence.language.gates import Gate, LimitRow, canonical_value
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.rules import walk
@@ -22,7 +23,7 @@ __all__ = ["ChangedBooks", "changed_books"]
 # A switch's measure: 0 while no switch is pulled, as in a replay, whatever the book holds.
 _SWITCH = "(0.0 if ((control.kill_state <= 1.0) and order.risk_reducing) else control.kill_state)"
 # What an order's own fields, the market's, the instrument's say is the same whatever the books hold.
-_SHARED = ("book.", "order.risk_reducing", "order.full_close", "order.rate", "order.duplicates")
+_SHARED = ("book.", "order.risk_reducing", "order.full_close", "order.duplicates", *MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ KINDS: Mapping[str, tuple[Column, ...]] = {
         Column("price", "number", "limit or trigger price; missing for market orders"),
         Column("reduce_only", "flag", "the order may only make the position smaller"),
         Column("end_ts", "time", "when it was cancelled or expired; missing otherwise"),
+        Column("expired", "flag", "`end_ts` is when it expired; otherwise it was cancelled then"),
     ),
     "marks": (
         Column("ts", "time", "when the prices were seen", required=True),

@@ -14,7 +14,7 @@ from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.rings import grow_left, grow_quotes, needs_of
 from ringfence.backends.numba_kernel.steps import Course
 from ringfence.language.linking import LinkedSet
-from ringfence.replay.batches import Floats, OrderBatch
+from ringfence.replay.batches import Flags, Floats, OrderBatch
 from ringfence.replay.decided import DecidedBatch
 from ringfence.replay.engine_assumptions import Assumptions
 from ringfence.replay.engine_books import Names, opened_books
@@ -74,7 +74,7 @@ class Engine:
         self.columns = columns_of(limits)
         self.codes, self._places = codes_of(limits.slots)
         self._partial = _partly_bound(limits)
-        needs = needs_of(linked, limits)
+        self._needs = needs = needs_of(linked, limits)
         timed = inputs.marks is not None
         course = None
         if inputs.fills is None and not needs.looks_back:
@@ -94,6 +94,7 @@ class Engine:
         cursor[layout.USES_FIRM] = needs.firm
         cursor[layout.USES_STRATEGY] = needs.strategy
         cursor[layout.USES_LEFT] = needs.left_ns > 0
+        cursor[layout.USES_RATES] = needs.rates
         cursor[layout.USES_QUOTES] = needs.quotes_ns > 0
         self._rooms = [self._room(0) for _ in range(standing)]
         self._turn = 0
@@ -188,7 +189,16 @@ class Engine:
             reduce_only=batch.reduce_only,
             end_ts=end_ts,
             n_fills=batch.n_fills,
+            cancelled=self._cancelled(batch),
         )
+
+    def _cancelled(self, batch: OrderBatch) -> Flags:
+        """Which orders end by a cancel, as far as a gate counts these."""
+        if not self._needs.rates or not self._feed.has_fills:
+            return np.zeros(len(batch), np.uint8)
+        cancelled = (batch.end_ts != 0) & (batch.expired == 0)
+        self._said.cancelled += int(np.count_nonzero(cancelled))
+        return np.array(cancelled, np.uint8)
 
     def _more(self, status: int) -> None:
         """Give the kernel what it stopped for."""

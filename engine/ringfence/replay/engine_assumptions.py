@@ -36,6 +36,7 @@ class Assumptions:
 
     Attributes:
         endless: Orders so far with neither a fill nor an end, where fills are given.
+        cancelled: Orders so far that are taken as cancelled at their end, where a gate counts that.
         firm_follows: Whether the firm's book opens and moves with the accounts' money.
     """
 
@@ -49,7 +50,7 @@ class Assumptions:
         *,
         frozen: bool,
     ) -> None:
-        self.endless = 0
+        self.endless = self.cancelled = 0
         self._unread = 0
         self._linked, self._money, self._frozen = linked, money, frozen
         self._fills, self._marks = inputs.fills is not None, inputs.marks is not None
@@ -81,6 +82,13 @@ class Assumptions:
             yield (
                 f"taken as ended at once, for want of a fill and of an end: "
                 f"{plural(self.endless, 'order')}"
+            )
+        if self._needs.rates and not self._fills:
+            yield "rates count no cancels: an order that fills at once is not cancelled"
+        if self.cancelled:
+            yield (
+                f"cancelled at `end_ts`, unless filled before, and counted in rates: "
+                f"{plural(self.cancelled, 'order')}"
             )
         if not self._marks:
             yield "no marks are given: an order's own price is the mark, and no price is too old"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from ringfence.replay.sources import Inputs, open_inputs
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.derived_case import asked_order, derived_case
 from ringfence.runtime.evidence_read import Shown, ShownBook
+from ringfence.runtime.recent_evidence import CANCEL, OF_SYMBOL
 
 __all__ = ["Remade", "remake"]
 
@@ -206,6 +207,11 @@ def _shown(engine: Engine, one: OrderBatch, asked: Asked, now: int) -> Shown:
         if books.book_n[place, layout.EXISTS]
     ]
     window = int(books.settings[layout.LEFT_WINDOW])
+    left = {
+        level: _left(books, place, now, window, symbol)
+        for level, place in enumerate(places)
+        if window and books.book_n[place, layout.EXISTS]
+    }
     times, prices = _quotes(books, symbol, now)
     return Shown(
         market=np.array(books.sym[symbol]),
@@ -213,11 +219,8 @@ def _shown(engine: Engine, one: OrderBatch, asked: Asked, now: int) -> Shown:
         kill_venue=0,
         kill_symbol=0,
         books=shown,
-        rates={
-            level: _left_times(books, place, now, window)
-            for level, place in enumerate(places)
-            if window and books.book_n[place, layout.EXISTS]
-        },
+        rates={level: rows.times for level, rows in left.items()},
+        kinds={level: rows.kinds for level, rows in left.items()},
         equal=_equal(books, places[1], one, asked, now),
         quote_times=times,
         quote_prices=prices,
@@ -239,12 +242,22 @@ def _shown_book(engine: Engine, level: int, place: int, now: int) -> ShownBook:
     )
 
 
-def _left_times(books: Books, place: int, now: int, window: int) -> layout.Longs:
-    """Times of the book's orders that left within the window, the oldest first."""
+class _Left(NamedTuple):
+    """What left of a book, the oldest first: when, and what it was (bits `CANCEL` and `OF_SYMBOL`)."""
+
+    times: layout.Longs
+    kinds: layout.Bytes
+
+
+def _left(books: Books, place: int, now: int, window: int, symbol: int) -> _Left:
+    """What left of the book within the window."""
     ring, total = books.rate_ts[place], int(books.rate_n[place])
     count = min(total, len(ring))
-    times: layout.Longs = ring[np.arange(total - count, total) % len(ring)]
-    return times[now - times <= window]
+    at = np.arange(total - count, total) % len(ring)
+    at = at[now - ring[at] <= window]
+    what = books.rate_what[place, at]
+    kinds = (what & 1) * CANCEL + (what >> 1 == symbol) * OF_SYMBOL
+    return _Left(ring[at], kinds.astype(np.uint8))
 
 
 def _equal(books: Books, account: int, one: OrderBatch, asked: Asked, now: int) -> layout.Longs:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ringfence.errors import InputError
-from ringfence.replay.batches import BalanceBatch, FillBatch, MarkBatch, OrderBatch, Times
+from ringfence.replay.batches import BalanceBatch, FillBatch, Flags, MarkBatch, OrderBatch, Times
 from ringfence.replay.codes import BALANCE_WORDS, SIDE_WORDS, TYPE_WORDS, UNKNOWN, NameTable
 from ringfence.replay.decode import (
     NO_TIME,
@@ -225,12 +225,9 @@ class _OrderDecoder:
             type=kinds,
             size=floats(columns["size"]),
             price=price,
-            reduce_only=(
-                flags(columns["reduce_only"])
-                if "reduce_only" in columns
-                else np.zeros(count, np.uint8)
-            ),
+            reduce_only=_flags(columns, "reduce_only", count),
             end_ts=end,
+            expired=_flags(columns, "expired", count),
             row=rows,
             n_fills=(
                 np.array(columns["n_fills"], np.int32)
@@ -367,6 +364,10 @@ class BalanceStream(_Stream[BalanceBatch]):
                 row=rows,
             )
             start += len(rows)
+
+
+def _flags(columns: dict[str, pa.Array], name: str, count: int) -> Flags:
+    return flags(columns[name]) if name in columns else np.zeros(count, np.uint8)
 
 
 def _row_ids(rows: Times) -> pa.Array:

@@ -22,7 +22,7 @@ from ringfence.runtime.asked import Asked
 from ringfence.runtime.book_arrays import BookArrays
 from ringfence.runtime.evaluator import gate_needs
 from ringfence.runtime.evidence_read import Shown, ShownBook
-from ringfence.runtime.recent_evidence import MOST_ENTRIES
+from ringfence.runtime.recent_evidence import CANCEL, MOST_ENTRIES, OF_SYMBOL
 
 __all__ = ["DerivedBooks"]
 
@@ -73,7 +73,9 @@ class DerivedBooks(BookArrays):
         books = self.books
         if 1 < books.rate_ts.shape[1] < MOST_ENTRIES:
             shape = (books.rate_ts.shape[0], MOST_ENTRIES)
-            books = books._replace(rate_ts=np.full(shape, NEVER, np.int64))
+            books = books._replace(
+                rate_ts=np.full(shape, NEVER, np.int64), rate_what=np.zeros(shape, np.int32)
+            )
         if 1 < books.left.shape[0] < MOST_ENTRIES:
             books = books._replace(
                 left=np.zeros((MOST_ENTRIES, layout.LEFT_WIDTH), np.int64),
@@ -139,6 +141,7 @@ class DerivedBooks(BookArrays):
             if len(times) > len(ring):
                 raise InputError("the evidence shows orders that no gate counts")
             ring[: len(times)] = times
+            books.rate_what[level, : len(times)] = _what(shown.kinds.get(level), s)
             books.rate_n[level] = len(times)
         if len(shown.equal):
             entries, room = self._room
@@ -213,6 +216,15 @@ class DerivedBooks(BookArrays):
             return own.tobytes() == row[_RULES].tobytes()
         self.instruments[symbol] = _instrument(symbol, row)
         return True
+
+
+def _what(kinds: layout.Bytes | None, symbol: int) -> layout.Ints | int:
+    """What messages were, as the ring has it; all of them orders where it does not matter."""
+    if kinds is None:
+        return 2 * layout.NO_SYMBOL
+    codes = np.where(kinds & OF_SYMBOL, symbol, layout.NO_SYMBOL)
+    found: layout.Ints = (2 * codes + (kinds & CANCEL)).astype(np.int32)
+    return found
 
 
 def _instrument(symbol: str, row: layout.Floats) -> Instrument:

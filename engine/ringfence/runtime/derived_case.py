@@ -23,6 +23,7 @@ from ringfence.language.orders import (
 )
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.evidence_read import LEVELS, Shown, ShownBook
+from ringfence.runtime.recent_evidence import CANCEL, OF_SYMBOL
 
 __all__ = ["asked_order", "derived_case"]
 
@@ -30,6 +31,7 @@ NAN = math.nan
 _REDUCING = KILL_STATES.index("reducing")
 # Orders of others; no name of an account or strategy that was read has such a character.
 _OTHER = "\0"
+_OPPOSITE = {"buy": "sell", "sell": "buy"}
 
 
 def asked_order(asked: Asked) -> OrderRequest:
@@ -164,27 +166,39 @@ def _switches(asked: Asked, shown: Shown, reducing: bool) -> dict[str, str]:
 
 
 def _past(asked: Asked, now_ns: int, shown: Shown) -> list[PastOrder]:
-    """Orders that left, so that each gate counts what it counted: of one time, as many as any of them saw."""
-    firm, account, strategy = (
-        Counter(shown.rates[level].tolist()) if level in shown.rates else Counter()
-        for level in range(len(LEVELS))
-    )
-    equal = Counter(shown.equal.tolist())
+    """What left, so that each gate counts what it counted: of one time and kind, as many as any of them saw."""
+    firm, account, strategy = (_counted(shown, level) for level in range(len(LEVELS)))
+    # An equal order is one of the symbol; where nothing tells kinds apart, it is as any other.
+    kind_of_equal = OF_SYMBOL if shown.kinds else 0
+    equal = Counter((ts, kind_of_equal) for ts in shown.equal.tolist())
     found = []
-    for ts in sorted(firm | account | strategy | equal):
-        counts = firm[ts], account[ts], strategy[ts], equal[ts]
+    for key in sorted(firm | account | strategy | equal):
+        (ts, kind), counts = key, (firm[key], account[key], strategy[key], equal[key])
         # An equal order is one of the account; where its orders are counted too, it is among those.
         for k in range(max(counts)):
-            is_equal = k < equal[ts]
+            is_equal = k < equal[key]
             found.append(
                 PastOrder(
-                    account=asked.account if is_equal or k < account[ts] else _OTHER,
-                    symbol=asked.symbol if is_equal else _OTHER,
-                    side=asked.side_name,
+                    account=asked.account if is_equal or k < account[key] else _OTHER,
+                    symbol=asked.symbol if is_equal or kind & OF_SYMBOL else _OTHER,
+                    # One of the symbol that is not equal must not seem so, whatever it differed in.
+                    side=asked.side_name if is_equal else _OPPOSITE[asked.side_name],
                     size=asked.size,
                     price=asked.price if is_equal else NAN,
                     age=_age(now_ns, ts),
-                    strategy=asked.strategy if k < strategy[ts] else _OTHER,
+                    strategy=asked.strategy if k < strategy[key] else _OTHER,
+                    message="cancel" if kind & CANCEL else "order",
                 )
             )
     return found
+
+
+def _counted(shown: Shown, level: int) -> Counter[tuple[int, int]]:
+    """How many messages of a level's book left at a time, each of a kind."""
+    times = shown.rates.get(level)
+    if times is None:
+        return Counter()
+    kinds = shown.kinds.get(level)
+    return Counter(
+        zip(times.tolist(), [0] * len(times) if kinds is None else kinds.tolist(), strict=True)
+    )

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.layout import Floats, Longs
+from ringfence.backends.numba_kernel.layout import Bytes, Floats, Longs
 from ringfence.errors import InputError
+from ringfence.runtime.recent_evidence import CANCEL, OF_SYMBOL
 
 __all__ = ["LEVELS", "Shown", "ShownBook", "read_evidence"]
 
@@ -55,7 +56,8 @@ class Shown:
         market_ns: Time of the market data.
         kill_venue, kill_symbol: Their switches.
         books: The firm's first.
-        rates: Times of orders that left, by level.
+        rates: Times of orders and cancels that left, by level.
+        kinds: What they were (bits `CANCEL` and `OF_SYMBOL`), by level; empty where no gate tells one from another.
         equal: Times of equal ones.
         quote_times, quote_prices: Earlier quotes.
         cut: Some of these were too many to be shown.
@@ -67,6 +69,7 @@ class Shown:
     kill_symbol: int
     books: list[ShownBook]
     rates: dict[int, Longs]
+    kinds: dict[int, Bytes]
     equal: Longs
     quote_times: Longs
     quote_prices: Floats
@@ -101,13 +104,15 @@ def _read(shown: Any) -> Shown:
         book.lot_money = _floats(text, len(book.symbols), 1)[:, 0]
     times, prices = recent.get("quotes", ["", ""])
     quote_times = _longs(times)
+    rates = recent.get("rates", [])
     return Shown(
         market=_floats(shown["market"], 1, layout.SYM_WIDTH)[0],
         market_ns=_whole(shown["market_ns"], _INT64),
         kill_venue=_whole(shown["kill_venue"], _STATES),
         kill_symbol=_whole(shown["kill_symbol"], _STATES),
         books=books,
-        rates={LEVELS.index(level): _longs(text) for level, text in recent.get("rates", [])},
+        rates={LEVELS.index(level): _longs(text) for level, text, *_ in rates},
+        kinds=_kinds(rates),
         equal=_longs(recent.get("equal", "")),
         quote_times=quote_times,
         quote_prices=_floats(prices, len(quote_times), 3),
@@ -136,6 +141,19 @@ def _book(told: Any) -> ShownBook:
         orders=[_whole(each, _COUNTS) for each in orders],
         oldest=_whole(oldest, _INT64),
     )
+
+
+def _kinds(rates: Any) -> dict[int, Bytes]:
+    """What the messages were, where the record says so: then of every level."""
+    if all(len(each) == 2 for each in rates):
+        return {}
+    found = {}
+    for level, times, text in rates:
+        kinds = np.frombuffer(binascii.a2b_base64(text, strict_mode=True), np.uint8)
+        if len(kinds) != len(_longs(times)) or (kinds > CANCEL + OF_SYMBOL).any():
+            raise ValueError("not what each of the messages was")
+        found[LEVELS.index(level)] = kinds
+    return found
 
 
 def _whole(value: Any, within: range) -> int:

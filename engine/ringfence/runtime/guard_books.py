@@ -266,7 +266,11 @@ class GuardBooks:
     def _repeat(self, client_order_id: str) -> None:
         self.repeated.add(client_order_id)
 
-    def _end(self, order_id: str) -> bool:
+    def _end(self, order_id: str, how: str = "") -> bool:
+        """End an order; where a cancel did it, that is a message of its books."""
+        if how == "cancel" and self._needs.rates and order_id in self.ledger.orders.working:
+            self.ledger.arrays.make_room(self.now_ns)
+            self.ledger.leave_cancel(order_id, self.now_ns)
         ended = self.ledger.cancel(order_id)
         self.placed.pop(order_id, None)
         return ended

@@ -64,12 +64,18 @@ class GuardFeeds(GuardCore):
         self._happen("direct", *fill, audit={"fill": fill})
 
     def on_cancel(self, order_id: str) -> bool:
-        """Release what an order still reserves; False where it had ended before."""
-        return bool(self._happen("end", order_id, audit={"order": order_id, "end": "cancel"}))
+        """Release what an order still reserves; False where it had ended before.
+
+        The cancel that ends an order counts as a message of its books, for gates that limit rates.
+        """
+        return self._ends(order_id, "cancel")
 
     def on_expire(self, order_id: str) -> bool:
-        """As `on_cancel`: the order ended by itself."""
-        return bool(self._happen("end", order_id, audit={"order": order_id, "end": "expire"}))
+        """As `on_cancel`: the order ended by itself, so that no message left."""
+        return self._ends(order_id, "expire")
+
+    def _ends(self, order_id: str, how: str) -> bool:
+        return bool(self._happen("end", order_id, how, audit={"order": order_id, "end": how}))
 
     def on_mark(self, symbol: str, market_data: MarketData) -> None:
         """Take over market data, and value every book that holds the symbol.

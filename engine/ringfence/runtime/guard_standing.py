@@ -29,6 +29,7 @@ _LEFT_OUT = frozenset(
         "quote_chain",
     }
 )
+_TIMES = ("rate_ts", "rate_what")
 
 
 class Names(NamedTuple):
@@ -100,15 +101,16 @@ class BooksCopy:
             )._replace(quote_chain=np.full_like(books.quote_chain, -1))
         self._copy_times(room, books)
         for (name, mine), (_, theirs) in zip(_arrays(room), _arrays(books), strict=True):
-            if name not in _LEFT_OUT and name != "rate_ts":
+            if name not in _LEFT_OUT and name not in _TIMES:
                 np.copyto(mine, theirs)
         room.settings[[layout.LEFT_N, layout.QUOTES_N]] = 0
         return room
 
     def _copy_times(self, room: Books, books: Books) -> None:
-        """Times of orders that left: those that have come since; the ring may be long."""
+        """What left, and when: what has come since; the ring may be long."""
         if self._times_of is not books.rate_ts:
             np.copyto(room.rate_ts, books.rate_ts)
+            np.copyto(room.rate_what, books.rate_what)
             self._times_of = books.rate_ts
             return
         size = books.rate_ts.shape[1]
@@ -116,6 +118,7 @@ class BooksCopy:
             first, last = int(room.rate_n[b]), int(books.rate_n[b])
             at = np.arange(max(first, last - size), last) % size
             room.rate_ts[b, at] = books.rate_ts[b, at]
+            room.rate_what[b, at] = books.rate_what[b, at]
 
 
 def _least(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

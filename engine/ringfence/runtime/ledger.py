@@ -236,8 +236,13 @@ class Ledger:
         self.orders.add(order)
 
     def leave(self, order: KnownOrder, price: float, now_ns: int) -> None:
-        """Remember that an order left, for gates that count orders; `price` is its own or NaN."""
+        """Remember that an order left, for gates that count what leaves; `price` is its own or NaN."""
         self._moves.leave(*self._places(order), float(order.lots), price, now_ns)
+
+    def leave_cancel(self, order_id: str, now_ns: int) -> None:
+        """Remember that the cancel of a working order left, for gates that count messages; `cancel` follows."""
+        pack, account, strategy, s, _ = self._places(self.orders.working[order_id])
+        self._moves.cancel(pack, account, strategy, s, now_ns)
 
     def note_quote(self, symbol: str, now_ns: int) -> None:
         """Remember a symbol's present quote, for gates that look at earlier ones."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.layout import Books
 from ringfence.errors import LedgerError, StateError
 from ringfence.language.linking import LinkedSet
@@ -48,7 +49,10 @@ def load_ledger(linked: LinkedSet, state: dict[str, Any]) -> Ledger:
     ledger = Ledger.of(linked)
     arrays = ledger.arrays
     declared = list(arrays.instruments.values())
-    books = {name: _unpacked(state["arrays"][name]) for name in Books._fields}
+    kept = state["arrays"]
+    books = {name: _unpacked(kept[name]) for name in Books._fields if name in kept}
+    # A version that kept none counted orders alone, and did not say of which symbol.
+    books.setdefault("rate_what", np.full(books["rate_ts"].shape, 2 * layout.ANY_SYMBOL, np.int32))
     names = {
         name: dict(state[name]) for name in ("books", "accounts", "strategies", "symbols", "venues")
     }

@@ -29,7 +29,12 @@ __all__ = ["NOBODY", "Kind", "LimitKeys"]
 #: No symbol, no account.
 NOBODY = -1
 _PER_SYMBOL = ("market.", "instrument.")
-_OF_SYMBOL = ("book.position_after", "book.correlated_after", "book.open_orders_symbol_after")
+_OF_SYMBOL = (
+    "book.position_after",
+    "book.correlated_after",
+    "book.open_orders_symbol_after",
+    "order.symbol_messages",
+)
 # Facts of single orders that are not known before there is one; the rate is a fact of the book.
 _OF_ORDER = ("order.", "instrument.")
 Codes = np.ndarray[Any, np.dtype[np.int64]]

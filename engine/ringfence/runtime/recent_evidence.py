@@ -12,13 +12,27 @@ from ringfence.backends.numba_kernel.jit_packs import Pack
 from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.recent_entries import entries_of, recent_entries
 from ringfence.backends.numba_kernel.rings import window_ns
+from ringfence.language import ir
+from ringfence.language.fields import MESSAGES
 from ringfence.language.linking import Bound
+from ringfence.language.rules import walk
 from ringfence.runtime.book_arrays import NO_BOOK
 
-__all__ = ["MOST_ENTRIES", "NOTHING_SINCE", "Judged", "Looks", "RecentEvidence", "looks_of"]
+__all__ = [
+    "CANCEL",
+    "MOST_ENTRIES",
+    "NOTHING_SINCE",
+    "OF_SYMBOL",
+    "Judged",
+    "Looks",
+    "RecentEvidence",
+    "looks_of",
+]
 
 #: So many entries of one ring are shown; where a gate looked at more, that is said.
 MOST_ENTRIES = 4096
+#: Bits of what a message was: the cancel of an order; of the symbol of the order that was judged.
+CANCEL, OF_SYMBOL = 1, 2
 _LEVELS = ("firm", "account", "strategy")
 #: No book was told in full before.
 NOTHING_SINCE: Mapping[int, tuple[layout.Floats | None, layout.Ints]] = MappingProxyType({})
@@ -29,13 +43,15 @@ class Looks(NamedTuple):
     """What the gates of an order look at beside the rows of its books.
 
     Attributes:
-        rates: Longest window in ns, for each level whose orders a gate counts.
+        rates: Longest window in ns, for each level whose orders and cancels a gate counts.
+        kinds: Whether a gate tells some of these from others.
         equal_ns: Longest window in ns of equal orders, 0 for none.
         quotes_ns: The same of earlier quotes.
         lot_money: Whether the other symbols of a book are valued anew.
     """
 
     rates: tuple[tuple[int, int], ...]
+    kinds: bool
     equal_ns: int
     quotes_ns: int
     lot_money: bool
@@ -61,13 +77,14 @@ def looks_of(bounds: Iterable[Bound], fields: Mapping[str, frozenset[str]]) -> L
     """
     rates: dict[int, int] = {}
     equal = quotes = 0
-    lot_money = False
+    lot_money = kinds = False
     for bound in bounds:
         used = fields.get(bound.gate.rule.key, frozenset())
         window = max((window_ns(row.values.get("window")) for row in bound.rows), default=0)
         level = _LEVELS.index(bound.gate.level)
-        if "order.rate" in used:
+        if not used.isdisjoint(MESSAGES):
             rates[level] = max(rates.get(level, 0), window)
+            kinds = kinds or _tells_kinds(bound)
         if "order.duplicates" in used:
             equal = max(equal, window)
         if "order.price_deviation" in used:
@@ -76,7 +93,22 @@ def looks_of(bounds: Iterable[Bound], fields: Mapping[str, frozenset[str]]) -> L
         lot_money = lot_money or gross or "book.net_exposure_after" in used
     if not (rates or equal or quotes or lot_money):
         return None
-    return Looks(tuple(sorted(rates.items())), equal, quotes, lot_money)
+    return Looks(tuple(sorted(rates.items())), kinds, equal, quotes, lot_money)
+
+
+def _tells_kinds(bound: Bound) -> bool:
+    """Whether a gate does not count all messages of its book alike."""
+    return any(
+        isinstance(node, ir.Field)
+        and (
+            node.name in ("order.rate", "order.symbol_messages")
+            or (node.name == "order.messages" and row.values.get("counts") == "orders")
+        )
+        for row in bound.rows
+        for check in bound.gate.rule.checks
+        if set(check.when) <= row.values.keys()
+        for node in (*walk(check.measure), *walk(check.limit))
+    )
 
 
 class RecentEvidence:
@@ -100,8 +132,8 @@ class RecentEvidence:
     ) -> str:
         """What the gates of an order look at besides rows, as `audit_codec.encode` would write it.
 
-        `rates` has level and times of orders that left (little-endian int64 in base64, as all of it), `equal`
-        times of equal ones, `quotes` times and prices (`quote_prices`), all of them the oldest first, and
+        `rates` has level and times of what left (little-endian int64 in base64, as all of it), and where a gate tells
+        one from another what each was (`CANCEL`, `OF_SYMBOL`; bytes), `equal` times of equal orders, `quotes` times and prices (`quote_prices`), all of them the oldest first, and
         `lot_money` for each book what a lot of each symbol is worth. `cut` where there were too many.
 
         Args:
@@ -118,9 +150,14 @@ class RecentEvidence:
         cut = False
         for level, window in looks.rates:
             if books[level] != NO_BOOK:
-                times = self._left_times(books[level], now, window)
-                cut = cut or len(times) > MOST_ENTRIES
-                rates.append(f'["{_LEVELS[level]}",{_text(times[-MOST_ENTRIES:])}]')
+                b = books[level]
+                count = self._left(b, now, window)
+                cut = cut or count > MOST_ENTRIES
+                count = min(count, MOST_ENTRIES)
+                told = _text(self._last(self._books.rate_ts[b], b, count))
+                if looks.kinds:
+                    told += f",{_text(self._kinds(b, count, symbol))}"
+                rates.append(f'["{_LEVELS[level]}",{told}]')
         if looks.equal_ns or looks.quotes_ns:
             if self._room is None:
                 self._room = entries_of(MOST_ENTRIES)
@@ -149,8 +186,8 @@ class RecentEvidence:
             parts.insert(0, '"cut":true')
         return f"{{{','.join(parts)}}}"
 
-    def _left_times(self, b: int, now: int, window: int) -> layout.Longs:
-        """Times of the book's orders that left within the window, the oldest first."""
+    def _left(self, b: int, now: int, window: int) -> int:
+        """How many messages of the book left within the window."""
         ring, total = self._books.rate_ts[b], int(self._books.rate_n[b])
         times, size = ring.data, len(ring)
         low, high = 0, min(total, size)
@@ -160,10 +197,21 @@ class RecentEvidence:
                 low = middle + 1
             else:
                 high = middle
-        first, last = (total - low) % size, total % size
-        if low and first >= last:
+        return low
+
+    def _last(self, ring: Any, b: int, count: int) -> Any:
+        """The last `count` entries of a book's ring, the oldest first."""
+        total, size = int(self._books.rate_n[b]), len(ring)
+        first, last = (total - count) % size, total % size
+        if count and first >= last:
             return np.concatenate([ring[first:], ring[:last]])
-        found: layout.Longs = ring[first:last] if low else ring[:0]
+        return ring[first:last] if count else ring[:0]
+
+    def _kinds(self, b: int, count: int, symbol: int) -> layout.Bytes:
+        """What each of the last `count` messages of a book was."""
+        what = self._last(self._books.rate_what[b], b, count)
+        of_symbol = (what >> 1 == symbol) | (what >> 1 == layout.ANY_SYMBOL)
+        found: layout.Bytes = ((what & 1) * CANCEL + of_symbol * OF_SYMBOL).astype(np.uint8)
         return found
 
     def lot_money(self, b: int) -> layout.Floats:
@@ -182,5 +230,5 @@ class RecentEvidence:
         return _text(now) if other.any() else f"[{_text(now[places])}]"
 
 
-def _text(array: layout.Floats | layout.Longs) -> str:
+def _text(array: layout.Floats | layout.Longs | layout.Bytes) -> str:
     return f'"{binascii.b2a_base64(array.tobytes(), newline=False).decode("ascii")}"'

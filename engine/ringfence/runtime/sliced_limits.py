@@ -13,6 +13,7 @@ from ringfence.backends.numba_kernel.limits import moving_together
 from ringfence.errors import InputError
 from ringfence.language import ir
 from ringfence.language.changed_limits import with_rows
+from ringfence.language.fields import MESSAGES
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.linking import LinkedSet
 from ringfence.language.parameters import Money, Value
@@ -30,14 +31,14 @@ _SUMMED = {
     "book.open_orders_after",
     "book.open_orders_symbol_after",
     "book.day_loss",
-    "order.rate",
+    *MESSAGES,
 }
 """Measures of a book that no sum of books falls short of, for all orders or for those that raise risk."""
 _RISEN_BY_CLOSING = {
     "book.net_exposure_after",
     "book.open_orders_after",
     "book.open_orders_symbol_after",
-    "order.rate",
+    *MESSAGES,
 }
 """An order that reduces risk can raise them; a gate that exempts it would not see that."""
 _SHARES = {"book.day_loss_ratio", "book.drawdown"}
@@ -142,7 +143,7 @@ def _faults(linked: LinkedSet, gate: Gate) -> Iterator[str]:
 def _of_book(check: Check) -> bool:
     """Whether it looks at the firm's book."""
     return any(
-        isinstance(node, ir.Field) and (node.name.startswith("book.") or node.name == "order.rate")
+        isinstance(node, ir.Field) and (node.name.startswith("book.") or node.name in MESSAGES)
         for node in _nodes(check)
     )
 

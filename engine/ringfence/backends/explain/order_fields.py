@@ -141,26 +141,53 @@ def _reference(quote: Any, kind: str) -> float:
     return mark_of(quote)
 
 
-def _rate(question: Question, params: Mapping[str, Any], words: Words) -> Told:
+def _orders(question: Question, params: Mapping[str, Any], words: Words) -> Told:
+    return _left(question, params, of_symbol=False, cancels=False)
+
+
+def _messages(question: Question, params: Mapping[str, Any], words: Words) -> Told:
+    return _left(question, params, of_symbol=False, cancels=params.get("counts") == "messages")
+
+
+def _symbol_messages(question: Question, params: Mapping[str, Any], words: Words) -> Told:
+    return _left(question, params, of_symbol=True, cancels=params.get("counts") == "messages")
+
+
+def _left(question: Question, params: Mapping[str, Any], *, of_symbol: bool, cancels: bool) -> Told:
+    """What left for the book within the window, orders and cancels each by themselves."""
     level, order = question.level, question.case.order
-    found = _within(
-        question,
-        params,
-        lambda past: level == "firm" or getattr(past, level) == getattr(order, level),
-    )
+
+    def found(message: str) -> int:
+        return _within(
+            question,
+            params,
+            lambda past: past.message == message
+            and (level == "firm" or getattr(past, level) == getattr(order, level))
+            and (not of_symbol or past.symbol == order.symbol),
+        )
+
     window = plain_number(float(params.get("window", math.nan)))
-    parts = [
-        Part("earlier", f"{found} within {window}s of the {level}", float(found)),
-        Part("this order", "this one", 1.0),
-    ]
-    return Told("orders that left within the window, this one included", [], parts, is_sum=True)
+    where = f"within {window}s of the {level}" + (f" in {order.symbol}" if of_symbol else "")
+    orders = found("order")
+    told = f"{orders} order{'s' * (orders != 1)}" if cancels else f"{orders}"
+    parts = [Part("earlier", f"{told} {where}", float(orders))]
+    if cancels:
+        count = found("cancel")
+        parts.append(Part("cancels", f"{count} cancel{'s' * (count != 1)}", float(count)))
+    parts.append(Part("this order", "this one", 1.0))
+    what = "orders and cancels" if cancels else "orders"
+    return Told(f"{what} that left within the window, this order included", [], parts, is_sum=True)
 
 
 def _duplicates(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     order, price = question.case.order, question.ticket.price
 
     def equal(past: PastOrder) -> bool:
-        same = (past.account, past.symbol, past.side) == (order.account, order.symbol, order.side)
+        same = past.message == "order" and (past.account, past.symbol, past.side) == (
+            order.account,
+            order.symbol,
+            order.side,
+        )
         sized = to_decimal(past.size) == to_decimal(order.size)
         return same and sized and (past.price == price or past.price != past.price)
 
@@ -226,7 +253,9 @@ ORDER_FIELDS: dict[str, Teller] = {
     "order.full_close": _full_close,
     "order.permitted": _permitted,
     "order.price_deviation": _deviation,
-    "order.rate": _rate,
+    "order.rate": _orders,
+    "order.messages": _messages,
+    "order.symbol_messages": _symbol_messages,
     "order.duplicates": _duplicates,
     "control.kill_state": _kill_state,
 }

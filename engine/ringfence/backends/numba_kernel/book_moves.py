@@ -30,6 +30,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("lots", "price"), _NUMBER),
         "now": _WHOLE,
     },
+    "cancel": dict.fromkeys(("address", "account", "strategy", "s", "now"), _WHOLE),
     "quote": dict.fromkeys(("address", "s", "now"), _WHOLE),
     "open_with": _MONEY,
     "deposit": _MONEY,

@@ -165,11 +165,12 @@ def _set_switches(arrays: Books, case: Case) -> None:
 
 
 def _set_past(arrays: Books, past: list[PastOrder], case: Case) -> None:
-    """Orders that left earlier, the oldest first."""
+    """Orders and cancels that left earlier, the oldest first."""
     order = case.order
     instrument = case.instruments.get(order.symbol) or Instrument(order.symbol)
     for each in past:
-        ts = case.clock_ns - _nanoseconds(each.age)
+        ts, is_cancel = case.clock_ns - _nanoseconds(each.age), each.message == "cancel"
+        symbol = 0 if each.symbol == order.symbol else layout.NO_SYMBOL
         for b, counts in (
             (FIRM, True),
             (ACCOUNT, each.account == order.account),
@@ -177,13 +178,16 @@ def _set_past(arrays: Books, past: list[PastOrder], case: Case) -> None:
         ):
             if counts:
                 arrays.rate_ts[b, arrays.rate_n[b]] = ts
+                arrays.rate_what[b, arrays.rate_n[b]] = 2 * symbol + is_cancel
                 arrays.rate_n[b] += 1
+        if is_cancel:
+            continue
         size = to_decimal(each.size)
         lots = whole_lots(size, instrument.lot_step) if size is not None else None
         put_past_order(
             arrays,
             ACCOUNT if each.account == order.account else NOBODY,
-            0 if each.symbol == order.symbol else NOBODY,
+            symbol,
             1 if each.side == "buy" else -1,
             NOBODY if lots is None else lots,
             each.price,

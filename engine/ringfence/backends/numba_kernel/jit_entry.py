@@ -172,8 +172,8 @@ def replay(decide, books, bindings, results, details, columns, events):
         sound = not 0 < refusal <= LAST_UNREADABLE and (fills or usable(at))
         if going > 0.0 and sound:
             send(
-                B, E, fills, O.end_ts[i], cursor[FIRST_ORDER] + i, now, account, strategy, s, side,
-                lots, going, price, at,
+                B, E, fills, O.end_ts[i], np.int64(O.cancelled[i]), cursor[FIRST_ORDER] + i, now, account,
+                strategy, s, side, lots, going, price, at,
             )  # fmt: skip
     cursor[ORDER_AT] = count
     return np.int64(0)

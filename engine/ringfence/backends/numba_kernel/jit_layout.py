@@ -48,6 +48,7 @@ _TABLES = {
             "holders",
             "holder_at",
             "rate_ts",
+            "rate_what",
             "params",
             "by_list",
             "permits",

@@ -12,6 +12,7 @@ from ringfence.backends.numba_kernel.jit_numbers import plain, quanta_down, quan
 from ringfence.backends.numba_kernel.layout import FX
 
 __all__ = [
+    "cancel",
     "deposit",
     "fill",
     "leave",
@@ -97,10 +98,13 @@ def leave(address, account, strategy, s, side, lots, price, now):
     """Remember an order that left, for rates and duplicates; `price` is its own, NaN where it has none."""
     books = books_at(address)
     jit_recent.note_left(books, account, s, side, lots, price, now)
-    for level in range(3):
-        b = _book_of(level, account, strategy)
-        if b >= 0:
-            jit_recent.note_rate(books, b, now)
+    jit_recent.note_rates(books, account, strategy, 2 * s, now)
+
+
+@plain
+def cancel(address, account, strategy, s, now):
+    """Remember the cancel of an order that left, for rates."""
+    jit_recent.note_cancel(books_at(address), account, strategy, s, now)
 
 
 @plain

@@ -1,4 +1,4 @@
-"""What happened a moment ago, compiled: order rates, equal orders, earlier quotes; all in rings.
+"""What happened a moment ago, compiled: rates of messages, equal orders, earlier quotes; all in rings.
 
 A ring that would drop an entry still inside the longest window that a gate asks for says so, and is made
 larger from outside. Nothing inside a window is forgotten.
@@ -8,6 +8,7 @@ import numpy as np
 
 from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, plain, usable
 from ringfence.backends.numba_kernel.layout import (
+    ANY_SYMBOL,
     ASK,
     BID,
     LAST,
@@ -26,23 +27,27 @@ from ringfence.backends.numba_kernel.layout import (
 __all__ = [
     "equal_orders",
     "left_full",
+    "messages",
+    "note_cancel",
     "note_left",
     "note_quote",
-    "note_rate",
-    "order_rate",
+    "note_rates",
     "quotes_full",
     "window_deviation",
 ]
 
 
 @plain
-def order_rate(books, b, now, window):
-    """Orders of the book that left within `window` seconds; counts up to the length of the ring."""
-    if not abs(window) < np.inf:
+def messages(books, b, now, window, s, counts):
+    """Orders and cancels of the book that left within `window` seconds; counts up to the length of the ring.
+
+    Of symbol `s`, or of all where it is -1; with `counts` 1 orders alone.
+    """
+    if not abs(window) < np.inf or counts != counts:
         return NAN
-    size = books.rate_ts.shape[1]
+    size = np.int64(books.rate_ts.shape[1])
     total = books.rate_n[b]
-    low, high = np.int64(0), min(total, np.int64(size))
+    low, high = np.int64(0), min(total, size)
     # Times only rise, so the first `low` back from the newest are the ones inside the window.
     while low < high:
         middle = (low + high) // 2
@@ -51,16 +56,54 @@ def order_rate(books, b, now, window):
             low = middle + 1
         else:
             high = middle
-    return float(low)
+    if s < 0 and counts == 0.0:
+        return float(low)
+    count = 0.0
+    at = total % size
+    for _ in range(low):
+        at = at - 1 if at > 0 else size - 1
+        what = np.int64(books.rate_what[b, at])
+        symbol = what >> 1
+        kept = (s < 0) | (symbol == s) | (symbol == ANY_SYMBOL)
+        if kept & ((counts == 0.0) | (what & 1 == 0)):
+            count += 1.0
+    return count
 
 
 @plain
-def note_rate(books, b, now):
-    """An order of the book left."""
+def note_rate(books, b, what, now):
+    """Something of the book left; `what` as in `rate_what`."""
     size = books.rate_ts.shape[1]
     total = books.rate_n[b]
     books.rate_ts[b, total % size] = now
+    books.rate_what[b, total % size] = what
     books.rate_n[b] = total + 1
+
+
+@plain
+def note_rates(books, account, strategy, what, now):
+    """Something left, in the books of an account, a strategy (-1 for none) and the firm."""
+    note_rate(books, account, what, now)
+    note_rate(books, np.int64(0), what, now)
+    if strategy >= 0:
+        note_rate(books, strategy, what, now)
+
+
+@plain
+def note_cancel(books, account, strategy, symbol, now):
+    """Remember a cancel that left. No order equals it, so it is in no chain."""
+    number = books.settings[LEFT_N]
+    at = number % np.int64(books.left.shape[0])
+    entry = books.left[at]
+    entry[LEFT_TS] = now
+    entry[LEFT_ACCOUNT] = account
+    entry[LEFT_SYMBOL] = symbol
+    entry[LEFT_SIDE] = 0
+    entry[LEFT_PREVIOUS] = -1
+    books.left_size[at, 0] = 0.0
+    books.left_size[at, 1] = NAN
+    books.settings[LEFT_N] = number + 1
+    note_rates(books, account, strategy, 2 * symbol + 1, now)
 
 
 @inline
@@ -121,7 +164,7 @@ def note_left(books, account, symbol, side, lots, price, now):
 
 @plain
 def left_full(books, now):
-    """Whether the next order that leaves would push one out that is still inside the longest window."""
+    """Whether what leaves next would push something out that is still inside the longest window."""
     size = np.int64(books.left.shape[0])
     number = books.settings[LEFT_N]
     if number < size:

@@ -23,9 +23,10 @@ from ringfence.backends.numba_kernel.jit_numbers import (
 )
 from ringfence.backends.numba_kernel.jit_recent import (
     left_full,
+    note_cancel,
     note_left,
     note_quote,
-    note_rate,
+    note_rates,
     quotes_full,
 )
 from ringfence.backends.numba_kernel.layout import (
@@ -48,6 +49,7 @@ from ringfence.backends.numba_kernel.layout import (
     MONEY_END,
     NEXT_EVENT,
     OPEN_ACCOUNT,
+    OPEN_CANCELLED,
     OPEN_NOW,
     OPEN_POSITION,
     OPEN_SIDE,
@@ -61,6 +63,7 @@ from ringfence.backends.numba_kernel.layout import (
     USES_FIRM,
     USES_LEFT,
     USES_QUOTES,
+    USES_RATES,
     USES_STRATEGY,
 )
 
@@ -290,9 +293,21 @@ def advance(books, events, now, position):
             cursor[FILL_AT] = at + 1
         else:
             slot, key = events.ends[0, 1], events.ends[0, 2]
-            _pop_end(events)
             if events.open[slot, OPEN_POSITION] == key:
+                if cursor[USES_RATES] != 0 and events.open[slot, OPEN_CANCELLED] != 0:
+                    if left_full(books, first):
+                        return MORE_LEFT
+                    _cancelled(books, events.open[slot], first)
                 _done(books, events, slot, _slot_of(events, key))
+            _pop_end(events)
+
+
+@plain
+def _cancelled(books, order, now):
+    """Its cancel left, in all books of the order."""
+    account = np.int64(books.account_book[order[OPEN_ACCOUNT]])
+    strategy = np.int64(books.strategy_book[order[OPEN_STRATEGY]])
+    note_cancel(books, account, strategy, order[OPEN_SYMBOL], now)
 
 
 @plain
@@ -360,6 +375,7 @@ def send(
     events,
     fills,
     end_ts,
+    cancelled,
     position,
     now,
     account_code,
@@ -379,9 +395,7 @@ def send(
     account = np.int64(books.account_book[account_code])
     if cursor[USES_LEFT] != 0:
         note_left(books, account, s, side, asked, asked_price, now)
-        note_rate(books, account, now)
-        note_rate(books, 0, now)
-        note_rate(books, books.strategy_book[strategy_code], now)
+        note_rates(books, account, np.int64(books.strategy_book[strategy_code]), 2 * s, now)
     if not fills:
         apply_fill(books, account, s, side, going, 0.0, price, 0.0)
         if cursor[USES_FIRM] != 0:
@@ -391,11 +405,17 @@ def send(
                 books, np.int64(books.strategy_book[strategy_code]), s, side, going, 0.0, price, 0.0
             )
         return
-    _work(books, events, end_ts, position, account_code, strategy_code, s, side, asked, going)
+    # An end before the order itself can only follow it.
+    ends = max(end_ts, now) if end_ts > 0 else np.int64(0)
+    _work(
+        books, events, ends, cancelled, position, account_code, strategy_code, s, side, asked, going
+    )  # fmt: skip
 
 
 @plain
-def _work(books, events, end_ts, position, account_code, strategy_code, s, side, asked, going):
+def _work(
+    books, events, end_ts, cancelled, position, account_code, strategy_code, s, side, asked, going
+):  # fmt: skip
     cursor = events.cursor
     for level in range(3):
         b = _book_of(books, events, level, account_code, strategy_code)
@@ -411,6 +431,7 @@ def _work(books, events, end_ts, position, account_code, strategy_code, s, side,
     order[OPEN_STRATEGY] = strategy_code
     order[OPEN_SYMBOL] = s
     order[OPEN_SIDE] = side
+    order[OPEN_CANCELLED] = cancelled
     lots[0], lots[1], lots[2], lots[3] = asked, going, 0.0, 0.0
     lots[4] = asked * books.sym[s, LOT_UNITS] / books.sym[s, LOT_SCALE]
     _put(events, position, slot)

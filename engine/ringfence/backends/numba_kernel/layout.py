@@ -95,6 +95,10 @@ TRADABLE, NO_INSTRUMENT, NO_FX = range(3)
 LEFT_TS, LEFT_ACCOUNT, LEFT_SYMBOL, LEFT_SIDE, LEFT_PREVIOUS = range(5)
 LEFT_WIDTH = 5
 
+# `rate_what`: twice the symbol's code, and one more for a cancel. In place of a code: a symbol that has none here,
+# and one that is not known, which counts in every symbol.
+NO_SYMBOL, ANY_SYMBOL = -1, -2
+
 # `settings`; the last three are counts of what went through a ring, and the longest window asked of it.
 AGES, LEFT_N, LEFT_WINDOW, QUOTES_N, QUOTES_WINDOW = range(5)
 SETTINGS_WIDTH = 8
@@ -127,9 +131,10 @@ class Books(NamedTuple):
     kill_book: Small  # (B,) 0 active, 1 reducing, 2 halted
     kill_venue: Small  # (V,)
     kill_symbol: Small  # (S,)
-    rate_ts: Longs  # (B, R) times of the latest orders that left, a ring; R is 1 where no gate asks
+    rate_ts: Longs  # (B, R) times of what left last, a ring; R is 1 where no gate asks
+    rate_what: Ints  # (B, R) what it was
     rate_n: Longs  # (B,) how many left
-    left: Longs  # (N, LEFT_WIDTH) orders that left, a ring; N is 1 where no gate asks
+    left: Longs  # (N, LEFT_WIDTH) orders that left, and cancels, a ring; N is 1 where no gate asks
     left_size: Floats  # (N, 2) lots, price
     left_chain: Longs  # (H,) latest order by hash, -1
     quotes: Longs  # (N, 2) time and previous quote of the symbol, a ring; N is 1 where no gate asks
@@ -194,6 +199,7 @@ class Orders(NamedTuple):
     reduce_only: Bytes
     end_ts: Longs
     n_fills: Ints
+    cancelled: Bytes  # whether its end is a cancel
 
 
 # `Detail.room` holds these for the gate that failed at a reduced size.
@@ -269,12 +275,13 @@ REFUSAL_COUNT = len(REFUSALS)
     USES_LEFT,
     USES_QUOTES,
     STOP_AT,
-) = range(22)
+    USES_RATES,
+) = range(23)
 CURSOR_WIDTH = 24
 
 # `Events.open`
-OPEN_POSITION, OPEN_ACCOUNT, OPEN_STRATEGY, OPEN_SYMBOL, OPEN_SIDE = range(5)
-OPEN_WIDTH = 5
+OPEN_POSITION, OPEN_ACCOUNT, OPEN_STRATEGY, OPEN_SYMBOL, OPEN_SIDE, OPEN_CANCELLED = range(6)
+OPEN_WIDTH = 6
 
 
 class Events(NamedTuple):

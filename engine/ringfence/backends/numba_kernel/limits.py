@@ -22,6 +22,7 @@ from ringfence.backends.numba_kernel.layout import (
 )
 from ringfence.backends.numba_kernel.slots import LEVELS, Slot, slots_of
 from ringfence.backends.numba_kernel.steps import Step
+from ringfence.language.fields import COUNTS
 from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
@@ -33,6 +34,7 @@ NAN = float("nan")
 _QUOTES = {"bid": 1, "ask": 2, "last": 4, "mark": 8}
 _CHOICES = {
     ("basis",): ("equity", "balance", "max"),
+    ("counts",): COUNTS,
     ("reference",): ("mid", "last", "mark"),
     ("working",): ("worst-case", "gross"),
 }

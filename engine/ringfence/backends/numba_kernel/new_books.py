@@ -43,7 +43,7 @@ def new_books(
         symbols: How many symbols there are.
         account_books, strategy_books: Book of each account's and each strategy's code.
         venues: How many venues there are.
-        rate_ring, left_ring, quotes_ring: Lengths of the rings of recent orders and quotes.
+        rate_ring, left_ring, quotes_ring: Lengths of the rings of recent orders, cancels and quotes.
     """
     count, symbols, venues = len(levels), max(1, symbols), max(1, venues)
     room = _Room(
@@ -86,6 +86,7 @@ def new_books(
         kill_venue=np.zeros(venues, np.int8),
         kill_symbol=np.zeros(symbols, np.int8),
         rate_ts=np.full((count, rate_ring), NEVER, np.int64),
+        rate_what=np.zeros((count, rate_ring), np.int32),
         rate_n=np.zeros(count, np.int64),
         left=np.zeros((left_ring, layout.LEFT_WIDTH), np.int64),
         left_size=np.zeros((left_ring, 2)),

@@ -1,4 +1,4 @@
-"""What gates look at beside the books: recent orders and quotes, in rings that grow."""
+"""What gates look at beside the books: recent orders, cancels and quotes, in rings that grow."""
 
 import math
 from dataclasses import astuple, dataclass
@@ -9,6 +9,7 @@ from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.layout import Books
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.new_books import NEVER
+from ringfence.language.fields import MESSAGES
 from ringfence.language.linking import LinkedSet
 
 __all__ = ["NO_NEEDS", "Needs", "fitted", "grow_left", "grow_quotes", "needs_of", "window_ns"]
@@ -23,8 +24,8 @@ class Needs:
 
     Attributes:
         firm, strategy: Whether a gate measures such books.
-        rates: Whether a gate counts the orders of a book.
-        left_ns, quotes_ns: Longest window of orders that left, and of quotes, in ns; 0 for none.
+        rates: Whether a gate counts the orders, or orders and cancels, of a book.
+        left_ns, quotes_ns: Longest window of what left, and of quotes, in ns; 0 for none.
     """
 
     firm: bool
@@ -54,8 +55,9 @@ def needs_of(linked: LinkedSet, limits: Limits) -> Needs:
     for gate in linked.gates:
         used = fields.get(gate.rule.key, frozenset())
         window = max((window_ns(row.values.get("window")) for row in gate.rows), default=0)
-        rates = rates or "order.rate" in used
-        if "order.rate" in used or "order.duplicates" in used:
+        counts = not used.isdisjoint(MESSAGES)
+        rates = rates or counts
+        if counts or "order.duplicates" in used:
             left = max(left, window, 1)
         if "order.price_deviation" in used:
             quotes = max(quotes, window)
@@ -80,9 +82,11 @@ def fitted(books: Books, needs: Needs) -> Books:
             left_chain=np.full(_CHAINS, -1, np.int64),
         )
     if needs.rates and books.rate_ts.shape[1] == 1:
-        # As long as the ring of all orders: a book's count within the window is then never cut short.
+        # As long as the ring of all that left: a book's count within the window is then never cut short.
         shape = (books.rate_ts.shape[0], books.left.shape[0])
-        books = books._replace(rate_ts=np.full(shape, NEVER, np.int64))
+        books = books._replace(
+            rate_ts=np.full(shape, NEVER, np.int64), rate_what=np.zeros(shape, np.int32)
+        )
         books.rate_n[:] = 0
     if needs.quotes_ns and books.quotes.shape[0] == 1:
         books.settings[layout.QUOTES_N] = 0
@@ -109,11 +113,13 @@ def grow_left(books: Books) -> Books:
     length = books.rate_ts.shape[1]
     if length == 1:
         return books
-    rate_ts = np.full((books.rate_ts.shape[0], 2 * size), NEVER, np.int64)
+    shape = (books.rate_ts.shape[0], 2 * size)
+    rate_ts, rate_what = np.full(shape, NEVER, np.int64), np.zeros(shape, np.int32)
     for b, count in enumerate(books.rate_n.tolist()):
         numbers = _kept(count, length)
-        rate_ts[b, numbers % (2 * size)] = books.rate_ts[b, numbers % length]
-    return books._replace(rate_ts=rate_ts)
+        at, before = numbers % (2 * size), numbers % length
+        rate_ts[b, at], rate_what[b, at] = books.rate_ts[b, before], books.rate_what[b, before]
+    return books._replace(rate_ts=rate_ts, rate_what=rate_what)
 
 
 def grow_quotes(books: Books) -> Books:

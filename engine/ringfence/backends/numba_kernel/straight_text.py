@@ -12,6 +12,7 @@ from ringfence.backends.numba_kernel.clear_text import clear_text, is_clear
 from ringfence.backends.numba_kernel.module_text import BINDING, HEAD, Checks, gate_text, room_text
 from ringfence.backends.numba_kernel.slots import Slot
 from ringfence.backends.numba_kernel.steps import Course, Step
+from ringfence.language.fields import MESSAGES
 
 __all__ = ["is_straight", "straight_text"]
 
@@ -46,8 +47,8 @@ _GENERAL_ONLY = frozenset(
         "book.net_exposure_after",
         "book.open_orders_after",
         "book.open_orders_symbol_after",
-        "order.rate",
         "order.duplicates",
+        *MESSAGES,
     }
 )
 

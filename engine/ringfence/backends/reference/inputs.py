@@ -13,7 +13,14 @@ from typing import Any
 from ringfence.backends.reference.books import BookState, Holding
 from ringfence.backends.reference.numbers import QUANTA, counted, divide, quanta_up
 from ringfence.language.fields import FIELDS, ORDER_TYPES
-from ringfence.language.orders import KILL_STATES, Case, Market, step_digits, to_decimal
+from ringfence.language.orders import (
+    KILL_STATES,
+    Case,
+    Market,
+    PastOrder,
+    step_digits,
+    to_decimal,
+)
 from ringfence.language.tickets import Ticket, mark_of, usable
 
 __all__ = ["Inputs"]
@@ -166,24 +173,38 @@ class Inputs:
             return NAN
         return max(0.0, divide(book.peak_equity - book.equity, book.peak_equity))
 
-    def recent(self, window: float, equal: bool) -> float:
-        """Earlier orders within the window: of this level's book, or equal ones of the account."""
-        order, count = self.case.order, 0
-        for past in self.case.recent_orders:
-            if not (math.isfinite(window) and past.age < window):
-                continue
-            if equal:
-                count += (
-                    (past.account, past.symbol, past.side)
-                    == (order.account, order.symbol, order.side)
-                    and to_decimal(past.size) == to_decimal(order.size)
-                    and (past.price == self.ticket.price or past.price != past.price)
-                )
-            elif self.level == "firm":
-                count += 1
-            else:
-                count += getattr(past, self.level) == getattr(order, self.level)
-        return float(count) if math.isfinite(window) else NAN
+    def within(self, window: float) -> list[PastOrder]:
+        """What left within the window."""
+        return [each for each in self.case.recent_orders if each.age < window]
+
+    def equal_orders(self, window: float) -> float:
+        """Earlier orders of the account that equal this one."""
+        if not math.isfinite(window):
+            return NAN
+        order, price = self.case.order, self.ticket.price
+        return float(
+            sum(
+                past.message == "order"
+                and (past.account, past.symbol, past.side)
+                == (order.account, order.symbol, order.side)
+                and to_decimal(past.size) == to_decimal(order.size)
+                and (past.price == price or past.price != past.price)
+                for past in self.within(window)
+            )
+        )
+
+    def messages(self, window: float, counts: str, symbol_only: bool = False) -> float:
+        """What left for this level's book, this order included."""
+        if not math.isfinite(window):
+            return NAN
+        order, level = self.case.order, self.level
+        earlier = sum(
+            (level == "firm" or getattr(past, level) == getattr(order, level))
+            and (counts == "messages" or past.message == "order")
+            and (not symbol_only or past.symbol == order.symbol)
+            for past in self.within(window)
+        )
+        return float(earlier + 1)
 
     # Market data
 
@@ -315,8 +336,12 @@ _READERS: dict[str, Callable[[Inputs, Mapping[str, Any]], float | bool | None]] 
     "order.on_lot_step": lambda i, p: True,
     "order.permitted": lambda i, p: i.permitted(p["allow"], p["deny"]),
     "order.price_deviation": lambda i, p: i.price_deviation(p["reference"], p.get("window", NAN)),
-    "order.rate": lambda i, p: i.recent(p.get("window", NAN), equal=False) + 1,
-    "order.duplicates": lambda i, p: i.recent(p.get("window", NAN), equal=True),
+    "order.rate": lambda i, p: i.messages(p.get("window", NAN), "orders"),
+    "order.messages": lambda i, p: i.messages(p.get("window", NAN), p["counts"]),
+    "order.symbol_messages": lambda i, p: i.messages(
+        p.get("window", NAN), p["counts"], symbol_only=True
+    ),
+    "order.duplicates": lambda i, p: i.equal_orders(p.get("window", NAN)),
     "instrument.lot_step": lambda i, p: float(i.ticket.instrument.lot_step),
     "instrument.min_size": lambda i, p: _min_size(i),
     "instrument.max_size": lambda i, p: float(i.ticket.instrument.max_size or UNBOUNDED),

@@ -25,7 +25,7 @@ from ringfence.backends.smt.terms import (
     opposite,
     real,
 )
-from ringfence.language.fields import FIELDS
+from ringfence.language.fields import FIELDS, MESSAGES
 
 __all__ = ["AbstractInputs", "Key"]
 
@@ -35,6 +35,8 @@ _ANY_SIGN = frozenset(("market.bid", "market.ask", "market.last", "market.comple
 _ALWAYS_KNOWN = frozenset(
     ("control.kill_state", "order.size", "order.type", "order.valuation_price")
 ) | {name for name in FIELDS if name.startswith("instrument.")}
+_OF_SYMBOL = "order.symbol_messages"
+_LOOKING_BACK = ("order.duplicates", *MESSAGES)
 _PLACES = {size: place for place, size in enumerate(Size)}
 
 
@@ -78,7 +80,7 @@ class AbstractInputs:
     def key(name: str, reading: Reading) -> Key | None:
         """The variable of a field; None where it is unknown for want of a parameter."""
         uses = used_values(name, reading.params)
-        if uses is None or (name in ("order.rate", "order.duplicates") and uses[0] is None):
+        if uses is None or (name in _LOOKING_BACK and uses[0] is None):
             return None
         level = reading.level if name in BY_LEVEL else ""
         return Key(name, level, uses, reading.size if name in BY_SIZE else "")
@@ -142,7 +144,7 @@ class AbstractInputs:
                 yield value > 0
             case "market.completeness":
                 yield value <= 1
-            case "order.rate" | "book.open_orders_after" | "book.open_orders_symbol_after":
+            case _ if FIELDS[name].counts_order:
                 # The order itself counts.
                 yield value >= 1
             case "book.positions_after":
@@ -166,12 +168,15 @@ class AbstractInputs:
         elif names == ("instrument.lot_step", "order.size"):
             yield first.value <= second.value
         elif (
-            names == ("order.duplicates", "order.rate")
+            one.name == "order.duplicates"
+            and other.name in MESSAGES
             and other.level != "strategy"
             and one.uses[0] <= other.uses[0]
         ):
-            # Equal orders are of the same account, and this one counts as well.
+            # Equal orders are of the same account and symbol, and this one counts as well.
             yield _rises(Term(first.known, first.value + 1), second)
+        elif one.name in MESSAGES and other.name in MESSAGES and _counts_no_more(one, other):
+            yield _rises(first, second)
 
     def _same_field(self, one: Key, other: Key, first: Term, second: Term) -> Iterator[Expr]:
         if (one.level, one.uses) == (other.level, other.uses):
@@ -181,11 +186,6 @@ class AbstractInputs:
         if one.size != other.size:
             return
         match one.name:
-            case "order.rate" if (
-                other.level in (one.level, "firm") and one.uses[0] <= other.uses[0]
-            ):
-                # A longer window, or the whole firm, counts no fewer orders.
-                yield _rises(first, second)
             case "order.duplicates" if one.uses[0] <= other.uses[0]:
                 yield _rises(first, second)
             case "order.price_deviation" if one.uses[0] == other.uses[0]:
@@ -266,6 +266,17 @@ def _width(window: float | None) -> float:
 def _strict(one: str) -> bool:
     """Whether the second size is always the larger one; the last three may be equal."""
     return one == Size.GIVEN
+
+
+def _counts_no_more(one: Key, other: Key) -> bool:
+    """Whether every message that `one` counts is one that `other` counts."""
+    return (
+        # A longer window, or the whole firm, counts no fewer.
+        other.level in (one.level, "firm")
+        and one.uses[0] <= other.uses[0]
+        and (one.name == _OF_SYMBOL or other.name != _OF_SYMBOL)
+        and ("messages" in other.uses or "messages" not in one.uses)
+    )
 
 
 def _rises(less: Term, more: Term) -> Expr:

@@ -205,6 +205,10 @@ class _Reader:
                 order["strategy"] = f"not-{self._setting.strategy}"
             if not past.equal:
                 order["side"] = side
+            if not past.symbol:
+                order["symbol"] = f"not-{self._scene.symbol}"
+            if past.cancel:
+                order["message"] = "cancel"
             found += [dict(order) for _ in range(self.whole(number))]
         return found
 

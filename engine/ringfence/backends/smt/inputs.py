@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from ringfence.backends.smt.terms import Expr, Term
-from ringfence.language.fields import FIELDS
+from ringfence.language.fields import FIELDS, MESSAGES
 
 __all__ = ["BY_LEVEL", "BY_SIZE", "MAY_LACK", "Inputs", "Reading", "Size", "used_values"]
 
@@ -14,7 +14,7 @@ __all__ = ["BY_LEVEL", "BY_SIZE", "MAY_LACK", "Inputs", "Reading", "Size", "used
 BY_LEVEL = frozenset(name for name in FIELDS if name.startswith("book.")) | {
     "order.risk_reducing",
     "order.full_close",
-    "order.rate",
+    *MESSAGES,
 }
 #: Fields that differ by the size of the order.
 BY_SIZE = frozenset(name for name, each in FIELDS.items() if each.rises) | {

@@ -35,14 +35,18 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Orders of one age that left earlier; how many there are is for the solver to say."""
+    """Messages of one age that left earlier; how many there are is for the solver to say."""
 
     age: float
     account: bool
     """Of the same account."""
     strategy: bool
     equal: bool
-    """Of the same account, side, symbol, size and price."""
+    """Orders of the same account, side, symbol, size and price."""
+    symbol: bool = True
+    """Of the same symbol."""
+    cancel: bool = False
+    """Cancels, not orders."""
 
 
 @dataclass(frozen=True, slots=True)

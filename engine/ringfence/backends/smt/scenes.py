@@ -11,6 +11,7 @@ from ringfence.backends.smt.gates import BoundGate
 from ringfence.backends.smt.scene import LEVELS, Capital, Held, Past, Scene
 from ringfence.backends.smt.setting import Setting
 from ringfence.language import ir
+from ringfence.language.fields import MESSAGES
 from ringfence.language.instruments import Instrument
 from ringfence.language.orders import Market
 from ringfence.language.rules import walk
@@ -24,6 +25,9 @@ _FILLERS = 120
 _PRICED = ("order.price_deviation", "order.price", "order.valuation_price")
 _SHARES = ("order.price_deviation", "market.spread")
 _QUOTES = ("bid", "ask", "last", "mark")
+_LOOKING_BACK = ("order.duplicates", *MESSAGES)
+# Whose the messages of others are: of the same account, of the same strategy.
+_NOT_BOTH = ((True, False), (False, True), (False, False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,24 +211,27 @@ def _capital(money: Sequence[float]) -> Capital:
 
 
 def _past(keys: Sequence[Key]) -> tuple[Past, ...]:
-    """Orders in each stretch between the windows that are counted."""
-    windows = sorted(
-        {
-            float(key.uses[0])
-            for key in keys
-            if key.name in ("order.rate", "order.duplicates") and key.uses[0]
-        }
-    )
+    """Orders and cancels in each stretch between the windows that are counted, as far as they are told apart."""
+    counting = [key for key in keys if key.name in _LOOKING_BACK and key.uses[0]]
+    windows = sorted({float(key.uses[0]) for key in counting})
+    by_symbol = {key.name == "order.symbol_messages" for key in counting}
+    with_cancels = {"messages" in key.uses for key in counting}
+    kinds = [
+        *((True, True, False, True), (True, True, True, True)),
+        *((account, strategy, False, True) for account, strategy in _NOT_BOTH),
+    ]
+    if len(by_symbol) > 1:
+        kinds += [(*whose, False, False) for whose in ((True, True), *_NOT_BOTH)]
+    cancels = [False, True] if len(with_cancels) > 1 else [False]
     found = []
     low = 0.0
     for high in windows:
         age = (low + high) / 2
         found += [
-            Past(age, account, strategy, equal)
-            for account, strategy, equal in (
-                *((True, True, False), (True, True, True)),
-                *((True, False, False), (False, True, False), (False, False, False)),
-            )
+            Past(age, account, strategy, equal, symbol, cancel)
+            for cancel in cancels
+            for account, strategy, equal, symbol in kinds
+            if not (cancel and equal)
         ]
         low = high
     return tuple(found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import z3
 
 from ringfence.backends.smt.inputs import Reading
-from ringfence.backends.smt.scene import mid_of, spread_of
+from ringfence.backends.smt.scene import Past, mid_of, spread_of
 from ringfence.backends.smt.state import counted
 from ringfence.backends.smt.terms import (
     TRUE,
@@ -85,9 +85,9 @@ READERS: dict[str, _Reader] = {
             i.state.scene.deviation(side, p["reference"], p.get("window", math.nan))
         )
     ),
-    "order.rate": lambda i, r, p: _one_more(
-        i.recent(p.get("window"), lambda past: r.level == "firm" or getattr(past, r.level))
-    ),
+    "order.rate": lambda i, r, p: _messages(i, r, p, "orders"),
+    "order.messages": lambda i, r, p: _messages(i, r, p, p["counts"]),
+    "order.symbol_messages": lambda i, r, p: _messages(i, r, p, p["counts"], symbol_only=True),
     "order.duplicates": lambda i, r, p: i.recent(p.get("window"), lambda past: past.equal),
     "instrument.lot_step": _pinned(lambda i: float(i.state.scene.instrument.lot_step)),
     "instrument.min_size": _pinned(
@@ -134,5 +134,19 @@ READERS: dict[str, _Reader] = {
 }
 
 
-def _one_more(term: Term) -> Term:
-    return Term(term.known, plus(term.value, real(1)))
+def _messages(
+    inputs: "StateInputs",
+    reading: Reading,
+    params: Mapping[str, Any],
+    counts: str,
+    symbol_only: bool = False,
+) -> Term:
+    """What left for the book within the window, and this order."""
+
+    def matches(past: Past) -> bool:
+        ours = reading.level == "firm" or getattr(past, reading.level)
+        kind = counts == "messages" or not past.cancel
+        return bool(ours and kind and (past.symbol or not symbol_only))
+
+    earlier = inputs.recent(params.get("window"), matches)
+    return Term(earlier.known, plus(earlier.value, real(1)))

@@ -11,6 +11,7 @@ from decimal import Decimal
 from ringfence.backends.explain import Question
 from ringfence.backends.explain.amounts import Words, plain_number
 from ringfence.language import ir
+from ringfence.language.fields import MESSAGES
 from ringfence.language.orders import Book, Case, Position
 from ringfence.language.rules import Check, walk
 from ringfence.language.tickets import usable
@@ -55,7 +56,7 @@ def states_for(question: Question, failing: Sequence[Check]) -> Iterator[WhatIf]
         yield from _positions(question, words, names)
     if "order.price_deviation" in names or names & set(_OF_PRICE):
         yield from another_price(question, words, collar="order.price_deviation" in names)
-    if names & {"order.rate", "order.duplicates"}:
+    if names & {"order.duplicates", *MESSAGES}:
         yield from later(question)
     if names & {"book.open_orders_after", "book.open_orders_symbol_after"}:
         yield from _cancelled(question, "book.open_orders_after" not in names)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from ringfence.language import ir
-from ringfence.language.fields import FIELDS
+from ringfence.language.fields import FIELDS, MESSAGES
 
 __all__ = ["LOSS_SHARES", "Range", "field_range", "range_of", "solvent_range"]
 
@@ -23,7 +23,7 @@ _QUANTUM = 1e-6
 _KNOWN: dict[str, Range] = {
     "order.size": (5e-324, math.inf),
     "order.notional": (_QUANTUM, math.inf),
-    "order.rate": (1.0, math.inf),
+    **dict.fromkeys(MESSAGES, (1.0, math.inf)),
     "book.positions_after": (1.0, math.inf),
     "book.exposure_after": (_QUANTUM, math.inf),
     "book.net_exposure_after": (_QUANTUM, math.inf),

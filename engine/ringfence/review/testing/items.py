@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from ringfence.errors import Span
 from ringfence.language import ir
-from ringfence.language.fields import FIELDS
+from ringfence.language.fields import FIELDS, MESSAGES
 from ringfence.language.gates import ALWAYS, Gate, LimitRow, Policy
 from ringfence.language.linking import LinkedSet
 from ringfence.language.rules import Check, Rule, walk
@@ -32,7 +32,7 @@ _LEAST = {
     "book.positions_after": 1.0,
     "book.open_orders_after": 1.0,
     "book.open_orders_symbol_after": 1.0,
-    "order.rate": 1.0,
+    **dict.fromkeys(MESSAGES, 1.0),
 }
 """Counts that include the order itself."""
 _MOST = {"market.completeness": 1.0}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
+from ringfence.language.fields import MESSAGES
 from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import to_decimal
 from ringfence.review.testing.mutants import edited
@@ -36,7 +37,7 @@ _MOVES = {
     "positions": ("book.positions",),
     "working orders": ("book.open_orders",),
     "working orders elsewhere": ("book.open_orders_after",),
-    "recent orders": ("order.rate", "order.duplicates"),
+    "recent orders": ("order.duplicates", *MESSAGES),
 }
 """The fields that a lever moves, by the beginning of its name and of theirs."""
 _MOVES_ALONG = "0.9"

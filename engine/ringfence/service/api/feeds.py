@@ -132,7 +132,7 @@ def tell_direct_fill(data: JSONBody[DirectFillBody], request: Asking) -> TakenBo
 
 @route("post", "/cancels", Right.TRADE, summary="Tell that an order ended", tag=_TAG, errors=(404,))
 def tell_cancel(data: JSONBody[EndBody], request: Asking) -> EndedBody:
-    """Release what an order still reserves: it was cancelled, or was never sent."""
+    """Release what an order still reserves: it was cancelled, which counts as a message where rates are limited."""
     desk = desk_of(request)
     _check_order(request, desk, data.order_id)
     return EndedBody(data.order_id, desk.guard.on_cancel(data.order_id))
@@ -142,7 +142,7 @@ def tell_cancel(data: JSONBody[EndBody], request: Asking) -> EndedBody:
     "post", "/expiries", Right.TRADE, summary="Tell that an order expired", tag=_TAG, errors=(404,)
 )
 def tell_expiry(data: JSONBody[EndBody], request: Asking) -> EndedBody:
-    """Release what an order still reserves: it ended by itself."""
+    """Release what an order still reserves: it ended by itself, or was never sent."""
     desk = desk_of(request)
     _check_order(request, desk, data.order_id)
     return EndedBody(data.order_id, desk.guard.on_expire(data.order_id))
