@@ -10,6 +10,7 @@ from ringfence.language.suggest import did_you_mean
 from ringfence.replay.columns import KINDS, LEFT_OUT, raw, typed_columns
 from ringfence.replay.locate import Source
 from ringfence.replay.mapping import Mapping, Section
+from ringfence.replay.repeated_columns import named_in, refuse_repeated
 from ringfence.replay.sql_check import quoted, text_literal
 
 # `nosec B608`: the SQL is put together from our own words, quoted names, and expressions that
@@ -48,9 +49,12 @@ def union_sql(
     described = describe_columns(database, f"SELECT * FROM {reading}", source)  # nosec B608
     if mapping is None:
         _find_uneven_row(database, source, described)
+        ours = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
+        refuse_repeated(database, source, described, lambda name: name.lower() in ours)
         sections: Sequence[Section] = [_identity(kind, source, described, notes)]
     else:
         sections = mapping.sections[kind]
+        _refuse_repeated(database, source, described, mapping, sections)
     numbered = f"(SELECT row_number() OVER () AS {_ROW}, * FROM {reading})"  # nosec B608
     parts = []
     for part, section in enumerate(sections):
@@ -89,6 +93,23 @@ def _source_sql(
         f"(SELECT * FROM {rows} UNPIVOT INCLUDE NULLS "  # nosec B608
         f"({quoted(unpivot.value)} FOR {quoted(unpivot.name)} IN ({columns})))"
     )
+
+
+def _refuse_repeated(
+    database: duckdb.DuckDBPyConnection,
+    source: Source,
+    described: dict[str, str],
+    mapping: Mapping,
+    sections: Sequence[Section],
+) -> None:
+    options = mapping.reads.options("csv")
+    if any(option.startswith("names=") for option in options):
+        return
+    read = [sql for each in sections for sql in (*each.columns.values(), each.where)]
+    read += [sql for each in sections for sql in each.group_by]
+    read += mapping.reads.unpivot.columns if mapping.reads.unpivot is not None else ()
+    others = [o for o in options if not o.startswith(("header=", "all_varchar="))]
+    refuse_repeated(database, source, described, named_in(read), others)
 
 
 def _find_uneven_row(
