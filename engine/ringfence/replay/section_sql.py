@@ -1,7 +1,7 @@
 """The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import duckdb
 
@@ -10,7 +10,7 @@ from ringfence.language.suggest import did_you_mean
 from ringfence.replay.columns import KINDS, LEFT_OUT, raw, typed_columns
 from ringfence.replay.locate import Source
 from ringfence.replay.mapping import Mapping, Section
-from ringfence.replay.repeated_columns import named_in, refuse_repeated
+from ringfence.replay.source_columns import named_in, refuse_repeated, refuse_unequal
 from ringfence.replay.sql_check import quoted, text_literal
 
 # `nosec B608`: the SQL is put together from our own words, quoted names, and expressions that
@@ -50,11 +50,11 @@ def union_sql(
     if mapping is None:
         _find_uneven_row(database, source, described)
         ours = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
-        refuse_repeated(database, source, described, lambda name: name.lower() in ours)
+        _refuse_columns(database, source, described, lambda name: name.lower() in ours)
         sections: Sequence[Section] = [_identity(kind, source, described, notes)]
     else:
         sections = mapping.sections[kind]
-        _refuse_repeated(database, source, described, mapping, sections)
+        _refuse_named(database, source, described, mapping, sections)
     numbered = f"(SELECT row_number() OVER () AS {_ROW}, * FROM {reading})"  # nosec B608
     parts = []
     for part, section in enumerate(sections):
@@ -95,7 +95,7 @@ def _source_sql(
     )
 
 
-def _refuse_repeated(
+def _refuse_named(
     database: duckdb.DuckDBPyConnection,
     source: Source,
     described: dict[str, str],
@@ -109,7 +109,18 @@ def _refuse_repeated(
     read += [sql for each in sections for sql in each.group_by]
     read += mapping.reads.unpivot.columns if mapping.reads.unpivot is not None else ()
     others = [o for o in options if not o.startswith(("header=", "all_varchar="))]
-    refuse_repeated(database, source, described, named_in(read), others)
+    _refuse_columns(database, source, described, named_in(read), others)
+
+
+def _refuse_columns(
+    database: duckdb.DuckDBPyConnection,
+    source: Source,
+    described: dict[str, str],
+    is_read: Callable[[str], bool],
+    options: Sequence[str] = (),
+) -> None:
+    refuse_repeated(database, source, described, is_read, options)
+    refuse_unequal(database, source, is_read, options)
 
 
 def _find_uneven_row(

@@ -1,4 +1,4 @@
-"""Columns that occur twice: a database would take the first in silence, and nobody knows which is meant.
+"""Columns that a database would leave out in silence: the second of a name, and those of later files alone.
 
 Names that differ only in their case are the same name here, as in SQL.
 """
@@ -15,7 +15,7 @@ from ringfence.replay.locate import Source
 from ringfence.replay.sql_check import text_literal
 
 # `nosec B608`: only our own words and quoted names of files are put into the SQL.
-__all__ = ["named_in", "refuse_repeated"]
+__all__ = ["named_in", "refuse_repeated", "refuse_unequal"]
 
 _RENAMED = re.compile(r"(.+?)(?:_[0-9]+)+")
 
@@ -68,6 +68,49 @@ def refuse_repeated(
                 "rename one of them, or choose by a SELECT that names its columns: there the second "
                 f"is called `{twice[0]}_1`",
             )
+
+
+def refuse_unequal(
+    database: duckdb.DuckDBPyConnection,
+    source: Source,
+    is_read: Callable[[str], bool],
+    options: Sequence[str] = (),
+) -> None:
+    """Raise where a column that is read is in some files of a source and not in others.
+
+    Args:
+        database: Can reach the source.
+        source: What is read.
+        is_read: Whether a column is one that anybody looks at.
+        options: The CSV reader's, `header` apart.
+
+    Raises:
+        InputError: it is; the message names the column and two of the files.
+    """
+    if source.format not in ("csv", "parquet"):
+        return
+    first, *others = source.files
+    if not others:
+        return
+    wanted = _lowered(_header(database, first, options))
+    for path in others:
+        found = _lowered(_header(database, path, options))
+        if not (wanted and found):
+            # Whatever keeps it from being read is told by whoever reads it.
+            continue
+        for name in [*wanted, *found]:
+            if (name in wanted) is not (name in found) and is_read(name):
+                has, lacks = (first, path) if name in wanted else (path, first)
+                raise InputError(
+                    f"`{has}` has a column `{name}` and `{lacks}` has none: files of one source have the "
+                    "same columns",
+                    "name the files that do, or choose by a SELECT: `read_csv('*.csv', union_by_name=true)` "
+                    "leaves empty what a file has not",
+                )
+
+
+def _lowered(names: Iterable[str]) -> dict[str, None]:
+    return dict.fromkeys(name.lower() for name in names if name)
 
 
 def _described(database: duckdb.DuckDBPyConnection, select: str) -> list[str]:

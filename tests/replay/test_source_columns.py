@@ -1,4 +1,4 @@
-"""A column that occurs twice is refused where it is read: nobody knows which of the two is meant."""
+"""A column that is read is in a source once, and in all of its files: nothing of it is left out in silence."""
 
 import gzip
 from pathlib import Path
@@ -108,3 +108,52 @@ def test_a_name_that_ends_like_a_second_column_is_no_second_column(tmp_path: Pat
     text = "ts,symbol,side,size,size_1\n2024-01-01T00:00:00Z,A,buy,1,2\n"
 
     assert columns_of(open_orders(saved(tmp_path, text)))["size"] == [1.0]
+
+
+ROW = {"ts": "2024-01-01T00:00:00Z", "symbol": "A", "side": "buy", "size": "1"}
+
+
+def files(folder: Path, ending: str, *rows: dict[str, str]) -> str:
+    for place, row in enumerate(rows, 1):
+        name = f"part{place}.{ending}"
+        if ending == "csv":
+            saved(folder, f"{','.join(row)}\n{','.join(row.values())}\n", name)
+        else:
+            parquet(folder, pa.table({key: [value] for key, value in row.items()}), name)
+    return str(folder / f"part*.{ending}")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_column_that_only_some_files_have_is_not_left_out(
+    tmp_path: Path, ending: str, first: bool
+) -> None:
+    more = {**ROW, "account": "beta"}
+    pattern = files(tmp_path, ending, *((more, ROW) if first else (ROW, more)))
+
+    with pytest.raises(InputError, match="has a column `account` and `") as raised:
+        open_orders(pattern)
+    assert (
+        str(tmp_path / f"part{1 if first else 2}.{ending}") in str(raised.value).split("has a")[0]
+    )
+    assert "union_by_name" in raised.value.fix
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_files_may_differ_in_the_order_of_their_columns_and_in_what_nobody_reads(
+    tmp_path: Path, ending: str
+) -> None:
+    other = {**dict(reversed(ROW.items())), "note": "x"}
+
+    assert columns_of(open_orders(files(tmp_path, ending, ROW, other)))["size"] == [1.0, 1.0]
+
+
+def test_files_of_other_columns_can_be_put_together_by_a_select(tmp_path: Path) -> None:
+    pattern = files(tmp_path, "csv", ROW, {**ROW, "account": "beta"})
+    text = (
+        "SELECT * REPLACE (coalesce(account, 'main') AS account) "
+        f"FROM read_csv('{pattern}', union_by_name=true)"
+    )
+    stream = open_orders(text)
+
+    assert columns_of(stream)["size"] == [1.0, 1.0]
