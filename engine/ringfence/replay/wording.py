@@ -22,6 +22,7 @@ __all__ = [
     "measured",
     "moment",
     "money",
+    "none_replayed",
     "percent",
     "plural",
     "primary_mode",
@@ -257,6 +258,18 @@ def unreplayable_rows(summary: Json) -> int:
     return sum(int(group["rows"]) for group in summary["unreplayable"])
 
 
+def none_replayed(summary: Json) -> str:
+    """Say that not one row of the orders could be replayed, and why; empty where one could, or none is there."""
+    rows = int(summary["orders"]["rows"])
+    if summary["interrupted"] or not rows or unreplayable_rows(summary) < rows:
+        return ""
+    reasons = [
+        f"{count(each['rows'])} {clip(each['reason'], 60)}" for each in summary["unreplayable"]
+    ]
+    which = f"not one of {count(rows)} rows" if rows > 1 else "the one row"
+    return f"{which} of `{clip(summary['orders']['source'], 60)}` can be replayed: {'; '.join(reasons)}"
+
+
 def verdict(summary: Json) -> str:
     """Return one plain sentence: what the policies would have done, or what the change would do."""
     replayed = int(summary["orders"]["replayed"])
@@ -266,6 +279,8 @@ def verdict(summary: Json) -> str:
             f"This change alters no decision: none of {plural(books['accounts'], 'account')} "
             "with orders faces other gates than before."
         )
+    if not summary["orders"]["rows"]:
+        return "The source holds no order, so nothing can be said about these policies."
     if not replayed:
         return "No order could be replayed, so nothing can be said about these policies."
     changes = summary.get("changes")
