@@ -11,6 +11,7 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
+from ringfence.cli.dry_run import amount_given
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.integration
@@ -87,6 +88,8 @@ def test_a_mapping_reads_a_foreign_export(tmp_path, capsys):
         ([*INPUTS, "--policies", "/no/such/policies"], "/no/such/policies"),
         ([*INPUTS, *POLICIES, "--base", "git:-x"], "cannot be a revision"),
         ([*INPUTS, *POLICIES, "--equity", "much"], "`--equity much` is no amount"),
+        ([*INPUTS, *POLICIES, "--equity", "50.000,00"], "`--equity 50.000,00` is no amount"),
+        ([*INPUTS, *POLICIES, "--equity", "1,5"], "`--equity 1,5` is no amount"),
         ([*INPUTS, *POLICIES, "--workers", "0"], "`workers` must be 1 to 256"),
         ([*INPUTS, *POLICIES, "--batch-rows", "-1"], "`batch_rows` must be at least 1"),
         ([*INPUTS, *POLICIES, "--mapping", "no-such-mapping"], "no-such-mapping"),
@@ -126,6 +129,23 @@ def test_orders_of_which_none_can_be_replayed_are_bad_input_with_the_reasons(tmp
     assert [each["rows"] for each in summary["unreplayable"]] == [2, 1]
     assert pq.read_table(out / "decisions.parquet").num_rows == 0
     assert "No order could be replayed" in (out / "report.html").read_text()
+
+
+def test_the_one_row_that_cannot_be_replayed_is_told_with_what_stands_in_it(tmp_path, capsys):
+    orders = tmp_path / "orders.csv"
+    orders.write_text("ts;symbol;side;size\n2026-01-05T12:00:00Z;BTC/USDT;buy;0,1\n")
+
+    assert (
+        main(["dry-run", "--orders", str(orders), *POLICIES, "--out", str(tmp_path / "out")]) == 2
+    )
+    shown = capsys.readouterr()
+    assert "row 1: 0,1" in shown.out
+    assert "cannot be replayed: 1 size is not a number" in shown.err
+
+
+def test_commas_may_set_thousands_apart():
+    assert amount_given("1,234,567.5") == 1_234_567.5
+    assert amount_given("100,000") == amount_given("100_000") == 100_000
 
 
 def test_one_row_that_can_be_replayed_is_enough(tmp_path, capsys):

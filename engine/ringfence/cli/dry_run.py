@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -131,8 +132,10 @@ def amount_given(text: str | None) -> float | None:
     """The amount of `--equity`."""
     if text is None:
         return None
+    # A comma sets thousands apart or is refused: to half of the world it begins the decimals.
+    plain = re.sub(r",([0-9]{3})(?![0-9])", r"\1", text.replace("_", ""))
     try:
-        found = float(text.replace("_", "").replace(",", ""))
+        found = float(plain)
     except ValueError:
         found = math.nan
     if not (math.isfinite(found) and found >= 0):

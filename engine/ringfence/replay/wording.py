@@ -266,8 +266,13 @@ def none_replayed(summary: Json) -> str:
     reasons = [
         f"{count(each['rows'])} {clip(each['reason'], 60)}" for each in summary["unreplayable"]
     ]
-    which = f"not one of {count(rows)} rows" if rows > 1 else "the one row"
-    return f"{which} of `{clip(summary['orders']['source'], 60)}` can be replayed: {'; '.join(reasons)}"
+    source = f"`{clip(summary['orders']['source'], 60)}`"
+    none = (
+        f"not one of {count(rows)} rows of {source} can be replayed"
+        if rows > 1
+        else f"the one row of {source} cannot be replayed"
+    )
+    return f"{none}: {'; '.join(reasons)}"
 
 
 def verdict(summary: Json) -> str:
