@@ -192,6 +192,17 @@ def test_junit_has_a_case_for_each_case_with_its_place(
     ]
 
 
+def test_junit_of_files_that_cannot_be_used_bears_the_commands_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = write_desk(tmp_path, GATE, GOOD.replace("APPROVE", "approve"))
+
+    assert main(["test", str(desk), "--format", "junit"]) == 1
+    suite = ElementTree.fromstring(capsys.readouterr().out).find("testsuite")
+    assert suite is not None
+    assert suite.get("name") == "ringfence test"
+
+
 def test_sarif_has_what_no_case_notices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     desk = write_desk(tmp_path, GATE, GOOD)
 

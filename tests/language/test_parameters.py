@@ -66,6 +66,8 @@ def test_a_rate_sets_the_count_and_its_window() -> None:
         ("max", "lots", "not an amount of money"),
         ("window", 5, "write `5s`"),
         ("window", "5 parsecs", "no unit of time"),
+        ("window", "old", "not a duration: write `5s` or `250ms`"),
+        ("window", "5", "has no unit of time: write `5s`"),
         ("count", 1.5, "not a whole number"),
         ("size", -1, "below zero"),
         ("size", float("nan"), "not a finite number"),

@@ -111,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PolicyError as error:
         from ringfence.cli.output import show_findings
 
-        show_findings(error.diagnostics, getattr(given, "format", "text"))
+        form = getattr(given, "format", "text")
+        show_findings(error.diagnostics, form, command=given.command)
         return 1
     except InputError as error:
         print(f"ringfence: {error.message}", file=sys.stderr)

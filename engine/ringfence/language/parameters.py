@@ -165,6 +165,8 @@ def parse_duration(value: object) -> float:
         raise _BadValueError(f"`{found[2]}` is no unit of time: use {', '.join(DURATIONS)}")
     if value == 0 and not isinstance(value, bool):
         return 0.0
+    if isinstance(value, str) and not _match(NUMBER, value):
+        raise _BadValueError(f"`{value}` is not a duration: write `5s` or `250ms`")
     raise _BadValueError(f"`{value}` has no unit of time: write `{value}s` or `{value}ms`")
 
 
