@@ -169,7 +169,7 @@ def test_a_source_without_orders_is_fine_and_says_so(name, tmp_path, capsys):
     assert (
         main(["dry-run", "--orders", str(orders), *POLICIES, "--out", str(tmp_path / "out")]) == 0
     )
-    assert capsys.readouterr().out.startswith("The source holds no order")
+    assert capsys.readouterr().out.startswith("There is no order to replay")
 
 
 def test_a_plan_of_orders_of_which_none_can_be_replayed_is_bad_input(tmp_path, capsys):

@@ -21,6 +21,7 @@ __all__ = ["default_notes", "describe_columns", "first_line", "run", "union_sql"
 _ROW = "ringfence_row"
 _CSV_ROW = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_NO_CONDITIONS = ("VARCHAR", "DOUBLE", "FLOAT", "DECIMAL", "DATE", "TIME")
 _NOT_UTF8 = "it is not UTF-8"
 _ALIASES = {"marks": {"price": "last"}}
 
@@ -230,10 +231,22 @@ def _section_types(
             faults.append(_misfit(name, error, section, described))
         else:
             types[name] = str(rows[0][1])
+    if types.get("where", "").startswith(_NO_CONDITIONS):
+        faults.append(_no_condition(section.spans.get("where"), types["where"]))
     if faults:
         raise PolicyError(faults)
     types.pop("where", None)
     return types
+
+
+def _no_condition(span: Span | None, found: str) -> Diagnostic:
+    return Diagnostic(
+        "E181",
+        f"`where` is no condition: it yields {found}",
+        span,
+        why="it says of each row whether it takes part",
+        fix="compare something, as in `state = 'DONE'`",
+    )
 
 
 def _misfit(

@@ -285,7 +285,7 @@ def verdict(summary: Json) -> str:
             "with orders faces other gates than before."
         )
     if not summary["orders"]["rows"]:
-        return "The source holds no order, so nothing can be said about these policies."
+        return "There is no order to replay, so nothing can be said about these policies."
     if not replayed:
         return "No order could be replayed, so nothing can be said about these policies."
     changes = summary.get("changes")
