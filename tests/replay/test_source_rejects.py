@@ -191,7 +191,7 @@ def test_a_csv_in_another_encoding_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="it is not UTF-8") as raised:
         open_orders(str(path))
-    assert raised.value.fix == "save it as UTF-8"
+    assert raised.value.fix.startswith("save it as UTF-8")
 
 
 @pytest.mark.parametrize(

@@ -328,7 +328,7 @@ def run(
         why = first_line(error)
         fix = "check that the file is whole and in the format its name says"
         if why.endswith(_NOT_UTF8):
-            fix = "save it as UTF-8"
+            fix = "save it as UTF-8, and check that it is a CSV"
         raise InputError(f"`{source.text}` cannot be read: {why}", fix) from None
 
 
