@@ -65,6 +65,21 @@ def test_nothing_replayed_is_said_with_the_reason():
     assert "size is missing or not above zero row 17: size=0 7" in text
 
 
+def test_orders_that_no_gate_held_back_are_told_with_their_reason():
+    summary = SAMPLES["without_base"]()
+    (mode,) = {*summary["sides"]["head"]["modes"]} - {"frozen"}
+    run = summary["sides"]["head"]["modes"][mode]
+    told = [{"code": "NO_POLICY", "orders": 1400}, {"code": "UNKNOWN_INSTRUMENT", "orders": 7}]
+    run["reasons"] = [*told, {"code": "TOTAL_EXPOSURE", "orders": 2}]
+    text = words(shown(summary))
+
+    assert "Rejected whatever the gates say" not in words(shown(SAMPLES["without_base"]()))
+    assert "Rejected whatever the gates say reason meaning orders" in text
+    assert "NO_POLICY no policy covers the order 1,400" in text
+    assert "UNKNOWN_INSTRUMENT no instruments file knows the symbol 7" in text
+    assert "TOTAL_EXPOSURE" not in text
+
+
 def test_cut_tables_say_how_much_is_missing():
     text = words(shown(SAMPLES["crowded"](), 120))
 

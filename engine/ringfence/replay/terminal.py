@@ -22,6 +22,7 @@ from ringfence.replay.wording import (
     primary_runs,
     quantity,
     ranked_gates,
+    refused,
     remark_of,
     share,
     unreplayable_rows,
@@ -56,6 +57,7 @@ def render_terminal(
             _changes(summary["changes"], console)
         else:
             _decided_by(primary_runs(summary)[0], console)
+        _refused(primary_runs(summary)[0], console)
         _utilisation(summary, console)
     _unreplayable(summary, console)
     _assumptions(summary, console)
@@ -206,6 +208,16 @@ def _decided_by(run: Json, console: Console) -> None:
         )
     console.print(table)
     _more(len(run["by_gate"]) - _ROWS_SHOWN, "gate", console)
+
+
+def _refused(run: Json, console: Console) -> None:
+    found = refused(run)
+    if not found:
+        return
+    table = _table("Rejected whatever the gates say", "reason", "meaning", "orders", numbers=1)
+    for code, meaning, orders in found:
+        table.add_row(Text(code), Text(meaning), count(orders))
+    console.print(table)
 
 
 def _utilisation(summary: Json, console: Console) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "primary_runs",
     "quantity",
     "ranked_gates",
+    "refused",
     "remark_of",
     "share",
     "unreplayable_rows",
@@ -49,6 +50,21 @@ DECISIONS: Mapping[str, str] = {
 MODES: Mapping[str, str] = {
     "propagated": "state follows the policy's own decisions",
     "frozen": "state is as it really was, whatever the policy would have decided",
+}
+
+#: Why an order is rejected whatever its gates say, by the code of its reason.
+_REFUSED: Mapping[str, str] = {
+    "UNKNOWN_INSTRUMENT": "no instruments file knows the symbol",
+    "INVALID_SIDE": "the side is neither buy nor sell",
+    "INVALID_TYPE": "the type is none that is known",
+    "INVALID_SIZE": "the size is not above zero",
+    "SIZE_OFF_STEP": "the size is no multiple of the lot step",
+    "NO_FX_RATE": "no rate leads from its currency to the policies'",
+    "INVALID_PRICE": "the price is not above zero",
+    "NO_PRICE": "there is neither a price nor a mark",
+    "NO_POLICY": "no policy covers the order",
+    "MANDATORY_GATE_MISSING": "a mandatory gate is missing",
+    "REDUCE_ONLY_UNTRUE": "reduce-only, and would not only reduce",
 }
 
 _STATES = {0: "active", 1: "reducing", 2: "halted"}
@@ -256,6 +272,15 @@ def remark_of(gate: Json) -> str:
 def unreplayable_rows(summary: Json) -> int:
     """Return how many rows could not be replayed, over all reasons."""
     return sum(int(group["rows"]) for group in summary["unreplayable"])
+
+
+def refused(run: Json) -> list[tuple[str, str, int]]:
+    """Return of what is rejected whatever the gates say: code, meaning and orders, most orders first."""
+    return [
+        (str(each["code"]), _REFUSED[each["code"]], int(each["orders"]))
+        for each in run["reasons"]
+        if each["code"] in _REFUSED
+    ]
 
 
 def none_replayed(summary: Json) -> str:
