@@ -1,6 +1,7 @@
 """The summary on a terminal: the verdict first, no markup from the data, nothing cut in silence."""
 
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -27,6 +28,15 @@ def words(text):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_line_is_wider_than_the_terminal(name, width):
     assert max(cell_len(line) for line in shown(SAMPLES[name](), width).splitlines()) <= width
+
+
+@pytest.mark.parametrize("width", [60, 70, 75, 76, 80])
+def test_a_narrow_terminal_cuts_no_figure_and_no_remark(width):
+    text = shown(everyday(), width)
+
+    assert not re.search(r"[0-9.,]…", text)
+    assert "never" in text
+    assert ("p50" in text) is (width >= 76)
 
 
 def test_verdict_and_stake_come_first():

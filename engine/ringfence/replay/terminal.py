@@ -35,6 +35,7 @@ __all__ = ["render_terminal"]
 _GATES_SHOWN = 40
 _ROWS_SHOWN = 8
 _NAME_WIDTH = 24
+_ROOMY = 76
 _STYLES = {"APPROVE": "green", "REDUCE_SIZE": "yellow", "REJECT": "red"}
 
 Json = Mapping[str, Any]
@@ -225,15 +226,15 @@ def _utilisation(summary: Json, console: Console) -> None:
     gates = ranked_gates(run)
     if not gates:
         return
+    # A figure that is cut says nothing, so a narrow terminal gets fewer of them.
+    quantiles = ("p99", "p90", "p50") if console.width >= _ROOMY else ("p90",)
     table = _table(
         "How close to each limit (head; 100 % is at the limit)",
         "gate",
         "peak",
-        "p99",
-        "p90",
-        "p50",
+        *quantiles,
         "stopped",
-        numbers=5,
+        numbers=2 + len(quantiles),
     )
     # So they stay in one piece on a terminal of 80 columns, and the remark is broken instead.
     names = [_name(gate["gate"]) for gate in gates[:_GATES_SHOWN]]
@@ -245,7 +246,7 @@ def _utilisation(summary: Json, console: Console) -> None:
         table.add_row(
             _name(gate["gate"]),
             Text(percent(use.get("peak")) if use else "-", _heat(use.get("peak"))),
-            *(percent(use.get(key)) if use else "-" for key in ("p99", "p90", "p50")),
+            *(percent(use.get(key)) if use else "-" for key in quantiles),
             count(stopped),
             Text(remark_of(gate), "dim"),
         )
