@@ -154,6 +154,31 @@ def test_effective_says_where_no_order_would_pass_and_what_binds_others(
     assert "also bound" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_effective_ends_with_1_where_nothing_binds(form: list[str], tmp_path: Path) -> None:
+    (tmp_path / "desk.yaml").write_text(
+        "apiVersion: ringfence/v1\nkind: Policy\n"
+        "metadata: {name: desk, version: 1.0.0, owner: risk, description: A desk.}\n"
+        "spec: {scope: {accounts: [main]}, gates: [{rule: kill-switch@1}, {rule: data-quality@1}, "
+        "{rule: daily-loss@1}, {rule: drawdown@1}, {rule: position-count@1}, {rule: total-exposure@1}, "
+        "{rule: position-size@1}, {rule: correlated-exposure@1}]}\n"
+    )
+    arguments = ["effective", "--symbol", "A", "--policies", str(tmp_path), *form, "--account"]
+
+    assert main([*arguments, "nobody"]) == 1
+    assert main([*arguments, "main"]) == 0
+
+
+def test_effective_says_that_nobody_knows_the_symbol(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["effective", "--account", "alpha", "--policies", POLICIES, "--symbol"]
+
+    assert main([*arguments, "BTC-USDT"]) == 0
+    assert (
+        "every order is rejected, for `BTC-USDT` is no known instrument, did you mean `BTC/USDT`?"
+        in capsys.readouterr().out
+    )
+
+
 RAISE = """\
       limits: {max: 4_000_000 USDT, max_of_equity: 95%}
       overrides:

@@ -11,6 +11,7 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
+from ringfence.cli.dry_run import amount_given
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.integration
@@ -87,6 +88,8 @@ def test_a_mapping_reads_a_foreign_export(tmp_path, capsys):
         ([*INPUTS, "--policies", "/no/such/policies"], "/no/such/policies"),
         ([*INPUTS, *POLICIES, "--base", "git:-x"], "cannot be a revision"),
         ([*INPUTS, *POLICIES, "--equity", "much"], "`--equity much` is no amount"),
+        ([*INPUTS, *POLICIES, "--equity", "50.000,00"], "`--equity 50.000,00` is no amount"),
+        ([*INPUTS, *POLICIES, "--equity", "1,5"], "`--equity 1,5` is no amount"),
         ([*INPUTS, *POLICIES, "--workers", "0"], "`workers` must be 1 to 256"),
         ([*INPUTS, *POLICIES, "--batch-rows", "-1"], "`batch_rows` must be at least 1"),
         ([*INPUTS, *POLICIES, "--mapping", "no-such-mapping"], "no-such-mapping"),
@@ -101,6 +104,81 @@ def test_bad_input_is_one_reason_and_exit_code_two(arguments, says, tmp_path, ca
     assert says in shown.err
     assert "Traceback" not in shown.err
     assert shown.out == ""
+
+
+BAD_ROWS = """ts,symbol,side,size
+2026-01-05T12:00:00Z,BTC/USDT,sideways,1
+2026-01-05T12:00:00Z,BTC/USDT,hold,1
+yesterday,BTC/USDT,buy,1
+"""
+
+
+def test_orders_of_which_none_can_be_replayed_are_bad_input_with_the_reasons(tmp_path, capsys):
+    orders, out = tmp_path / "orders.csv", tmp_path / "out"
+    orders.write_text(BAD_ROWS)
+
+    assert main(["dry-run", "--orders", str(orders), *POLICIES, "--out", str(out), "--json"]) == 2
+    shown = capsys.readouterr()
+    said, fix = shown.err.strip().splitlines()
+    assert said.startswith("ringfence: not one of 3 rows of `")
+    assert said.endswith("can be replayed: 2 side is neither buy nor sell; 1 no usable time")
+    assert "--mapping" in fix
+    summary = json.loads(shown.out)
+    jsonschema.validate(summary, SCHEMA)
+    assert summary == json.loads((out / "summary.json").read_text())
+    assert [each["rows"] for each in summary["unreplayable"]] == [2, 1]
+    assert pq.read_table(out / "decisions.parquet").num_rows == 0
+    assert "No order could be replayed" in (out / "report.html").read_text()
+
+
+def test_the_one_row_that_cannot_be_replayed_is_told_with_what_stands_in_it(tmp_path, capsys):
+    orders = tmp_path / "orders.csv"
+    orders.write_text("ts;symbol;side;size\n2026-01-05T12:00:00Z;BTC/USDT;buy;0,1\n")
+
+    assert (
+        main(["dry-run", "--orders", str(orders), *POLICIES, "--out", str(tmp_path / "out")]) == 2
+    )
+    shown = capsys.readouterr()
+    assert "row 1: 0,1" in shown.out
+    assert "cannot be replayed: 1 size is not a number" in shown.err
+
+
+def test_commas_may_set_thousands_apart():
+    assert amount_given("1,234,567.5") == 1_234_567.5
+    assert amount_given("100,000") == amount_given("100_000") == 100_000
+
+
+def test_one_row_that_can_be_replayed_is_enough(tmp_path, capsys):
+    orders = tmp_path / "orders.csv"
+    orders.write_text(BAD_ROWS + "2026-01-05T12:00:00Z,BTC/USDT,buy,1\n")
+
+    assert (
+        main(["dry-run", "--orders", str(orders), *POLICIES, "--out", str(tmp_path / "out")]) == 0
+    )
+    assert "1 of 4 rows replayed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["orders.csv", "orders.parquet"])
+def test_a_source_without_orders_is_fine_and_says_so(name, tmp_path, capsys):
+    orders = tmp_path / name
+    if name.endswith(".csv"):
+        orders.write_text("ts,symbol,side,size\n")
+    else:
+        pq.write_table(pq.read_table(DATA / "orders.parquet").slice(0, 0), orders)
+
+    assert (
+        main(["dry-run", "--orders", str(orders), *POLICIES, "--out", str(tmp_path / "out")]) == 0
+    )
+    assert capsys.readouterr().out.startswith("There is no order to replay")
+
+
+def test_a_plan_of_orders_of_which_none_can_be_replayed_is_bad_input(tmp_path, capsys):
+    orders = tmp_path / "orders.csv"
+    orders.write_text(BAD_ROWS)
+    sides = ["--base", str(ROOT / "policies"), "--head", str(ROOT / "policies")]
+
+    assert main(["plan", *sides, "--orders", str(orders), *POLICIES[2:]]) == 2
+    assert "not one of 3 rows of `" in capsys.readouterr().err
 
 
 def test_faulty_policies_are_findings_and_exit_code_one(tmp_path, capsys):

@@ -51,6 +51,21 @@ def suggested(
     return told
 
 
+@pytest.mark.parametrize("rows", ["", "2026-01-05T12:00:00Z,BTC/USDT,sideways,1\n"])
+@pytest.mark.parametrize("goal", [["--reject-rate", "2%"], ["--unused-above", "80%"]])
+def test_of_no_orders_no_limit_follows(
+    rows: str, goal: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "orders.csv").write_text(f"ts,symbol,side,size\n{rows}")
+    given = ["--orders", "orders.csv", "--instruments", str(DATA / "instruments.yaml")]
+
+    assert main(["suggest", *given, "--equity", "1000", *goal]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "no order could be replayed, so no limit follows" in shown.err
+    assert ("1 side is neither buy nor sell" in shown.err) is bool(rows)
+
+
 def test_a_rejection_rate_is_searched_and_proved(
     inputs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

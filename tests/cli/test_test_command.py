@@ -51,7 +51,47 @@ def test_json_has_every_case_with_its_gates(
         "check": "value",
         "measure": 100.0,
         "limit": 100.0,
+        "unit": "money",
+        "reason": "",
     }
+
+
+def test_json_of_a_failing_case_has_what_was_given_expected_and_got(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dark = (
+        "  - name: dark\n    given: {market: {BTC/USD: {last: .nan, bid: .inf}}}\n"
+        "    then: {decision: APPROVE, gates: {desk/order-notional: pass}}\n"
+    )
+    desk = write_desk(tmp_path, GATE, GOOD + BAD + dark)
+
+    assert main(["test", str(desk), "--json"]) == 1
+    good, bad, unknown = report(capsys.readouterr().out)["cases"]
+    assert not {"given", "when", "then"} & set(good)
+    assert bad["then"] == {"decision": "APPROVE"}
+    assert (bad["when"]["size"], bad["when"]["price"]) == ("1.1", "100")
+    assert bad["given"]["clock"] == "2026-01-05T12:00:00Z"
+    assert bad["given"]["books"]["account/main"]["equity"] == 100000
+    assert (bad["decision"], bad["size"], bad["code"]) == ("REJECT", "0", "ORDER_NOTIONAL")
+    gate = next(each for each in bad["gates"] if each["gate"] == "order-notional")
+    assert (gate["outcome"], gate["measure"], gate["limit"]) == ("breach", 110.0, 100.0)
+    assert (gate["unit"], gate["reason"]) == ("money", "")
+    assert unknown["given"]["market"]["BTC/USD"]["last"] == ".nan"
+    assert unknown["given"]["market"]["BTC/USD"]["bid"] == ".inf"
+    assert unknown["then"]["gates"] == {"desk/order-notional": "pass"}
+
+
+def test_json_of_a_case_that_cannot_be_has_what_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn = "  - {name: torn, given: {books: {account/main: {cash: 5}}}, then: {decision: REJECT}}\n"
+    desk = write_desk(tmp_path, GATE, torn)
+
+    assert main(["test", str(desk), "--json"]) == 1
+    (case,) = report(capsys.readouterr().out)["cases"]
+    assert "cash 5" in case["problems"][0]
+    assert case["given"]["books"]["account/main"]["cash"] == 5
+    assert (case["decision"], case["code"], case["gates"]) == (None, None, [])
 
 
 def test_json_has_coverage_and_mutants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,10 +180,27 @@ def test_junit_has_a_case_for_each_case_with_its_place(
     failure = bad.find("failure")
     assert failure is not None
     assert "expected APPROVE, got REJECT" in (failure.get("message") or "")
-    assert "given: " in (failure.text or "")
+    lines = (failure.text or "").splitlines()
+    assert any(each.startswith("given: ") for each in lines)
+    assert 'expected: {"decision": "APPROVE"}' in lines
+    assert any(each.startswith('got: {"decision": "REJECT", "size": "0"') for each in lines)
+    assert any(
+        each.startswith("desk@1.0.0/order-notional: breach measure=110 limit=100") for each in lines
+    )
     assert [each.get("name") for each in others if each.find("failure") is not None] == [
         "E502: `34.5 %` of the items are covered, and `99 %` are wanted"
     ]
+
+
+def test_junit_of_files_that_cannot_be_used_bears_the_commands_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = write_desk(tmp_path, GATE, GOOD.replace("APPROVE", "approve"))
+
+    assert main(["test", str(desk), "--format", "junit"]) == 1
+    suite = ElementTree.fromstring(capsys.readouterr().out).find("testsuite")
+    assert suite is not None
+    assert suite.get("name") == "ringfence test"
 
 
 def test_sarif_has_what_no_case_notices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

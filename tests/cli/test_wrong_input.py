@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -325,3 +326,32 @@ def test_a_reader_that_has_gone_is_no_failed_check(
     monkeypatch.setattr("ringfence.cli.fields.run", show)
 
     assert told(["fields"], capsys) == (0, "")
+
+
+def ran(*words: str, stdout: Any = subprocess.PIPE, **changed: str) -> Any:
+    return subprocess.run(
+        [sys.executable, "-m", "ringfence.cli.main", *words],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **changed},
+        check=False,
+    )
+
+
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    words = ["effective", "--account", "größe", "--symbol", "BTC/USDT", "--policies", str(POLICIES)]
+    done = ran(*words, PYTHONIOENCODING="ascii")
+
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"account gr\xf6\xdfe" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [["fields", "--json"], ["validate", str(POLICIES)]])
+def test_a_disk_that_is_full_is_told_as_one(words: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = ran(*words, stdout=full)
+
+    assert done.returncode == 2
+    assert b"ringfence: no space is left where the output goes\n  fix: " in done.stderr
+    assert b"should not happen" not in done.stderr

@@ -9,6 +9,7 @@ from ringfence.errors import PolicyError
 from ringfence.language.instruments import read_instruments
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import Market
+from ringfence.language.plain_cases import plain_case
 from ringfence.language.policy_tests import read_case
 from ringfence.language.schema import check
 from ringfence.language.source import load
@@ -62,6 +63,92 @@ def test_the_schema_knows_earlier_quotes(quote: str, message: str) -> None:
 
     assert len(findings) == 1
     assert message in findings[0].message
+
+
+def in_a_test(given: str, when: str = "{}") -> str:
+    return (
+        "apiVersion: ringfence/v1\nkind: PolicyTest\nmetadata: {name: t, version: 1.0.0}\n"
+        f"cases:\n  - name: one\n    given: {given}\n    when: {when}\n    then: {{decision: APPROVE}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "text"),
+    [
+        ('{books: {firm: {equity: "abc"}}}', "equity", "abc"),
+        ("{books: {firm: {equity: 50000 USD}}}", "equity", "50000 USD"),
+        ('{books: {firm: {equity: "50,000"}}}', "equity", "50,000"),
+        ('{books: {firm: {equity: ""}}}', "equity", ""),
+        ("{books: {firm: {positions: {A: {size: 1, mark: many}}}}}", "mark", "many"),
+        ("{books: {firm: {working: [{symbol: A, side: buy, size: 1, price: x}]}}}", "price", "x"),
+        ("{market: {A: {bid: x}}}", "bid", "x"),
+        ("{market: {A: {completeness: all}}}", "completeness", "all"),
+        ("{market: {A: {recent: [{age: 1s, last: 1.2.3}]}}}", "last", "1.2.3"),
+        ("{instruments: {A: {lot_step: tiny}}}", "lot_step", "tiny"),
+        ("{fx: {EUR/USD: par}}", "EUR/USD", "par"),
+        ('{correlations: {"A|B": {rho: high}}}', "rho", "high"),
+        ("{recent_orders: [{size: one}]}", "size", "one"),
+    ],
+)
+def test_text_where_a_number_belongs_is_a_finding_at_its_place(
+    given: str, name: str, text: str
+) -> None:
+    document = in_a_test(given)
+    before, _, _ = document.splitlines()[5].partition(f"{name}: ")
+
+    (finding,) = check(load(document, "t.yaml"), "PolicyTest")
+
+    wanted = "a share" if name == "completeness" else "a number"
+    assert finding.code == "E155"
+    assert finding.message == f"`{name}` must be {wanted}, `{text}` is not"
+    assert str(finding.span) == f"t.yaml:6:{len(before) + len(name) + 3}"
+    assert finding.why
+    assert finding.fix.startswith("write for example `")
+
+
+def test_text_in_an_order_where_a_number_belongs_is_a_finding() -> None:
+    found = check(load(in_a_test("{}", "{size: ten, price: '1O0'}"), "t.yaml"), "PolicyTest")
+
+    assert [(each.code, str(each.span)) for each in found] == [
+        ("E155", "t.yaml:7:18"),
+        ("E155", "t.yaml:7:30"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("50000", 50000.0),
+        ('"50000"', 50000.0),
+        ('"50_000.5"', 50000.5),
+        ('" 5e4 "', 50000.0),
+        ('"-.5"', -0.5),
+        ('"+1."', 1.0),
+        ("1E+5", 100000.0),
+        (".nan", math.nan),
+        ('".NaN"', math.nan),
+        ("nan", math.nan),
+        ("null", math.nan),
+        (".inf", math.inf),
+        ("-.inf", -math.inf),
+        ('"-.inf"', -math.inf),
+        ('"Inf"', math.inf),
+    ],
+)
+def test_a_number_may_be_text_and_may_be_missing(
+    linked: LinkedSet, written: str, meant: float
+) -> None:
+    document = load(in_a_test(f"{{market: {{BTC/USD: {{bid: {written}}}}}}}"), "t.yaml")
+
+    assert check(document, "PolicyTest") == []
+    read = read_case(document.data["cases"][0]["given"], WHEN, linked)
+    bid = read.market["BTC/USD"].bid
+    assert bid == meant or (math.isnan(bid) and math.isnan(meant))
+
+
+def test_a_case_from_python_is_held_to_the_same(linked: LinkedSet) -> None:
+    with pytest.raises(PolicyError, match=r"E155: `equity` must be a number, `abc` is not"):
+        plain_case({"given": {"books": {"firm": {"equity": "abc"}}}, "when": WHEN}, linked)
 
 
 @pytest.mark.parametrize(

@@ -297,6 +297,17 @@ def test_missing_keys_are_told_once_each() -> None:
     ]
 
 
+def test_a_comma_within_a_number_is_told_as_one() -> None:
+    first, *_ = findings(
+        "apiVersion: ringfence/v1\nkind: Policy\n"
+        "metadata: {name: a, version: 1.0.0, owner: risk, description: A.}\n"
+        "spec: {gates: [{rule: total-exposure@1, limits: {max: 100,000 USD}}]}\n"
+    )
+
+    assert first.message == "the key has to be a parameter name, `000 USD` is not"
+    assert "`100_000`" in first.fix
+
+
 def test_findings_are_bounded() -> None:
     found = findings(DOCUMENTS["Policy"] + "".join(f"k{n}: 1\n" for n in range(50_000)))
 

@@ -16,6 +16,13 @@ def test_files_below_are_found_and_hidden_ones_are_not(tmp_path):
     assert yaml_files(tmp_path) == [tmp_path / "b.yaml", tmp_path / "deep" / "a.yml"]
 
 
+def test_an_ending_in_capitals_is_not_left_out(tmp_path):
+    for name in ("DESK.YAML", "firm.Yml"):
+        (tmp_path / name).write_text("x: 1\n")
+
+    assert yaml_files(tmp_path) == [tmp_path / "DESK.YAML", tmp_path / "firm.Yml"]
+
+
 def test_a_link_to_a_file_counts_as_the_file(tmp_path):
     (tmp_path / "..data").mkdir()
     (tmp_path / "..data" / "desk.yaml").write_text("x: 1\n")

@@ -278,6 +278,18 @@ def test_bad_usage_is_one_line_and_its_fix(
     assert "fix: " in error
 
 
+def test_marks_that_cannot_be_used_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = tmp_path / "marks.csv"
+    marks.write_text("ts;symbol;last\n2026-01-05T12:00:00Z;BTC/USD;1,5\n2026-01-05T13:00:00Z;;1\n")
+
+    assert main(["correlations", "--marks", str(marks)]) == 2
+    error = capsys.readouterr().err
+    assert "ringfence: 1 mark left out: last is not a number\n" in error
+    assert "ringfence: 1 mark left out: no symbol\n" in error
+
+
 def test_the_how_to_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

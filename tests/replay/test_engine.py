@@ -295,6 +295,22 @@ def test_a_mark_does_not_outlive_the_position(linked, tmp_path):
     assert measures(found, "total-exposure")[2] == 500.0
 
 
+def test_symbols_that_nobody_knows_are_named(linked, tmp_path):
+    def said(folder, *symbols):
+        folder.mkdir()
+        orders = [order("12:00:00", 1, 100.0, symbol=each) for each in (*symbols, "BTC/USD")]
+        _, engine = run(folder, linked, orders, marks=MARKS, balances=OPEN)
+        return [text for text in engine.assumptions if "instruments file" in text]
+
+    assert said(tmp_path / "none") == []
+    assert said(tmp_path / "one", "BTCUSD", "BTCUSD") == [
+        "orders in symbol `BTCUSD` are rejected: no instruments file knows it, did you mean `BTC/USD`?"
+    ]
+    assert said(tmp_path / "two", "XYZ", "BTCUSD") == [
+        "orders in each of 2 symbols (`BTCUSD`, `XYZ`) are rejected: no instruments file knows them"
+    ]
+
+
 @pytest.mark.parametrize("mode", ["propagated", "frozen"])
 def test_what_cannot_be_read_is_refused_and_moves_nothing(linked, tmp_path, mode):
     orders = [
@@ -314,6 +330,8 @@ def test_what_cannot_be_read_is_refused_and_moves_nothing(linked, tmp_path, mode
         text for text in engine.assumptions if text.endswith("cannot be read or valued: 4 orders")
     ]
     assert len(said) == (mode == "frozen")
+    unknown = "orders in symbol `XYZ/USD` are rejected: no instruments file knows it"
+    assert any(text.startswith(unknown) for text in engine.assumptions)
     # In order of first appearance: XYZ, LTC, BTC, ADA.
     np.testing.assert_array_equal(engine.money_per_price(), [math.nan, math.nan, 1.0, 12.5])
 

@@ -315,18 +315,21 @@ def test_all_faults_of_a_mapping_are_shown_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("spec:\n  orders: {ts: ts}\n", "`symbol` is missing"),
+        ("spec:\n  orders: {ts: ts}\n", "`orders` lacks `symbol`"),
         (f"spec:\n  orders: {{{ORDERS}, prize: '1'}}\n", "did you mean `price`"),
         (f"spec:\n  orders: {{{ORDERS}, price: 1}}\n", "`price` must be text"),
         (f"spec:\n  ordrs: {{{ORDERS}}}\n", "did you mean `orders`"),
         ("spec:\n  reads: {format: csv}\n", "the mapping has no section"),
-        (f"spec:\n  reads: {{format: xml}}\n  orders: {{{ORDERS}}}\n", "must be one of"),
+        (f"spec:\n  reads: {{format: xml}}\n  orders: {{{ORDERS}}}\n", "`format` cannot be `xml`"),
+        ("spec: {}\n", "`spec` must have at least 1 key"),
+        (f"spec:\n  orders: {{{ORDERS}, price: (SELECT 1)}}\n", "a subquery may not be used"),
         (f"spec:\n  orders:\n    - {{{ORDERS}}}\n    - {{{ORDERS}}}\n", "needs `order_id`"),
     ],
 )
 def test_mapping_of_the_wrong_shape_is_refused(tmp_path: Path, spec: str, message: str) -> None:
-    with pytest.raises(PolicyError, match=message):
+    with pytest.raises(PolicyError, match=message) as raised:
         load_mapping(written(tmp_path, spec))
+    assert all(each.span and each.why and each.fix for each in raised.value.diagnostics)
 
 
 def test_expression_over_a_column_that_is_not_there_is_named_with_its_place(tmp_path: Path) -> None:
@@ -348,6 +351,27 @@ def test_constant_that_hides_a_column_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="also has as a constant"):
         open_orders(str(FIXTURES / "bitmex_trades.parquet"), path)
+
+
+@pytest.mark.parametrize("where", ["side", "CAST(size AS DOUBLE)", "ts"])
+def test_a_where_that_is_no_condition_is_refused_at_its_place(tmp_path: Path, where: str) -> None:
+    source = tmp_path / "o.csv"
+    source.write_text("ts,symbol,side,size\n2024-01-01,A,buy,1\n", encoding="utf-8")
+    path = written(tmp_path, f"spec:\n  orders: {{{ORDERS}, where: '{where}'}}\n")
+
+    with pytest.raises(PolicyError, match="`where` is no condition: it yields") as raised:
+        open_orders(str(source), path)
+    (finding,) = raised.value.diagnostics
+    assert finding.span is not None
+    assert finding.fix
+
+
+def test_a_where_may_be_a_whole_number(tmp_path: Path) -> None:
+    source = tmp_path / "o.csv"
+    source.write_text("ts,symbol,side,size\n2024-01-01,A,buy,1\n2024-01-02,A,buy,0\n", "utf-8")
+    path = written(tmp_path, f"spec:\n  orders: {{{ORDERS}, where: 'CAST(size AS INT)'}}\n")
+
+    assert columns_of(open_orders(str(source), path))["size"] == [1.0]
 
 
 def test_row_that_an_expression_fails_on_is_a_reject_and_not_the_end(tmp_path: Path) -> None:

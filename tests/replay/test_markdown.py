@@ -93,6 +93,16 @@ def test_tables_render_as_tables():
     assert all(f"<code>{gate}</code>" in html for gate in GATES)
 
 
+def test_orders_that_no_gate_held_back_are_told_with_their_reason():
+    summary = everyday()
+    for run in summary["sides"]["head"]["modes"].values():
+        run["reasons"] = [{"code": "SIZE_OFF_STEP", "orders": 3}]
+
+    html = as_html(render_markdown(summary))
+    assert "Rejected whatever the gates say (head)" in html
+    assert "<td>the size is no multiple of the lot step</td>" in html
+
+
 def test_interrupted_run_is_announced_first():
     text = render_markdown({**everyday(), "interrupted": True})
 

@@ -167,7 +167,15 @@ ROW = "2024-01-01T00:00:00Z,A/USD,buy,1\n"
         (HEAD + ROW + "a,b,c,d,e\n" + ROW, "line 3: it has 5 values where the first line has 4"),
         (HEAD + ROW * 21_000 + "a,b\n", "line 21002: it has 2 values where the first line has 4"),
         ((HEAD + ROW + "a;b\n").replace(",", ";"), "line 3: it has 2 values"),
+        (HEAD + ROW + "a,b,c,d,e\n", "line 3: it has 5 values where the first line has 4"),
+        (HEAD + "a,b,c,d,e\n" + ROW * 2, "line 2: it has 5 values where the first line has 4"),
+        (
+            HEAD + ROW.replace("buy", "buy,x") * 2,
+            "line 2: it has 5 values where the first line has",
+        ),
         ("words\nalone\n", "has no column `ts`"),
+        ("a,b\n1,2\n", "has no column `ts`"),
+        ("\n\n", "is empty"),
     ],
 )
 def test_a_csv_that_cannot_be_read_names_the_line(tmp_path: Path, text: str, message: str) -> None:
@@ -181,5 +189,48 @@ def test_a_csv_in_another_encoding_says_so(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes((HEAD + ROW.replace("A", "\u00c4")).encode("latin-1"))
 
-    with pytest.raises(InputError, match="it is not UTF-8"):
+    with pytest.raises(InputError, match="it is not UTF-8") as raised:
         open_orders(str(path))
+    assert raised.value.fix.startswith("save it as UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\0" * 2000, "has no column `ts`"), (bytes(range(128, 256)) * 9, "cannot be read")],
+)
+def test_what_is_no_csv_at_all_is_told_without_its_bytes(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(InputError, match=message) as raised:
+        open_orders(str(path))
+    assert raised.value.message.isprintable()
+    assert len(raised.value.message) < 400
+
+
+@pytest.mark.parametrize("text", ["[]", "", "5"])
+def test_json_without_objects_says_so(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match="holds no objects"):
+        open_orders(saved(tmp_path, text, "orders.json"))
+
+
+def test_a_decimal_comma_is_no_number_and_a_mapping_reads_it(tmp_path: Path) -> None:
+    text = "ts;symbol;side;size;price\n2024-01-01T00:00:00Z;A;buy;0,5;1.000,25\n"
+    orders = saved(tmp_path, text)
+    mapping = saved(
+        tmp_path,
+        "apiVersion: ringfence/v1\nkind: Mapping\nmetadata: {name: m, version: 1.0.0}\n"
+        "spec:\n  orders:\n    ts: ts\n    symbol: symbol\n    side: side\n"
+        "    size: CAST(replace(size, ',', '.') AS DOUBLE)\n"
+        "    price: CAST(replace(replace(price, '.', ''), ',', '.') AS DOUBLE)\n",
+        "mine.yaml",
+    )
+    stream = open_orders(orders)
+
+    assert columns_of(stream) == {}
+    assert stream.rejects.counts == {"size is not a number": 1}
+    assert stream.rejects.examples[0].detail == "0,5"
+    read = columns_of(open_orders(orders, mapping))
+    assert (read["size"], read["price"]) == ([0.5], [1000.25])

@@ -1,6 +1,7 @@
 """The summary on a terminal: the verdict first, no markup from the data, nothing cut in silence."""
 
 import io
+import re
 
 import pytest
 from rich.cells import cell_len
@@ -27,6 +28,15 @@ def words(text):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_line_is_wider_than_the_terminal(name, width):
     assert max(cell_len(line) for line in shown(SAMPLES[name](), width).splitlines()) <= width
+
+
+@pytest.mark.parametrize("width", [60, 70, 75, 76, 80])
+def test_a_narrow_terminal_cuts_no_figure_and_no_remark(width):
+    text = shown(everyday(), width)
+
+    assert not re.search(r"[0-9.,]…", text)
+    assert "never" in text
+    assert ("p50" in text) is (width >= 76)
 
 
 def test_verdict_and_stake_come_first():
@@ -63,6 +73,21 @@ def test_nothing_replayed_is_said_with_the_reason():
 
     assert text.startswith("No order could be replayed")
     assert "size is missing or not above zero row 17: size=0 7" in text
+
+
+def test_orders_that_no_gate_held_back_are_told_with_their_reason():
+    summary = SAMPLES["without_base"]()
+    (mode,) = {*summary["sides"]["head"]["modes"]} - {"frozen"}
+    run = summary["sides"]["head"]["modes"][mode]
+    told = [{"code": "NO_POLICY", "orders": 1400}, {"code": "UNKNOWN_INSTRUMENT", "orders": 7}]
+    run["reasons"] = [*told, {"code": "TOTAL_EXPOSURE", "orders": 2}]
+    text = words(shown(summary))
+
+    assert "Rejected whatever the gates say" not in words(shown(SAMPLES["without_base"]()))
+    assert "Rejected whatever the gates say reason meaning orders" in text
+    assert "NO_POLICY no policy covers the order 1,400" in text
+    assert "UNKNOWN_INSTRUMENT no instruments file knows the symbol 7" in text
+    assert "TOTAL_EXPOSURE" not in text
 
 
 def test_cut_tables_say_how_much_is_missing():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from ringfence.backends.numba_kernel.layout import REFUSALS
 from ringfence.replay.wording import (
     clip,
     count,
@@ -13,11 +14,20 @@ from ringfence.replay.wording import (
     percent,
     plural,
     quantity,
+    refused,
     share,
     visible,
 )
 
 pytestmark = pytest.mark.unit
+
+
+def test_every_refusal_has_its_words():
+    run = {"reasons": [{"code": code, "orders": 2} for code in (*REFUSALS[1:], "DAILY_LOSS")]}
+
+    assert [code for code, meaning, orders in refused(run) if meaning and orders == 2] == [
+        *REFUSALS[1:]
+    ]
 
 
 @pytest.mark.parametrize(

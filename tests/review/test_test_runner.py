@@ -46,3 +46,21 @@ def test_a_case_that_throws_a_kill_switch_meets_that_gate_in_any_policy(tmp_path
         ["total-exposure"],
         ["total-exposure", "kill-switch"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("total-exposre", "total-exposure"), ("test@1.0.0/total-exposure", "test/total-exposure")],
+)
+def test_a_gate_that_does_not_bind_is_told_with_the_one_that_was_meant(
+    tmp_path: Path, name: str, meant: str
+) -> None:
+    text = FILE.replace(
+        "{total-exposure: pass}}\n  - name: the firm", f"{{{name}: pass}}}}\n  - name: the firm"
+    )
+    (tmp_path / "switch.yaml").write_text(text)
+
+    failed, _ = run_file(load_file(tmp_path / "switch.yaml"), None)
+    assert failed.problems == [
+        f"expected gate {name}: pass, but no such gate binds the order, did you mean `{meant}`?"
+    ]

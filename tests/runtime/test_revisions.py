@@ -145,6 +145,17 @@ def test_nothing_of_the_repository_runs(repository, tmp_path):
     assert not ran.exists()
 
 
+def test_an_ending_in_capitals_counts_in_a_revision_as_in_a_directory(repository):
+    desk = repository / "policies" / "desk.yaml"
+    more = desk.read_text(encoding="utf-8").replace("name: desk", "name: more", 1)
+    (repository / "policies" / "MORE.YAML").write_text(more, encoding="utf-8")
+    before = link_spec("git:main").sha256
+    git("add", ".")
+    git("commit", "-q", "-m", "one more")
+
+    assert link_spec("git:main").sha256 == link_spec("policies").sha256 != before
+
+
 def test_links_in_a_revision_are_not_followed(repository):
     (repository / "policies" / "passwd.yaml").symlink_to("/etc/passwd")
     git("add", ".")

@@ -60,6 +60,7 @@ def run(given: argparse.Namespace) -> int:
     """Estimate, then write the document, or print it."""
     from ringfence.replay.correlations import Sampling, correlate, document, sample
     from ringfence.replay.sources import open_marks
+    from ringfence.replay.wording import plural
 
     sampling = Sampling(
         as_of=_as_of(given),
@@ -69,6 +70,8 @@ def run(given: argparse.Namespace) -> int:
     )
     stream = open_marks(given.marks, given.mapping)
     symbols, prices = sample(stream, stream.symbols, sampling)
+    for reason, rows in sorted(stream.rejects.counts.items()):
+        print(f"ringfence: {plural(rows, 'mark')} left out: {reason}", file=sys.stderr)
     estimate = correlate(symbols, prices, sampling)
     text = document(estimate, _comments(given, sampling))
     if given.output is not None:

@@ -2,8 +2,9 @@
 
 import argparse
 import math
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from ringfence.errors import InputError
 if TYPE_CHECKING:
     from ringfence.replay.dry_run import Progress
 
-__all__ = ["add", "add_inputs", "amount_given", "progress_bar"]
+__all__ = ["add", "add_inputs", "amount_given", "progress_bar", "refuse_none_replayed"]
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
@@ -23,7 +24,11 @@ _SPEC = "a directory, a file, git:REF or git:REF:PATH"
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser(
-        "dry-run", help="replay real orders through policies, without sending anything"
+        "dry-run",
+        help="replay real orders through policies, without sending anything",
+        description="Replay real orders through policies, without sending anything. Ends with 0 whatever was decided, and "
+        "with 2 where there are orders and not one of them can be replayed: the reasons are counted, and the results are "
+        "written all the same.",
     )
     add_inputs(parser, required=True)
     parser.add_argument("--policies", default="policies", metavar="SPEC", help=_SPEC)
@@ -71,7 +76,7 @@ def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Run it; 0 when done, whatever was decided, 130 when interrupted."""
+    """Run it; 0 when done, whatever was decided, 2 when no row could be replayed, 130 when interrupted."""
     equity = amount_given(given.equity)
     from ringfence.replay.dry_run import Request, dry_run
     from ringfence.replay.sources import BATCH_ROWS
@@ -109,15 +114,28 @@ def run(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 130
+    refuse_none_replayed(result.summary)
     return 0
+
+
+def refuse_none_replayed(summary: Mapping[str, Any]) -> None:
+    """Raise InputError where orders were given and not one of them could be replayed."""
+    from ringfence.replay.wording import none_replayed
+
+    if why := none_replayed(summary):
+        raise InputError(
+            why, "mend the rows, or say with --mapping what the columns mean; nothing was decided"
+        )
 
 
 def amount_given(text: str | None) -> float | None:
     """The amount of `--equity`."""
     if text is None:
         return None
+    # A comma sets thousands apart or is refused: to half of the world it begins the decimals.
+    plain = re.sub(r",([0-9]{3})(?![0-9])", r"\1", text.replace("_", ""))
     try:
-        found = float(text.replace("_", "").replace(",", ""))
+        found = float(plain)
     except ValueError:
         found = math.nan
     if not (math.isfinite(found) and found >= 0):

@@ -8,6 +8,7 @@ from ringfence.cli.output import print_json
 from ringfence.errors import InputError
 from ringfence.language.gates import to_ns
 from ringfence.language.linking import link_path
+from ringfence.language.suggest import did_you_mean
 from ringfence.review.effective_limits import (
     effective_limits,
     missing_gates,
@@ -36,7 +37,7 @@ def add(commands: Any) -> None:
 
 
 def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
-    """Print the limits, the tightest of each kind marked; without `--at` those of the clock's time."""
+    """Print the limits, the tightest of each kind marked; 1 where none binds. Without `--at` those of the clock's time."""
     try:
         moment = to_ns(given.at) if given.at else clock.now_ns()
     except ValueError as error:
@@ -54,7 +55,7 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
                 "other_policies": others,
             }
         )
-        return 0
+        return 0 if rows else 1
     if not rows:
         print(f"nothing binds account `{given.account}` symbol `{given.symbol}`")
         return 1
@@ -75,6 +76,10 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
         )
     if missing:
         print(f"every order is rejected, for no enforced gate is there of: {', '.join(missing)}")
+    declared = linked.desk.instruments
+    if declared and given.symbol not in declared:
+        near = did_you_mean(given.symbol, declared)
+        print(f"every order is rejected, for `{given.symbol}` is no known instrument{near}")
     if others:
         print(f"other strategies or venues are also bound by: {', '.join(others)}")
     return 0

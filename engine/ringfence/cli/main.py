@@ -4,6 +4,8 @@ Exit codes: 0 fine, 1 the check failed, 2 bad usage or input.
 """
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -98,6 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding shows what it cannot as `\xf6`, and ends nothing.
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
     # Whatever else stands first (an option, a slip) is answered by the parser that knows all commands.
     command = arguments[0] if arguments and arguments[0] in _COMMANDS else None
     try:
@@ -107,11 +113,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _stopped()
     try:
-        return int(given.run(given))
+        code = int(given.run(given))
+        # Here, where a disk that is full can still be told; what is left at the end would only be lost.
+        sys.stdout.flush()
+        return code
     except PolicyError as error:
         from ringfence.cli.output import show_findings
 
-        show_findings(error.diagnostics, getattr(given, "format", "text"))
+        form = getattr(given, "format", "text")
+        show_findings(error.diagnostics, form, command=given.command)
         return 1
     except InputError as error:
         print(f"ringfence: {error.message}", file=sys.stderr)
@@ -136,6 +146,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             import traceback
 
             traceback.print_exc()
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print(
+                "ringfence: no space is left where the output goes\n"
+                "  fix: make room, or write to another place",
+                file=sys.stderr,
+            )
         else:
             print(
                 f"ringfence: {type(error).__name__}: {error}\n"

@@ -21,6 +21,7 @@ __all__ = [
     "findings_text",
     "finite",
     "has_errors",
+    "plain_data",
     "print_json",
     "show_findings",
 ]
@@ -171,6 +172,17 @@ def print_json(value: Any) -> None:
 def finite(value: float) -> float | None:
     """The number, or None where JSON has no word for it."""
     return value if math.isfinite(value) else None
+
+
+def plain_data(value: Any) -> Any:
+    """A case's data in JSON, which has no word for NaN and infinity: they are text there."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_data(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_data(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    return value
 
 
 def _json(value: Any) -> str:

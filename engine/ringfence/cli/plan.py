@@ -5,7 +5,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.dry_run import add_inputs, amount_given, progress_bar
+from ringfence.cli.dry_run import (
+    add_inputs,
+    amount_given,
+    progress_bar,
+    refuse_none_replayed,
+)
 from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import compiling_is_said, print_json
 from ringfence.errors import InputError
@@ -316,6 +321,7 @@ def _dry_run(
         )
         with compiling_is_said(json=given.format == "json"), progress_bar() as progress:
             result = dry_run(request, progress)
+    refuse_none_replayed(result.summary)
     return result.summary, dict(result.files) if given.out is not None else {}
 
 

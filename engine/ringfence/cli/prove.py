@@ -1,12 +1,11 @@
 """`ringfence prove`: what must hold of every order, shown by a solver, or an order for which it does not."""
 
 import argparse
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.output import add_format, compiling_is_said, finite, show_findings
+from ringfence.cli.output import add_format, compiling_is_said, finite, plain_data, show_findings
 from ringfence.cli.progress import counted_progress
 from ringfence.errors import InputError, PolicyError
 
@@ -219,8 +218,8 @@ def _example_json(found: "Counterexample") -> dict[str, Any]:
     from ringfence.review.case_text import case_yaml
 
     return {
-        "given": _plain(found.given),
-        "when": _plain(found.when),
+        "given": plain_data(found.given),
+        "when": plain_data(found.when),
         "decision": str(found.decision.decision),
         "size": str(found.decision.size),
         "reason": found.decision.reason,
@@ -232,14 +231,3 @@ def _example_json(found: "Counterexample") -> dict[str, Any]:
         "confirmed_by": list(found.confirmed_by),
         "test": case_yaml(found.test),
     }
-
-
-def _plain(value: Any) -> Any:
-    """A case's data in JSON, which has no word for NaN and infinity: they are text there."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
-    return value

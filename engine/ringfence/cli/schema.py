@@ -39,7 +39,7 @@ def run(given: argparse.Namespace) -> int:
         )
     except OSError as error:
         raise InputError(
-            f"`{given.out}` cannot be written: {error.strerror}",
+            f"`{given.out}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
             fix="name a file in a directory that exists",
         ) from None
     print(given.out)

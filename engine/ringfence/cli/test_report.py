@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ringfence.cli.output import finite, print_json, show_findings
+from ringfence.cli.output import finite, plain_data, print_json, show_findings
 from ringfence.errors import Diagnostic
+from ringfence.language.decision import Decision, GateResult
 from ringfence.review.test_runner import CaseResult
 
 if TYPE_CHECKING:
@@ -88,16 +89,32 @@ def _print_text(report: Report) -> None:
 
 def _print_case(result: CaseResult) -> None:
     print(f"{result.span}: {result.name}")
-    for problem in result.problems:
-        print(f"  {problem}")
-    print(f"  given: {json.dumps(result.given, default=str)}")
-    print(f"  expected: {json.dumps(result.expected, default=str)}")
+    for line in _told(result):
+        print(f"  {line}")
+
+
+def _told(result: CaseResult) -> list[str]:
+    """What is wrong with a case, what it asked and expected, and all that came of it."""
+    lines = [
+        *result.problems,
+        f"given: {_in_a_line(result.given)}",
+        f"expected: {_in_a_line(result.expected)}",
+    ]
     if result.decision is not None:
-        for gate in result.decision.gates:
-            print(
-                f"  {gate.policy}/{gate.gate}: {gate.outcome} measure={gate.measure:g} "
-                f"limit={gate.limit:g}" + (f" ({gate.reason})" if gate.reason else "")
-            )
+        lines.append(f"got: {_in_a_line(_answer(result.decision))}")
+        lines += [_gate_line(gate) for gate in result.decision.gates]
+    return lines
+
+
+def _in_a_line(value: Any) -> str:
+    return json.dumps(plain_data(value), ensure_ascii=False)
+
+
+def _gate_line(gate: GateResult) -> str:
+    return (
+        f"{gate.policy}/{gate.gate}: {gate.outcome} measure={gate.measure:g} limit={gate.limit:g}"
+        + (f" ({gate.reason})" if gate.reason else "")
+    )
 
 
 def _print_left_out(report: Report) -> None:
@@ -152,7 +169,7 @@ def _print_junit(report: Report) -> None:
             failed=not each.passed,
             problem="; ".join(each.problems),
             kind="E500",
-            details="" if each.passed else _details(each),
+            details="" if each.passed else "\n".join([str(each.span), *_told(each)]),
             path=each.span.path,
             line=each.span.line,
         )
@@ -160,17 +177,6 @@ def _print_junit(report: Report) -> None:
     ]
     others = [each for each in report.findings if each.code != "E500"]
     print(junit_xml("ringfence test", [*cases, *finding_cases(others)]), end="")
-
-
-def _details(result: CaseResult) -> str:
-    return "\n".join(
-        [
-            str(result.span),
-            *result.problems,
-            f"given: {json.dumps(result.given, default=str)}",
-            f"expected: {json.dumps(result.expected, default=str)}",
-        ]
-    )
 
 
 def _as_json(report: Report) -> dict[str, Any]:
@@ -230,14 +236,12 @@ def _as_json(report: Report) -> dict[str, Any]:
 
 def _case_as_json(result: CaseResult) -> dict[str, Any]:
     decision = result.decision
-    return {
+    whole: dict[str, Any] = {
         "name": result.name,
         "place": str(result.span),
         "passed": result.passed,
         "problems": result.problems,
-        "decision": str(decision.decision) if decision else None,
-        "size": str(decision.size) if decision else None,
-        "reason": decision.reason if decision else None,
+        **(_answer(decision) if decision else dict.fromkeys(_ANSWER)),
         "gates": [
             {
                 "policy": gate.policy,
@@ -246,7 +250,21 @@ def _case_as_json(result: CaseResult) -> dict[str, Any]:
                 "check": gate.check,
                 "measure": finite(gate.measure),
                 "limit": finite(gate.limit),
+                "unit": gate.unit,
+                "reason": gate.reason,
             }
             for gate in (decision.gates if decision else ())
         ],
     }
+    if not result.passed:
+        # Only here: with its defaults merged in, a case is large.
+        asked = plain_data(result.given)
+        whole |= {**asked, "then": plain_data(result.expected)}
+    return whole
+
+
+_ANSWER = ("decision", "size", "code", "reason")
+
+
+def _answer(decision: Decision) -> dict[str, str]:
+    return {name: str(getattr(decision, name)) for name in _ANSWER}

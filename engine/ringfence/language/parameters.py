@@ -126,7 +126,8 @@ RATES = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _BadValueError(f"`{value}` is not a number")
+        shown = str(value).lower() if isinstance(value, bool) else value
+        raise _BadValueError(f"`{shown}` is not a number")
     try:
         number = float(value)
     except OverflowError:
@@ -165,13 +166,17 @@ def parse_duration(value: object) -> float:
         raise _BadValueError(f"`{found[2]}` is no unit of time: use {', '.join(DURATIONS)}")
     if value == 0 and not isinstance(value, bool):
         return 0.0
+    if isinstance(value, str) and not _match(NUMBER, value):
+        raise _BadValueError(f"`{value}` is not a duration: write `5s` or `250ms`")
     raise _BadValueError(f"`{value}` has no unit of time: write `{value}s` or `{value}ms`")
 
 
 def _ratio(value: object) -> float:
     if found := _match(rf"({NUMBER})\s*(%|bps|bp)", value):
         return _from_text(found[1]) / (100.0 if found[2] == "%" else 10_000.0)
-    if isinstance(value, str) and _match(NUMBER, value):
+    if isinstance(value, str):
+        if not _match(NUMBER, value):
+            raise _BadValueError(f"`{value}` is not a ratio: write `3%` or `0.03`")
         value = float(value.replace("_", ""))
     number = _number(value)
     if number > 1 or (number == 1 and not isinstance(value, float)):
@@ -188,7 +193,9 @@ def _multiple(value: object) -> float:
         return _from_text(found[1])
     if found := _match(rf"({NUMBER})\s*%", value):
         return _from_text(found[1]) / 100.0
-    return _from_text(str(value)) if _match(NUMBER, value) else _number(value)
+    if isinstance(value, str) and not _match(NUMBER, value):
+        raise _BadValueError(f"`{value}` is not a multiple: write `3x` or `300%`")
+    return _plain(value)
 
 
 def _plain(value: object) -> float:

@@ -1,6 +1,7 @@
 """`kind: PolicyTest`: cases merged with their defaults, and a case's plain data made into a `Case`."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,7 @@ from ringfence.language.tickets import mark_of, usable
 __all__ = ["merge", "read_case"]
 
 NAN = float("nan")
-_NOT_FINITE = (".nan", "nan", ".inf", "inf")
+_NOT_FINITE = re.compile(r"([-+]?)\.?(nan|inf)", re.IGNORECASE)
 
 
 def merge(base: Any, over: Any) -> Any:
@@ -129,8 +130,8 @@ def _price_by_position(case: Case) -> None:
 def _number(value: Any) -> float:
     if isinstance(value, float):
         return value
-    if isinstance(value, str) and value.strip().lower() in _NOT_FINITE:
-        return float(value.strip().lstrip("."))
+    if isinstance(value, str) and (found := _NOT_FINITE.fullmatch(value.strip())):
+        return float(found[1] + found[2])
     number = to_decimal(value)
     return NAN if number is None else float(number)
 

@@ -126,6 +126,11 @@ class ErrorReader:
             wanted = schema.get("title", f"of the form {error.validator_value}")
             verb = "has to be" if subject == "the key" else "must be"
             message = f"{subject} {verb} {wanted}, `{shown}` is not"
+            if subject == "the key" and shown[:1].isdigit():
+                # `max: 100,000 USD` between braces: the comma ended the value.
+                fix = (
+                    "where it belongs to the number before: `_` sets thousands apart, as `100_000`"
+                )
             return Diagnostic("E155", message, span, why, fix or "write it in this form")
         if error.validator in _BOUNDS:
             bound = _BOUNDS[error.validator].format(error.validator_value)

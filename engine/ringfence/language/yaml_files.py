@@ -11,7 +11,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def yaml_files(folder: Path) -> list[Path]:
-    """Every YAML file below `folder`, sorted; none of hidden files and directories.
+    """Every YAML file below `folder`, sorted, in whatever case its ending is; none of hidden files and directories.
 
     Raises:
         InputError: a directory cannot be read, or is a link to one elsewhere.
@@ -28,7 +28,7 @@ def yaml_files(folder: Path) -> list[Path]:
         found += [
             Path(place, name)
             for name in (*names, *folders)
-            if name.endswith(_SUFFIXES) and not name.startswith(".")
+            if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
         ]
     return sorted(found)
 

@@ -195,7 +195,7 @@ class _Typing:
     def number(self, column: Column) -> None:
         self.typed[column.name] = f"TRY_CAST({self._ref(column)} AS DOUBLE)"
         self.final[column.name] = f"coalesce({quoted(column.name)}, CAST('NaN' AS DOUBLE))"
-        if self._is_text(column) and not column.required:
+        if self._is_text(column):
             self._missing(column, f"{column.name} is not a number", where_given=True)
 
     def flag(self, column: Column) -> None:

@@ -354,7 +354,8 @@ def _assumptions(inputs: Inputs, runs: list[Run]) -> list[str]:
     unpriced = int(runs[0].tally.sums[4])
     if unpriced:
         said.append(
-            f"sums of notional leave out {plural(unpriced, 'order')} with neither a price nor a mark"
+            f"sums of notional leave out {plural(unpriced, 'order')} with neither a price nor a mark, or in an "
+            "unknown symbol"
         )
     for kind, rejects in runs[0].inputs.rejects.items():
         if kind != "orders":

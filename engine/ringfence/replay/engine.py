@@ -167,7 +167,7 @@ class Engine:
             )
         if not self._begun:
             self._begun, self._equity_first = True, float(results.equity[0])
-        self._said.count(results.code[: len(batch)])
+        self._said.count(results.code[: len(batch)], batch.symbol)
 
     def _orders(self, batch: OrderBatch) -> Orders:
         end_ts = batch.end_ts

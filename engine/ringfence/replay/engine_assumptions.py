@@ -10,6 +10,7 @@ from ringfence.backends.numba_kernel.rings import Needs
 from ringfence.language import ir
 from ringfence.language.linking import LinkedSet
 from ringfence.language.rules import walk
+from ringfence.language.suggest import did_you_mean
 from ringfence.replay.engine_columns import binding_checks
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs
@@ -27,6 +28,7 @@ _MONEY_FIELDS = frozenset(
         "book.drawdown",
     }
 )
+_UNKNOWN_INSTRUMENT = REFUSALS.index("UNKNOWN_INSTRUMENT")
 _NO_PRICE = REFUSALS.index("NO_PRICE")
 _SHOWN = 5
 
@@ -52,6 +54,7 @@ class Assumptions:
     ) -> None:
         self.endless = self.cancelled = 0
         self._unread = 0
+        self._symbols, self._unknown = inputs.orders.symbols, set[int]()
         self._linked, self._money, self._frozen = linked, money, frozen
         self._fills, self._marks = inputs.fills is not None, inputs.marks is not None
         self._strategies = [name for name in inputs.orders.strategies if name]
@@ -61,8 +64,9 @@ class Assumptions:
         unknown = bool(self._unopened) and money.equity is None
         self.firm_follows = not money.names_firm and not unknown
 
-    def count(self, codes: npt.NDArray[np.int16]) -> None:
-        """Count orders that move nothing, by the kernel's codes of a batch's reasons."""
+    def count(self, codes: npt.NDArray[np.int16], symbols: npt.NDArray[np.int32]) -> None:
+        """Count orders that move nothing, by the kernel's codes of a batch's reasons, and note unknown symbols."""
+        self._unknown.update(np.unique(symbols[codes == _UNKNOWN_INSTRUMENT]).tolist())
         if self._frozen:
             unread = (codes > 0) & (codes <= LAST_UNREADABLE)
             if not self._fills:
@@ -71,7 +75,12 @@ class Assumptions:
 
     def sentences(self) -> list[str]:
         """All of them, in a fixed order."""
-        return [*self._of_orders(), *self._of_money(), *self._of_controls()]
+        return [
+            *self._of_orders(),
+            *self._of_instruments(),
+            *self._of_money(),
+            *self._of_controls(),
+        ]
 
     def _of_orders(self) -> Iterable[str]:
         if self._fills:
@@ -97,6 +106,15 @@ class Assumptions:
                 f"frozen: sent, but moving no position, for they cannot be read or valued: "
                 f"{plural(self._unread, 'order')}"
             )
+
+    def _of_instruments(self) -> Iterable[str]:
+        names = sorted(self._symbols[code] for code in self._unknown)
+        if not names:
+            return
+        # Of many, one that is meant would be a guess for the others.
+        near = did_you_mean(names[0], self._linked.desk.instruments) if len(names) == 1 else ""
+        it = "it" if len(names) == 1 else "them"
+        yield f"orders in {_listed('symbol', names)} are rejected: no instruments file knows {it}{near}"
 
     def _of_money(self) -> Iterable[str]:
         currency, equity = self._linked.currency, self._money.equity

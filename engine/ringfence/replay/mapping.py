@@ -148,7 +148,7 @@ def _load(document: Document) -> Mapping:
                 "the mapping has no section",
                 document.key_span("spec"),
                 why="it has to say what the rows of the source are",
-                fix=f"add {one_of(KINDS)}",
+                fix=f"add one of {one_of(KINDS)}",
             )
         )
     if faults:
@@ -234,7 +234,7 @@ def _expression(
                 str(error),
                 span,
                 why="a mapping holds single SQL expressions over one row, which can reach nothing else",
-                fix=error.fix,
+                fix=error.fix or "write one expression, such as `CAST(qty AS DOUBLE)`",
             )
         )
         return "NULL"

@@ -25,6 +25,7 @@ from ringfence.replay.wording import (
     primary_runs,
     quantity,
     ranked_gates,
+    refused,
     remark_of,
     share,
     unreplayable_rows,
@@ -77,6 +78,7 @@ def _document(summary: Json, rows: int) -> str:
         parts.extend(_changes(summary, rows))
         parts.append(_utilisation(summary, rows))
         parts.append(_decided_by(summary, rows))
+        parts.append(_refused(summary))
     parts.append(_unreplayable(summary, rows))
     parts.append(_assumptions(summary, rows))
     parts.append(_provenance(summary))
@@ -209,6 +211,17 @@ def _decided_by(summary: Json, rows: int) -> str:
     table = table_text(["gate", "rejected", "reduced", "notional"], body, "lrrr")
     more = cut_text(len(run["by_gate"]) - rows, "gate")
     return fold_text("Rejections and reductions by gate (head)", table, more)
+
+
+def _refused(summary: Json) -> str:
+    found = refused(primary_runs(summary)[0])
+    if not found:
+        return ""
+    body = [[code_text(code), meaning, count(orders)] for code, meaning, orders in found]
+    return fold_text(
+        "Rejected whatever the gates say (head)",
+        table_text(["reason", "meaning", "orders"], body, "llr"),
+    )
 
 
 def _unreplayable(summary: Json, rows: int) -> str:

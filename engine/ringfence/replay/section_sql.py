@@ -1,15 +1,17 @@
 """The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import duckdb
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
+from ringfence.language.scalars import clip
 from ringfence.language.suggest import did_you_mean
 from ringfence.replay.columns import KINDS, LEFT_OUT, raw, typed_columns
 from ringfence.replay.locate import Source
 from ringfence.replay.mapping import Mapping, Section
+from ringfence.replay.source_columns import named_in, refuse_repeated, refuse_unequal
 from ringfence.replay.sql_check import quoted, text_literal
 
 # `nosec B608`: the SQL is put together from our own words, quoted names, and expressions that
@@ -19,6 +21,8 @@ __all__ = ["default_notes", "describe_columns", "first_line", "run", "union_sql"
 _ROW = "ringfence_row"
 _CSV_ROW = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+_NO_CONDITIONS = ("VARCHAR", "DOUBLE", "FLOAT", "DECIMAL", "DATE", "TIME")
+_NOT_UTF8 = "it is not UTF-8"
 _ALIASES = {"marks": {"price": "last"}}
 
 
@@ -47,10 +51,13 @@ def union_sql(
     reading = _source_sql(database, source, mapping)
     described = describe_columns(database, f"SELECT * FROM {reading}", source)  # nosec B608
     if mapping is None:
-        _find_uneven_row(database, source, described)
+        _find_uneven_row(database, kind, source, described)
+        ours = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
+        _refuse_columns(database, source, described, lambda name: name.lower() in ours)
         sections: Sequence[Section] = [_identity(kind, source, described, notes)]
     else:
         sections = mapping.sections[kind]
+        _refuse_named(database, source, described, mapping, sections)
     numbered = f"(SELECT row_number() OVER () AS {_ROW}, * FROM {reading})"  # nosec B608
     parts = []
     for part, section in enumerate(sections):
@@ -91,18 +98,60 @@ def _source_sql(
     )
 
 
+def _first_line(database: duckdb.DuckDBPyConnection, source: Source) -> str:
+    options = (
+        "auto_detect=false",
+        "header=false",
+        "delim='\x01'",
+        "quote=''",
+        "columns={'line': 'VARCHAR'}",
+    )
+    rows = run(database, f"SELECT line FROM {source.reader(options)} LIMIT 1", source)  # nosec B608
+    return str(rows[0][0] or "") if rows else ""
+
+
+def _refuse_named(
+    database: duckdb.DuckDBPyConnection,
+    source: Source,
+    described: dict[str, str],
+    mapping: Mapping,
+    sections: Sequence[Section],
+) -> None:
+    options = mapping.reads.options("csv")
+    if any(option.startswith("names=") for option in options):
+        return
+    read = [sql for each in sections for sql in (*each.columns.values(), each.where)]
+    read += [sql for each in sections for sql in each.group_by]
+    read += mapping.reads.unpivot.columns if mapping.reads.unpivot is not None else ()
+    others = [o for o in options if not o.startswith(("header=", "all_varchar="))]
+    _refuse_columns(database, source, described, named_in(read), others)
+
+
+def _refuse_columns(
+    database: duckdb.DuckDBPyConnection,
+    source: Source,
+    described: dict[str, str],
+    is_read: Callable[[str], bool],
+    options: Sequence[str] = (),
+) -> None:
+    refuse_repeated(database, source, described, is_read, options)
+    refuse_unequal(database, source, is_read, options)
+
+
 def _find_uneven_row(
-    database: duckdb.DuckDBPyConnection, source: Source, described: dict[str, str]
+    database: duckdb.DuckDBPyConnection, kind: str, source: Source, described: dict[str, str]
 ) -> None:
     """Name the row of a CSV that keeps its columns from being told apart, such as one that was cut off.
 
-    Where some row has another number of values than the header, the database takes each line for one value.
+    Where some row has another number of values than the header, the database takes each line for one value, or
+    a later line for the header.
     """
-    if source.format != "csv" or len(described) != 1:
+    named = {name.lower() for name in described}
+    if source.format != "csv" or any(c.name in named for c in KINDS[kind] if c.required):
         return
-    if not source.bytes:
+    header = _first_line(database, source)
+    if not header.strip():
         raise InputError(f"`{source.text}` is empty", "give a file with the names of its columns")
-    header = next(iter(described))
     for separator in (each for each in ",;\t|" if each in header):
         names = (f"c{place}: 'VARCHAR'" for place in range(header.count(separator) + 1))
         options = (
@@ -129,10 +178,15 @@ def _identity(kind: str, source: Source, described: dict[str, str], notes: list[
             columns[name] = quoted(by_name[alias])
     missing = [c.name for c in KINDS[kind] if c.required and c.name not in columns]
     if missing:
+        if source.format == "json" and list(described) == ["json"]:
+            raise InputError(
+                f"`{source.text}` holds no objects, and so no columns",
+                "give a list of objects, or one object a line",
+            )
         near = did_you_mean(missing[0], by_name)
         raise InputError(
             f"`{source.text}` has no column {', '.join(f'`{m}`' for m in missing)}"
-            f" for {kind}{near}; it has {', '.join(f'`{n}`' for n in list(described)[:20])}",
+            f" for {kind}{near}; it has {', '.join(f'`{clip(n)}`' for n in list(described)[:20])}",
             "rename the columns, or say with --mapping what they mean",
         )
     known = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
@@ -177,10 +231,22 @@ def _section_types(
             faults.append(_misfit(name, error, section, described))
         else:
             types[name] = str(rows[0][1])
+    if types.get("where", "").startswith(_NO_CONDITIONS):
+        faults.append(_no_condition(section.spans.get("where"), types["where"]))
     if faults:
         raise PolicyError(faults)
     types.pop("where", None)
     return types
+
+
+def _no_condition(span: Span | None, found: str) -> Diagnostic:
+    return Diagnostic(
+        "E181",
+        f"`where` is no condition: it yields {found}",
+        span,
+        why="it says of each row whether it takes part",
+        fix="compare something, as in `state = 'DONE'`",
+    )
 
 
 def _misfit(
@@ -259,10 +325,11 @@ def run(
     try:
         return database.execute(query).fetchall()
     except duckdb.Error as error:
-        raise InputError(
-            f"`{source.text}` cannot be read: {first_line(error)}",
-            "check that the file is whole and in the format its name says",
-        ) from None
+        why = first_line(error)
+        fix = "check that the file is whole and in the format its name says"
+        if why.endswith(_NOT_UTF8):
+            fix = "save it as UTF-8, and check that it is a CSV"
+        raise InputError(f"`{source.text}` cannot be read: {why}", fix) from None
 
 
 def first_line(error: object) -> str:
@@ -272,6 +339,8 @@ def first_line(error: object) -> str:
     message = tail if head.endswith("Error") and tail else lines[0]
     if row := _CSV_ROW.search(message):
         message = f"line {row[1]}: {_csv_fault(lines[1:])}"
+    elif message.lower().startswith("error when sniffing"):
+        message = "its columns cannot be told apart"
     # An abbreviation keeps its capitals.
     return message if message[1:2].isupper() else message[:1].lower() + message[1:]
 
@@ -281,6 +350,6 @@ def _csv_fault(lines: Sequence[str]) -> str:
         if counts := _CSV_COUNTS.search(line):
             return f"it has {counts[2]} values where the first line has {counts[1]}"
         if "unicode" in line:
-            return "it is not UTF-8"
+            return _NOT_UTF8
     told = [line.strip() for line in lines if line.strip() and not line.startswith("Original Line")]
     return told[0] if told else "it is no CSV"

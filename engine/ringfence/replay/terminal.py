@@ -22,6 +22,7 @@ from ringfence.replay.wording import (
     primary_runs,
     quantity,
     ranked_gates,
+    refused,
     remark_of,
     share,
     unreplayable_rows,
@@ -34,6 +35,7 @@ __all__ = ["render_terminal"]
 _GATES_SHOWN = 40
 _ROWS_SHOWN = 8
 _NAME_WIDTH = 24
+_ROOMY = 76
 _STYLES = {"APPROVE": "green", "REDUCE_SIZE": "yellow", "REJECT": "red"}
 
 Json = Mapping[str, Any]
@@ -56,6 +58,7 @@ def render_terminal(
             _changes(summary["changes"], console)
         else:
             _decided_by(primary_runs(summary)[0], console)
+        _refused(primary_runs(summary)[0], console)
         _utilisation(summary, console)
     _unreplayable(summary, console)
     _assumptions(summary, console)
@@ -208,20 +211,30 @@ def _decided_by(run: Json, console: Console) -> None:
     _more(len(run["by_gate"]) - _ROWS_SHOWN, "gate", console)
 
 
+def _refused(run: Json, console: Console) -> None:
+    found = refused(run)
+    if not found:
+        return
+    table = _table("Rejected whatever the gates say", "reason", "meaning", "orders", numbers=1)
+    for code, meaning, orders in found:
+        table.add_row(Text(code), Text(meaning), count(orders))
+    console.print(table)
+
+
 def _utilisation(summary: Json, console: Console) -> None:
     run, _ = primary_runs(summary)
     gates = ranked_gates(run)
     if not gates:
         return
+    # A figure that is cut says nothing, so a narrow terminal gets fewer of them.
+    quantiles = ("p99", "p90", "p50") if console.width >= _ROOMY else ("p90",)
     table = _table(
         "How close to each limit (head; 100 % is at the limit)",
         "gate",
         "peak",
-        "p99",
-        "p90",
-        "p50",
+        *quantiles,
         "stopped",
-        numbers=5,
+        numbers=2 + len(quantiles),
     )
     # So they stay in one piece on a terminal of 80 columns, and the remark is broken instead.
     names = [_name(gate["gate"]) for gate in gates[:_GATES_SHOWN]]
@@ -233,7 +246,7 @@ def _utilisation(summary: Json, console: Console) -> None:
         table.add_row(
             _name(gate["gate"]),
             Text(percent(use.get("peak")) if use else "-", _heat(use.get("peak"))),
-            *(percent(use.get(key)) if use else "-" for key in ("p99", "p90", "p50")),
+            *(percent(use.get(key)) if use else "-" for key in quantiles),
             count(stopped),
             Text(remark_of(gate), "dim"),
         )

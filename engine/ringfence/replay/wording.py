@@ -22,12 +22,14 @@ __all__ = [
     "measured",
     "moment",
     "money",
+    "none_replayed",
     "percent",
     "plural",
     "primary_mode",
     "primary_runs",
     "quantity",
     "ranked_gates",
+    "refused",
     "remark_of",
     "share",
     "unreplayable_rows",
@@ -48,6 +50,21 @@ DECISIONS: Mapping[str, str] = {
 MODES: Mapping[str, str] = {
     "propagated": "state follows the policy's own decisions",
     "frozen": "state is as it really was, whatever the policy would have decided",
+}
+
+#: Why an order is rejected whatever its gates say, by the code of its reason.
+_REFUSED: Mapping[str, str] = {
+    "UNKNOWN_INSTRUMENT": "no instruments file knows the symbol",
+    "INVALID_SIDE": "the side is neither buy nor sell",
+    "INVALID_TYPE": "the type is none that is known",
+    "INVALID_SIZE": "the size is not above zero",
+    "SIZE_OFF_STEP": "the size is no multiple of the lot step",
+    "NO_FX_RATE": "no rate leads from its currency to the policies'",
+    "INVALID_PRICE": "the price is not above zero",
+    "NO_PRICE": "there is neither a price nor a mark",
+    "NO_POLICY": "no policy covers the order",
+    "MANDATORY_GATE_MISSING": "a mandatory gate is missing",
+    "REDUCE_ONLY_UNTRUE": "reduce-only, and would not only reduce",
 }
 
 _STATES = {0: "active", 1: "reducing", 2: "halted"}
@@ -257,6 +274,32 @@ def unreplayable_rows(summary: Json) -> int:
     return sum(int(group["rows"]) for group in summary["unreplayable"])
 
 
+def refused(run: Json) -> list[tuple[str, str, int]]:
+    """Return of what is rejected whatever the gates say: code, meaning and orders, most orders first."""
+    return [
+        (str(each["code"]), _REFUSED[each["code"]], int(each["orders"]))
+        for each in run["reasons"]
+        if each["code"] in _REFUSED
+    ]
+
+
+def none_replayed(summary: Json) -> str:
+    """Say that not one row of the orders could be replayed, and why; empty where one could, or none is there."""
+    rows = int(summary["orders"]["rows"])
+    if summary["interrupted"] or not rows or unreplayable_rows(summary) < rows:
+        return ""
+    reasons = [
+        f"{count(each['rows'])} {clip(each['reason'], 60)}" for each in summary["unreplayable"]
+    ]
+    source = f"`{clip(summary['orders']['source'], 60)}`"
+    none = (
+        f"not one of {count(rows)} rows of {source} can be replayed"
+        if rows > 1
+        else f"the one row of {source} cannot be replayed"
+    )
+    return f"{none}: {'; '.join(reasons)}"
+
+
 def verdict(summary: Json) -> str:
     """Return one plain sentence: what the policies would have done, or what the change would do."""
     replayed = int(summary["orders"]["replayed"])
@@ -266,6 +309,8 @@ def verdict(summary: Json) -> str:
             f"This change alters no decision: none of {plural(books['accounts'], 'account')} "
             "with orders faces other gates than before."
         )
+    if not summary["orders"]["rows"]:
+        return "There is no order to replay, so nothing can be said about these policies."
     if not replayed:
         return "No order could be replayed, so nothing can be said about these policies."
     changes = summary.get("changes")

@@ -1,6 +1,6 @@
 """Runs policy tests, and the cases inside rules, and says what differs from what was expected."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.orders import Case, to_decimal
 from ringfence.language.rules import Rule
 from ringfence.language.source import Document
+from ringfence.language.suggest import did_you_mean
 from ringfence.review.testing.cases import TestCase, cases_of_file, cases_of_rule, own_set
 
 __all__ = [
@@ -158,6 +159,12 @@ def _problems(expected: Mapping[str, Any], answers: Mapping[str, Decision]) -> l
     return problems
 
 
+def _names(decision: Decision) -> Iterator[str]:
+    for each in decision.gates:
+        yield each.gate
+        yield f"{each.policy.partition('@')[0]}/{each.gate}"
+
+
 def differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:
     """Each way in which a decision is not what a case expects, in words."""
     problems = []
@@ -174,7 +181,10 @@ def differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:
         try:
             result = decision.gate(gate)
         except KeyError:
-            problems.append(f"expected gate {gate}: {outcome}, but no such gate binds the order")
+            near = did_you_mean(gate, _names(decision))
+            problems.append(
+                f"expected gate {gate}: {outcome}, but no such gate binds the order{near}"
+            )
             continue
         if result.outcome != outcome:
             problems.append(

@@ -179,13 +179,13 @@ def yaml_blobs(
         below = name.removeprefix(inside).lstrip("/")
         hidden = any(part.startswith(".") for part in PurePosixPath(below).parts)
         if kind != "blob" or mode not in ("100644", "100755"):
-            if whole and not hidden and PurePosixPath(name).suffix in ("", *_SUFFIXES):
+            if whole and not hidden and PurePosixPath(name).suffix.lower() in ("", *_SUFFIXES):
                 raise InputError(
                     f"`{name}` in `{revision}` is a link or a submodule, which is not followed",
                     "commit the files themselves, or move it away from the policies",
                 )
             continue
-        if name == inside or (name.endswith(_SUFFIXES) and not hidden):
+        if name == inside or (name.lower().endswith(_SUFFIXES) and not hidden):
             found.append(Blob(name, blob, int(size)))
     if not found:
         raise NoFilesError(

@@ -170,7 +170,7 @@ def test_all_that_is_wrong_is_told_at_once_with_its_place() -> None:
         ("opening_balances: {account/alpha: -1}", "is no amount of money"),
         ("audit: {limit: 5}", "is no size: write for example `64 MiB`"),
         ("reload: {poll: 0s}", "is not above 0"),
-        ("reload: {poll: soon}", "has no unit of time"),
+        ("reload: {poll: soon}", "is not a duration: write `5s`"),
         ("server: 5000", "is a section"),
         ("policies: {directories: []}", "is empty"),
         ("server: {root_path: desk}", "does not have the form"),

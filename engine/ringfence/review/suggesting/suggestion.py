@@ -104,10 +104,20 @@ def suggest(
         progress: Told what is replayed, how many orders are done, of how many.
 
     Raises:
-        InputError: no gate of the goal has a limit that can be moved.
+        InputError: no gate of the goal has a limit that can be moved, or no order can be replayed.
     """
     work = _Work(linked, inputs, goal, equity, progress)
     return work.unused() if goal.unused_above is not None else work.rate()
+
+
+def _no_orders(inputs: Inputs) -> InputError:
+    # Of no orders none is rejected: any limit would reach the goal.
+    counts = inputs.orders.rejects.counts
+    why = "; ".join(f"{rows:,} {reason}" for reason, rows in sorted(counts.items()))
+    return InputError(
+        "no order could be replayed, so no limit follows" + (f": {why}" if why else ""),
+        "give orders that can be: `ringfence dry-run` shows what is wrong with each row",
+    )
 
 
 class _Work:
@@ -130,6 +140,8 @@ class _Work:
         self._runs = 0
         self._known: dict[tuple[float, ...], LimitUse] = {}
         self._found = Suggestion(goal, linked, self._replay(linked, "as it is"))
+        if not self._found.before.orders:
+            raise _no_orders(inputs)
         self._found.notes += self._overrides()
 
     def _replay(self, linked: LinkedSet, what: str) -> LimitUse:
