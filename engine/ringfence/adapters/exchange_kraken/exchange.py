@@ -3,9 +3,10 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from sys import intern
 from typing import Any
 
 from ringfence.adapters.exchange_kraken.answers import Effect
@@ -105,6 +106,7 @@ class KrakenExchange:
         if fault:
             return _rejected(order.client_order_id, fault)
         now_ns = self._clock.now_ns()
+        order = _with_shared_names(order)
         sent = _Sent(order, size, min(order.deadline_ns, now_ns + _LONGEST_NS - _SECOND))
         if sent.deadline_ns - now_ns < _SHORTEST_NS:
             raise ExchangeError(
@@ -274,6 +276,17 @@ class KrakenExchange:
     def _served(self, account: str) -> None:
         if account not in self.accounts:
             raise ExchangeError("ACCOUNT", f"account `{account}` is not served here")
+
+
+def _with_shared_names(order: ExchangeOrder) -> ExchangeOrder:
+    # Each order brings a copy of its names, and a hundred thousand are remembered.
+    return replace(
+        order,
+        account=intern(order.account),
+        symbol=intern(order.symbol),
+        side=intern(order.side),
+        type=intern(order.type),
+    )
 
 
 def _fault(order: ExchangeOrder, size: Decimal, instrument: Instrument) -> str:
