@@ -1,9 +1,9 @@
 """Memory that is free goes back to the system: what glibc's malloc is told before threads are there.
 
 A snapshot of books is made of blocks of up to ten megabytes, now by one thread and now by another. At first malloc takes such blocks from
-the system. Once one was freed it takes those of that size from its arenas, of which each few threads have one (mallopt(3): the threshold
-is dynamic), and what lies below a block that lives on stays with the arena. So each thread in its turn made the process larger by memory
-that nobody used.
+the system. Once one was freed it takes those of that size from its arenas (mallopt(3): the threshold is dynamic), and what lies below a
+block that lives on stays with the arena. There are eight arenas for each core, and a thread that needs memory does not look into those of
+others. So each thread in its turn made the process larger by memory that nobody used.
 """
 
 import ctypes
@@ -11,14 +11,16 @@ import ctypes
 __all__ = ["give_back_free_memory"]
 
 # Parameters of mallopt(3), as glibc numbers them; one that is set is dynamic no more.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 # The records of accounts with a thousand positions are smaller, and come often.
 _LARGE = 512 << 10
 _KEPT_FREE = 4 << 20
+# Threads of Python run one at a time, and libraries that do not wait for one another allocate seldom.
+_ARENAS = 2
 
 
 def give_back_free_memory() -> bool:
-    """Have blocks of 512 KiB and more taken from the system and given back as they are freed; of the whole process.
+    """Have blocks of 512 KiB and more given back as they are freed, and smaller ones shared by all threads; of the whole process.
 
     Returns:
         False where this C library has no `mallopt`; nothing is changed then.
@@ -27,5 +29,11 @@ def give_back_free_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):
         return False
-    told = [mallopt(_M_MMAP_THRESHOLD, _LARGE), mallopt(_M_TRIM_THRESHOLD, _KEPT_FREE)]
+    parameters = {
+        _M_MMAP_THRESHOLD: _LARGE,
+        _M_TRIM_THRESHOLD: _KEPT_FREE,
+        _M_ARENA_MAX: _ARENAS,
+    }
+    # Each is told, also where one was refused.
+    told = [mallopt(name, value) for name, value in parameters.items()]
     return all(told)
