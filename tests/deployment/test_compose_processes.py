@@ -76,7 +76,12 @@ def redis(pod: Pod) -> Contained:
 
 @pytest.fixture(scope="module")
 def postgres(pod: Pod) -> Contained:
-    started = pod.start("postgres", before=FIRST_START, program=POSTGRES)
+    # The image knows the user that the compose file names; which numbers this machine knows is chance.
+    users = pod.folder / "postgres-passwd"
+    users.write_text("postgres:x:999:999::/var/lib/postgresql:/bin/sh\n")
+    started = pod.start(
+        "postgres", before=FIRST_START, program=POSTGRES, paths={"/etc/passwd": users}
+    )
     started.wait_healthy()
     return started
 
