@@ -312,3 +312,7 @@ def test_other_engines_say_what_the_plain_function_says() -> None:
     expected = [eight_ifs.eight_ifs(*case) == "" for case in cases]
     for name, decides in installed.items():
         assert [decides(*case) for case in cases] == expected, name
+
+
+def test_two_dry_runs_at_once_do_not_disturb_one_another(tmp_path: Path) -> None:
+    assert end_to_end._two_apart(1_000, tmp_path) > 0
