@@ -13,6 +13,7 @@ import pytest
 from benchmarks import (
     audit,
     eight_ifs,
+    end_to_end,
     field_engines,
     guard,
     guard_growth,
