@@ -79,11 +79,8 @@ def count_orders(
     series[0], series[1] = last_equity, deepest
 
 
-@njit(
-    "void(int64, int64, uint8[::1], int64[::1])",
-    nogil=True, error_model="numpy", _nrt=False, cache=True,
-)  # fmt: skip
-def count_outcomes(start, stop, outcome, outcomes):
+@njit
+def _count_outcomes(start, stop, outcome, outcomes):
     """Add up how often each outcome occurs in rows `start` to `stop`."""
     for first in range(start, stop, _BLOCK):
         at = np.uint64(first)
@@ -151,12 +148,8 @@ def _exact(found, most, passed):
     return min(max(found / most, 0.0), 1e300)
 
 
-@njit(
-    "Tuple((int64, float64))(int64, int64, uint8[::1], float64[::1], float64[::1], int32[::1], "
-    "float64, int32[:, ::1], float64[::1], int32[::1])",
-    nogil=True, error_model="numpy", _nrt=False, cache=True,
-)  # fmt: skip
-def count_use(start, stop, outcome, measure, limit, histogram, top, scratch, uses, places):
+@njit
+def _count_use(start, stop, outcome, measure, limit, histogram, top, scratch, uses, places):
     """Count one gate's utilisation in rows `start` to `stop`, which lie in one bucket of time.
 
     Utilisation is measure over limit; of a floor, limit over measure, which shows as a pass above or a
@@ -190,6 +183,33 @@ def count_use(start, stop, outcome, measure, limit, histogram, top, scratch, use
             scratch[0, place] + scratch[1, place] + scratch[2, place] + scratch[3, place]
         )
     return best_row, best
+
+
+@njit(
+    "void(int64, int64, int64, int64, uint8[::1], float64[::1], float64[::1], uint8[::1], int64[:, ::1], "
+    "int32[:, ::1], float64[::1], int64[::1], int32[:, ::1], float64[::1], int32[::1])",
+    nogil=True, error_model="numpy", cache=True,
+)  # fmt: skip
+def count_gates(
+    start, stop, apart, measures_apart, outcome, measure, limit, shown, outcomes, histograms, tops,
+    rows, scratch, uses, places
+):  # fmt: skip
+    """Count all gates' outcomes and utilisation in rows `start` to `stop`, which lie in one bucket of time.
+
+    Of each gate the column of `outcome` begins `apart` after that of the gate before it, those of `measure` and `limit`
+    `measures_apart`. Where `shown` is 0 a gate has no utilisation. `tops` is the bucket's highest so far, (columns,);
+    `rows` receives the row of the highest new one of each gate, or -1, and `tops` it.
+    """
+    for g in range(shown.shape[0]):
+        own = outcome[g * apart : g * apart + stop]
+        _count_outcomes(start, stop, own, outcomes[g])
+        rows[g] = -1
+        if shown[g]:
+            at = g * measures_apart
+            rows[g], tops[g] = _count_use(
+                start, stop, own, measure[at : at + stop], limit[at : at + stop], histograms[g],
+                tops[g], scratch, uses, places,
+            )  # fmt: skip
 
 
 @njit(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import as_strided
 
 from ringfence.replay.buckets import MOST, Buckets
 from ringfence.replay.compiled import compiled
@@ -71,6 +72,8 @@ class Tally:
         self.histograms = np.zeros((MOST, gates, BINS), np.int32)
         self.state = np.full((MOST, 2), np.nan)
         self._compiled = compiled("tally")
+        self._shown = np.array([column.unit != "state" for column in columns], np.uint8)
+        self._found = np.zeros(gates, np.int64)
         # What it works in: for each of four neighbours a histogram, and one bin for what has no place.
         self._room = (
             np.zeros((4, BINS + 1), np.int32),
@@ -96,6 +99,9 @@ class Tally:
         names = (orders.account, orders.strategy, orders.symbol)
         for place, codes in enumerate(names):
             self._grow(place, int(codes.max()) + 1)
+        outcome, apart = _flat(batch.outcome)
+        measure, measures_apart = _flat(batch.measure)
+        columns = (apart, measures_apart, outcome, measure, _flat(batch.limit)[0])
         # Widened for the last row at once: the first batch would else pass through every width.
         self._bucket(self.last_ts)
         start = 0
@@ -105,7 +111,7 @@ class Tally:
             stop = rows
             if orders.ts[-1] >= end_ns:
                 stop = int(np.searchsorted(orders.ts, end_ns, side="left"))
-            self._count(batch, names, bucket, start, stop)
+            self._count(batch, names, columns, bucket, start, stop)
             start = stop
         self.rows += rows
 
@@ -116,7 +122,13 @@ class Tally:
         return place
 
     def _count(
-        self, batch: DecidedBatch, names: tuple[Any, ...], bucket: int, start: int, stop: int
+        self,
+        batch: DecidedBatch,
+        names: tuple[Any, ...],
+        columns: tuple[Any, ...],
+        bucket: int,
+        start: int,
+        stop: int,
     ) -> None:
         self._compiled.count_orders(
             start, stop, batch.decision, batch.size, batch.orders.size, batch.code, batch.gate,
@@ -124,21 +136,16 @@ class Tally:
             self.gates, self.gates_money, self.by_decision[bucket], batch.equity, batch.drawdown,
             self.state[bucket],
         )  # fmt: skip
-        for place, column in enumerate(self.columns):
-            outcome = batch.outcome[place]
-            self._compiled.count_outcomes(start, stop, outcome, self.outcomes[place])
-            if column.unit == "state":
-                continue
-            row, use = self._compiled.count_use(
-                start, stop, outcome, batch.measure[place], batch.limit[place],
-                self.histograms[bucket, place], self.uses[bucket, place], *self._room,
-            )  # fmt: skip
-            if row < 0:
-                continue
-            self.uses[bucket, place] = use
+        uses = self.uses[bucket]
+        self._compiled.count_gates(
+            start, stop, *columns, self._shown, self.outcomes, self.histograms[bucket], uses,
+            self._found, *self._room,
+        )  # fmt: skip
+        for place in np.flatnonzero(self._found >= 0).tolist():
+            row, use = int(self._found[place]), float(uses[place])
             if use > self.peaks[place].use:
-                order_id = str(batch.orders.order_id[int(row)].as_py())
-                self.peaks[place] = Peak(float(use), int(batch.orders.ts[row]), order_id)
+                order_id = str(batch.orders.order_id[row].as_py())
+                self.peaks[place] = Peak(use, int(batch.orders.ts[row]), order_id)
 
     def _grow(self, place: int, names: int) -> None:
         """Make room for names that were not seen before."""
@@ -171,6 +178,15 @@ class Tally:
             uses,
             state,
         )
+
+
+def _flat(columns: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int]:
+    """Columns of gates as they lie in memory, one after the other, and how far apart they begin."""
+    gates, rows = columns.shape
+    size = columns.itemsize
+    apart = columns.strides[0] // size
+    whole = (gates - 1) * apart + rows if gates else 0
+    return as_strided(columns, (whole,), (size,)), apart
 
 
 def quantiles(histogram: npt.NDArray[Any], peak: float) -> list[float | None]:
