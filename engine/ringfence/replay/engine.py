@@ -28,6 +28,9 @@ __all__ = ["Engine"]
 
 _QUANTA = 1e6
 _FOREVER = 2**63 - 1
+# Columns of gates lie one after the other. Batches have a power of two of rows: without these rows between them the same
+# row of all columns would fall into one set of the cache, which holds eight lines.
+_APART = 520
 
 
 class Engine:
@@ -145,7 +148,7 @@ class Engine:
 
     def _room(self, rows: int) -> tuple[Results, Codes]:
         # The kernel sets what it decides; columns that not all orders have are cleared before.
-        return results_room(len(self.columns), rows), np.zeros(rows, np.int16)
+        return results_room(len(self.columns), rows + _APART), np.zeros(rows, np.int16)
 
     def _replay(self, batch: OrderBatch, results: Results) -> None:
         self._feed.start(int(batch.ts[0]))

@@ -15,7 +15,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import intrinsic, lower_getattr_generic
 
-__all__ = ["Field", "Pack", "PackType", "prefetch", "reader"]
+__all__ = ["Field", "Pack", "PackType", "prefetch", "prefetch_to_write", "reader"]
 
 
 class Field(NamedTuple):
@@ -114,26 +114,32 @@ def reader(kind: PackType) -> Any:
     return pack_at
 
 
-@intrinsic
-def prefetch(typing_context: Any, array: Any, place: Any) -> Any:
-    """Have the cache line of the element at a flat place fetched; nothing waits for it."""
-    del typing_context
+def _prefetch(write: int) -> Any:
+    def prefetch(typing_context: Any, array: Any, place: Any) -> Any:
+        """Have the cache line of the element at a flat place fetched; nothing waits for it."""
+        del typing_context
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        found = context.make_array(signature.args[0])(context, builder, arguments[0])
-        address = builder.gep(found.data, [arguments[1]])
-        pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag]),
-            "llvm.prefetch.p0i8",
-        )
-        # For reading, as long as can be, into the data cache.
-        flags = [flag(0), flag(3), flag(1)]
-        builder.call(function, [builder.bitcast(address, pointer), *flags])
-        return context.get_dummy_value()
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            found = context.make_array(signature.args[0])(context, builder, arguments[0])
+            address = builder.gep(found.data, [arguments[1]])
+            pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+            function = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag]),
+                "llvm.prefetch.p0i8",
+            )
+            # As long as can be, into the data cache.
+            flags = [flag(write), flag(3), flag(1)]
+            builder.call(function, [builder.bitcast(address, pointer), *flags])
+            return context.get_dummy_value()
 
-    return types.none(array, types.int64), codegen
+        return types.none(array, types.int64), codegen
+
+    return intrinsic(prefetch)
+
+
+#: Of what will be read, and of what will be written.
+prefetch, prefetch_to_write = _prefetch(0), _prefetch(1)
 
 
 class Pack:

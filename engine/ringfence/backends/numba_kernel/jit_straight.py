@@ -19,7 +19,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     quanta_down,
     quanta_up,
 )
-from ringfence.backends.numba_kernel.jit_packs import prefetch
+from ringfence.backends.numba_kernel.jit_packs import prefetch, prefetch_to_write
 from ringfence.backends.numba_kernel.layout import (
     BOOK_N_WIDTH,
     BOOK_WIDTH,
@@ -55,6 +55,7 @@ __all__ = [
     "fall_of",
     "fetch",
     "fetch_book",
+    "fetch_results",
     "is_plain",
     "keep_marked",
     "keep_total_fall",
@@ -93,6 +94,27 @@ def fetch(books, orders, i):
     """`fetch_book` for the account of the order at `i`."""
     account = natural(np.int64(orders.account[i]))
     fetch_book(books, np.int64(books.account_book[account]), np.int64(orders.symbol[i]))
+
+
+@inline
+def fetch_results(R, i):
+    """Have the room for the results of the order at `i` brought near, a line of each column."""
+    gates, rows = R.measure.shape
+    for g in range(gates):
+        prefetch_to_write(R.measure, g * rows + i)
+        prefetch_to_write(R.limit, g * rows + i)
+    prefetch_to_write(R.size, i)
+    prefetch_to_write(R.notional, i)
+    prefetch_to_write(R.equity, i)
+    prefetch_to_write(R.drawdown, i)
+    if i & 63 == 0:
+        for g in range(gates):
+            prefetch_to_write(R.outcome, g * rows + i)
+        prefetch_to_write(R.decision, i)
+        prefetch_to_write(R.code, i)
+        prefetch_to_write(R.code, i + 32)
+        prefetch_to_write(R.gate, i)
+        prefetch_to_write(R.gate, i + 32)
 
 
 @inline

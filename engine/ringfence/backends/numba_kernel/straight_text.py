@@ -74,6 +74,8 @@ def replay(general, decide, books, bindings, results, details, columns, events):
         i = natural(place)
         if i + AHEAD < count:
             fetch(B, O, i + AHEAD)
+        if i & 7 == 0 and i + 80 < count:
+            fetch_results(R, i + 16)
         way, allowed = GENERAL, 0.0
         now, price, kind = O.ts[i], O.price[i], np.int64(O.kind[i])
         s, side = natural(np.int64(O.symbol[i])), np.int64(O.side[i])
