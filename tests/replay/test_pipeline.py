@@ -80,3 +80,14 @@ def test_stopped_finishes_what_was_begun(workers):
     done = len(line.seen["last"])
     assert 5 <= done < 20
     assert [line.seen[name] for name in ("left", "right")] == [list(range(done))] * 2
+
+
+@pytest.mark.parametrize(("first", "order"), [(True, ["slow", "keep"]), (False, ["keep", "slow"])])
+def test_a_stage_that_goes_first_does_so_where_a_later_one_could(first, order):
+    began = []
+    read = Stage(lambda _: False, done=2)
+    slow = Stage(lambda _: began.append("slow"), (read,), first=first, done=1)
+    keep = Stage(lambda _: began.append("keep"), (slow,))
+    run_stages([read, slow, keep], workers=1, depth=2, stopped=lambda: False, told=lambda _: None)
+
+    assert began == [*order, "keep"]

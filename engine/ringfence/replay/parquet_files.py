@@ -1,7 +1,9 @@
 """Canonical Parquet as it lies on disk: is it ours to stream directly, is it in time order, its batches."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +26,8 @@ __all__ = [
 
 #: Up to this many orders a directly streamed file is checked for repeated ids.
 CHECKED_IDS = 1_000_000
+# From so many rows on parts are looked at side by side.
+_WORTH_PARTS = 500_000
 _WORDS = ("name", "side", "type", "book", "balance")
 
 
@@ -35,6 +39,7 @@ class Layout:
         files: Paths, in the order in which they are read.
         columns: Name in the file by canonical name.
         rows: Rows of all files.
+        groups: Rows of each row group, file after file.
         words: Names in the file of columns that are decoded through their dictionaries.
         id_type: Arrow type of `order_id`, null where there is none.
         ignored: Columns of the files that are not used.
@@ -48,6 +53,7 @@ class Layout:
     words: tuple[str, ...]
     id_type: pa.DataType = field(default_factory=pa.null)
     ignored: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
     time_unit: str = ""
     naive_times: bool = False
 
@@ -60,12 +66,14 @@ def canonical_layout(kind: str, files: Sequence[str]) -> Layout | None:
     """
     schemas = []
     rows = 0
+    groups: list[int] = []
     nulls = 0
     for path in files:
         try:
             with pq.ParquetFile(path) as file:
                 schemas.append(file.schema_arrow)
                 rows += file.metadata.num_rows
+                groups += [file.metadata.row_group(k).num_rows for k in range(file.num_row_groups)]
                 nulls += _null_ids(file)
         except (pa.ArrowException, OSError) as error:
             raise InputError(
@@ -91,7 +99,7 @@ def canonical_layout(kind: str, files: Sequence[str]) -> Layout | None:
         return None
     words = tuple(columns[c.name] for c in KINDS[kind] if c.kind in _WORDS and c.name in columns)
     used = set(columns.values())
-    layout = Layout(tuple(files), columns, rows, words)
+    layout = Layout(tuple(files), columns, rows, words, groups=tuple(groups))
     layout.ignored = tuple(name for name in schema.names if name not in used)
     if "order_id" in columns:
         layout.id_type = schema.field(columns["order_id"]).type
@@ -133,21 +141,38 @@ def _null_ids(file: pq.ParquetFile) -> int:
 
 
 def record_batches(
-    layout: Layout, names: Sequence[str], batch_rows: int, *, threads: int = 1
+    layout: Layout,
+    names: Sequence[str],
+    batch_rows: int,
+    *,
+    threads: int = 1,
+    part: range | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the columns `names` (canonical) of all files, at most `batch_rows` rows at a time.
+
+    Args:
+        layout: The files.
+        names: The columns.
+        batch_rows: The most rows of a batch.
+        threads: More than one decode columns side by side.
+        part: Places of the row groups among all, where not all are wanted.
 
     Raises:
         InputError: a file is broken, or was changed meanwhile.
     """
     wanted = [layout.columns[name] for name in names]
     words = [name for name in wanted if name in layout.words]
+    before = 0
     for path in layout.files:
         try:
             # Not mapped: a mapped file that is cut short meanwhile would end the process.
             with pq.ParquetFile(path, read_dictionary=words) as file:
                 # Group by group: one iterator over all of them keeps what it has read until its end.
-                for group in range(file.num_row_groups):
+                groups = range(file.num_row_groups)
+                first, before = before, before + len(groups)
+                for group in groups:
+                    if part is not None and first + group not in part:
+                        continue
                     for batch in file.iter_batches(
                         batch_rows, row_groups=[group], columns=wanted, use_threads=threads > 1
                     ):
@@ -169,34 +194,91 @@ def learn_names(
 ) -> bool:
     """Fill `tables` (by canonical column) in one pass; with times, say whether they never go back.
 
+    Parts of the files are looked at side by side, by so many threads. What is found is the same for any number.
+
     Returns:
         False as soon as a time is earlier than the one before, or written in another unit.
     """
-    decoders = {
-        name: NameDecoder(table, required=name in ("account", "symbol", "book"))
-        for name, table in tables.items()
-        if name in layout.columns
-    }
-    names = [*(["ts"] if with_times else []), *decoders]
-    if not names:
+    parts = _parts(layout, threads)
+    if len(parts) > 1:
+        looks = [_Look(layout, {name: NameTable() for name in tables}, with_times) for _ in parts]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            done = pool.map(lambda look, part: look.over(batch_rows, part=part), looks, parts)
+            in_order = all(list(done))
+        # A part whose times are in other units than those of the first has to be read as the first one would be.
+        if len({each.times.unit for each in looks}) == 1:
+            timed = [each for each in looks if each.latest != NO_TIME]
+            in_order &= all(each.latest <= after.earliest for each, after in pairwise(timed))
+            for each in looks:
+                each.tell(tables)
+            layout.time_unit = looks[0].times.unit if in_order else ""
+            return in_order
+    look = _Look(layout, tables, with_times)
+    in_order = look.over(batch_rows, threads=threads)
+    layout.time_unit = look.times.unit if in_order else ""
+    return in_order
+
+
+def _parts(layout: Layout, threads: int) -> list[range]:
+    """Row groups in as many parts of about the same size as threads look at them."""
+    groups = layout.groups
+    if threads == 1 or len(groups) < threads or layout.rows < _WORTH_PARTS:
+        return [range(len(groups))]
+    ends = np.searchsorted(np.cumsum(groups), np.arange(1, threads + 1) * layout.rows / threads)
+    edges = sorted({0, *(int(end) + 1 for end in ends[:-1]), len(groups)})
+    return [range(first, last) for first, last in pairwise(edges)]
+
+
+class _Look:
+    """One pass over columns of names, and of times.
+
+    Attributes:
+        times: What decoded the times.
+        earliest, latest: The first and last time, `NO_TIME` where there is none.
+    """
+
+    def __init__(self, layout: Layout, tables: dict[str, NameTable], with_times: bool) -> None:
+        self._layout, self._tables = layout, tables
+        self._with_times = with_times
+        self.times = TimeDecoder()
+        self.earliest = self.latest = NO_TIME
+
+    def over(self, batch_rows: int, *, threads: int = 1, part: range | None = None) -> bool:
+        """Look; False as soon as a time is earlier than the one before, or written in another unit."""
+        decoders = {
+            name: NameDecoder(table, required=name in ("account", "symbol", "book"))
+            for name, table in self._tables.items()
+            if name in self._layout.columns
+        }
+        names = [*(["ts"] if self._with_times else []), *decoders]
+        if not names:
+            return True
+        batches = record_batches(self._layout, names, batch_rows, threads=threads, part=part)
+        for batch in batches:
+            for name, decode in decoders.items():
+                decode(batch.column(names.index(name)))
+            if self._with_times and batch.num_rows and not self._rises(batch.column(0)):
+                return False
         return True
-    decode_time = TimeDecoder()
-    latest = NO_TIME
-    for batch in record_batches(layout, names, batch_rows, threads=threads):
-        for name, decode in decoders.items():
-            decode(batch.column(names.index(name)))
-        if not with_times or not batch.num_rows:
-            continue
-        times = decode_time(batch.column(0))
+
+    def _rises(self, column: pa.Array) -> bool:
+        times = self.times(column)
         if times.min() == NO_TIME:
             times = times[times != NO_TIME]
         if not len(times):
-            continue
-        if times[0] < latest or (times[1:] < times[:-1]).any() or not _one_unit(batch.column(0)):
+            return True
+        if times[0] < self.latest or (times[1:] < times[:-1]).any() or not _one_unit(column):
             return False
-        latest = times[-1]
-    layout.time_unit = decode_time.unit
-    return True
+        if self.earliest == NO_TIME:
+            self.earliest = times[0]
+        self.latest = times[-1]
+        return True
+
+    def tell(self, tables: dict[str, NameTable]) -> None:
+        """Add the names that were found to these tables."""
+        for name, found in self._tables.items():
+            for each in found:
+                tables[name].add(each)
 
 
 def _one_unit(column: pa.Array) -> bool:

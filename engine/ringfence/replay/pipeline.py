@@ -21,12 +21,15 @@ class Stage:
         work: Is given the number of an item, from 0. The first stage returns False where there is no such
             item; what others return is not looked at.
         needs: The stages that must have done the item before.
+        first: Whether it goes before others that could be done as well: it takes the longest, and whatever waits for it
+            waits for what was done in its place, too.
         done: Items that are done.
         busy: Whether a worker is at the next one.
     """
 
     work: Callable[[int], object]
     needs: tuple["Stage", ...] = ()
+    first: bool = False
     done: int = 0
     busy: bool = field(default=False)
 
@@ -56,6 +59,9 @@ def run_stages(
 class _Run:
     def __init__(self, stages: Sequence[Stage], depth: int, stopped: Callable[[], bool]) -> None:
         self._stages = tuple(stages)
+        # Of those that take less time the last one goes first: what is finished makes room.
+        last_first = self._stages[::-1]
+        self._order = sorted(last_first, key=lambda stage: not stage.first)
         self._users = {
             stage: tuple(each for each in stages if stage in each.needs) for stage in stages
         }
@@ -123,8 +129,7 @@ class _Run:
             while self._error is None:
                 if self._items is None and self._stopped():
                     self._items = max(each.done + each.busy for each in self._stages[1:])
-                # From the last one: what is finished makes room.
-                for stage in reversed(self._stages):
+                for stage in self._order:
                     if self._ready(stage):
                         stage.busy = True
                         return stage

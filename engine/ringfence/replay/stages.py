@@ -19,7 +19,7 @@ __all__ = ["Replay", "Run", "depth_of"]
 
 def depth_of(workers: int) -> int:
     """Batches that a stage may be ahead of the next one; so many decided batches must stand at a time."""
-    return 2 if workers > 1 else 1
+    return 3 if workers > 1 else 1
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Replay:
     def go(self, stopped: Callable[[], bool], told: Callable[[int], None]) -> None:
         """Do it; `stopped` and `told` are those of `run_stages`, but for orders in place of batches."""
         read = Stage(self._read)
-        decide = [Stage(partial(self._decide, side), (read,)) for side in self._sides]
+        decide = [Stage(partial(self._decide, side), (read,), first=True) for side in self._sides]
         keep = [
             Stage(work, (decided,))
             for side, decided in zip(self._sides, decide, strict=True)

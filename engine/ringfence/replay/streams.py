@@ -63,13 +63,13 @@ class _Stream(Generic[Batch]):
         self._batch_rows = batch_rows
         self._threads = threads
 
-    def _columns(self) -> Iterator[tuple[dict[str, pa.Array], Times]]:
-        """Columns by canonical name, and each row's number in the source."""
+    def _columns(self, threads: int) -> Iterator[tuple[dict[str, pa.Array], Times]]:
+        """Columns by canonical name, and each row's number in the source; so many threads read."""
         names = list(self._layout.columns)
         before = 0
         if self.direct:
             self.rejects.clear()
-        for batch in record_batches(self._layout, names, self._batch_rows, threads=self._threads):
+        for batch in record_batches(self._layout, names, self._batch_rows, threads=threads):
             if not batch.num_rows:
                 continue
             columns = dict(zip(names, batch.columns, strict=True))
@@ -146,7 +146,8 @@ class OrderStream(_Stream[OrderBatch]):
         start = 0
         latest = NO_TIME
         self.left_out = 0
-        for columns, rows in self._columns():
+        # One: a worker of the replay reads, and has others beside it.
+        for columns, rows in self._columns(threads=1):
             if self.only is not None:
                 columns, rows = self._of_accounts(self.only, columns, rows)
                 if not len(rows):
@@ -287,7 +288,7 @@ class MarkStream(_Stream[MarkBatch]):
         decode_time = TimeDecoder() if self.direct else whole_numbers
         start = 0
         latest = NO_TIME
-        for columns, rows in self._columns():
+        for columns, rows in self._columns(self._threads):
             numbers = {
                 name: floats(columns[name]) if name in columns else np.full(len(rows), np.nan)
                 for name in ("bid", "ask", "last", "bid_depth", "ask_depth", "volume")
@@ -321,7 +322,7 @@ class FillStream(_Stream[FillBatch]):
 
     def __iter__(self) -> Iterator[FillBatch]:
         start = 0
-        for columns, rows in self._columns():
+        for columns, rows in self._columns(self._threads):
             yield FillBatch(
                 start=start,
                 ts=whole_numbers(columns["ts"]),
@@ -354,7 +355,7 @@ class BalanceStream(_Stream[BalanceBatch]):
         decode_book = NameDecoder(self.books, required=True)
         decode_kind = WordDecoder(BALANCE_WORDS)
         start = 0
-        for columns, rows in self._columns():
+        for columns, rows in self._columns(self._threads):
             yield BalanceBatch(
                 start=start,
                 ts=whole_numbers(columns["ts"]),
