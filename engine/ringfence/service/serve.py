@@ -192,11 +192,11 @@ def _close(desk: Desk) -> None:
 
 def _put_orders_first() -> None:
     """Let nothing that is not an order hold one up for long."""
-    # What is loaded stays for good, and is not looked through for garbage; nor is what orders leave behind, at
-    # every seven hundredth object: hardly anything of it is a cycle.
+    # What is loaded stays for good, and is not looked through for garbage. What orders leave behind is looked through a
+    # little at a time: all at once it would hold orders up, and it holds the memory of what has failed.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(2_000, 5, 400)
     # Threads that look at limits and logs give way after so many seconds. Who decides lets the interpreter go at every
     # write, and waits as long to have it back: with Python's own 5 ms, four times an order, orders would pile up.
     sys.setswitchinterval(0.00005)
