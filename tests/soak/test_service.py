@@ -1,8 +1,9 @@
 """The service at half of what it can do, while PostgreSQL, Redis and the exchange are stopped, slow and started anew.
 
 Every decision is a REJECT that says why, or is in the audit log as it was told; no order reaches the exchange twice, or
-without an approval; memory and open files stay as they are. The books that the service begins with are those of one that
-has run for long: of ended orders they remember as many as they may, so that what still grows is a leak.
+without an approval; memory and open files stay as they are. Before anything is measured the service has taken and ended as many
+orders as it remembers: what it keeps of orders is full by then, and made of their own objects, so that what still grows
+is a leak.
 """
 
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +28,11 @@ from adapters.postgres_server import PostgresServer
 from adapters.postgres_server import running as postgres_running
 from adapters.redis_server import RedisServer
 from ringfence.adapters.audit_postgres import Server, migrate
-from ringfence.adapters.state_redis import RedisSharedLog
 from ringfence.runtime.audit_reader import AuditReader
 from ringfence.runtime.audit_verify import verify
 from ringfence.runtime.credentials import KRAKEN_API_KEY, KRAKEN_SECRET
-from ringfence.runtime.guard_books import GuardBooks
 from ringfence.runtime.known_orders import REMEMBERED
-from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_RANDOM
-from ringfence.service.events import KEPT
 from runtime.desk import policies
 from service.core.service_process import ServiceProcess, bearer
 from soak.figures import told
@@ -46,7 +44,9 @@ SECONDS = float(os.environ.get("RINGFENCE_SOAK_SERVICE_SECONDS", "1800"))
 SEED = int(os.environ.get("RINGFENCE_SOAK_SEED", "1"))
 CAPACITY_SECONDS = 5.0
 WINDOW_SECONDS = 30
-BATCH = 500
+CLIENTS = 2
+# Orders that work at one time by each client while the service grows old; a position may be of a hundred.
+BATCH = 40
 # Of the time, for the memory of each.
 STRETCHES = 20
 # One order in so many goes out: an exchange takes a few a second.
@@ -107,25 +107,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
         yield Parts(postgres, redis, kraken, proxies)
 
 
-def begin_with_full_books(redis: RedisServer, policies: Path) -> None:
-    """Put books into the store that remember as many ended orders as they ever do."""
-    books = GuardBooks(PolicySet.load(policies).linked, ((), (), ()), WINDOW_SECONDS * 10**9)
-    for number in range(REMEMBERED):
-        name = f"earlier-0123456789abcdef-{number}"
-        books.ledger.reserve(name, "main", "trend", "BTC/USD", "buy", "0.1")
-        books.ledger.cancel(name)
-    log = RedisSharedLog(redis.settings(), "earlier")
-    log.found({"books": books.dump(), "day": list(books.trading_day)})
-    log.close()
-
-
 @pytest.fixture(scope="module")
 def service(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     folder = tmp_path_factory.mktemp("service")
     policies(folder / "policies")
     desk = folder / "policies" / "instruments.yaml"
     desk.write_text(desk.read_text().replace("venues: [paper]", "venues: [kraken]"))
-    begin_with_full_books(parts.redis, folder / "policies")
     at = {name: f"127.0.0.1:{each.port}" for name, each in parts.proxies.items()}
     settings = {
         "policies.directories": folder / "policies",
@@ -161,6 +148,11 @@ def service(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     process.stop()
 
 
+def market() -> dict[str, Any]:
+    """Market data of this moment."""
+    return {"timestamp": SYSTEM_CLOCK.now_ns(), "bid": "1000", "ask": "1000", "last": "1000"}
+
+
 class Client:
     """Asks about orders, cancels what was approved, and remembers what it was told."""
 
@@ -191,9 +183,7 @@ class Client:
             "size": "0.1",
             "price": "1000",
             "client_order_id": f"{self._name}-{self._number}",
-            "market": {
-                "timestamp": SYSTEM_CLOCK.now_ns(), "bid": "1000", "ask": "1000", "last": "1000",
-            },
+            "market": market(),
         }  # fmt: skip
         begun = time.monotonic()
         found = self._post("/v1/orders" if sent else "/v1/evaluate", order)
@@ -248,14 +238,14 @@ def load(
         due = time.monotonic()
         while (now := time.monotonic()) < end:
             if rate is not None:
-                due = max(due + 2 / rate, now - 1)
+                due = max(due + CLIENTS / rate, now - 1)
                 if due > now:
                     time.sleep(due - now)
             client.ask()
             count[0] += 1
         client.close()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
     for each in threads:
         each.start()
     for each in threads:
@@ -263,20 +253,30 @@ def load(
     return count[0] / seconds
 
 
-def fill_events(service: ServiceProcess) -> None:
-    """Let as many decisions be made as the service shows from memory; too large ones, which reserve nothing."""
+def grow_old(service: ServiceProcess, redis: RedisServer) -> None:
+    """Let as many orders come and end as the service remembers; none is sent out."""
     order = {
-        "account": "main", "strategy": "trend", "symbol": "BTC/USD", "side": "buy", "size": "1000000",
+        "account": "main", "strategy": "trend", "symbol": "BTC/USD", "side": "buy", "size": "0.1",
         "price": "1000",
     }  # fmt: skip
-    with httpx.Client(base_url=service.url["dashboard"], timeout=60) as client:
-        for _ in range(KEPT // BATCH):
-            mark = {"timestamp": SYSTEM_CLOCK.now_ns(), "bid": "1000", "ask": "1000"}
-            body = {"orders": [order | {"market": mark}] + [order] * (BATCH - 1)}
-            answer = client.post(
-                "/v1/evaluate/batch", json=body, headers=bearer("trader", "main")
-            ).json()
-            assert {each["decision"] for each in answer["decisions"]} == {"REJECT"}, answer
+    headers = bearer("trader", "main")
+
+    def work() -> None:
+        with httpx.Client(base_url=service.url["dashboard"], timeout=60, headers=headers) as client:
+            for _ in range(REMEMBERED // CLIENTS // BATCH):
+                orders = [order | {"market": market()}] + [order] * (BATCH - 1)
+                answer = client.post("/v1/evaluate/batch", json={"orders": orders}).json()
+                for each in answer["decisions"]:
+                    assert each["decision"] == "APPROVE", each
+                    told = client.post("/v1/cancels", json={"order_id": each["id"]})
+                    assert told.json()["released"], told.text
+
+    # What is written in these minutes need not outlive anything.
+    redis.ask("CONFIG", "SET", "appendfsync", "no")
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        for each in [pool.submit(work) for _ in range(CLIENTS)]:
+            each.result()
+    redis.ask("CONFIG", "SET", "appendfsync", "always")
 
 
 class Faults:
@@ -384,7 +384,7 @@ def recorded_codes(data: Path) -> dict[str, Counter[str]]:
 
 def test_every_decision_is_true_whatever_is_away(service: ServiceProcess, parts: Parts) -> None:
     before = Seen()
-    fill_events(service)
+    grow_old(service, parts.redis)
     capacity = load(service, before, CAPACITY_SECONDS, None, "c")
     seen, faults = Seen(), Faults(parts)
     measured = Measured(service.process.pid)
