@@ -1,5 +1,6 @@
 """`ringfence dry-run` on the shipped example, as a user runs it."""
 
+import argparse
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 
-from ringfence.cli.dry_run import amount_given
+from ringfence.cli.dry_run import amount_given, workers_of
 from ringfence.cli.main import main
 
 pytestmark = pytest.mark.integration
@@ -202,7 +203,9 @@ def test_interrupted_leaves_readable_results_and_exit_code_130(tmp_path):
         "from ringfence.cli.main import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
-    arguments = [*INPUTS, *POLICIES, "--out", str(tmp_path), "--batch-rows", "1000", "--no-report"]
+    # Several workers end what each has begun.
+    arguments = [*INPUTS, *POLICIES, "--out", str(tmp_path), "--workers", "1"]
+    arguments += ["--batch-rows", "1000", "--no-report"]
     done = subprocess.run(
         [sys.executable, "-c", script, "dry-run", *arguments],
         capture_output=True,
@@ -224,3 +227,14 @@ def test_help_needs_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "processors", "workers"), [(None, 1, 1), (None, 2, 2), (None, 64, 4), (7, 2, 7)]
+)
+def test_as_many_threads_as_processors_where_nothing_is_said(
+    monkeypatch, asked, processors, workers
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+
+    assert workers_of(argparse.Namespace(workers=asked)) == workers

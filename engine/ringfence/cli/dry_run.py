@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,19 @@ from ringfence.errors import InputError
 if TYPE_CHECKING:
     from ringfence.replay.dry_run import Progress
 
-__all__ = ["add", "add_inputs", "amount_given", "progress_bar", "refuse_none_replayed"]
+__all__ = [
+    "add",
+    "add_inputs",
+    "amount_given",
+    "progress_bar",
+    "refuse_none_replayed",
+    "workers_of",
+]
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
+# Of one run in one mode two find something to do, of a comparison in both modes more.
+_MOST_WORKERS = 4
 
 
 def add(commands: Any) -> None:
@@ -72,7 +82,22 @@ def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
     )
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="threads (1)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help=f"threads; as many as the processors it may use where nothing is said, at most {_MOST_WORKERS}",
+    )
+
+
+def workers_of(given: argparse.Namespace) -> int:
+    """How many threads share the work: as asked, else the processors that this process may use, up to four."""
+    if given.workers is not None:
+        return int(given.workers)
+    # macOS knows no processors that a process may not use.
+    known = getattr(os, "sched_getaffinity", None)
+    processors = len(known(0)) if known else os.cpu_count() or 1
+    return min(processors, _MOST_WORKERS)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -94,7 +119,7 @@ def run(given: argparse.Namespace) -> int:
         mode=given.mode,
         equity=equity,
         out=given.out,
-        workers=given.workers,
+        workers=workers_of(given),
         batch_rows=BATCH_ROWS if given.batch_rows is None else given.batch_rows,
         report=not given.no_report,
     )

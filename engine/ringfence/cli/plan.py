@@ -10,6 +10,7 @@ from ringfence.cli.dry_run import (
     amount_given,
     progress_bar,
     refuse_none_replayed,
+    workers_of,
 )
 from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import compiling_is_said, print_json
@@ -315,7 +316,7 @@ def _dry_run(
             marks_mapping=given.marks_mapping,
             equity=equity,
             out=given.out or Path(scratch),
-            workers=given.workers,
+            workers=workers_of(given),
             report=given.out is not None,
             of_change=True,
         )
