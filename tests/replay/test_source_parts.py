@@ -38,7 +38,11 @@ def found(path, threads):
     tables = {name: NameTable() for name in ("account", "symbol")}
     in_order = learn_names(layout, tables, with_times=True, batch_rows=4, threads=threads)
     # Of a file that cannot be streamed nothing else is used.
-    return in_order and (layout.time_unit, *(list(each) for each in tables.values()))
+    return in_order and (
+        layout.time_unit,
+        layout.first_ns,
+        *(list(each) for each in tables.values()),
+    )
 
 
 def written(path, times, names, rows_of_a_group):
@@ -90,7 +94,11 @@ def test_times_without_a_unit_of_their_own(tmp_path: Path) -> None:
     times = pa.array([SECONDS + late for late in range(8)], pa.timestamp("s"))
     path = written(tmp_path / "orders.parquet", times, list("abcdefgh"), 3)
 
-    assert found(path, 3) == found(path, 1) == ("", list("abcdefgh"), list("hgfedcba"))
+    assert (
+        found(path, 3)
+        == found(path, 1)
+        == ("", SECONDS * 10**9, list("abcdefgh"), list("hgfedcba"))
+    )
 
 
 def test_several_files_and_names_that_come_late(tmp_path: Path) -> None:

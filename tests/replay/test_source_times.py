@@ -77,3 +77,19 @@ def test_whole_numbers_of_two_units_are_read_row_by_row_and_said(tmp_path: Path)
         "whole-number times are seconds and milliseconds since 1970, by their magnitude"
         in stream.assumptions
     )
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_day_written_as_a_whole_number_is_told_as_what_it_was_read(
+    tmp_path: Path, form: str
+) -> None:
+    if form == "csv":
+        source = saved(tmp_path, "ts,symbol,side,size\n20260105,A,buy,1\n")
+    else:
+        row = {"ts": [20260105], "symbol": ["A"], "side": ["buy"], "size": [1.0]}
+        source = parquet(tmp_path, pa.table(row))
+
+    assert (
+        "whole-number times are seconds since 1970, by their magnitude: the first is 1970-08-23T11:48:25Z; write days as "
+        "2026-01-31, for 20260131 is no date here"
+    ) in open_orders(source).assumptions

@@ -3,7 +3,10 @@
 import math
 from datetime import UTC, datetime
 
-__all__ = ["finite", "iso"]
+__all__ = ["finite", "iso", "whole_times"]
+
+# 1990: nothing that is replayed is older.
+_LIKELY_NS = 631_152_000 * 10**9
 
 
 def iso(moment_ns: int) -> str:
@@ -25,3 +28,11 @@ def finite(value: float) -> float | None:
     """The number, or None where JSON has no word for it."""
     number = float(value)
     return number if math.isfinite(number) else None
+
+
+def whole_times(units: str, first_ns: int) -> str:
+    """What a summary says of times that were whole numbers; of improbable ones, what they may have been meant for."""
+    said = f"whole-number times are {units} since 1970, by their magnitude"
+    if first_ns >= _LIKELY_NS:
+        return said
+    return f"{said}: the first is {iso(first_ns)}; write days as 2026-01-31, for 20260131 is no date here"

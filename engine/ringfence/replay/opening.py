@@ -14,6 +14,7 @@ from ringfence.replay.columns import KINDS
 from ringfence.replay.fills import join_fills
 from ringfence.replay.locate import Source, locate
 from ringfence.replay.mapping import Mapping
+from ringfence.replay.moments import whole_times
 from ringfence.replay.parquet_files import (
     CHECKED_IDS,
     Layout,
@@ -134,9 +135,7 @@ class Opener:
         if layout.naive_times:
             notes.append(f"times of {kind} without a zone are read as UTC")
         if layout.time_unit:
-            notes.append(
-                f"whole-number times are {layout.time_unit} since 1970, by their magnitude"
-            )
+            notes.append(whole_times(layout.time_unit, layout.first_ns))
         if kind == "orders" and "order_id" in layout.columns and layout.rows > CHECKED_IDS:
             notes.append(
                 f"order ids are not checked for duplicates in a sorted Parquet file of more than {CHECKED_IDS:,} orders"

@@ -43,7 +43,7 @@ class Layout:
         words: Names in the file of columns that are decoded through their dictionaries.
         id_type: Arrow type of `order_id`, null where there is none.
         ignored: Columns of the files that are not used.
-        time_unit: Unit of whole-number times, once `learn_names` has seen them.
+        time_unit, first_ns: Unit of whole-number times and the first of all times, once `learn_names` has seen them.
         naive_times: The times bear no zone.
     """
 
@@ -55,6 +55,7 @@ class Layout:
     ignored: tuple[str, ...] = ()
     groups: tuple[int, ...] = ()
     time_unit: str = ""
+    first_ns: int = 0
     naive_times: bool = False
 
 
@@ -211,11 +212,13 @@ def learn_names(
             in_order &= all(each.latest <= after.earliest for each, after in pairwise(timed))
             for each in looks:
                 each.tell(tables)
-            layout.time_unit = looks[0].times.unit if in_order else ""
+            if in_order and timed:
+                layout.time_unit, layout.first_ns = timed[0].times.unit, int(timed[0].earliest)
             return in_order
     look = _Look(layout, tables, with_times)
     in_order = look.over(batch_rows, threads=threads)
-    layout.time_unit = look.times.unit if in_order else ""
+    if in_order and look.latest != NO_TIME:
+        layout.time_unit, layout.first_ns = look.times.unit, int(look.earliest)
     return in_order
 
 

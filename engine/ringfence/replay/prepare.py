@@ -16,6 +16,7 @@ from ringfence.replay.columns import KINDS, LEFT_OUT, UNITS
 from ringfence.replay.locate import Source
 from ringfence.replay.locked import locked_database
 from ringfence.replay.mapping import Mapping
+from ringfence.replay.moments import whole_times
 from ringfence.replay.rejects import Reject, Rejects
 from ringfence.replay.section_sql import run, union_sql
 from ringfence.replay.sql_check import quoted, text_literal
@@ -154,11 +155,12 @@ def _count_rejects(
             f"{plural(result.left_out, 'row')} left out by the mapping's `where`"
         )
     units = database.execute(
-        f"SELECT DISTINCT unit FROM {table} WHERE unit > 0 AND reason IS NULL ORDER BY unit"  # nosec B608
+        f"SELECT unit, min(ts) FROM {table} WHERE unit > 0 AND reason IS NULL GROUP BY unit ORDER BY unit"  # nosec B608
     ).fetchall()
     if units:
         names = " and ".join(UNITS[int(unit[0])] for unit in units)
-        result.assumptions.append(f"whole-number times are {names} since 1970, by their magnitude")
+        first = min(int(unit[1]) for unit in units)
+        result.assumptions.append(whole_times(names, first))
 
 
 def _reject_duplicates(
