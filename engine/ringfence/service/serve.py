@@ -17,7 +17,7 @@ from ringfence.errors import RingfenceError
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
 from ringfence.service.exposition import make_metrics_app
-from ringfence.service.free_memory import give_back_free_memory
+from ringfence.service.free_memory import free_memory_given_back, give_back_free_memory
 from ringfence.service.health import Health, make_health_app
 from ringfence.service.health_looks import lease_fault, look_at
 from ringfence.service.listening import Ports, SideServers, TlsFiles, make_server, new_loop
@@ -112,6 +112,7 @@ def serve_on(
             log_requests=about.log.requests,
             protocol=partial(QuickProtocol, QuickEvaluate(desk)),
         )
+        opened.enter_context(free_memory_given_back())
         _put_orders_first()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_serve(server, bound, desk, health, started, alongside))

@@ -42,6 +42,27 @@ print(resident() - before)
 done.set()
 """
 
+# Small blocks, of which every hundredth lives on: what is free lies between them.
+BETWEEN = """
+import time
+from pathlib import Path
+from ringfence.service.free_memory import free_memory_given_back
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+before = resident()
+blocks = [b"x" * 5_000 for _ in range(10_000)]
+blocks = blocks[::100]
+held = resident() - before
+with free_memory_given_back(every_s=0.01):
+    for _ in range(1_000):
+        if resident() - before < held / 4:
+            break
+        time.sleep(0.01)
+print(held, resident() - before)
+"""
+
 
 def grown(told: str) -> int:
     done = subprocess.run(
@@ -56,3 +77,13 @@ def test_what_threads_freed_is_given_back() -> None:
 
 def test_untold_each_thread_would_keep_it() -> None:
     assert grown("untold") > 16 << 20
+
+
+def test_what_is_free_between_blocks_that_live_on_is_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BETWEEN], capture_output=True, text=True, check=True
+    )
+    held, still = map(int, done.stdout.split())
+
+    assert held > 32 << 20
+    assert still < held / 4
