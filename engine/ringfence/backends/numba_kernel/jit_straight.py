@@ -55,6 +55,7 @@ __all__ = [
     "fall_of",
     "fetch",
     "fetch_book",
+    "fetch_columns",
     "fetch_results",
     "is_plain",
     "keep_marked",
@@ -115,6 +116,23 @@ def fetch_results(R, i):
         prefetch_to_write(R.code, i + 32)
         prefetch_to_write(R.gate, i)
         prefetch_to_write(R.gate, i + 32)
+
+
+@inline
+def fetch_columns(O, i):
+    """Have the columns of the orders from `i` on brought near, a line of each."""
+    prefetch(O.ts, i)
+    prefetch(O.size, i)
+    prefetch(O.price, i)
+    if i & 15 == 0:
+        prefetch(O.account, i)
+        prefetch(O.strategy, i)
+        prefetch(O.venue, i)
+        prefetch(O.symbol, i)
+    if i & 63 == 0:
+        prefetch(O.side, i)
+        prefetch(O.kind, i)
+        prefetch(O.reduce_only, i)
 
 
 @inline

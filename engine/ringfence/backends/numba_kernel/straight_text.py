@@ -76,6 +76,7 @@ def replay(general, decide, books, bindings, results, details, columns, events):
             fetch(B, O, i + AHEAD)
         if i & 7 == 0 and i + 80 < count:
             fetch_results(R, i + 16)
+            fetch_columns(O, i + 64)
         way, allowed = GENERAL, 0.0
         now, price, kind = O.ts[i], O.price[i], np.int64(O.kind[i])
         s, side = natural(np.int64(O.symbol[i])), np.int64(O.side[i])
@@ -215,7 +216,11 @@ _DONE = """        goes, entry = allowed > 0.0, natural(max(way, np.int64(0)))
         R.decision[i] = 0 if way == CLEAR else (1 if goes else 2)
         R.code[i] = -1 if way == CLEAR else REFUSAL_COUNT + P.entry[entry, SLOT]
         R.gate[i] = -1 if way == CLEAR else P.entry[entry, COLUMN]
-        R.size[i] = allowed * units / scale
+        if way == CLEAR:
+            # It is whole lots, to the bit.
+            R.size[i] = O.size[i]
+        else:
+            R.size[i] = allowed * units / scale
         R.notional[i] = money_of(quanta_up(lots * lot_value))
         worth, peak = total[TOTAL_QUANTA] + (worth1 - B.book[b1, EQUITY_QUANTA]), total[TOTAL_PEAK]
         peak = max(peak, worth)
