@@ -14,7 +14,7 @@ from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.policy_set import PolicySet
 
-__all__ = ["CompileReport", "compile_ahead"]
+__all__ = ["CompileReport", "compile_ahead", "compile_guard"]
 
 # The modules of a dry run that every policy set shares.
 _DRY_RUN = ("pages", "tally", "text")
@@ -50,14 +50,15 @@ def compile_ahead(files: Mapping[str, bytes]) -> CompileReport:
     with told_of_compiling(told.append):
         linked = linked_of(files)
         prove(linked, {}, tests=False)
-        _open_guard(linked)
+        compile_guard(linked)
         for each in _DRY_RUN:
             compiled(each)
     kept_in = None if None in told else cache_directory()
     return CompileReport(linked.sha256, bool(told), kept_in)
 
 
-def _open_guard(linked: LinkedSet) -> None:
+def compile_guard(linked: LinkedSet) -> None:
+    """Compile all that a guard calls with this set, and keep it; quick where all of it is kept already."""
     # A guard loads what it calls when it opens, and its limits what they call when they are looked at.
     settings = GuardSettings(in_memory=True, without_audit=True)
     guard = CentralRiskGuard.open(PolicySet(linked), settings=settings)
