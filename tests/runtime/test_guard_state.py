@@ -179,6 +179,24 @@ def test_no_change_of_a_byte_costs_a_reservation(desk: PolicySet, tmp_path: Path
             read_journal(journal, bytes(changed))
 
 
+def test_a_record_that_is_missing_or_out_of_place_is_refused(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    guard = opened(desk, state=tmp_path, settings=KEPT)
+    guard.checkpoint()
+    for size in ("4", "2", "1"):
+        assert guard.evaluate_order(order(size)).decision is RiskDecision.APPROVE
+    abandon(guard)
+    journal = max(tmp_path.glob("journal-*"))
+    one, two, three = journal.read_bytes().splitlines(keepends=True)
+
+    for lines in ((two, three), (one, three), (two, one, three), (one, one, two, three)):
+        with pytest.raises(StateError, match="one before it is missing"):
+            read_journal(journal, b"".join(lines))
+    with pytest.raises(StateError, match="record 1 "):
+        read_journal(journal.with_name("journal-000000000009"), one)
+
+
 def snapshot_of(desk: PolicySet, folder: Path, journal: Path) -> None:
     """The empty snapshot that stands before the first journal."""
     aside = folder / "aside"

@@ -2,9 +2,10 @@
 
 `snapshot-N` is whole or not there; `journal-N` follows it. A snapshot is a line with the format and the
 CRC-32 of what follows, which is msgpack (format 2), or JSON (format 1: where a text is no Unicode, or a number is too large). A record of
-the journal is one line: the CRC-32 of its text in hex, a blank, and the text, JSON. It is with the system
-before `append` returns, so that it outlives the process. A record that was torn by the end of a process stands
-last, lacks the end of its line, and was never answered for; any other that is damaged may have been.
+the journal is one line: the CRC-32 in hex of the journal's number and all texts so far, a blank, and the text, JSON. So a
+line that is missing, or stands elsewhere, shows at the next one. In older journals it is that of the text alone; they are
+read, too. A record is with the system before `append` returns, so that it outlives the process. One that was torn by the
+end of a process stands last, lacks the end of its line, and was never answered for; any other that is damaged may have been.
 """
 
 import json
@@ -48,6 +49,7 @@ class StateDirectory:
     def __init__(self, directory: Path, files: LogFiles, durability: Durability) -> None:
         self._directory, self._files, self._durability = directory, files, durability
         self._journal: AppendFile | None = None
+        self._crc = 0
         self.written_bytes = 0
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,11 +95,17 @@ class StateDirectory:
         Raises:
             OSError: it could not be written. Call `renew` before the next one.
         """
-        self._write(_line(record))
+        self._write(self._line(record))
 
     def append_all(self, records: Iterable[list[Any]]) -> None:
         """As `append`, of several at once: one write, and one sync. Of those that failed some may be there."""
-        self._write(b"".join(map(_line, records)))
+        self._write(b"".join(map(self._line, records)))
+
+    def _line(self, record: list[Any]) -> bytes:
+        """The record's line, after that of the one before: where it is not written, no more can be."""
+        text = _encoded(record)
+        self._crc = zlib.crc32(text, self._crc)
+        return b"%08x %b\n" % (self._crc, text)
 
     def _write(self, lines: bytes) -> None:
         if self._journal is None:
@@ -134,7 +142,7 @@ class StateDirectory:
         # INVARIANT: from here on a restart reads the new snapshot, and the journal of its number.
         self._number = number
         self._close_journal()
-        self._journal = journal
+        self._journal, self._crc = journal, _first_crc(self._path("journal"))
         self.written_bytes = 0
         for kind in ("snapshot", "journal"):
             for old in self._numbers(kind):
@@ -160,9 +168,9 @@ class StateDirectory:
         return {int(each[2]) for each in found if each and each[1] == kind}
 
 
-def _line(record: list[Any]) -> bytes:
-    text = _encoded(record)
-    return b"%08x %b\n" % (zlib.crc32(text), text)
+def _first_crc(journal: Path) -> int:
+    """What the CRC-32 of a journal's first record goes on from."""
+    return zlib.crc32(journal.name.encode())
 
 
 def _encoded(record: list[Any]) -> bytes:
@@ -212,19 +220,28 @@ def read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def read_journal(path: Path, content: bytes) -> list[list[Any]]:
-    """Every whole record of a journal; raises StateError where one was changed."""
+    """Every whole record of a journal; raises StateError where one was changed, or is missing before another."""
     *lines, rest = content.split(b"\n")
+    crc = _first_crc(path)
+    first = lines[0] if lines else rest[:-1]
+    goes_on = not _is_whole(first, 0)
+    if not goes_on:
+        crc = 0
     for number, line in enumerate(lines, 1):
-        if not _is_whole(line):
-            raise StateError(f"`{path}` was changed: record {number} has another checksum")
+        if not _is_whole(line, crc):
+            raise StateError(
+                f"`{path}` was changed: record {number} has another checksum, or one before it is missing"
+            )
+        crc = int(line[:_CRC], 16) if goes_on else 0
     # What is torn lacks its end. Whole but for the last byte, it was written to its end.
-    if _is_whole(rest[:-1]):
+    if _is_whole(rest[:-1], crc):
         raise StateError(f"`{path}` was changed: record {len(lines) + 1} ends in another byte")
     return [_decoded(line[_CRC:]) for line in lines]
 
 
-def _is_whole(line: bytes) -> bool:
-    return line[:_CRC] == b"%08x " % zlib.crc32(line[_CRC:])
+def _is_whole(line: bytes, before: int) -> bool:
+    """Whether a line's checksum is that of its text, going on from the one before."""
+    return line[:_CRC] == b"%08x " % zlib.crc32(line[_CRC:], before)
 
 
 def _words(error: OSError) -> str:
