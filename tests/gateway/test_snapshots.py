@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,25 +136,25 @@ def test_only_a_difference_that_lasts_counts(desk: WholeDesk) -> None:
     assert [(each.subject, each.theirs) for each in found] == [("ETH/USD", 7)]
 
 
-def test_an_order_approved_since_the_snapshot_is_no_difference(
-    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("planted", [False, True])
+def test_an_order_that_came_or_ended_since_the_last_look_is_no_difference(
+    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch, planted: bool
 ) -> None:
     traded(desk)
+    ending = desk.decide("1", "c-2")
+    if planted:
+        desk.server.move("XETH", Decimal(7))
     compare = desk.guard.reconcile
-    calls = []
 
-    def while_trading(snapshot: object) -> tuple[Difference, ...]:
-        if not calls:
-            desk.decide("1", "c-2")
-        calls.append(snapshot)
-        return compare(snapshot)  # type: ignore[arg-type]
+    def while_trading(*given: Any, **among: Any) -> tuple[Difference, ...]:
+        desk.guard.on_cancel(ending.id)
+        desk.decide("1", "c-3")
+        return compare(*given, **among)
 
     monkeypatch.setattr(desk.guard, "reconcile", while_trading)
-    instruments = desk.policies.linked.desk.instruments
 
-    assert reconcile(desk.follower, instruments, clock=desk.clock, wait=lambda _: None) == ()
-    assert len(calls) == 2
-    assert desk.guard.unreconciled == frozenset()
+    assert [each[1] for each in compared(desk)] == (["ETH/USD"] if planted else [])
+    assert desk.guard.unreconciled == ({"main"} if planted else set())
 
 
 def test_rewards_count_and_what_is_staked_does_not(desk: WholeDesk) -> None:

@@ -1,6 +1,6 @@
 """What following, cancelling and comparing need of a guard, and when an order's end may be told to it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,8 +63,10 @@ class Guard(Protocol):
         """As `on_cancel`, for an order that ended by itself: no message left."""
         ...
 
-    def reconcile(self, snapshot: VenueSnapshot) -> tuple[Difference, ...]:
-        """Compare an account with its venue."""
+    def reconcile(
+        self, snapshot: VenueSnapshot, *, among: Collection[tuple[str, str]] | None = None
+    ) -> tuple[Difference, ...]:
+        """Compare an account with its venue; only differences of `among` count, where it is given."""
         ...
 
 

@@ -12,7 +12,7 @@ BASE, and what that cannot say is never made up:
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ringfence.runtime.guard_core import WorkingOrder
 
 __all__ = ["VenueView", "reconcile", "take_snapshot"]
-
-_MOST_LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +103,19 @@ def reconcile(
     """
     guard, name = follower.guard, f"account/{follower.account}"
     lasting: set[tuple[str, str]] | None = None
-    for look in range(1, _MOST_LOOKS + looks):
-        if look > 1:
+    for look in range(max(1, looks)):
+        if look:
             wait(pause_s)
         follower.catch_up()
         view = take_snapshot(
             follower, instruments, currency=currency, cash_tolerance=cash_tolerance, clock=clock
         )
-        book = guard.book(name)
-        found = {(each.kind, each.subject) for each in differences(book, view.snapshot)}
+        found = {(each.kind, each.subject) for each in differences(guard.book(name), view.snapshot)}
         lasting = found if lasting is None else lasting & found
-        if lasting and look < looks:
-            continue
-        answer = guard.reconcile(_only(lasting, view.snapshot, follower))
-        # An order that was approved since the snapshot is no difference.
-        if all((each.kind, each.subject) in lasting for each in answer):
+        if not lasting:
             break
-    return answer
+    # Orders come and end between a look and this comparison: what was no difference before is none now.
+    return guard.reconcile(view.snapshot, among=lasting or ())
 
 
 def _positions(
@@ -164,28 +158,3 @@ def _orders(
         if now_ns < order.expires_ns + LATE_NS:
             there[order.order_id] = order.size
     return there
-
-
-def _only(
-    lasting: set[tuple[str, str]], snapshot: VenueSnapshot, follower: Follower
-) -> VenueSnapshot:
-    """The snapshot, with what the books say wherever a difference did not last."""
-    book = follower.guard.book(f"account/{follower.account}")
-    positions, orders = dict(snapshot.positions), dict(snapshot.open_orders)
-    working = {order.order_id: order.size for order in book.open_orders}
-    for each in differences(book, snapshot):
-        if (each.kind, each.subject) in lasting:
-            continue
-        if each.kind == "position":
-            positions[each.subject] = each.ours
-        elif each.kind == "order":
-            orders.pop(each.subject, None)
-            if each.subject in working:
-                orders[each.subject] = working[each.subject]
-    is_cash = any(kind == "cash" for kind, _ in lasting)
-    return replace(
-        snapshot,
-        positions=positions,
-        open_orders=orders,
-        cash=snapshot.cash if is_cash else None,
-    )

@@ -1,5 +1,6 @@
 """What a guard is told: fills, ends of orders, marks, money, switches, and the venue's own view."""
 
+from collections.abc import Collection
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -169,12 +170,20 @@ class GuardFeeds(GuardCore):
 
     # The venue's view
 
-    def reconcile(self, snapshot: VenueSnapshot) -> tuple[Difference, ...]:
+    def reconcile(
+        self, snapshot: VenueSnapshot, *, among: Collection[tuple[str, str]] | None = None
+    ) -> tuple[Difference, ...]:
         """Compare an account with what its venue says, and report every difference.
 
         While there is one, the account takes only orders that reduce risk: until the books were corrected
         (`on_fill`, `on_cancel`, `on_direct_fill`, `on_balance`) and a later call finds none, or a person
         accepts it.
+
+        Args:
+            snapshot: What the venue says.
+            among: Only what is told here counts, as kind and subject: the differences that earlier snapshots have
+                shown as well. All others may be of the moment between this snapshot and the comparison. None where
+                nothing moved meanwhile: then all count.
 
         Raises:
             LedgerError: there is no such account.
@@ -183,6 +192,8 @@ class GuardFeeds(GuardCore):
         with self._alone():
             self._refresh()
             found = differences(self.book(f"account/{snapshot.account}"), snapshot)
+            if among is not None:
+                found = tuple(each for each in found if (each.kind, each.subject) in among)
             waits = bool(found)
             self._reconciled["different" if waits else "equal"] += 1
             body = {
