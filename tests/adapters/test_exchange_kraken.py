@@ -412,6 +412,20 @@ def test_a_long_name_goes_out_as_a_hash_and_comes_back_as_itself(desk: Desk) -> 
     assert desk.connect().find("main", name).exchange_order_id == txid
 
 
+def test_names_of_earlier_processes_are_known_up_to_a_bound(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringfence.adapters.exchange_kraken.exchange._REMEMBERED", 2)
+    names = [f"desk/strategy/2026-01-05/{number:09}" for number in range(3)]
+    for each in names:
+        desk.exchange.submit(asked(each))
+    later = desk.connect()
+    later.know([*names, names[1]])
+
+    shown = [each.client_order_id for each in later.open_orders("main")]
+    assert shown == [venue_name(names[0]), *names[1:]]
+
+
 @given(name=st.text(st.characters(exclude_categories=()), min_size=1, max_size=50))
 def test_every_name_becomes_one_that_the_exchange_takes(name: str) -> None:
     sent = venue_name(name)

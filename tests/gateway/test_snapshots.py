@@ -22,16 +22,22 @@ def desk(tmp_path: Path) -> Iterator[WholeDesk]:
         yield made
 
 
-def compared(desk: WholeDesk, **settings: object) -> list[tuple[str, str, Decimal, Decimal]]:
+Found = list[tuple[str, str, Decimal, Decimal]]
+
+
+def compared(desk: WholeDesk, **settings: object) -> Found:
     waits: list[float] = []
+    found = compared_at_all(desk, wait=waits.append, **settings)
+    assert len(waits) == (2 if found else 0)
+    return found
+
+
+def compared_at_all(desk: WholeDesk, **settings: Any) -> Found:
     found = reconcile(
         desk.follower,
         desk.policies.linked.desk.instruments,
-        clock=desk.clock,
-        wait=waits.append,
-        **settings,  # type: ignore[arg-type]
+        **{"clock": desk.clock, "wait": lambda _: None} | settings,
     )
-    assert len(waits) == (2 if found else 0)
     return [(each.kind, each.subject, each.ours, each.theirs) for each in found]  # type: ignore[misc]
 
 
@@ -155,6 +161,31 @@ def test_an_order_that_came_or_ended_since_the_last_look_is_no_difference(
 
     assert [each[1] for each in compared(desk)] == (["ETH/USD"] if planted else [])
     assert desk.guard.unreconciled == ({"main"} if planted else set())
+
+
+@pytest.mark.parametrize("planted", ["0", "0.5"])
+def test_a_fill_between_two_questions_is_no_difference(
+    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    txid = desk.send("8", "c-1")[1].exchange_order_id
+    desk.server.move("XXBT", Decimal(planted))
+    ask = desk.gateway.balances
+
+    fills = iter(range(3))
+
+    def while_filled(account: str) -> dict[str, Decimal]:
+        desk.server.now_ns += 1_000_000_000
+        if is_filled := next(fills, None) is not None:
+            desk.server.fill(txid, "1", "1000")
+        found = ask(account)
+        if is_filled:
+            desk.server.fill(txid, "1", "1000")
+        return found
+
+    monkeypatch.setattr(desk.gateway, "balances", while_filled)
+    found = compared_at_all(desk)
+
+    assert [each[:2] for each in found] == ([("position", "BTC/USD")] if planted != "0" else [])
 
 
 def test_rewards_count_and_what_is_staked_does_not(desk: WholeDesk) -> None:

@@ -11,6 +11,7 @@ BASE, and what that cannot say is never made up:
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from ringfence.runtime.guard_core import WorkingOrder
 
 __all__ = ["VenueView", "reconcile", "take_snapshot"]
+
+# Looks beyond those that a difference needs, where fills come too fast for a look to say anything.
+_MOST_UNCLEAR = 9
+#: Kind and subject of a difference.
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,9 @@ def reconcile(
 ) -> tuple[Difference, ...]:
     """Let the guard compare an account with its exchange.
 
-    Trading goes on meanwhile, and an exchange's balances and histories may lag behind one another. So a
-    difference counts only where `looks` looks in a row, each with new fills told first, show it.
+    Trading goes on meanwhile, and an exchange's balances and histories may lag behind one another. So a difference
+    counts only where `looks` looks show it and none does not. New fills are told before and after each look: one that
+    lies between the books of both moments says neither, and another look is taken.
 
     Args:
         follower, instruments, currency, cash_tolerance: As in `take_snapshot`.
@@ -102,20 +109,41 @@ def reconcile(
         StateError, AuditError: as `CentralRiskGuard.reconcile`.
     """
     guard, name = follower.guard, f"account/{follower.account}"
-    lasting: set[tuple[str, str]] | None = None
-    for look in range(max(1, looks)):
+    seen: Counter[_Key] = Counter()
+    possible: set[_Key] = set()
+    for look in range(max(1, looks) + _MOST_UNCLEAR):
         if look:
             wait(pause_s)
         follower.catch_up()
+        before = guard.book(name)
         view = take_snapshot(
             follower, instruments, currency=currency, cash_tolerance=cash_tolerance, clock=clock
         )
-        found = {(each.kind, each.subject) for each in differences(guard.book(name), view.snapshot)}
-        lasting = found if lasting is None else lasting & found
-        if not lasting:
+        found = _by_key(differences(before, view.snapshot))
+        if found:
+            # A fill may have come between both questions.
+            follower.catch_up()
+            after = _by_key(differences(guard.book(name), view.snapshot))
+            found = {key: each for key, each in found.items() if key in after}
+            seen.update(key for key in found if not _lies_between(found[key], after[key]))
+        possible = possible & found.keys() if look else set(found)
+        if all(seen[key] >= looks for key in possible):
             break
+    lasting = {key for key in possible if seen[key] >= looks}
     # Orders come and end between a look and this comparison: what was no difference before is none now.
-    return guard.reconcile(view.snapshot, among=lasting or ())
+    return guard.reconcile(view.snapshot, among=lasting)
+
+
+def _by_key(found: Iterable[Difference]) -> dict[_Key, Difference]:
+    return {(each.kind, each.subject): each for each in found}
+
+
+def _lies_between(before: Difference, after: Difference) -> bool:
+    """Whether what the exchange says lies between the books of two moments."""
+    one, number, other = before.ours, after.theirs, after.ours
+    if one is None or number is None or other is None:
+        return False
+    return min(one, other) <= number <= max(one, other)
 
 
 def _positions(

@@ -83,7 +83,7 @@ class KrakenExchange:
         self._history = TradeHistory(client, self._pairs, self._our_name)
         self._lock = threading.Lock()
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
-        self._known: dict[str, str] = {}
+        self._known: OrderedDict[str, str] = OrderedDict()
         # Whatever an earlier process has sent can arrive no later than this, by Kraken's clock.
         self._earlier_until_ns = self._search.time_ns() + _LONGEST_NS
 
@@ -203,7 +203,11 @@ class KrakenExchange:
         for client_order_id in client_order_ids:
             name = venue_name(client_order_id)
             if name != client_order_id:
-                self._known[name] = client_order_id
+                with self._lock:
+                    self._known[name] = client_order_id
+                    self._known.move_to_end(name)
+                    if len(self._known) > _REMEMBERED:
+                        self._known.popitem(last=False)
 
     def watch(self, account: str, tell: Callable[[OrderAck | None], None]) -> Watch | None:
         """As `Exchange.watch`, over Kraken's websocket where the exchange was made with its address."""
@@ -267,11 +271,10 @@ class KrakenExchange:
 
     def _our_name(self, told: str | None) -> str:
         # What a hash stands for knows only who made it, or was told of the name.
+        name = told or ""
         with self._lock:
-            sent = self._sent.get(told or "")
-        if sent is not None:
-            return sent.order.client_order_id
-        return self._known.get(told or "", told or "")
+            sent = self._sent.get(name)
+            return self._known.get(name, name) if sent is None else sent.order.client_order_id
 
     def _served(self, account: str) -> None:
         if account not in self.accounts:
