@@ -1,12 +1,10 @@
 """Kraken as an `Exchange`: orders out at most once, their state by asking, their fills in order."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from sys import intern
 from typing import Any
 
 from ringfence.adapters.exchange_kraken.answers import Effect
@@ -27,6 +25,7 @@ from ringfence.runtime.exchanges import (
     Watch,
     cut_to_step,
 )
+from ringfence.runtime.latest_rows import LatestRows
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
 __all__ = ["KrakenExchange"]
@@ -41,8 +40,11 @@ _REMEMBERED = 100_000
 
 @dataclass(slots=True)
 class _Sent:
-    order: ExchangeOrder
-    size: Decimal
+    """What is remembered of an order: little, for there are many. `size` and `terms` are text."""
+
+    client_order_id: str
+    size: str
+    terms: str
     deadline_ns: int
     txid: str = ""
     refused: str = ""
@@ -82,8 +84,8 @@ class KrakenExchange:
         self._search = OrderSearch(client)
         self._history = TradeHistory(client, self._pairs, self._our_name)
         self._lock = threading.Lock()
-        self._sent: OrderedDict[str, _Sent] = OrderedDict()
-        self._known: OrderedDict[str, str] = OrderedDict()
+        self._sent = LatestRows[_Sent](_REMEMBERED)
+        self._known = LatestRows[str](_REMEMBERED)
         # Whatever an earlier process has sent can arrive no later than this, by Kraken's clock.
         self._earlier_until_ns = self._search.time_ns() + _LONGEST_NS
 
@@ -106,22 +108,20 @@ class KrakenExchange:
         if fault:
             return _rejected(order.client_order_id, fault)
         now_ns = self._clock.now_ns()
-        order = _with_shared_names(order)
-        sent = _Sent(order, size, min(order.deadline_ns, now_ns + _LONGEST_NS - _SECOND))
+        until_ns = min(order.deadline_ns, now_ns + _LONGEST_NS - _SECOND)
+        sent = _Sent(order.client_order_id, format(size, "f"), _terms(order), until_ns)
         if sent.deadline_ns - now_ns < _SHORTEST_NS:
             raise ExchangeError(
                 "TOO_LATE", "less than 2 s are left, and no shorter deadline is taken"
             )
         known = self._remember(name, sent)
         if known is not None:
-            if (known.order.symbol, known.order.side, known.order.type, known.order.price) != (
-                (order.symbol, order.side, order.type, order.price)
-            ) or known.size != size:
+            if (known.size, known.terms) != (sent.size, sent.terms):
                 return _rejected(
                     order.client_order_id, "its client order id stands for another order"
                 )
             return self.find(order.account, order.client_order_id)
-        return self._send(name, sent)
+        return self._send(name, order, sent)
 
     def find(self, account: str, client_order_id: str) -> OrderAck:
         """As `Exchange.find`: asks for orders of that name, open and closed."""
@@ -140,7 +140,7 @@ class KrakenExchange:
             return ack_of(client_order_id, txid, told)
         if is_over:
             return _rejected(client_order_id, "it never arrived, and its deadline has passed")
-        size = sent.size if sent else Decimal(0)
+        size = Decimal(sent.size if sent else 0)
         reason = "not there, and may still arrive"
         return OrderAck(client_order_id, "", OrderState.UNKNOWN, size, reason=reason)
 
@@ -204,10 +204,8 @@ class KrakenExchange:
             name = venue_name(client_order_id)
             if name != client_order_id:
                 with self._lock:
-                    self._known[name] = client_order_id
-                    self._known.move_to_end(name)
-                    if len(self._known) > _REMEMBERED:
-                        self._known.popitem(last=False)
+                    if name not in self._known:
+                        self._known.add(name, client_order_id)
 
     def watch(self, account: str, tell: Callable[[OrderAck | None], None]) -> Watch | None:
         """As `Exchange.watch`, over Kraken's websocket where the exchange was made with its address."""
@@ -221,14 +219,13 @@ class KrakenExchange:
             tell,
         )
 
-    def _send(self, name: str, sent: _Sent) -> OrderAck:
-        order = sent.order
+    def _send(self, name: str, order: ExchangeOrder, sent: _Sent) -> OrderAck:
         parameters = {
             "pair": self._pairs.ids[order.symbol],
             "type": order.side,
             "ordertype": _ORDER_TYPES[order.type],
             # Text, digit by digit: no float on the way could raise it.
-            "volume": format(sent.size, "f"),
+            "volume": sent.size,
             "cl_ord_id": name,
             "deadline": _rfc3339(sent.deadline_ns),
             # Fees of a sale would come out of the base otherwise, and the position be smaller than the fills.
@@ -244,29 +241,27 @@ class KrakenExchange:
             )
         except RequestFailed as failed:
             if failed.failure.effect is Effect.UNKNOWN:
-                return self._settle(sent, failed.failure.reason)
+                return self._settle(order, sent, failed.failure.reason)
             sent.refused = failed.failure.reason
             return _rejected(order.client_order_id, sent.refused)
         sent.txid = _txid(answer)
-        return OrderAck(order.client_order_id, sent.txid, OrderState.WORKING, sent.size)
+        return OrderAck(order.client_order_id, sent.txid, OrderState.WORKING, Decimal(sent.size))
 
-    def _settle(self, sent: _Sent, reason: str) -> OrderAck:
+    def _settle(self, order: ExchangeOrder, sent: _Sent, reason: str) -> OrderAck:
         # Asked, and never sent anew: only the answer tells whether the order is there.
-        name = sent.order.client_order_id
+        name = order.client_order_id
         try:
-            return self.find(sent.order.account, name)
+            return self.find(order.account, name)
         except ExchangeError as error:
             reason = f"{reason}; {error.message}"
-            return OrderAck(name, "", OrderState.UNKNOWN, sent.size, reason=reason)
+            return OrderAck(name, "", OrderState.UNKNOWN, Decimal(sent.size), reason=reason)
 
     def _remember(self, name: str, sent: _Sent) -> _Sent | None:
         # The order of that name that was sent before, if there is one; else this one stands for it.
         with self._lock:
             known = self._sent.get(name)
             if known is None:
-                self._sent[name] = sent
-                while len(self._sent) > _REMEMBERED:
-                    self._sent.popitem(last=False)
+                self._sent.add(name, sent)
             return known
 
     def _our_name(self, told: str | None) -> str:
@@ -274,22 +269,23 @@ class KrakenExchange:
         name = told or ""
         with self._lock:
             sent = self._sent.get(name)
-            return self._known.get(name, name) if sent is None else sent.order.client_order_id
+            return (self._known.get(name) or name) if sent is None else sent.client_order_id
 
     def _served(self, account: str) -> None:
         if account not in self.accounts:
             raise ExchangeError("ACCOUNT", f"account `{account}` is not served here")
 
 
-def _with_shared_names(order: ExchangeOrder) -> ExchangeOrder:
-    # Each order brings a copy of its names, and a hundred thousand are remembered.
-    return replace(
-        order,
-        account=intern(order.account),
-        symbol=intern(order.symbol),
-        side=intern(order.side),
-        type=intern(order.type),
-    )
+def _terms(order: ExchangeOrder) -> str:
+    """All but the size of what two tellings of one order agree in."""
+    price = "" if order.price is None else _digits(order.price)
+    return f"{order.symbol} {order.side} {order.type} {price}"
+
+
+def _digits(number: Decimal) -> str:
+    """A number in its digits, the same text for the same number."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _fault(order: ExchangeOrder, size: Decimal, instrument: Instrument) -> str:
