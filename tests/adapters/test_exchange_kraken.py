@@ -15,6 +15,7 @@ from adapters.kraken_server import KrakenServer, running
 from ringfence.adapters.exchange_kraken import KrakenClient, KrakenExchange
 from ringfence.adapters.exchange_kraken.answers import Effect, failure_of
 from ringfence.adapters.exchange_kraken.names import venue_name
+from ringfence.adapters.exchange_kraken.sent import Sent, SentOrders
 from ringfence.errors import ExchangeError
 from ringfence.runtime.credentials import KRAKEN_API_KEY, KRAKEN_SECRET, Secret
 from ringfence.runtime.exchanges import ExchangeOrder, OrderState
@@ -415,7 +416,7 @@ def test_a_long_name_goes_out_as_a_hash_and_comes_back_as_itself(desk: Desk) -> 
 def test_names_of_earlier_processes_are_known_up_to_a_bound(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ringfence.adapters.exchange_kraken.exchange._REMEMBERED", 2)
+    monkeypatch.setattr("ringfence.adapters.exchange_kraken.exchange.NAMES", 2)
     names = [f"desk/strategy/2026-01-05/{number:09}" for number in range(3)]
     for each in names:
         desk.exchange.submit(asked(each))
@@ -424,6 +425,28 @@ def test_names_of_earlier_processes_are_known_up_to_a_bound(
 
     shown = {each.client_order_id for each in later.open_orders("main")}
     assert shown == {venue_name(names[0]), *names[1:]}
+
+
+def test_an_order_of_long_ago_is_asked_for_and_not_sent_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk.exchange, "_sent", SentOrders(latest=2, names=5))
+    first = desk.exchange.submit(asked("c-0"))
+    for number in range(1, 5):
+        desk.exchange.submit(asked(f"c-{number}"))
+
+    again = desk.exchange.submit(asked("c-0"))
+    assert (again.exchange_order_id, again.state) == (first.exchange_order_id, OrderState.WORKING)
+    assert len(desk.server.orders) == 5
+
+    desk.exchange.submit(asked("c-5"))
+    # Names are remembered up to a bound as well.
+    sent = desk.exchange._sent
+    assert [sent.add(each, Sent(each, "1", "", 0)) for each in ("c-1", "c-0", "c-2")] == [
+        False,
+        True,
+        False,
+    ]
 
 
 @given(name=st.text(st.characters(exclude_categories=()), min_size=1, max_size=50))

@@ -29,6 +29,8 @@ __all__ = ["Event", "EventHub", "Subscription", "TooManyError"]
 #: with a thousand positions has 180 kB. Older ones are asked of the sink.
 KEPT = 10_000
 KEPT_BYTES = 64_000_000
+# Bytes of a page, which is large enough for malloc to have it from the system alone; larger records lie by themselves.
+_PAGE, _LARGE = 1 << 20, 1 << 16
 # Records that wait for one listener, and listeners.
 _MOST_WAITING = 2_000
 MOST_LISTENERS = 100
@@ -47,11 +49,24 @@ _BEHIND = 20_000
 class Event:
     """A record of the log."""
 
-    __slots__ = ("content", "kind", "sequence", "ts_ns")
+    __slots__ = ("_at", "_page", "kind", "sequence", "size", "ts_ns")
 
     def __init__(self, record: RawRecord) -> None:
         self.sequence, self.ts_ns, self.kind = record.sequence, record.ts_ns, intern(record.kind)
-        self.content = record.body
+        self._page: bytes | bytearray = record.body
+        self._at, self.size = 0, len(record.body)
+
+    def move(self, page: bytearray, at: int) -> None:
+        """Let what was recorded lie in a page, from a place on."""
+        page[at : at + self.size] = self._page
+        self._page, self._at = page, at
+
+    @property
+    def content(self) -> bytes:
+        """What was recorded, as JSON."""
+        if isinstance(self._page, bytes):
+            return self._page
+        return bytes(memoryview(self._page)[self._at : self._at + self.size])
 
     @property
     def body(self) -> dict[str, Any]:
@@ -109,21 +124,35 @@ class Subscription:
 
 
 class _Newest:
-    """The newest records of one sort; all after the number `after`."""
+    """The newest records of one sort; all after the number `after`.
+
+    They lie in pages, one behind the other, and a page goes back to the system once its last record has gone. Blocks of their
+    own, of many sizes and freed a while later, would leave holes between all that lives on.
+    """
 
     def __init__(self, after: int) -> None:
         self.after = after
         self.events: deque[Event] = deque()
         self._bytes = 0
+        self._page, self._used = bytearray(), 0
 
     def add(self, event: Event) -> None:
         events = self.events
+        self._put_away(event)
         events.append(event)
-        self._bytes += len(event.content)
+        self._bytes += event.size
         while len(events) > KEPT or (self._bytes > KEPT_BYTES and len(events) > 1):
             gone = events.popleft()
-            self._bytes -= len(gone.content)
+            self._bytes -= gone.size
             self.after = gone.sequence
+
+    def _put_away(self, event: Event) -> None:
+        if event.size > _LARGE:
+            return
+        if self._used + event.size > len(self._page):
+            self._page, self._used = bytearray(_PAGE), 0
+        event.move(self._page, self._used)
+        self._used += event.size
 
 
 class EventHub:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +12,7 @@ from ringfence.adapters.exchange_kraken.fills import TradeHistory, cursor_at
 from ringfence.adapters.exchange_kraken.instruments import read_pairs
 from ringfence.adapters.exchange_kraken.names import venue_name
 from ringfence.adapters.exchange_kraken.orders import OrderSearch, ack_of
+from ringfence.adapters.exchange_kraken.sent import NAMES, Sent, SentOrders, terms_of
 from ringfence.adapters.exchange_kraken.stream import KrakenStream
 from ringfence.errors import ExchangeError
 from ringfence.language.instruments import Instrument
@@ -35,19 +35,6 @@ _SECOND = 1_000_000_000
 # seconds ahead.
 _SHORTEST_NS, _LONGEST_NS = 2 * _SECOND, 60 * _SECOND
 _ORDER_TYPES = {"limit": "limit", "market": "market", "stop": "stop-loss"}
-_REMEMBERED = 100_000
-
-
-@dataclass(slots=True)
-class _Sent:
-    """What is remembered of an order: little, for there are many. `size` and `terms` are text."""
-
-    client_order_id: str
-    size: str
-    terms: str
-    deadline_ns: int
-    txid: str = ""
-    refused: str = ""
 
 
 class KrakenExchange:
@@ -84,8 +71,8 @@ class KrakenExchange:
         self._search = OrderSearch(client)
         self._history = TradeHistory(client, self._pairs, self._our_name)
         self._lock = threading.Lock()
-        self._sent = LatestRows[_Sent](_REMEMBERED)
-        self._known = LatestRows[str](_REMEMBERED)
+        self._sent = SentOrders()
+        self._known = LatestRows[str](NAMES)
         # Whatever an earlier process has sent can arrive no later than this, by Kraken's clock.
         self._earlier_until_ns = self._search.time_ns() + _LONGEST_NS
 
@@ -95,7 +82,7 @@ class KrakenExchange:
         return self._pairs.instruments
 
     def submit(self, order: ExchangeOrder) -> OrderAck:
-        """As `Exchange.submit`; remembers the last 100,000 client order ids."""
+        """As `Exchange.submit`; of the last 100,000 client order ids none is sent twice."""
         self._served(order.account)
         name = venue_name(order.client_order_id)
         if not order.client_order_id:
@@ -109,14 +96,14 @@ class KrakenExchange:
             return _rejected(order.client_order_id, fault)
         now_ns = self._clock.now_ns()
         until_ns = min(order.deadline_ns, now_ns + _LONGEST_NS - _SECOND)
-        sent = _Sent(order.client_order_id, format(size, "f"), _terms(order), until_ns)
+        sent = Sent(order.client_order_id, format(size, "f"), terms_of(order), until_ns)
         if sent.deadline_ns - now_ns < _SHORTEST_NS:
             raise ExchangeError(
                 "TOO_LATE", "less than 2 s are left, and no shorter deadline is taken"
             )
-        known = self._remember(name, sent)
-        if known is not None:
-            if (known.size, known.terms) != (sent.size, sent.terms):
+        if not self._sent.add(name, sent):
+            known = self._sent.get(name)
+            if known is not None and (known.size, known.terms) != (sent.size, sent.terms):
                 return _rejected(
                     order.client_order_id, "its client order id stands for another order"
                 )
@@ -127,8 +114,7 @@ class KrakenExchange:
         """As `Exchange.find`: asks for orders of that name, open and closed."""
         self._served(account)
         name = venue_name(client_order_id)
-        with self._lock:
-            sent = self._sent.get(name)
+        sent = self._sent.get(name)
         if sent is not None and sent.refused:
             return _rejected(client_order_id, sent.refused)
         until_ns = sent.deadline_ns if sent else self._earlier_until_ns
@@ -219,7 +205,7 @@ class KrakenExchange:
             tell,
         )
 
-    def _send(self, name: str, order: ExchangeOrder, sent: _Sent) -> OrderAck:
+    def _send(self, name: str, order: ExchangeOrder, sent: Sent) -> OrderAck:
         parameters = {
             "pair": self._pairs.ids[order.symbol],
             "type": order.side,
@@ -247,7 +233,7 @@ class KrakenExchange:
         sent.txid = _txid(answer)
         return OrderAck(order.client_order_id, sent.txid, OrderState.WORKING, Decimal(sent.size))
 
-    def _settle(self, order: ExchangeOrder, sent: _Sent, reason: str) -> OrderAck:
+    def _settle(self, order: ExchangeOrder, sent: Sent, reason: str) -> OrderAck:
         # Asked, and never sent anew: only the answer tells whether the order is there.
         name = order.client_order_id
         try:
@@ -256,36 +242,18 @@ class KrakenExchange:
             reason = f"{reason}; {error.message}"
             return OrderAck(name, "", OrderState.UNKNOWN, Decimal(sent.size), reason=reason)
 
-    def _remember(self, name: str, sent: _Sent) -> _Sent | None:
-        # The order of that name that was sent before, if there is one; else this one stands for it.
-        with self._lock:
-            known = self._sent.get(name)
-            if known is None:
-                self._sent.add(name, sent)
-            return known
-
     def _our_name(self, told: str | None) -> str:
         # What a hash stands for knows only who made it, or was told of the name.
         name = told or ""
+        sent = self._sent.get(name)
+        if sent is not None:
+            return sent.client_order_id
         with self._lock:
-            sent = self._sent.get(name)
-            return (self._known.get(name) or name) if sent is None else sent.client_order_id
+            return self._known.get(name) or name
 
     def _served(self, account: str) -> None:
         if account not in self.accounts:
             raise ExchangeError("ACCOUNT", f"account `{account}` is not served here")
-
-
-def _terms(order: ExchangeOrder) -> str:
-    """All but the size of what two tellings of one order agree in."""
-    price = "" if order.price is None else _digits(order.price)
-    return f"{order.symbol} {order.side} {order.type} {price}"
-
-
-def _digits(number: Decimal) -> str:
-    """A number in its digits, the same text for the same number."""
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _fault(order: ExchangeOrder, size: Decimal, instrument: Instrument) -> str:
