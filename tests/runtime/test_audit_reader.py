@@ -1,5 +1,7 @@
 """Reading a log: from any place, while it grows, and what happens where it cannot be read."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,19 @@ def test_whoever_stops_goes_on_with_the_next_record(log: Path) -> None:
     assert list(reader.poll()) == []
     write(log, 5, segment_bytes=1_000)
     assert [each.sequence for each in reader.poll()] == list(range(31, 36))
+
+
+def test_a_reader_that_nobody_needs_is_gone_at_once(log: Path) -> None:
+    """It knows where each record of its file lies; a sink that fails begins a new one each time."""
+    reader = AuditReader(log)
+    assert len(list(reader.poll())) == 30
+    here = weakref.ref(reader)
+    gc.disable()
+    try:
+        del reader
+        assert here() is None
+    finally:
+        gc.enable()
 
 
 def test_a_record_is_read_once_it_is_whole(log: Path) -> None:

@@ -98,7 +98,7 @@ class AuditReader:
         self._offset = 0
         # Of the file that is read: its first number, and where each of its records begins.
         self._first, self._places = 0, array("q")
-        self._completer = Completer(self._body_of)
+        self._completer = Completer()
 
     def poll(self, *, complete: bool = True) -> Iterator[Record]:
         """Yield the records that are there and were not read yet; the log may be growing meanwhile.
@@ -127,14 +127,16 @@ class AuditReader:
         if record.kind != DECISION or not is_in_part(record.body):
             return record
         self._look_back_from(record)
-        return replace(record, body=self._completer.complete(record.sequence, record.body))
+        return replace(
+            record, body=self._completer.complete(record.sequence, record.body, self._body_of)
+        )
 
     def completed_raw(self, record: RawRecord) -> RawRecord:
         """As `completed`."""
         if not may_be_in_part(record.kind, record.body):
             return record
         self._look_back_from(record)
-        whole = self._completer.complete_text(record.sequence, record.body)
+        whole = self._completer.complete_text(record.sequence, record.body, self._body_of)
         return record if whole is record.body else record._replace(body=whole, written=record.body)
 
     def _look_back_from(self, record: Record | RawRecord) -> None:
@@ -166,7 +168,7 @@ class AuditReader:
             if path.name != self._segment:
                 self._segment, self._offset = path.name, 0
                 self._first, self._places = int(path.stem), array("q")
-                self._completer = Completer(self._body_of)
+                self._completer = Completer()
             yield from self._read(path, made, last=path is paths[-1])
 
     def _begin(self, paths: list[Path]) -> int:

@@ -101,19 +101,22 @@ def in_full(text: str, told: Mapping[int, _Told]) -> str:
     return encode(evidence).decode("ascii")
 
 
+#: The body of a record of the same file by its number; None where the file has none before the one that asks.
+ReadBody = Callable[[int], bytes | None]
+
+
 class Completer:
     """Completes the records of one file of a log; not thread-safe.
 
-    Args:
-        read: The body of a record of this file by its number, None where the file has none before this one.
+    Who reads the file is named at each call, and not kept: reader and completer would each hold the other, and what a
+    reader remembers of its file stay until the search for garbage comes by.
     """
 
-    def __init__(self, read: Callable[[int], bytes | None]) -> None:
-        self._read = read
+    def __init__(self) -> None:
         self._known: OrderedDict[int, dict[str, _Full]] = OrderedDict()
         self._bytes = 0
 
-    def complete(self, sequence: int, body: dict[str, Any]) -> dict[str, Any]:
+    def complete(self, sequence: int, body: dict[str, Any], read: ReadBody) -> dict[str, Any]:
         """The body of record `sequence` with every book in full; as it is where it has them already.
 
         Raises:
@@ -122,12 +125,14 @@ class Completer:
         if not is_in_part(body):
             return body
         try:
-            evidence = _completed(body["evidence"], lambda *about: self._base(sequence, *about))
+            evidence = _completed(
+                body["evidence"], lambda *about: self._base(sequence, read, *about)
+            )
         except _WrongError as error:
             raise _not_complete(sequence, error) from None
         return {**body, "evidence": evidence}
 
-    def complete_text(self, sequence: int, content: bytes) -> bytes:
+    def complete_text(self, sequence: int, content: bytes, read: ReadBody) -> bytes:
         """As `complete`, of a body as JSON.
 
         What is large is put in as text: encoding all of it anew would keep Python's lock for as long as some hundred
@@ -136,7 +141,7 @@ class Completer:
         body = decode(content)
         if not isinstance(body, dict) or not is_in_part(body):
             return content
-        whole = self.complete(sequence, body)
+        whole = self.complete(sequence, body, read)
         for key, before, after in (
             ("books", _books(body), _books(whole)),
             ("lot_money", _money_of(body["evidence"]), _money_of(whole["evidence"])),
@@ -151,17 +156,17 @@ class Completer:
             content = content.replace(told, f'"{key}":{text}'.encode("ascii"))
         return content
 
-    def check(self, sequence: int, body: Mapping[str, Any]) -> None:
+    def check(self, sequence: int, body: Mapping[str, Any], read: ReadBody) -> None:
         """As `complete`, where nobody wants what comes of it."""
         try:
-            _check(body["evidence"], lambda *about: self._base(sequence, *about))
+            _check(body["evidence"], lambda *about: self._base(sequence, read, *about))
         except _WrongError as error:
             raise _not_complete(sequence, error) from None
 
-    def _base(self, sequence: int, level: str, number: int) -> _Full:
+    def _base(self, sequence: int, read: ReadBody, level: str, number: int) -> _Full:
         books = self._known.get(number)
         if books is None:
-            body = self._read(number) if number < sequence else None
+            body = read(number) if number < sequence else None
             if body is None:
                 raise _WrongError(
                     f"it names record {number}, which its file does not hold before it"

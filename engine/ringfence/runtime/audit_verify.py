@@ -125,7 +125,7 @@ class _Check:
         self._each, self._complete = each, complete
         self._content = b""
         self._places: dict[int, int] = {}  # where each decision of this file begins
-        self._completer = Completer(self._body_of)
+        self._completer = Completer()
         self._anchor = anchor
         self._anchored = ""
         self._segment = ""
@@ -138,7 +138,7 @@ class _Check:
 
     def segment(self, name: str, content: bytes, *, is_last: bool) -> None:
         self._segment, self._content, self._places = name, content, {}
-        self._completer = Completer(self._body_of)
+        self._completer = Completer()
         header = read_header(content)
         if header is None:
             self._find("changed", None, None, 0, "the head of the file cannot be read")
@@ -222,9 +222,9 @@ class _Check:
         """The record, completed where that is wanted, and checked against the one that it names."""
         try:
             if self._each is not None and self._complete:
-                whole = self._completer.complete(record.sequence, record.body)
+                whole = self._completer.complete(record.sequence, record.body, self._body_of)
                 return replace(record, body=whole)
-            self._completer.check(record.sequence, record.body)
+            self._completer.check(record.sequence, record.body, self._body_of)
         except AuditError as error:
             at = record.sequence
             self._find("incomplete", at, at, record.offset, error.message)

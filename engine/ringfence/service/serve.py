@@ -197,7 +197,9 @@ def _put_orders_first() -> None:
     # little at a time: all at once it would hold orders up, and it holds the memory of what has failed.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 5, 400)
+    # All is looked through once there is a quarter more than at the last time: from now on, and not of what was frozen.
+    gc.collect()
+    gc.set_threshold(2_000, 5, 20)
     # Threads that look at limits and logs give way after so many seconds. Who decides lets the interpreter go at every
     # write, and waits as long to have it back: with Python's own 5 ms, four times an order, orders would pile up.
     sys.setswitchinterval(0.00005)
