@@ -436,4 +436,5 @@ def test_every_decision_is_true_whatever_is_away(service: ServiceProcess, parts:
     assert quiet.codes["APPROVE"] > 0
     assert max(half) - min(half) < 40
     if SECONDS >= 300:
-        assert measured.growth_mb_an_hour() < 0.1 * measured.rss_mb[-1]
+        # What the garbage of outages leaves from one stretch to the next makes some hundredths either way.
+        assert measured.growth_mb_an_hour() < 0.05 * measured.rss_mb[-1]

@@ -3,8 +3,6 @@
 import threading
 from dataclasses import dataclass
 
-import numpy as np
-
 from ringfence.runtime.exchanges import ExchangeOrder
 from ringfence.runtime.latest_rows import LatestRows
 
@@ -39,6 +37,9 @@ class SentOrders:
     """The latest orders, and the names of many more; thread-safe, and of a bounded size from the start."""
 
     def __init__(self, latest: int = LATEST, names: int = NAMES) -> None:
+        # Whoever only imports a gateway does not wait for it.
+        import numpy as np
+
         self._lock = threading.Lock()
         self._latest = LatestRows[Sent](latest)
         self._marks = np.zeros(names, np.uint64)
@@ -55,7 +56,7 @@ class SentOrders:
         Names are told apart by 64 bits: a new one passes for an old one once in some 10^14 times, and its order then stays here.
         """
         # Zero stands for no name.
-        mark = np.uint64(hash(name) & 0xFFFFFFFFFFFFFFFF or 1)
+        mark = hash(name) & 0xFFFFFFFFFFFFFFFF or 1
         with self._lock:
             if name in self._latest or (self._marks == mark).any():
                 return False
