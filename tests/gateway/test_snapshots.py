@@ -1,6 +1,6 @@
 """An account against its exchange: what differs is found, and what cannot be known is no difference."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -169,23 +169,44 @@ def test_a_fill_between_two_questions_is_no_difference(
 ) -> None:
     txid = desk.send("8", "c-1")[1].exchange_order_id
     desk.server.move("XXBT", Decimal(planted))
-    ask = desk.gateway.balances
-
-    fills = iter(range(3))
-
-    def while_filled(account: str) -> dict[str, Decimal]:
-        desk.server.now_ns += 1_000_000_000
-        if is_filled := next(fills, None) is not None:
-            desk.server.fill(txid, "1", "1000")
-        found = ask(account)
-        if is_filled:
-            desk.server.fill(txid, "1", "1000")
-        return found
-
-    monkeypatch.setattr(desk.gateway, "balances", while_filled)
+    filling(desk, monkeypatch, txid, "1", looks=3)
     found = compared_at_all(desk)
 
     assert [each[:2] for each in found] == ([("position", "BTC/USD")] if planted != "0" else [])
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_where_every_look_is_unclear_the_account_stays_as_it_is(
+    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    txid = desk.send("8", "c-1")[1].exchange_order_id
+    desk.server.move("XXBT", Decimal("0.1"))
+    if waits:
+        assert compared(desk)
+    filling(desk, monkeypatch, txid, "0.2", looks=20)
+    found = compared_at_all(desk)
+
+    assert [each[:2] for each in found] == ([("position", "BTC/USD")] if waits else [])
+    assert desk.guard.unreconciled == ({"main"} if waits else set())
+
+
+def filling(
+    desk: WholeDesk, monkeypatch: pytest.MonkeyPatch, txid: str, size: str, *, looks: int
+) -> None:
+    """Let the order be filled right before and after the balances are told, for so many looks."""
+    ask, left = desk.gateway.balances, iter(range(looks))
+
+    def while_filled(account: str) -> Mapping[str, Decimal]:
+        desk.server.now_ns += 1_000_000_000
+        is_filled = next(left, None) is not None
+        if is_filled:
+            desk.server.fill(txid, size, "1000")
+        found = ask(account)
+        if is_filled:
+            desk.server.fill(txid, size, "1000")
+        return found
+
+    monkeypatch.setattr(desk.gateway, "balances", while_filled)
 
 
 def test_rewards_count_and_what_is_staked_does_not(desk: WholeDesk) -> None:

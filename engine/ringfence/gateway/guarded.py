@@ -63,6 +63,11 @@ class Guard(Protocol):
         """As `on_cancel`, for an order that ended by itself: no message left."""
         ...
 
+    @property
+    def unreconciled(self) -> frozenset[str]:
+        """Accounts that may only reduce their risk, for they differ from their venue."""
+        ...
+
     def reconcile(
         self, snapshot: VenueSnapshot, *, among: Collection[tuple[str, str]] | None = None
     ) -> tuple[Difference, ...]:

@@ -130,6 +130,9 @@ def reconcile(
         if all(seen[key] >= looks for key in possible):
             break
     lasting = {key for key in possible if seen[key] >= looks}
+    if follower.account in guard.unreconciled:
+        # What is unclear lets no account trade again.
+        lasting = possible
     # Orders come and end between a look and this comparison: what was no difference before is none now.
     return guard.reconcile(view.snapshot, among=lasting)
 

@@ -222,11 +222,8 @@ def read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
 def read_journal(path: Path, content: bytes) -> list[list[Any]]:
     """Every whole record of a journal; raises StateError where one was changed, or is missing before another."""
     *lines, rest = content.split(b"\n")
-    crc = _first_crc(path)
-    first = lines[0] if lines else rest[:-1]
-    goes_on = not _is_whole(first, 0)
-    if not goes_on:
-        crc = 0
+    goes_on = not _is_whole(lines[0] if lines else rest[:-1], 0)
+    crc = _first_crc(path) if goes_on else 0
     for number, line in enumerate(lines, 1):
         if not _is_whole(line, crc):
             raise StateError(
