@@ -30,6 +30,8 @@ __all__ = ["Stopped", "serve", "serve_on", "stoppable"]
 
 _log = logging.getLogger(__name__)
 _BEAT_S = 1.0
+# Of the garbage collector's third threshold.
+_NEVER = 1_000_000_000
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -197,9 +199,8 @@ def _put_orders_first() -> None:
     # little at a time: all at once it would hold orders up, and it holds the memory of what has failed.
     gc.collect()
     gc.freeze()
-    # All is looked through once there is a quarter more than at the last time: from now on, and not of what was frozen.
-    gc.collect()
-    gc.set_threshold(2_000, 5, 20)
+    # All of it is looked through by the clock (`free_memory`), and not in the midst of many orders.
+    gc.set_threshold(2_000, 5, _NEVER)
     # Threads that look at limits and logs give way after so many seconds. Who decides lets the interpreter go at every
     # write, and waits as long to have it back: with Python's own 5 ms, four times an order, orders would pile up.
     sys.setswitchinterval(0.00005)

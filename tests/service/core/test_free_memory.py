@@ -1,10 +1,15 @@
 """Memory that is free goes back to the system, whichever thread had it."""
 
+import gc
 import subprocess
 import sys
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
+
+from ringfence.service.free_memory import GarbageSearch, free_memory_given_back
 
 pytestmark = [
     pytest.mark.unit,
@@ -87,3 +92,37 @@ def test_what_is_free_between_blocks_that_live_on_is_given_back() -> None:
 
     assert held > 32 << 20
     assert still < held / 4
+
+
+class Ring:
+    """Holds itself."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def test_rings_that_nobody_needs_are_freed_in_time() -> None:
+    freed = threading.Event()
+    gc.disable()
+    try:
+        weakref.finalize(Ring(), freed.set)
+        assert not freed.is_set()
+        with free_memory_given_back(every_s=0.01):
+            assert freed.wait(60)
+    finally:
+        gc.enable()
+
+
+def test_a_search_that_takes_long_comes_rarely() -> None:
+    now_s, searches = [100.0], []
+
+    def search() -> None:
+        searches.append(now_s[0])
+        now_s[0] += 0.05
+
+    garbage = GarbageSearch(search, lambda: now_s[0])
+    for _ in range(20):
+        garbage.run_if_due()
+        now_s[0] += 60.0
+
+    assert searches == pytest.approx([100.0, 640.05, 1_180.1])
