@@ -184,6 +184,39 @@ def test_an_empty_or_foreign_file_is_no_register(tmp_path: Path) -> None:
         FileUsedApprovals(tmp_path / "foreign")
 
 
+def test_a_register_that_was_removed_between_two_starts_is_not_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "used"
+    used = FileUsedApprovals(path, clock=FixedClock(100))
+    assert used.claim("a", 200)
+    used.close()
+    path.unlink()
+
+    with pytest.raises(InputError, match="is gone") as error:
+        FileUsedApprovals(path, clock=FixedClock(100))
+    assert str(path.with_name("used.lock")) in error.value.fix
+    # What the message says to do.
+    path.with_name("used.lock").unlink()
+    assert FileUsedApprovals(path, clock=FixedClock(100)).claim("b", 200)
+
+
+def test_a_start_that_died_before_the_register_was_there_is_made_good(tmp_path: Path) -> None:
+    path = tmp_path / "used"
+    path.with_name("used.lock").touch()
+
+    assert FileUsedApprovals(path, clock=FixedClock(100)).claim("a", 200)
+
+
+def test_the_register_of_an_earlier_version_is_missed_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "used"
+    FileUsedApprovals(path, clock=FixedClock(100)).close()
+    path.with_name("used.lock").write_bytes(b"")
+    FileUsedApprovals(path, clock=FixedClock(100)).close()
+    path.unlink()
+
+    with pytest.raises(InputError, match="is gone"):
+        FileUsedApprovals(path, clock=FixedClock(100))
+
+
 def test_a_register_that_was_removed_grants_nothing(tmp_path: Path) -> None:
     used = FileUsedApprovals(tmp_path / "used", clock=FixedClock(100))
     (tmp_path / "used").unlink()

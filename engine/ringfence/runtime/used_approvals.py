@@ -20,6 +20,8 @@ from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, Files
 __all__ = ["FileUsedApprovals", "MemoryUsedApprovals", "UsedApprovals"]
 
 _MAGIC = "ringfence-used-approvals/1"
+# What the lock file holds once there is a register beside it.
+_BEGUN = b"1\n"
 
 
 class UsedApprovals(Protocol):
@@ -104,11 +106,11 @@ class FileUsedApprovals:
         """Open the register at `path`, or start it; the folder must be there.
 
         Args:
-            path: The file; a lock file stands beside it.
+            path: The file; a lock file stands beside it, which also remembers that there was a register.
             compact_after: Lines after which expired claims are dropped from the file.
 
         Raises:
-            InputError: the file is damaged, or something else.
+            InputError: the file is damaged, something else, or was there before and is gone.
             OSError: it cannot be read or written.
         """
         self._path = path
@@ -196,8 +198,17 @@ class FileUsedApprovals:
 
     def _reopen(self) -> None:
         if self._data < 0 and not self._files.exists(self._path):
+            if os.pread(self._lock_file, len(_BEGUN), 0):
+                raise InputError(
+                    f"the register {self._path} is gone: nothing tells which approvals were used",
+                    f"restore it; or, once every approval of its time has expired, remove {self._path}.lock",
+                )
             self._files.write_atomic(self._path, _line(0, _MAGIC))
         opened = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # Also beside the register of an earlier version.
+        if not os.pread(self._lock_file, len(_BEGUN), 0):
+            os.pwrite(self._lock_file, _BEGUN, 0)
+            os.fdatasync(self._lock_file)
         if self._data >= 0:
             os.close(self._data)
         self._data, self._offset, self._lines = opened, 0, 0
@@ -216,7 +227,7 @@ class FileUsedApprovals:
     def _damaged(self, number: int) -> InputError:
         return InputError(
             f"{self._path}: line {number} is no line of a register of used approvals",
-            "move the file away once every approval of its time has expired",
+            f"once every approval of its time has expired, move it and {self._path.name}.lock away",
         )
 
     def _take_line(self, line: bytes, expires_ns: int, name: str) -> None:
