@@ -367,19 +367,25 @@ class AuditLog:
                     f"the audit log is full: {self._size:,} of {self._limit_bytes:,} bytes",
                     "raise its limit, or drop old files",
                 )
-            if header:
-                self._begins.append(Begin(len(self._pending), self._last + 1, header))
-                self.file_begins = self._last + 1
-                self._fill = len(header)
-                known.file_begins()
-            for each in before:
-                self._put(self._payload(known.kind, each, moment))
-                known.defined(each)
-            if before:
-                payload = self._payload(kind, content, moment)
-            self._put(payload)
-            if kind == known.kind:
-                known.defined(content)
+            try:
+                if header:
+                    self._begins.append(Begin(len(self._pending), self._last + 1, header))
+                    self.file_begins = self._last + 1
+                    self._fill = len(header)
+                    known.file_begins()
+                for each in before:
+                    self._put(self._payload(known.kind, each, moment))
+                    known.defined(each)
+                if before:
+                    payload = self._payload(kind, content, moment)
+                self._put(payload)
+                if kind == known.kind:
+                    known.defined(content)
+            except BaseException:
+                if header or before or kind == known.kind:
+                    # Some of it is there, and what follows might not fit it.
+                    self._refusal = _INTERRUPTED
+                raise
             self._pending_bytes += len(header)
             self._size += len(header)
             return self._last
@@ -391,15 +397,23 @@ class AuditLog:
         return self._fill_has_records and self._fill + size > self._segment_bytes
 
     def _put(self, payload: bytes) -> None:
-        """Take the next record into what is pending."""
-        frame = framed(payload)
-        self._pending.append(frame)
-        self._pending_bytes += len(frame)
-        self._fill += len(frame)
-        self._fill_has_records = True
-        self._size += len(frame)
-        self._hash = sha256(payload).hexdigest()
-        self._last += 1
+        """Take the next record into what is pending, or leave all as it was."""
+        frame, digest = framed(payload), sha256(payload).hexdigest()
+        count = len(self._pending)
+        was = self._pending_bytes, self._fill, self._size, self._hash, self._last
+        try:
+            self._pending.append(frame)
+            self._pending_bytes += len(frame)
+            self._fill += len(frame)
+            self._size += len(frame)
+            self._hash = digest
+            self._last += 1
+            self._fill_has_records = True
+        except BaseException:
+            # What is interrupted here would break the chain.
+            self._pending_bytes, self._fill, self._size, self._hash, self._last = was
+            del self._pending[count:]
+            raise
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -460,3 +474,6 @@ class AuditLog:
 
 
 _CLOSED = AuditError("the audit log is closed", "open it again")
+_INTERRUPTED = AuditError(
+    "a record was interrupted on its way into a new file", "open the log again"
+)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from ringfence.errors import StateError
+from ringfence.errors import RingfenceError, StateError
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
@@ -35,6 +35,10 @@ class BooksKeeper(Protocol):
         Raises:
             OSError, StateError: the books are not what is kept, so nothing can be decided on them.
         """
+        ...
+
+    def advance(self, now_ns: int) -> int:
+        """Let time pass for something that happens, and return its time. In shared books events alone do."""
         ...
 
     def current(self) -> bool:
@@ -111,23 +115,62 @@ def order_event(client: str, market: list[Any] | None, answer: Remembered) -> Ev
 class OwnBooks:
     """Books of one process; each move is written to a directory, or forgotten with the process.
 
+    A move that something interrupts (a signal's handler that raises, no memory) leaves books of which nobody knows
+    how much has moved. They are read anew then, as a restart would read them; what has no store stays unusable.
+
     Args:
         books: As they are now.
         store: Where moves are kept.
         journal_bytes: A journal longer than this is put into a new snapshot.
         told: Is called with each event that was kept.
+        read: Reads the books from the store; None where it keeps nothing.
     """
 
     tries = 1
     is_shared = False
 
-    def __init__(self, books: GuardBooks, store: Store, journal_bytes: int, told: Told) -> None:
+    def __init__(
+        self,
+        books: GuardBooks,
+        store: Store,
+        journal_bytes: int,
+        told: Told,
+        read: Callable[[], GuardBooks] | None = None,
+    ) -> None:
         self.books = books
         self._store, self._journal_bytes, self._told = store, journal_bytes, told
+        self._read = read
         self._behind, self._retry_ns = False, 0
+        self._is_unsound = False
+        # Orders and clients' ids of answers that nobody was given, to be taken back from books that are read anew.
+        self._to_undo: list[tuple[str, str]] = []
+
+    def advance(self, now_ns: int) -> int:
+        if self._is_unsound:
+            self._read_anew()
+        try:
+            return self.books.advance(now_ns)
+        except BaseException:
+            self._is_unsound = True
+            raise
+
+    def _read_anew(self) -> None:
+        if self._read is None:
+            raise StateError(
+                "a move of the books was interrupted, and they are kept nowhere",
+                fix="start a new guard; with a directory for its state it reads them anew by itself",
+            )
+        books = self._read()
+        for each in self._to_undo:
+            books.apply(["undo", books.now_ns, *each])
+        self.books = books
+        # The journal may end in what was taken back.
+        self._behind = True
+        self._to_undo.clear()
+        self._is_unsound = False
 
     def ready(self, now_ns: int) -> int:
-        now = self.books.advance(now_ns)
+        now = self.advance(now_ns)
         if self._behind or self._store.written_bytes > self._journal_bytes:
             self._write_anew(now)
         return now
@@ -145,22 +188,35 @@ class OwnBooks:
         return True
 
     def take_market(self, market: list[Any]) -> None:
-        self.books.take_market(market)
+        try:
+            self.books.take_market(market)
+        except BaseException:
+            self._is_unsound = True
+            raise
 
     def note_market(self, market: list[Any]) -> None:
         self._append(["mark", self.books.now_ns, *market])
 
     def keep_answer(self, client: str, market: list[Any] | None, answer: Remembered) -> bool:
-        self.books.book_answer(client, answer)
-        event = order_event(client, market, answer)
+        self.book(client, answer)
         try:
+            event = order_event(client, market, answer)
             self._store.append(event)
+            self._told(event)
         except BaseException:
             self._behind = True
             self.undo(answer.decision_id, client)
             raise
-        self._told(event)
         return True
+
+    def book(self, client: str, answer: Remembered) -> None:
+        """Let the books take an answer over that is yet to be kept."""
+        try:
+            self.books.book_answer(client, answer)
+        except BaseException:
+            self._is_unsound = True
+            self._to_undo.append((answer.decision_id, client))
+            raise
 
     def keep_booked(self, events: list[Event]) -> None:
         """Keep what the books have taken over already, with one write.
@@ -181,12 +237,28 @@ class OwnBooks:
         return True
 
     def undo(self, order_id: str, client: str) -> None:
-        event = ["undo", self.books.now_ns, order_id, client]
-        self.books.apply(event)
-        self._append(event)
+        try:
+            if not self._is_unsound:
+                event = ["undo", self.books.now_ns, order_id, client]
+                self.books.apply(event)
+                self._append(event)
+                return
+        except BaseException:
+            self._is_unsound = True
+            self._to_undo.append((order_id, client))
+            raise
+        self._to_undo.append((order_id, client))
 
     def keep(self, event: Event) -> Any:
-        found = self.books.apply(event)
+        if self._is_unsound:
+            self._read_anew()
+        try:
+            found = self.books.apply(event)
+        except RingfenceError:
+            raise
+        except BaseException:
+            self._is_unsound = True
+            raise
         try:
             if self._behind:
                 # The snapshot holds this event as well.
@@ -209,10 +281,18 @@ class OwnBooks:
         self._behind = False
 
     def adopt(self, linked: LinkedSet) -> None:
-        self.books.adopt(linked)
+        try:
+            self.books.adopt(linked)
+        except RingfenceError:
+            raise
+        except BaseException:
+            self._is_unsound = True
+            raise
 
     def close(self) -> None:
         try:
+            if self._is_unsound:
+                self._read_anew()
             self.renew()
         except OSError as error:
             raise StateError(f"the state cannot be written: {error}") from error

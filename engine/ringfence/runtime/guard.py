@@ -55,6 +55,12 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CONTENDED = Refusal(
     "STATE_CONTENDED", "other guards moved the books at every try to decide on them"
 )
+_UNREAD = Question(
+    None,
+    None,
+    Refusal("INVALID_ORDER", "the order or its market data cannot be read"),
+    None,
+)
 _QUOTE = (
     layout.BID,
     layout.ASK,
@@ -129,15 +135,20 @@ class CentralRiskGuard(GuardColumns):
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
-        started = perf_counter_ns()
-        question = _question(order_request, market_data, signs, request_id)
+        question = _UNREAD
         try:
+            started = perf_counter_ns()
+            question = _question(order_request, market_data, signs, request_id)
             answer = self._answer(question)
         except Exception as error:
-            answer = self._failed(error, question)
-        if self._untold:
-            self._tell()
-        self._count_decision(answer, perf_counter_ns() - started)
+            return self._failed(error, question)
+        try:
+            if self._untold:
+                self._tell()
+            self._count_decision(answer, perf_counter_ns() - started)
+        except Exception:
+            # It was decided and recorded, whether or not it could be told and counted.
+            return answer
         return answer
 
     def evaluate_orders(
@@ -341,34 +352,43 @@ class CentralRiskGuard(GuardColumns):
         answer = Remembered(
             content, name, found.decision, found.lots, reason, code, now, expires, linked.sha256
         )
+        undo = (name, client)
         if found.lots or client:
             try:
                 if not self._keeper.keep_answer(client, taken, answer):
                     return None
             except OSError:
                 return self._refuse(name, now, question, NO_STATE)
+            except Exception:
+                raise
+            except BaseException:
+                # It may have come just after all was kept.
+                self._keeper.undo(*undo)
+                raise
         else:
             if taken is not None:
                 self._keeper.note_market(taken)
             if not self._keeper.current():
                 return None
-        if self._noted is not None and found.lots:
-            self._noted.append(found)
-        if beside:
-            self._count_shadow(found, beside)
-        if found.decision == _REJECT and found.route.halting:
-            self._trip(found)
-        undo = (name, client)
         try:
+            if self._noted is not None and found.lots:
+                self._noted.append(found)
+            if beside:
+                self._count_shadow(found, beside)
+            if found.decision == _REJECT and found.route.halting:
+                self._trip(found)
             decision = self._decision(answer, asked, found, signs=question.signs)
             if not self._records:
                 return decision, 0, undo
             sequence = self._take_record(answer, decision, question, found, shown, beside)
             return decision, sequence, undo
-        except Exception as error:
+        except BaseException as error:
+            # Nobody is given this answer.
             self._keeper.undo(*undo)
             if isinstance(error, AuditError):
                 return self._plain(name, NO_AUDIT, now), 0, None
+            if not isinstance(error, Exception):
+                raise
             return self._refuse(name, now, question, Refusal("INTERNAL_ERROR", named(error)))
 
     def _trip(self, found: Found) -> None:
@@ -414,5 +434,4 @@ def _question(order_request: Any, market_data: Any, signs: bool, request_id: Any
             name,
         )
     except Exception:
-        broken = Refusal("INVALID_ORDER", "the order or its market data cannot be read")
-        return Question(None, None, broken, None, request_id=name)
+        return _UNREAD._replace(request_id=name)

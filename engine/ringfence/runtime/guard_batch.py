@@ -87,7 +87,7 @@ def _judge(
             return None
     else:
         # What was not kept yet must not get into a new snapshot, as `ready` may make one.
-        now = keeper.books.advance(guard._clock.now_ns())
+        now = keeper.advance(guard._clock.now_ns())
     guard._bind_anew()
     evaluator, books, client = guard.evaluator, keeper.books, asked.client_order_id
     route = evaluator.route(asked)
@@ -122,7 +122,7 @@ def _judge(
     decision = guard._decision(answer, asked, found, signs=question.signs)
     is_kept = bool(found.lots or client)
     if is_kept:
-        books.book_answer(client, answer)
+        keeper.book(client, answer)
     guard._count += 1
     return _Judged(question, client, answer, found, beside, decision, shown, is_kept)
 
@@ -150,22 +150,24 @@ def _settle(guard: "CentralRiskGuard", keeper: OwnBooks, judged: Sequence[_Judge
 
 def _recorded(guard: "CentralRiskGuard", keeper: OwnBooks, judged: _Judged) -> Answer:
     found, name = judged.found, judged.answer.decision_id
-    if guard._noted is not None and found.lots:
-        guard._noted.append(found)
-    if judged.beside:
-        guard._count_shadow(found, judged.beside)
     undo = (name, judged.client)
-    if not guard._records:
-        return judged.decision, 0, undo
     try:
+        if guard._noted is not None and found.lots:
+            guard._noted.append(found)
+        if judged.beside:
+            guard._count_shadow(found, judged.beside)
+        if not guard._records:
+            return judged.decision, 0, undo
         sequence = guard._take_record(
             judged.answer, judged.decision, judged.question, found, judged.shown, judged.beside
         )
         return judged.decision, sequence, undo
-    except Exception as error:
+    except BaseException as error:
         keeper.undo(*undo)
         now = judged.answer.at_ns
         if isinstance(error, AuditError):
             return guard._plain(name, NO_AUDIT, now), 0, None
+        if not isinstance(error, Exception):
+            raise
         told = Refusal("INTERNAL_ERROR", named(error))
         return guard._refuse(name, now, judged.question, told)

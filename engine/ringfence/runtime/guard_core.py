@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,20 +124,25 @@ class GuardCore:
         if not isinstance(state, Path):
             return SharedBooks(state, self._build, self._happened, settings.most_tries)
         store = StateDirectory(state, files, settings.durability)
+        read = partial(self._read_books, store, state)
         try:
-            snapshot, events = store.read()
-            try:
-                books = self._build(snapshot)
-            except (LookupError, TypeError, ValueError) as error:
-                raise StateError(
-                    f"the state in `{state}` cannot be read: {type(error).__name__.lower()} {error}",
-                    fix="open it with the version that wrote it",
-                ) from None
-            _replay(books, events)
+            books = read()
         except BaseException:
             store.close()
             raise
-        return OwnBooks(books, store, settings.journal_bytes, self._happened)
+        return OwnBooks(books, store, settings.journal_bytes, self._happened, read)
+
+    def _read_books(self, store: StateDirectory, state: Path) -> GuardBooks:
+        snapshot, events = store.read()
+        try:
+            books = self._build(snapshot)
+        except (LookupError, TypeError, ValueError) as error:
+            raise StateError(
+                f"the state in `{state}` cannot be read: {type(error).__name__.lower()} {error}",
+                fix="open it with the version that wrote it",
+            ) from None
+        _replay(books, events)
+        return books
 
     def _build(self, state: dict[str, Any] | None) -> GuardBooks:
         settings = self.settings
@@ -391,9 +397,7 @@ class GuardCore:
         with self._alone():
             if self._closed:
                 raise StateError("the guard is closed")
-            now = self._clock.now_ns()
-            if not self._keeper.is_shared:
-                now = self._books.advance(now)
+            now = self._keeper.advance(self._clock.now_ns())
             sequence, failed, found = 0, None, None
             try:
                 found = self._keeper.keep([kind, now, *rest])

@@ -144,8 +144,8 @@ class GuardStanding(GuardMetrics):
         """How the books stand now; orders wait for no more than the copy."""
         with self._lock:
             now = self._clock.now_ns()
-            if not self._keeper.is_shared and not self._closed:
-                now = self._books.advance(now)
+            if not self._closed:
+                now = self._keeper.advance(now)
             self._bind_anew()
             books = self._books
             decided: list[Found] = []

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ringfence.errors import LedgerError, StateError
+from ringfence.errors import LedgerError, RingfenceError, StateError
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
@@ -92,6 +92,9 @@ class SharedBooks:
             self.renew()
         return max(now_ns, self.books.now_ns)
 
+    def advance(self, now_ns: int) -> int:
+        return now_ns
+
     def is_down(self, now_ns: int) -> bool:
         """Whether the store failed a moment ago, so that it is not asked again yet."""
         return now_ns < self._retry_ns
@@ -120,11 +123,19 @@ class SharedBooks:
             return self._append_here(event)
         except StateUnavailableError as error:
             if error.sent:
-                # It may have arrived. Its end takes the same number, and the log takes one of them.
-                undo = ["undo", answer.at_ns, answer.decision_id, client]
-                self._own += 1
-                self._waiting.append((self._own, undo))
+                self._end_unheard(answer, client)
             raise
+        except RingfenceError:
+            raise
+        except BaseException:
+            # Interrupted, a signal's handler that raises for one: also between the log and the replica.
+            self._end_unheard(answer, client)
+            raise
+
+    def _end_unheard(self, answer: Remembered, client: str) -> None:
+        """End an order that may have arrived: its end takes the same number, and the log takes one of them."""
+        self._own += 1
+        self._waiting.append((self._own, ["undo", answer.at_ns, answer.decision_id, client]))
 
     def keep_repeat(self, client: str) -> bool:
         if client in self.books.repeated:
@@ -275,19 +286,27 @@ class SharedBooks:
     def _follow(self, entries: Iterable[Entry], instead: tuple[int, Event] | None = None) -> None:
         """Apply what the log holds after the replica; `instead` is what was appended last."""
         for entry in entries:
-            result = self._apply(entry.event)
-            self._head = entry.head
-            self._numbers[entry.origin] = entry.number
-            self._recent.append((entry.origin, entry.number, entry.text))
-            if entry.origin == self._log.origin:
-                if entry.number == self._awaited:
-                    self._result = result
-                self._snapshot_is_due |= entry.head.count % self._snapshot_every == 0
-                self._end_what_arrived(entry, instead)
-            if isinstance(result, LedgerError):
-                self._counts["refused"] += 1
-            else:
-                self._told(entry.event)
+            try:
+                self._take(entry, instead)
+            except BaseException:
+                # Half of it may have been applied: the next decision reads the books anew.
+                self._is_lost = True
+                raise
+
+    def _take(self, entry: Entry, instead: tuple[int, Event] | None) -> None:
+        result = self._apply(entry.event)
+        self._head = entry.head
+        self._numbers[entry.origin] = entry.number
+        self._recent.append((entry.origin, entry.number, entry.text))
+        if entry.origin == self._log.origin:
+            if entry.number == self._awaited:
+                self._result = result
+            self._snapshot_is_due |= entry.head.count % self._snapshot_every == 0
+            self._end_what_arrived(entry, instead)
+        if isinstance(result, LedgerError):
+            self._counts["refused"] += 1
+        else:
+            self._told(entry.event)
 
     @property
     def _snapshot_every(self) -> int:

@@ -95,11 +95,20 @@ class StateDirectory:
         Raises:
             OSError: it could not be written. Call `renew` before the next one.
         """
-        self._write(self._line(record))
+        try:
+            self._write(self._line(record))
+        except BaseException:
+            # What may be torn must stay last, and the next checksum would go on from what may not be there.
+            self._close_journal()
+            raise
 
     def append_all(self, records: Iterable[list[Any]]) -> None:
         """As `append`, of several at once: one write, and one sync. Of those that failed some may be there."""
-        self._write(b"".join(map(self._line, records)))
+        try:
+            self._write(b"".join(map(self._line, records)))
+        except BaseException:
+            self._close_journal()
+            raise
 
     def _line(self, record: list[Any]) -> bytes:
         """The record's line, after that of the one before: where it is not written, no more can be."""
@@ -110,14 +119,9 @@ class StateDirectory:
     def _write(self, lines: bytes) -> None:
         if self._journal is None:
             raise OSError("the journal is not open")
-        try:
-            self._journal.write(lines)
-            if self._durability == "disk":
-                self._journal.sync()
-        except BaseException:
-            # What may be torn must stay last.
-            self._close_journal()
-            raise
+        self._journal.write(lines)
+        if self._durability == "disk":
+            self._journal.sync()
         self.written_bytes += len(lines)
 
     def renew(self, snapshot: dict[str, Any]) -> None:
