@@ -25,7 +25,17 @@ spec:
   instruments:
     BTC/USD: {lot_step: "1", min_size: "1", tick_size: "0.0001", multiplier: 1, base: BTC, quote: USD}
 """
-# Of a millionth, and of a hundredth of a millionth of a price: what a step beyond the limit is.
+POLICY = """
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {{name: cap, version: 1.0.0, owner: risk@example.com, description: A cap.}}
+spec:
+  level: account
+  currency: USD
+  gates:
+    - {{{}}}
+"""
+# How far beyond its limit a price lies, as a share.
 BEYOND = Decimal("1e-8")
 SHARES = [Decimal(text) for text in ("0.001", "0.0025", "0.005", "0.01", "0.02", "0.05", "0.1")]
 MIDDLES = [Decimal(text) for text in ("0.25", "2", "4", "10", "40", "100", "120", "3000", "68000")]
@@ -47,12 +57,8 @@ def decide(request: pytest.FixtureRequest) -> Decide:
 
 
 def bound(gate: str) -> LinkedSet:
-    policy = (
-        "apiVersion: ringfence/v1\nkind: Policy\n"
-        "metadata: {name: cap, version: 1.0.0, owner: risk@example.com, description: A cap.}\n"
-        f"spec:\n  level: account\n  currency: USD\n  gates:\n    - {{{gate}}}\n"
-    )
-    return link([load(policy, "p.yaml"), load(INSTRUMENTS, "i.yaml")], check_mandatory=False)
+    documents = [load(POLICY.format(gate), "p.yaml"), load(INSTRUMENTS, "i.yaml")]
+    return link(documents, check_mandatory=False)
 
 
 def outcome(decide: Decide, linked: LinkedSet, **given: Any) -> Outcome:
@@ -128,3 +134,23 @@ def test_a_loss_in_money(decide: Decide, loss: str) -> None:
             assert outcome(decide, linked, equity=equity, **moved) == "pass", moved
             beyond = equity - Decimal("0.000001")
             assert outcome(decide, linked, equity=beyond, **moved) == "breach", moved
+
+
+@pytest.mark.parametrize(
+    ("least", "decision"), [("57", "REDUCE_SIZE"), ("57.0001", "REJECT")], ids=["at it", "below it"]
+)
+def test_a_reduced_order_of_the_venues_smallest_value(
+    decide: Decide, least: str, decision: str
+) -> None:
+    # 0.57 x 100 is 56.99999999999999 in float64.
+    instruments = INSTRUMENTS.replace('"1"', '"0.01"').replace(
+        "USD}", f"USD, min_notional: {least}}}"
+    )
+    policy = POLICY.format("rule: order-size@1, limits: {max_size: 0.57}, on_breach: reduce")
+    linked = link([load(policy, "p.yaml"), load(instruments, "i.yaml")], check_mandatory=False)
+    market = {"bid": 100, "ask": 100, "last": 100, "age": "1s"}
+    when = {"account": "main", "symbol": "BTC/USD", "side": "buy", "size": "1", "price": "100"}
+
+    answer = decide(linked, read_case({"market": {"BTC/USD": market}}, when, linked))
+
+    assert answer.decision == decision

@@ -7,7 +7,7 @@ digit that they can have. Every backend does the same, to the last bit.
 
 import math
 
-__all__ = ["lost", "share_of"]
+__all__ = ["lost", "reaches", "share_of"]
 
 QUANTA = 1e6
 DIGITS = 1e15
@@ -21,6 +21,11 @@ def share_of(difference: float, whole: float) -> float:
         return NAN
     share = difference / whole
     return float(round(share * DIGITS)) / DIGITS if abs(share) < 1 else share
+
+
+def reaches(value: float, least: float) -> bool:
+    """`value >= least`, numbers within 2**-48 of each other being equal; not where either is NaN."""
+    return value >= least or least - value <= TOLERANCE * abs(least)
 
 
 def lost(before: float, now: float, moved: float = 0.0) -> float:

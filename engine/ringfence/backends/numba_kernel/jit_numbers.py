@@ -25,6 +25,7 @@ __all__ = [
     "outcome_of",
     "quanta_down",
     "quanta_up",
+    "reaches",
     "share_of",
     "usable",
 ]
@@ -132,6 +133,12 @@ def lost(before, now, moved):
     nearest = np.rint(loss * QUANTA) / QUANTA
     close = abs(loss - nearest) <= TOLERANCE * max(abs(before), max(abs(now), abs(moved)))
     return max(0.0, nearest if close else loss)
+
+
+@inline
+def reaches(value, least):
+    """`differences.reaches`: `value >= least`, or equal to it."""
+    return value >= least or least - value <= TOLERANCE * abs(least)
 
 
 @inline
