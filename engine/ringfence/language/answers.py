@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.language.differences import reaches
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import Instrument
 from ringfence.language.rules import Rule
@@ -111,7 +112,7 @@ def too_small(instrument: Instrument, size: Decimal, valuation_price: float) -> 
     if size < (instrument.min_size or instrument.lot_step):
         return f"headroom={size} is below the minimum size {instrument.min_size}"
     notional = float(size) * valuation_price * instrument.multiplier
-    if not notional >= instrument.min_notional:
+    if not reaches(notional, instrument.min_notional):
         return f"headroom={notional:,.10g} is below the minimum notional {instrument.min_notional:,.10g}"
     return ""
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ringfence.backends.numba_kernel import layout
+from ringfence.language.differences import lost
 from ringfence.language.orders import COUNTABLE, Book, Position, WorkingOrder
 from ringfence.runtime.book_arrays import BookArrays
 
@@ -135,7 +136,7 @@ def view_book(arrays: BookArrays, name: str, orders: Iterable[OpenOrder]) -> Boo
         peak_equity=peak,
         deposits=deposits,
         drawdown=_drawdown(equity, peak),
-        day_loss=_loss(start - (equity - deposits)),
+        day_loss=lost(start, equity, deposits),
         exposure=NAN if blind else _money(row[layout.GROSS]),
         positions=MappingProxyType({names[s]: _position(arrays, b, s, names[s]) for s in held}),
         open_orders=tuple(orders),
@@ -170,8 +171,4 @@ def _larger(left: float, right: float) -> float:
 
 
 def _drawdown(equity: float, peak: float) -> float:
-    return max(0.0, (peak - equity) / peak) if peak > 0 and math.isfinite(equity) else NAN
-
-
-def _loss(loss: float) -> float:
-    return max(0.0, loss) if math.isfinite(loss) else NAN
+    return lost(peak, equity) / peak if peak > 0 and math.isfinite(equity) else NAN

@@ -12,6 +12,7 @@ from ringfence.backends.explain.explained import ExplainedField, Part
 from ringfence.backends.explain.market_fields import MARKET_FIELDS
 from ringfence.backends.explain.order_fields import ORDER_FIELDS, Told
 from ringfence.backends.explain.positions import Exposures
+from ringfence.language.differences import lost
 from ringfence.language.fields import FIELDS
 
 __all__ = ["open_field", "why_missing"]
@@ -181,8 +182,7 @@ def _loss(question: Question, params: Mapping[str, Any], words: Words) -> Told:
         return Told("max(0, day's start - (equity - deposits since))")
     book = question.book.book
     start, what = _day_start(question, params)
-    loss = start - (book.equity - book.deposits)
-    found = max(0.0, loss) if math.isfinite(loss) else math.nan
+    found = lost(start, book.equity, book.deposits)
     step = (
         f"max(0, {words.money(start)} - ({words.money(book.equity)} - {words.money(book.deposits)})) "
         f"= {words.money(found)}"
@@ -200,10 +200,9 @@ def _loss_ratio(question: Question, params: Mapping[str, Any], words: Words) -> 
     if question.book is None:
         return Told("day loss / day's start")
     book = question.book.book
-    loss = start - (book.equity - book.deposits)
+    loss = lost(start, book.equity, book.deposits)
     if not math.isfinite(loss) or not start > 0:
         return Told("day loss / day's start", [*told.steps, "the day's start is not above zero"])
-    loss = max(0.0, loss)
     share = loss / start
     step = f"{words.money(loss)} / {words.money(start)} = {words.amount(share, 'ratio')}"
     return Told("day loss / day's start", [*told.steps, step], total=share)
@@ -216,7 +215,7 @@ def _drawdown(question: Question, params: Mapping[str, Any], words: Words) -> To
     book = question.book.book
     peak, equity = words.money(book.peak_equity), words.money(book.equity)
     sound = book.peak_equity > 0 and math.isfinite(book.equity)
-    share = max(0.0, (book.peak_equity - book.equity) / book.peak_equity) if sound else math.nan
+    share = lost(book.peak_equity, book.equity) / book.peak_equity if sound else math.nan
     return Told(
         formula,
         [f"max(0, ({peak} - {equity}) / {peak}) = {words.amount(share, 'ratio')}"],

@@ -9,6 +9,7 @@ from typing import Any
 from ringfence.backends.explain.amounts import Words, plain_number
 from ringfence.backends.explain.asked import Question
 from ringfence.backends.explain.order_fields import Teller, Told
+from ringfence.language.differences import share_of
 from ringfence.language.tickets import usable
 
 __all__ = ["MARKET_FIELDS"]
@@ -42,7 +43,7 @@ def _mid(question: Question, params: Mapping[str, Any], words: Words) -> Told:
 def _spread(question: Question, params: Mapping[str, Any], words: Words) -> Told:
     bid, ask = question.ticket.market.bid, question.ticket.market.ask
     mid = (bid + ask) / 2 if usable(bid) and usable(ask) else math.nan
-    total = (ask - bid) / mid if usable(mid) else math.nan
+    total = share_of(ask - bid, mid) if usable(mid) else math.nan
     share = words.amount(total, "ratio")
     step = f"({words.price(ask)} - {words.price(bid)}) / {words.price(mid)} = {share}"
     return Told("(ask - bid) / mid", [step], total=total)

@@ -11,6 +11,7 @@ from typing import Any
 from ringfence.backends.explain.amounts import Words, plain_number
 from ringfence.backends.explain.asked import Question
 from ringfence.backends.explain.explained import Part
+from ringfence.language.differences import share_of
 from ringfence.language.orders import KILL_STATES, PastOrder, to_decimal
 from ringfence.language.tickets import Ticket, mark_of, usable
 
@@ -119,7 +120,7 @@ def _deviation(question: Question, params: Mapping[str, Any], words: Words) -> T
     if not usable(seen[0][1]) or not usable(price):
         return Told(formula, [f"there is no {kind}"])
     age, farthest = max(seen, key=lambda each: abs(price - each[1]) / each[1])
-    total = abs(price - farthest) / farthest
+    total = share_of(abs(price - farthest), farthest)
     share = words.amount(total, "ratio")
     step = f"|{words.price(price)} - {words.price(farthest)}| / {words.price(farthest)} = {share}"
     if len(seen) == 1:

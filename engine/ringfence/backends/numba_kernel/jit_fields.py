@@ -8,10 +8,12 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     divide,
     fin,
     inline,
+    lost,
     money_of,
     natural,
     plain,
     quanta_up,
+    share_of,
     usable,
 )
 from ringfence.backends.numba_kernel.layout import (
@@ -239,8 +241,7 @@ def day_start(books, b, basis):
 
 @inline
 def day_loss(books, b, basis):
-    loss = day_start(books, b, basis) - (books.book[b, EQUITY] - books.book[b, DEPOSITS])
-    return max(0.0, loss) if abs(loss) < np.inf else NAN
+    return lost(day_start(books, b, basis), books.book[b, EQUITY], books.book[b, DEPOSITS])
 
 
 @inline
@@ -254,8 +255,7 @@ def drawdown(books, b):
     peak, equity = books.book[b, PEAK], books.book[b, EQUITY]
     if not peak > 0.0 or not abs(equity) < np.inf:
         return NAN
-    fall = divide(peak - equity, peak)
-    return max(0.0, fall) if fall == fall else NAN
+    return divide(lost(peak, equity, 0.0), peak)
 
 
 @inline
@@ -299,7 +299,7 @@ def reference_price(sym, s, reference):
 def price_deviation(sym, s, price, value, reference):
     asked = price if usable(price) else value
     against = reference_price(sym, s, reference)
-    return fin(abs(asked - against) / against) if usable(against) else NAN
+    return fin(share_of(abs(asked - against), against)) if usable(against) else NAN
 
 
 @inline

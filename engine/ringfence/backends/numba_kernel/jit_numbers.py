@@ -15,6 +15,7 @@ __all__ = [
     "larger",
     "less",
     "less_equal",
+    "lost",
     "lower",
     "money_of",
     "natural",
@@ -24,11 +25,14 @@ __all__ = [
     "outcome_of",
     "quanta_down",
     "quanta_up",
+    "reaches",
+    "share_of",
     "usable",
 ]
 
 QUANTA = 1e6
 COUNTABLE = 2.0**53
+DIGITS = 1e15
 TOLERANCE = 2.0**-48
 NAN = np.nan
 
@@ -108,6 +112,33 @@ def divide(left, right):
     if right == 0.0 or not (abs(left) < np.inf and abs(right) < np.inf):
         return NAN
     return left / right
+
+
+@inline
+def share_of(difference, whole):
+    """`differences.share_of`: a difference of two prices as a share."""
+    share = divide(difference, whole)
+    # A zero has no sign.
+    return np.rint(share * DIGITS) / DIGITS + 0.0 if abs(share) < 1.0 else share
+
+
+@inline
+def lost(before, now, moved):
+    """`differences.lost`: `before - (now - moved)`, of money, and never below zero."""
+    loss = before - (now - moved)
+    if not abs(loss) < np.inf:
+        return NAN
+    if not abs(loss) < COUNTABLE / QUANTA:
+        return max(0.0, loss)
+    nearest = np.rint(loss * QUANTA) / QUANTA
+    close = abs(loss - nearest) <= TOLERANCE * max(abs(before), max(abs(now), abs(moved)))
+    return max(0.0, nearest if close else loss)
+
+
+@inline
+def reaches(value, least):
+    """`differences.reaches`: `value >= least`, or equal to it."""
+    return value >= least or least - value <= TOLERANCE * abs(least)
 
 
 @inline

@@ -6,7 +6,7 @@ larger from outside. Nothing inside a window is forgotten.
 
 import numpy as np
 
-from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, plain, usable
+from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, plain, share_of, usable
 from ringfence.backends.numba_kernel.layout import (
     ANY_SYMBOL,
     ASK,
@@ -207,7 +207,7 @@ def quotes_full(books, now):
 def window_deviation(books, s, reference, price, present, now, window):
     """Largest distance of a price from the references seen within `window` seconds, the present included."""
     size = np.int64(books.quotes.shape[0])
-    largest = abs(price - present) / present if usable(present) else NAN
+    largest = share_of(abs(price - present), present) if usable(present) else NAN
     number = books.quote_chain[s]
     while number >= 0 and number >= books.settings[QUOTES_N] - size:
         at = number % size
@@ -215,7 +215,7 @@ def window_deviation(books, s, reference, price, present, now, window):
             break
         seen = books.quote_prices[at, reference]
         if usable(seen):
-            distance = abs(price - seen) / seen
+            distance = share_of(abs(price - seen), seen)
             if distance > largest:
                 largest = distance
         number = books.quotes[at, 1]

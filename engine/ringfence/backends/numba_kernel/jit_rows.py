@@ -3,7 +3,14 @@
 import numpy as np
 
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
-from ringfence.backends.numba_kernel.jit_numbers import NAN, inline, natural, plain, usable
+from ringfence.backends.numba_kernel.jit_numbers import (
+    NAN,
+    inline,
+    natural,
+    plain,
+    reaches,
+    usable,
+)
 from ringfence.backends.numba_kernel.layout import (
     AGE,
     AGES,
@@ -120,7 +127,7 @@ def too_small(sym, s, lots, value):
     if lots < sym[s, MIN_LOTS]:
         return 1
     notional = (lots * sym[s, LOT_UNITS] / sym[s, LOT_SCALE]) * value * sym[s, MULTIPLIER]
-    return 0 if notional >= sym[s, VENUE_MIN_NOTIONAL] else 2
+    return 0 if reaches(notional, sym[s, VENUE_MIN_NOTIONAL]) else 2
 
 
 @plain

@@ -14,6 +14,7 @@ from ringfence.backends.numba_kernel.jit_numbers import (
     NAN,
     divide,
     inline,
+    lost,
     money_of,
     natural,
     quanta_down,
@@ -165,8 +166,7 @@ def added(q, exposure, side, lots, unit, gross):
 @inline
 def loss_of(books, b, basis, equity):
     """`jit_fields.day_loss` at an equity."""
-    loss = day_start(books, b, basis) - (equity - books.book[b, DEPOSITS])
-    return max(0.0, loss) if abs(loss) < np.inf else NAN
+    return lost(day_start(books, b, basis), equity, books.book[b, DEPOSITS])
 
 
 @inline
@@ -181,7 +181,7 @@ def fall_of(peak, equity):
     """`jit_fields.drawdown` from a peak."""
     if not peak > 0.0:
         return NAN
-    return max(0.0, divide(peak - equity, peak))
+    return divide(lost(peak, equity, 0.0), peak)
 
 
 @inline

@@ -49,7 +49,7 @@ _FIELDS = {
     "market.skew": "fin(max(0.0, -age) if age == age else NAN)",
     "market.completeness": "completeness(sym, s, <required>)",
     "market.crossed": "crossed(sym, s)",
-    "market.spread": "divide(sym[s, ASK] - sym[s, BID], reference_price(sym, s, 0.0))",
+    "market.spread": "share_of(sym[s, ASK] - sym[s, BID], reference_price(sym, s, 0.0))",
     "market.opposite_depth": "nonnegative(sym[s, ASK_DEPTH if side > 0 else BID_DEPTH])",
     "market.volume": "nonnegative(sym[s, VOLUME])",
     "book.equity": "(NAN if stale else fin(B.book[b, EQUITY]))",

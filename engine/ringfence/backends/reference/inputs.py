@@ -12,6 +12,7 @@ from typing import Any
 
 from ringfence.backends.reference.books import BookState, Holding
 from ringfence.backends.reference.numbers import QUANTA, counted, divide, quanta_up
+from ringfence.language.differences import lost, share_of
 from ringfence.language.fields import FIELDS, ORDER_TYPES
 from ringfence.language.orders import (
     KILL_STATES,
@@ -164,14 +165,13 @@ class Inputs:
         if self.state is None:
             return NAN
         book = self.state.book
-        loss = self.day_start(basis) - (book.equity - book.deposits)
-        return max(0.0, loss) if math.isfinite(loss) else NAN
+        return lost(self.day_start(basis), book.equity, book.deposits)
 
     def drawdown(self) -> float:
         book = self.state.book if self.state else None
         if book is None or not book.peak_equity > 0 or not math.isfinite(book.equity):
             return NAN
-        return max(0.0, divide(book.peak_equity - book.equity, book.peak_equity))
+        return divide(lost(book.peak_equity, book.equity), book.peak_equity)
 
     def within(self, window: float) -> list[PastOrder]:
         """What left within the window."""
@@ -228,7 +228,7 @@ class Inputs:
             for quote in market.history
             if quote.age <= window and usable(seen := _reference(quote, reference))
         ]
-        found = [divide(abs(price - against), against) for against in (present, *earlier)]
+        found = [share_of(abs(price - against), against) for against in (present, *earlier)]
         return max(found) if all(map(math.isfinite, found)) else NAN
 
     def permitted(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> bool:
@@ -309,7 +309,7 @@ def _open_orders(inputs: Inputs, symbol_only: bool) -> float:
 
 
 def _mid_spread(market: Market) -> float:
-    return divide(market.ask - market.bid, _mid(market))
+    return share_of(market.ask - market.bid, _mid(market))
 
 
 def _flat_or_full(inputs: Inputs) -> bool:

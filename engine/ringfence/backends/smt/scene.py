@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from ringfence.language.differences import share_of
 from ringfence.language.instruments import Instrument
 from ringfence.language.orders import Market, step_digits, to_decimal
 from ringfence.language.tickets import mark_of, usable, valuation_price
@@ -101,7 +102,7 @@ class Scene:
             for quote in self.market.history
             if quote.age <= window and usable(seen := reference_of(quote, reference))
         ]
-        found = [abs(price - against) / against for against in (present, *earlier)]
+        found = [share_of(abs(price - against), against) for against in (present, *earlier)]
         return max(found) if all(map(math.isfinite, found)) else NAN
 
     @property
@@ -133,4 +134,4 @@ def reference_of(quote: Market, kind: str) -> float:
 def spread_of(market: Market) -> float:
     """(ask - bid) / mid."""
     middle = mid_of(market)
-    return (market.ask - market.bid) / middle if math.isfinite(middle) and middle else NAN
+    return share_of(market.ask - market.bid, middle)

@@ -27,6 +27,7 @@ from ringfence.backends.smt.terms import (
     UNKNOWN,
     Expr,
     Term,
+    at_most,
     both,
     choose,
     compare,
@@ -84,7 +85,7 @@ class StateInputs:
         def worth(side: int) -> Expr:
             price = scene.valuation(side)
             each = price * scene.instrument.multiplier if math.isfinite(price) else 0.0
-            return opposite(compare(floor, times(real(each), amount)))
+            return opposite(at_most(floor, times(real(each), amount)))
 
         return either(opposite(compare(real(least), amount)), self.state.by_side(worth))
 
