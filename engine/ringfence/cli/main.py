@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from ringfence import __version__
+from ringfence.cli.usage import UsageParser, parse
 from ringfence.errors import InputError, PolicyError
 
 __all__ = ["build_parser", "leaves", "main"]
@@ -59,13 +60,14 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     Args:
         command: One of the commands.
     """
-    parser = argparse.ArgumentParser(prog="ringfence", description="Pre-trade risk limits as code.")
+    parser = UsageParser(prog="ringfence", description="Pre-trade risk limits as code.")
     parser.add_argument("--version", action="version", version=f"ringfence {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [command] if command else _COMMANDS:
         import_module(f"ringfence.cli.{_COMMANDS[name]}").add(commands)
     for each in leaves(parser).values():
+        each.set_defaults(read_by=each)
         # Without a default of its own, so that `--debug` before the command is not undone.
         each.add_argument(
             "--debug",
@@ -100,6 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows what it cannot as `\xf6`, and ends nothing.
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
@@ -107,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Whatever else stands first (an option, a slip) is answered by the parser that knows all commands.
     command = arguments[0] if arguments and arguments[0] in _COMMANDS else None
     try:
-        given = build_parser(command).parse_args(arguments)
+        given = parse(build_parser(command), arguments)
     except SystemExit as leaving:
         return int(leaving.code or 0)
     except KeyboardInterrupt:
@@ -120,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PolicyError as error:
         from ringfence.cli.output import show_findings
 
-        form = getattr(given, "format", "text")
+        form = "json" if getattr(given, "json", False) else getattr(given, "format", "text")
         show_findings(error.diagnostics, form, command=given.command)
         return 1
     except InputError as error:
@@ -159,6 +162,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
             )
         return 2
+
+
+def _open_closed_streams() -> None:
+    """Let what is said go nowhere where a stream is closed, as `>&-` does.
+
+    Python then has none, and the next file that is opened would take its number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _stopped() -> int:

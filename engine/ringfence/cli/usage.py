@@ -1,0 +1,44 @@
+"""How arguments are read: options are written out, and an unknown one is told with what was meant."""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+__all__ = ["UsageParser", "parse"]
+
+
+class UsageParser(argparse.ArgumentParser):
+    """A parser that takes no option by its beginning.
+
+    A script that says `--strat` would mean something else on the day that a second option begins so.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"allow_abbrev": False, **options})
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """End with the words that nobody reads, and with what may have been meant."""
+        self.error(f"unrecognized arguments: {', '.join(map(self._told, unknown))}")
+
+    def _told(self, word: str) -> str:
+        from ringfence.language.suggest import did_you_mean
+
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        name = word.partition("=")[0]
+        begun = [each for each in options if each.startswith(name)]
+        # One that is cut short is like many others by its letters.
+        known = begun if len(begun) == 1 else options
+        return word + (did_you_mean(name, known) if name.startswith("-") else "")
+
+
+def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Read arguments; what is unknown is refused by the command's own parser, with its usage.
+
+    Args:
+        parser: Of all commands; those that run something are named in their defaults as `read_by`.
+        arguments: Those of the process.
+    """
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        given.read_by.refuse(unknown)
+    return given
