@@ -71,3 +71,12 @@ def test_a_closed_standard_output_is_no_failure(words: str) -> None:
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_package_is_run_as_the_command_is() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "ringfence", "validate"], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("usage: ringfence validate [-h]")
