@@ -24,6 +24,7 @@ ORDERS = DATA / "orders.parquet"
 INSTRUMENTS = ["--instruments", str(DATA / "instruments.yaml")]
 DRY_RUN = ["dry-run", "--policies", str(POLICIES), *INSTRUMENTS, "--no-report"]
 EFFECTIVE = ["effective", "--account", "a", "--symbol", "b", "--policies"]
+SETS = ("validate", "test", "lint", "fmt", "prove")
 IDENTITY = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
 QUIET = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 BINARY = bytes(range(256)) * 8
@@ -44,6 +45,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other.yaml").write_text("apiVersion: ringfence/v1\nkind: Poem\n")
     (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
     (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "looping").mkdir()
+    (tmp_path / "looping" / "desk.yaml").symlink_to("desk.yaml")
 
 
 def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -59,6 +63,14 @@ def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
 MISSING = [
     ["validate", "missing"],
     ["validate", "missing.yaml"],
+    ["lint", "missing"],
+    ["fmt", "missing"],
+    *([command, path] for command in SETS for path in ("loop", "looping")),
+    ["init", "loop"],
+    ["new", "policy", "desk", "--in", "loop"],
+    ["explain", "--audit", "empty", "--id", "1"],
+    ["reload", "history", "--store", "missing"],
+    ["reload", "history", "--store", "empty"],
     ["test", "missing"],
     ["test", "missing.yaml"],
     ["test", str(POLICIES / "tests"), "--policies", "missing"],
@@ -78,6 +90,9 @@ MISSING = [
 ]
 NOTHING_THERE = [
     ["validate", "empty"],
+    ["lint", "empty"],
+    ["fmt", "empty"],
+    ["fmt", "--check", "empty"],
     ["test", "empty"],
     ["test", str(POLICIES / "tests"), "--policies", "empty"],
     [*EFFECTIVE, "empty"],
@@ -126,6 +141,7 @@ USAGE = [
     [*DRY_RUN, "--orders", str(ORDERS), "--workers", "0"],
     [*DRY_RUN, "--orders", str(ORDERS), "--workers", "100000"],
     [*DRY_RUN, "--orders", str(ORDERS), "--batch-rows", "-1"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--batch-rows", "99999999999999999999"],
     [*DRY_RUN, "--orders", str(ORDERS), "--equity", "nan"],
     [*DRY_RUN],
     ["test", str(POLICIES), "--backend", "x"],
@@ -153,6 +169,20 @@ def test_wrong_input_is_one_reason_and_its_fix(
     assert (code, rest) == (2, [])
     assert first.startswith("ringfence: ")
     assert second.startswith("  fix: ")
+
+
+def test_policies_given_as_a_mapping_are_told_to_be_policies(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = str(POLICIES / "firm.yaml")
+
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--mapping", wrong], capsys)
+
+    assert code == 2
+    assert said.splitlines() == [
+        f"ringfence: `{wrong}` is no mapping but a Policy",
+        "  fix: name a file with `kind: Mapping`",
+    ]
 
 
 @pytest.mark.needs("git", "git")

@@ -327,6 +327,8 @@ def run(
     except duckdb.Error as error:
         why = first_line(error)
         fix = "check that the file is whole and in the format its name says"
+        if source.format == "select":
+            fix = "mend the SELECT, or the files that it reads"
         if why.endswith(_NOT_UTF8):
             fix = "save it as UTF-8, and check that it is a CSV"
         raise InputError(f"`{source.text}` cannot be read: {why}", fix) from None

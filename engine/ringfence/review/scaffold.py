@@ -1,6 +1,7 @@
 """`ringfence init`: the files of a new policy repository, wired to one another and green from the start."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -210,7 +211,7 @@ def write_new(top: Path, files: dict[str, str], *, new_set: str = "") -> Written
 
 def _check_places(top: Path, paths: Iterable[str]) -> None:
     """Refuse directories that lead elsewhere, and files that stand where a directory has to be."""
-    whole = top.resolve()
+    whole = Path(os.path.realpath(top))
     for path in paths:
         place = top / path
         for parent in list(place.parents)[: len(Path(path).parts)]:
