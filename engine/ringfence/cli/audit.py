@@ -14,6 +14,7 @@ from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
+from ringfence.runtime.output_files import write_output
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
 
 if TYPE_CHECKING:
@@ -305,7 +306,7 @@ def run_anchor(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
         print(text, end="")
         return 0
     try:
-        SYSTEM_FILES.write_atomic(given.output, text.encode("utf-8"))
+        write_output(given.output, text)
     except OSError as error:
         raise _unwritable(given.output, error) from None
     print(f"{given.output}: record {anchor.sequence}")

@@ -207,10 +207,10 @@ def progress_bar() -> Iterator["Progress | None"]:
 
 def _write_markdown(path: Path, summary: dict[str, Any]) -> None:
     from ringfence.replay.markdown import render_markdown
-    from ringfence.runtime.ports import SYSTEM_FILES
+    from ringfence.runtime.output_files import write_output
 
     try:
-        SYSTEM_FILES.write_atomic(path, render_markdown(summary).encode("utf-8"))
+        write_output(path, render_markdown(summary))
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise InputError(

@@ -204,7 +204,7 @@ def write_new(top: Path, files: dict[str, str], *, new_set: str = "") -> Written
         except OSError as error:
             raise InputError(
                 f"`{target}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
-                fix="check the permissions of its directory",
+                fix="check the permissions of its directory, and the room on its disk",
             ) from None
     return Written(created, kept)
 
