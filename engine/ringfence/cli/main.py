@@ -7,11 +7,14 @@ import argparse
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from ringfence import __version__
+from ringfence.cli.ending import Ended, tidily
 from ringfence.cli.usage import UsageParser, parse
 from ringfence.errors import InputError, PolicyError
 
@@ -116,7 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _stopped()
     try:
-        code = int(given.run(given))
+        with tidily(given.command):
+            code = int(given.run(given))
         # Here, where a disk that is full can still be told; what is left at the end would only be lost.
         sys.stdout.flush()
         return code
@@ -140,11 +144,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(leaving.__context__, BrokenPipeError):
             return 0
         raise
-    except KeyboardInterrupt:
-        return _stopped()
+    except KeyboardInterrupt as error:
+        return _stopped(error)
     except Exception as error:  # the last resort: no traceback reaches a user
         if isinstance(error, RuntimeError) and str(error) == _DATABASE_STOPPED:
-            return _stopped()
+            return _stopped(error.__cause__ or error.__context__)
         if given.debug:
             import traceback
 
@@ -174,9 +178,11 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
-def _stopped() -> int:
-    print("ringfence: stopped", file=sys.stderr)
-    return 130
+def _stopped(why: BaseException | None = None) -> int:
+    # A terminal that was closed takes no last word.
+    with suppress(OSError):
+        print("ringfence: stopped", file=sys.stderr, flush=True)
+    return 128 + (why.number if isinstance(why, Ended) else signal.SIGINT)
 
 
 if __name__ == "__main__":
