@@ -1,5 +1,6 @@
 """Signals that end a command while it prepares: nothing temporary stays."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,9 +24,14 @@ def then_end(self, *arguments):
     assert os.listdir(os.environ["TMPDIR"])
     os.kill(os.getpid(), int(sys.argv[1]))
 Preparation.prepare = then_end
-from ringfence.cli.main import main
-sys.exit(main(sys.argv[2:]))
+from ringfence.{0} import main
+sys.exit(main({1}))
 """
+
+
+def script(module: str, given: str) -> str:
+    """What ends itself as its first source is prepared."""
+    return SCRIPT.replace("{0}", module).replace("{1}", given)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -37,7 +43,7 @@ def test_a_command_that_is_ended_while_it_prepares_leaves_no_temporary_file(
     command = ["correlations", "--marks", f"SELECT * FROM '{DATA / 'marks.parquet'}'"]
 
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(int(number)), *command],
+        [sys.executable, "-c", script("cli.main", "sys.argv[2:]"), str(int(number)), *command],
         capture_output=True,
         text=True,
         env={**os.environ, "TMPDIR": str(scratch)},
@@ -47,6 +53,31 @@ def test_a_command_that_is_ended_while_it_prepares_leaves_no_temporary_file(
 
     assert (ran.returncode, ran.stdout) == (128 + number, "")
     assert ran.stderr == "ringfence: stopped\n"
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_job_that_is_taken_back_while_it_prepares_leaves_no_temporary_file(
+    tmp_path: Path,
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    asked = {
+        "kind": "dry-run",
+        "report": str(tmp_path / "report"),
+        "orders": f"SELECT * FROM '{DATA / 'orders.parquet'}'",
+        "policies": str(DATA.parents[1] / "policies"),
+    }
+
+    ran = subprocess.run(
+        [sys.executable, "-c", script("service.job_process", ""), str(int(signal.SIGTERM))],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (128 + signal.SIGTERM, "", "")
     assert list(scratch.iterdir()) == []
 
 
