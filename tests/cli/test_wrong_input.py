@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from rich.console import Console
 
 from ringfence.cli.main import main
+from ringfence.errors import InputError
+from ringfence.replay.locate import Source
+from ringfence.replay.locked import locked_database
+from ringfence.replay.section_sql import run
 
 pytestmark = pytest.mark.security
 
@@ -69,6 +74,11 @@ MISSING = [
     ["init", "loop"],
     ["new", "policy", "desk", "--in", "loop"],
     ["explain", "--audit", "empty", "--id", "1"],
+    ["audit", "show", "1", "--log", "empty"],
+    ["audit", "reproduce", "1", "--log", "empty"],
+    ["audit", "query", "SELECT count(*) FROM decisions", "--log", "empty"],
+    ["audit", "export", "--jsonl", "file", "--log", "empty"],
+    ["audit", "export", "--jsonl", "file", "--log", "missing"],
     ["reload", "history", "--store", "missing"],
     ["reload", "history", "--store", "empty"],
     ["test", "missing"],
@@ -223,6 +233,25 @@ def test_no_place_for_temporary_files_is_one_reason_and_its_fix(
     assert code == 2
     assert first == "ringfence: no place for temporary files can be written"
     assert second.startswith("  fix: set TMPDIR")
+
+
+FULL = duckdb.IOException('Could not write file "x": No space left on device')
+
+
+def test_a_full_disk_of_temporary_files_is_no_fault_of_the_source(tmp_path: Path) -> None:
+    class Full:
+        def execute(self, _query: str) -> None:
+            raise FULL
+
+    with pytest.raises(InputError, match="no space is left for temporary files") as asked:
+        run(Full(), "SELECT 1", Source("SELECT 1", "select", ()))
+    with (
+        pytest.raises(InputError, match="no space is left in") as sorting,
+        locked_database(tmp_path),
+    ):
+        raise FULL
+    assert "TMPDIR" in asked.value.fix
+    assert "TMPDIR" in sorting.value.fix
 
 
 @pytest.fixture
