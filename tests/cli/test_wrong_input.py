@@ -346,6 +346,21 @@ def test_a_file_that_is_none_of_ours_is_a_finding_with_its_place(
     assert "fix: " in said
 
 
+@pytest.mark.parametrize("kind", ["[Policy]", "{Policy: 1}", "3", "null"])
+def test_a_kind_that_is_no_name_is_told_or_left_alone(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd.yaml"
+    odd.write_text(f"apiVersion: ringfence/v1\nkind: {kind}\n")
+
+    # Another's document is no matter of taste.
+    assert main(["lint", str(odd)]) == 0
+    assert "0 documents" in capsys.readouterr().out
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--mapping", str(odd)], capsys)
+    assert code == 1
+    assert "odd.yaml:2:" in said
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])
 @pytest.mark.parametrize("part", ["build_parser", "run"])
 def test_a_command_that_is_stopped_says_so(

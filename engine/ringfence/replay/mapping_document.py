@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from ringfence._resources import bundled
 from ringfence.errors import Diagnostic, InputError, PolicyError
-from ringfence.language.schema import KINDS
+from ringfence.language.schema import kind_of
 from ringfence.language.schema_findings import ErrorReader
 from ringfence.language.source import Document, load_file
 
@@ -22,8 +22,8 @@ def read_mapping_document(path: Path, shown: str | None = None) -> Document:
         PolicyError: it is not strict YAML, or not a mapping; holds all findings.
     """
     document = load_file(path, shown)
-    kind = document.data.get("kind") if isinstance(document.data, dict) else None
-    if kind in KINDS:
+    kind, _ = kind_of(document)
+    if kind is not None:
         raise InputError(
             f"`{document.path}` is no mapping but a {kind}", fix="name a file with `kind: Mapping`"
         )

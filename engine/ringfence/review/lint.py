@@ -110,10 +110,10 @@ def _read(file: Path, found: Linted) -> None:
     except PolicyError as error:
         found.findings += error.diagnostics
         return
-    data = document.data
-    if not isinstance(data, dict) or data.get("kind") not in schema.KINDS:
+    kind, _ = schema.kind_of(document)
+    if kind is None:
         return
-    if faults := schema.check(document, data["kind"]):
+    if faults := schema.check(document, kind):
         found.findings += faults
         return
     found.documents.append(document)
