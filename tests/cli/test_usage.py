@@ -22,6 +22,7 @@ EFFECTIVE = ["effective", "--account", "a", "--symbol", "BTC/USD"]
         ([*EFFECTIVE, "--policys", "x"], "--policys, did you mean `--policies`?, x\n"),
         ([*EFFECTIVE, "--strat=x"], "--strat=x, did you mean `--strategy`?\n"),
         (["audit", "tail", "--folow"], "--folow, did you mean `--follow`?\n"),
+        (["audit", "tail", "--bogus"], "unrecognized arguments: --bogus\n"),
         (["fields", "more"], "unrecognized arguments: more\n"),
     ],
 )
@@ -80,3 +81,19 @@ def test_the_package_is_run_as_the_command_is() -> None:
 
     assert ran.returncode == 2
     assert ran.stderr.startswith("usage: ringfence validate [-h]")
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "80"])
+def test_no_figure_of_a_dry_run_is_cut_on_a_narrow_terminal(
+    columns: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    data, policies = ROOT / "examples" / "data", str(ROOT / "policies")
+    given = ["dry-run", "--orders", str(data / "orders.parquet"), "--policies", policies]
+    given += ["--instruments", str(data / "instruments.yaml"), "--no-report", "--mode", "frozen"]
+
+    assert main([*given, "--out", str(tmp_path)]) == 0
+    assert "…" not in capsys.readouterr().out

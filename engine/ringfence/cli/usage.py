@@ -21,14 +21,17 @@ class UsageParser(argparse.ArgumentParser):
         self.error(f"unrecognized arguments: {', '.join(map(self._told, unknown))}")
 
     def _told(self, word: str) -> str:
-        from ringfence.language.suggest import did_you_mean
+        from ringfence.language.suggest import closest
 
-        options = [name for name in self._option_string_actions if name.startswith("--")]
-        name = word.partition("=")[0]
+        if not word.startswith("-"):
+            return word
+        # Without dashes, which all options have in common.
+        name = word.partition("=")[0].lstrip("-")
+        options = [each[2:] for each in self._option_string_actions if each.startswith("--")]
         begun = [each for each in options if each.startswith(name)]
         # One that is cut short is like many others by its letters.
-        known = begun if len(begun) == 1 else options
-        return word + (did_you_mean(name, known) if name.startswith("-") else "")
+        meant = begun[0] if len(begun) == 1 else closest(name, options)
+        return f"{word}, did you mean `--{meant}`?" if meant else word
 
 
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
