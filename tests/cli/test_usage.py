@@ -19,8 +19,8 @@ EFFECTIVE = ["effective", "--account", "a", "--symbol", "BTC/USD"]
     ("arguments", "meant"),
     [
         (["dry-run", "--orders", "x.csv", "--no-reprt"], "--no-reprt, did you mean `--no-report`?"),
-        ([*EFFECTIVE, "--policys", "x"], "--policys, did you mean `--policies`?, x\n"),
-        ([*EFFECTIVE, "--strat=x"], "--strat=x, did you mean `--strategy`?\n"),
+        ([*EFFECTIVE, "--policys", "x"], "--policys, did you mean `--policies`?\n"),
+        ([*EFFECTIVE, "--strat=x"], "--strat, did you mean `--strategy`?\n"),
         (["audit", "tail", "--folow"], "--folow, did you mean `--follow`?\n"),
         (["audit", "tail", "--bogus"], "unrecognized arguments: --bogus\n"),
         (["fields", "more"], "unrecognized arguments: more\n"),

@@ -17,8 +17,12 @@ class UsageParser(argparse.ArgumentParser):
         super().__init__(*arguments, **{"allow_abbrev": False, **options})
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
-        """End with the words that nobody reads, and with what may have been meant."""
-        self.error(f"unrecognized arguments: {', '.join(map(self._told, unknown))}")
+        """End with the words that nobody reads, and with what may have been meant.
+
+        What follows an unknown option may be a secret, as after `--password`, and is not shown.
+        """
+        words = [word.partition("=")[0] for word in unknown if word.startswith("-")] or unknown
+        self.error(f"unrecognized arguments: {', '.join(map(self._told, words))}")
 
     def _told(self, word: str) -> str:
         from ringfence.language.suggest import closest
@@ -26,7 +30,7 @@ class UsageParser(argparse.ArgumentParser):
         if not word.startswith("-"):
             return word
         # Without dashes, which all options have in common.
-        name = word.partition("=")[0].lstrip("-")
+        name = word.lstrip("-")
         options = [each[2:] for each in self._option_string_actions if each.startswith("--")]
         begun = [each for each in options if each.startswith(name)]
         # One that is cut short is like many others by its letters.
