@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from rich.console import Console
 
 from ringfence.cli.main import main
+from ringfence.errors import InputError
+from ringfence.replay.locate import Source
+from ringfence.replay.locked import locked_database
+from ringfence.replay.section_sql import run
 
 pytestmark = pytest.mark.security
 
@@ -24,6 +29,7 @@ ORDERS = DATA / "orders.parquet"
 INSTRUMENTS = ["--instruments", str(DATA / "instruments.yaml")]
 DRY_RUN = ["dry-run", "--policies", str(POLICIES), *INSTRUMENTS, "--no-report"]
 EFFECTIVE = ["effective", "--account", "a", "--symbol", "b", "--policies"]
+SETS = ("validate", "test", "lint", "fmt", "prove")
 IDENTITY = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
 QUIET = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 BINARY = bytes(range(256)) * 8
@@ -44,6 +50,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "other.yaml").write_text("apiVersion: ringfence/v1\nkind: Poem\n")
     (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
     (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "looping").mkdir()
+    (tmp_path / "looping" / "desk.yaml").symlink_to("desk.yaml")
 
 
 def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -59,6 +68,19 @@ def told(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
 MISSING = [
     ["validate", "missing"],
     ["validate", "missing.yaml"],
+    ["lint", "missing"],
+    ["fmt", "missing"],
+    *([command, path] for command in SETS for path in ("loop", "looping")),
+    ["init", "loop"],
+    ["new", "policy", "desk", "--in", "loop"],
+    ["explain", "--audit", "empty", "--id", "1"],
+    ["audit", "show", "1", "--log", "empty"],
+    ["audit", "reproduce", "1", "--log", "empty"],
+    ["audit", "query", "SELECT count(*) FROM decisions", "--log", "empty"],
+    ["audit", "export", "--jsonl", "file", "--log", "empty"],
+    ["audit", "export", "--jsonl", "file", "--log", "missing"],
+    ["reload", "history", "--store", "missing"],
+    ["reload", "history", "--store", "empty"],
     ["test", "missing"],
     ["test", "missing.yaml"],
     ["test", str(POLICIES / "tests"), "--policies", "missing"],
@@ -78,6 +100,9 @@ MISSING = [
 ]
 NOTHING_THERE = [
     ["validate", "empty"],
+    ["lint", "empty"],
+    ["fmt", "empty"],
+    ["fmt", "--check", "empty"],
     ["test", "empty"],
     ["test", str(POLICIES / "tests"), "--policies", "empty"],
     [*EFFECTIVE, "empty"],
@@ -126,6 +151,7 @@ USAGE = [
     [*DRY_RUN, "--orders", str(ORDERS), "--workers", "0"],
     [*DRY_RUN, "--orders", str(ORDERS), "--workers", "100000"],
     [*DRY_RUN, "--orders", str(ORDERS), "--batch-rows", "-1"],
+    [*DRY_RUN, "--orders", str(ORDERS), "--batch-rows", "99999999999999999999"],
     [*DRY_RUN, "--orders", str(ORDERS), "--equity", "nan"],
     [*DRY_RUN],
     ["test", str(POLICIES), "--backend", "x"],
@@ -153,6 +179,20 @@ def test_wrong_input_is_one_reason_and_its_fix(
     assert (code, rest) == (2, [])
     assert first.startswith("ringfence: ")
     assert second.startswith("  fix: ")
+
+
+def test_policies_given_as_a_mapping_are_told_to_be_policies(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = str(POLICIES / "firm.yaml")
+
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--mapping", wrong], capsys)
+
+    assert code == 2
+    assert said.splitlines() == [
+        f"ringfence: `{wrong}` is no mapping but a Policy",
+        "  fix: name a file with `kind: Mapping`",
+    ]
 
 
 @pytest.mark.needs("git", "git")
@@ -193,6 +233,25 @@ def test_no_place_for_temporary_files_is_one_reason_and_its_fix(
     assert code == 2
     assert first == "ringfence: no place for temporary files can be written"
     assert second.startswith("  fix: set TMPDIR")
+
+
+FULL = duckdb.IOException('Could not write file "x": No space left on device')
+
+
+def test_a_full_disk_of_temporary_files_is_no_fault_of_the_source(tmp_path: Path) -> None:
+    class Full:
+        def execute(self, _query: str) -> None:
+            raise FULL
+
+    with pytest.raises(InputError, match="no space is left for temporary files") as asked:
+        run(Full(), "SELECT 1", Source("SELECT 1", "select", ()))
+    with (
+        pytest.raises(InputError, match="no space is left in") as sorting,
+        locked_database(tmp_path),
+    ):
+        raise FULL
+    assert "TMPDIR" in asked.value.fix
+    assert "TMPDIR" in sorting.value.fix
 
 
 @pytest.fixture
@@ -285,6 +344,21 @@ def test_a_file_that_is_none_of_ours_is_a_finding_with_its_place(
     assert code in (1, 2)
     assert name in said
     assert "fix: " in said
+
+
+@pytest.mark.parametrize("kind", ["[Policy]", "{Policy: 1}", "3", "null"])
+def test_a_kind_that_is_no_name_is_told_or_left_alone(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / "odd.yaml"
+    odd.write_text(f"apiVersion: ringfence/v1\nkind: {kind}\n")
+
+    # Another's document is no matter of taste.
+    assert main(["lint", str(odd)]) == 0
+    assert "0 documents" in capsys.readouterr().out
+    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--mapping", str(odd)], capsys)
+    assert code == 1
+    assert "odd.yaml:2:" in said
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Query interrupted")])

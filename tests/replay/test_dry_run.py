@@ -160,7 +160,7 @@ def test_same_bytes_for_any_workers_and_batches(orders, tmp_path, workers, batch
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_leaves_what_was_done_readable(orders, tmp_path, workers, number):
     def stop(done, _total):
         if done >= 300:

@@ -14,6 +14,7 @@ from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
+from ringfence.runtime.output_files import write_output
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock
 
 if TYPE_CHECKING:
@@ -129,11 +130,8 @@ def run_tail(given: argparse.Namespace) -> int:
         raise InputError(f"`-n {given.n}` is no number of records", "give 0 or more")
     mask = _mask(given)
     records = tail(given.log, given.n)
-    if not (records or given.follow) and chain_of(given.log) is None:
-        raise InputError(
-            f"`{given.log}` holds no audit log",
-            "name the directory that the guard writes its audit log to",
-        )
+    if not (records or given.follow):
+        _check_there(given.log)
 
     def show(record: Record) -> None:
         print(record_text(record, mask) if given.json else record_line(record, mask), flush=True)
@@ -305,7 +303,7 @@ def run_anchor(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
         print(text, end="")
         return 0
     try:
-        SYSTEM_FILES.write_atomic(given.output, text.encode("utf-8"))
+        write_output(given.output, text)
     except OSError as error:
         raise _unwritable(given.output, error) from None
     print(f"{given.output}: record {anchor.sequence}")
@@ -318,6 +316,8 @@ def run_export(given: argparse.Namespace) -> int:
 
     if given.jsonl is None and given.parquet is None:
         raise InputError("nothing to export to", "give --jsonl FILE or --parquet FILE")
+    # Else an export of nothing would take the place of one from before.
+    _check_there(given.log)
     mask = _mask(given)
     for path, write in ((given.jsonl, write_jsonl), (given.parquet, write_parquet)):
         if path is None:
@@ -335,6 +335,7 @@ def run_query(given: argparse.Namespace) -> int:
     from ringfence.cli.audit_query import query, query_file, show_rows
 
     if given.duckdb is None and given.postgres is None:
+        _check_there(given.log)
         records = AuditReader(given.log, after=given.after).poll_raw(complete=True)
         names, rows = query(given.sql, records, _mask(given))
     elif (
@@ -364,6 +365,14 @@ def _mask(given: argparse.Namespace) -> Mask:
     return Mask(given.mask_key or (), given.mask_value or ())
 
 
+def _check_there(log: Path) -> None:
+    if chain_of(log) is None:
+        raise InputError(
+            f"`{log}` holds no audit log",
+            "name the directory that the guard writes its audit log to",
+        )
+
+
 def _last(log: Path) -> int:
     newest = tail(log, 1)
     return newest[0].sequence if newest else 0
@@ -379,6 +388,7 @@ def _find(log: Path, wanted: str) -> Record:
     for record in reader.poll(complete=False):
         if record.body.get("id") == wanted:
             return reader.completed(record)
+    _check_there(log)
     raise InputError(
         f"the log holds no record `{wanted}`",
         "give a sequence number (`ringfence audit tail` lists the last) or the id of a decision",

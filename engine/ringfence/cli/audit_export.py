@@ -10,6 +10,7 @@ from ringfence.replay.audit_words import record_text
 from ringfence.runtime.audit_columns import SCHEMA, batches
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import Record
+from ringfence.runtime.output_files import is_stream
 
 __all__ = ["write_jsonl", "write_parquet"]
 
@@ -17,7 +18,7 @@ __all__ = ["write_jsonl", "write_parquet"]
 def write_jsonl(path: Path, records: Iterable[Record], mask: Mask) -> int:
     """Write one JSON object a line; returns how many. Raises OSError."""
     count = 0
-    with _whole(path) as beside, beside.open("w", encoding="utf-8") as file:
+    with _whole(path) as beside, beside.open("a", encoding="utf-8") as file:
         for record in records:
             file.write(record_text(record, mask) + "\n")
             count += 1
@@ -38,7 +39,10 @@ def write_parquet(path: Path, records: Iterable[Record], mask: Mask) -> int:
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to; it takes the place of `path` at the end, or goes."""
+    """A file beside `path` to write to; it takes the place of `path` at the end, or goes. A pipe or device itself."""
+    if is_stream(path):
+        yield path
+        return
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     beside = Path(name)

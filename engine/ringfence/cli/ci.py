@@ -13,7 +13,7 @@ from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, findings_text, print_json
 from ringfence.cli.plan import add_given
 from ringfence.errors import InputError
-from ringfence.runtime.ports import SYSTEM_FILES
+from ringfence.runtime.output_files import write_output
 
 __all__ = ["add"]
 
@@ -112,7 +112,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _write(path: Path, text: str, option: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        SYSTEM_FILES.write_atomic(path, text.encode("utf-8"))
+        write_output(path, text)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise InputError(

@@ -10,7 +10,7 @@ from ringfence.cli.output import print_json
 from ringfence.errors import InputError
 from ringfence.language.gates import to_ns
 from ringfence.language.parameters import parse_duration
-from ringfence.runtime.ports import SYSTEM_FILES
+from ringfence.runtime.output_files import write_output
 
 if TYPE_CHECKING:
     from ringfence.replay.correlations import Estimate, Sampling
@@ -127,7 +127,7 @@ def _time(moment_ns: int) -> str:
 
 def _write(path: Path, text: str) -> None:
     try:
-        SYSTEM_FILES.write_atomic(path, text.encode("utf-8"))
+        write_output(path, text)
     except OSError as error:
         raise InputError(
             f"cannot write `{path}`: {error.strerror}", "give -o a file in a writable folder"

@@ -28,6 +28,7 @@ __all__ = [
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
 # Of one run in one mode two find something to do, of a comparison in both modes more.
+_LEAST_WIDTH = 60
 _MOST_WORKERS = 4
 
 
@@ -207,10 +208,10 @@ def progress_bar() -> Iterator["Progress | None"]:
 
 def _write_markdown(path: Path, summary: dict[str, Any]) -> None:
     from ringfence.replay.markdown import render_markdown
-    from ringfence.runtime.ports import SYSTEM_FILES
+    from ringfence.runtime.output_files import write_output
 
     try:
-        SYSTEM_FILES.write_atomic(path, render_markdown(summary).encode("utf-8"))
+        write_output(path, render_markdown(summary))
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise InputError(
@@ -223,4 +224,7 @@ def _show(summary: dict[str, Any], files: dict[str, Path]) -> None:
 
     from ringfence.replay.terminal import render_terminal
 
-    render_terminal(summary, Console(), {label: str(path) for label, path in files.items()})
+    console = Console()
+    # On a narrower terminal lines are broken; a table made for it would cut figures: `1.2…`.
+    console.width = max(console.width, _LEAST_WIDTH)
+    render_terminal(summary, console, {label: str(path) for label, path in files.items()})

@@ -1,6 +1,7 @@
 """`ringfence init`: a new policy repository, with everything wired."""
 
 import argparse
+import os
 import re
 import shutil
 import subprocess  # nosec B404  # git, with fixed arguments, and only where it was asked for
@@ -75,7 +76,7 @@ def run(given: argparse.Namespace) -> int:
     from ringfence.review.scaffold import Desk, repository_files, write_new
 
     top: Path = given.directory
-    name = given.name or _name_from(top.resolve().name)
+    name = given.name or _name_from(os.path.basename(os.path.realpath(top)))
     desk = Desk(
         name=name,
         currency=given.currency,
@@ -122,7 +123,7 @@ def _list(text: str) -> list[str]:
 def _check_git(top: Path) -> None:
     if shutil.which("git") is None:
         raise InputError("`git` is not installed", fix="leave `--git` out")
-    whole = top.resolve()
+    whole = Path(os.path.realpath(top))
     for place in (whole, *whole.parents):
         if (place / ".git").exists():
             raise InputError(

@@ -1,6 +1,7 @@
 """`ringfence lint`: taste: names, owners, descriptions, spelling, tests."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ def _fix(found: "Linted") -> list[str]:
 
 def _root(path: Path) -> Path:
     """The top of the repository that a path lies in; the present directory where it lies in none."""
-    whole = path.resolve()
+    whole = Path(os.path.realpath(path))
     for place in (whole, *whole.parents):
         if (place / ".git").exists():
             return place

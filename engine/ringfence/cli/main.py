@@ -7,11 +7,15 @@ import argparse
 import errno
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from ringfence import __version__
+from ringfence.cli.ending import Ended, tidily
+from ringfence.cli.usage import UsageParser, parse
 from ringfence.errors import InputError, PolicyError
 
 __all__ = ["build_parser", "leaves", "main"]
@@ -59,13 +63,14 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     Args:
         command: One of the commands.
     """
-    parser = argparse.ArgumentParser(prog="ringfence", description="Pre-trade risk limits as code.")
+    parser = UsageParser(prog="ringfence", description="Pre-trade risk limits as code.")
     parser.add_argument("--version", action="version", version=f"ringfence {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in [command] if command else _COMMANDS:
         import_module(f"ringfence.cli.{_COMMANDS[name]}").add(commands)
     for each in leaves(parser).values():
+        each.set_defaults(read_by=each)
         # Without a default of its own, so that `--debug` before the command is not undone.
         each.add_argument(
             "--debug",
@@ -100,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if argv is None else argv
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal of another encoding shows what it cannot as `\xf6`, and ends nothing.
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
@@ -107,20 +113,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Whatever else stands first (an option, a slip) is answered by the parser that knows all commands.
     command = arguments[0] if arguments and arguments[0] in _COMMANDS else None
     try:
-        given = build_parser(command).parse_args(arguments)
+        given = parse(build_parser(command), arguments)
     except SystemExit as leaving:
         return int(leaving.code or 0)
     except KeyboardInterrupt:
         return _stopped()
     try:
-        code = int(given.run(given))
+        with tidily(given.command):
+            code = int(given.run(given))
         # Here, where a disk that is full can still be told; what is left at the end would only be lost.
         sys.stdout.flush()
         return code
     except PolicyError as error:
         from ringfence.cli.output import show_findings
 
-        form = getattr(given, "format", "text")
+        form = "json" if getattr(given, "json", False) else getattr(given, "format", "text")
         show_findings(error.diagnostics, form, command=given.command)
         return 1
     except InputError as error:
@@ -137,11 +144,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(leaving.__context__, BrokenPipeError):
             return 0
         raise
-    except KeyboardInterrupt:
-        return _stopped()
+    except KeyboardInterrupt as error:
+        return _stopped(error)
     except Exception as error:  # the last resort: no traceback reaches a user
         if isinstance(error, RuntimeError) and str(error) == _DATABASE_STOPPED:
-            return _stopped()
+            return _stopped(error.__cause__ or error.__context__)
         if given.debug:
             import traceback
 
@@ -161,9 +168,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _stopped() -> int:
-    print("ringfence: stopped", file=sys.stderr)
-    return 130
+def _open_closed_streams() -> None:
+    """Let what is said go nowhere where a stream is closed, as `>&-` does.
+
+    Python then has none, and the next file that is opened would take its number.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _stopped(why: BaseException | None = None) -> int:
+    # A terminal that was closed takes no last word.
+    with suppress(OSError):
+        print("ringfence: stopped", file=sys.stderr, flush=True)
+    return 128 + (why.number if isinstance(why, Ended) else signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`ringfence new`: begin a policy, rule, test or invariant with a file that is valid at once."""
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _top(path: Path) -> Path:
     """The top of the repository that a path lies in; the present directory where it lies in none."""
-    whole = path.resolve()
+    whole = Path(os.path.realpath(path))
     for place in (whole, *whole.parents):
         if (place / ".git").exists():
             return place

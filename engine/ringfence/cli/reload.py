@@ -153,7 +153,12 @@ def run_status(given: argparse.Namespace) -> int:
 
 def run_history(given: argparse.Namespace) -> int:
     """Tell what happened."""
-    outcomes = Control(given.store).history()
+    control = Control(given.store)
+    outcomes = control.history()
+    if not outcomes and control.status() is None:
+        raise InputError(
+            f"no reloader ever ran on `{given.store}`", fix="name the policy store of the guard"
+        )
     if given.json:
         print_json(outcomes)
         return 0

@@ -10,6 +10,7 @@ from ringfence.errors import InputError
 from ringfence.language.editor_schema import editor_schema
 from ringfence.language.rule_library import load_rule_library
 from ringfence.language.schema import KINDS
+from ringfence.runtime.output_files import write_output
 
 __all__ = ["add"]
 
@@ -34,13 +35,11 @@ def run(given: argparse.Namespace) -> int:
         print_json(whole)
         return 0
     try:
-        given.out.write_text(
-            json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        write_output(given.out, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(
             f"`{given.out}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
-            fix="name a file in a directory that exists",
+            fix="name another file with --out",
         ) from None
     print(given.out)
     return 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ringfence.errors import InputError
 
-__all__ = ["yaml_files"]
+__all__ = ["named_files", "yaml_files"]
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -31,6 +31,20 @@ def yaml_files(folder: Path) -> list[Path]:
             if name.lower().endswith(_SUFFIXES) and not name.startswith(".")
         ]
     return sorted(found)
+
+
+def named_files(path: Path) -> list[Path]:
+    """The file at `path`, or every YAML file below a directory.
+
+    Raises:
+        InputError: nothing is there, or a directory that cannot be read or holds none.
+    """
+    if not path.exists():
+        raise InputError(f"`{path}` does not exist", fix="name a file or a directory")
+    files = yaml_files(path) if path.is_dir() else [path]
+    if not files:
+        raise InputError(f"`{path}` holds no YAML files", fix="name a directory with policies")
+    return files
 
 
 def _refuse(error: OSError) -> None:

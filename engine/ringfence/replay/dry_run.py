@@ -108,7 +108,7 @@ class Result:
 def dry_run(request: Request, progress: Progress | None = None) -> Result:
     """Replay orders through policies and write the results.
 
-    SIGINT and SIGTERM end it after the batch at hand (in the main thread; a second one at once):
+    SIGINT, SIGTERM and SIGHUP end it after the batch at hand (in the main thread; a second one at once):
     what was done until then is written, and marked as interrupted.
 
     Raises:
@@ -279,7 +279,7 @@ def _replay(
 
 @contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; the second one acts as it would have before."""
+    """An event that SIGINT, SIGTERM and SIGHUP set; the second one acts as it would have before."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stopped
@@ -290,8 +290,10 @@ def _stoppable() -> Iterator[threading.Event]:
         stopped.set()
         signal.signal(number, before[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # `nohup` has said that a closed terminal ends nothing.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
     try:
         yield stopped
     finally:

@@ -4,6 +4,7 @@ Memory is capped and spills into the scratch directory; extensions, the network,
 variables and any later change of these settings are out of reach of what is run in it.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,6 +65,11 @@ def locked_database(
             connection.execute(f"SET {setting}={value}")
         yield connection
     except (duckdb.Error, pa.ArrowException) as error:
+        if os.strerror(errno.ENOSPC) in str(error):
+            raise InputError(
+                f"no space is left in `{scratch}`, where the source is sorted",
+                "make room, or set TMPDIR to a directory of another disk",
+            ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise InputError(
             f"the source could not be prepared: {reason}",

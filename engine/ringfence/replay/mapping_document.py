@@ -6,7 +6,8 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 
 from ringfence._resources import bundled
-from ringfence.errors import Diagnostic, PolicyError
+from ringfence.errors import Diagnostic, InputError, PolicyError
+from ringfence.language.schema import kind_of
 from ringfence.language.schema_findings import ErrorReader
 from ringfence.language.source import Document, load_file
 
@@ -17,10 +18,15 @@ def read_mapping_document(path: Path, shown: str | None = None) -> Document:
     """Return a mapping's document, its shape checked; `shown` is what findings call the file.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is a document of another kind.
         PolicyError: it is not strict YAML, or not a mapping; holds all findings.
     """
     document = load_file(path, shown)
+    kind, _ = kind_of(document)
+    if kind is not None:
+        raise InputError(
+            f"`{document.path}` is no mapping but a {kind}", fix="name a file with `kind: Mapping`"
+        )
     if document.has_nonfinite:
         raise PolicyError(
             [

@@ -1,5 +1,7 @@
 """The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
 
+import errno
+import os
 import re
 from collections.abc import Callable, Container, Sequence
 
@@ -327,6 +329,13 @@ def run(
     except duckdb.Error as error:
         why = first_line(error)
         fix = "check that the file is whole and in the format its name says"
+        if source.format == "select":
+            fix = "mend the SELECT, or the files that it reads"
+        if os.strerror(errno.ENOSPC) in why:
+            raise InputError(
+                "no space is left for temporary files",
+                "make room, or set TMPDIR to a directory of another disk",
+            ) from None
         if why.endswith(_NOT_UTF8):
             fix = "save it as UTF-8, and check that it is a CSV"
         raise InputError(f"`{source.text}` cannot be read: {why}", fix) from None

@@ -33,6 +33,7 @@ __all__ = [
 
 #: Rows of a batch where nothing else is asked.
 BATCH_ROWS = 1 << 16
+_MOST_ROWS = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,11 @@ def _check(options: Options) -> None:
                 f"`{name}` must be at least 1, not {getattr(options, name)}",
                 "leave it out: the result is the same for every value",
             )
+    if options.batch_rows > _MOST_ROWS:
+        raise InputError(
+            f"`batch_rows` must be at most {_MOST_ROWS:,}, not {options.batch_rows}",
+            "leave it out: the result is the same for every value",
+        )
 
 
 def _mapping(given: str | Mapping | None) -> Mapping | None:

@@ -1,5 +1,6 @@
 """`ringfence fmt` for files: which ones, what each would become, and writing it."""
 
+import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.schema import kind_of
 from ringfence.language.source import Document, load_file
-from ringfence.language.yaml_files import yaml_files
+from ringfence.language.yaml_files import named_files
 from ringfence.review.layout import format_document
 from ringfence.runtime.ports import Files
 
@@ -39,13 +40,11 @@ def lay_out(paths: Sequence[Path]) -> Iterator[LaidOut]:
         paths: Files and directories; a directory's hidden files are left out.
 
     Raises:
-        InputError: a path does not exist or cannot be read, or is a link to a file elsewhere.
+        InputError: a path does not exist, cannot be read, holds no YAML files, or is a link to a file elsewhere.
     """
     seen = set()
     for path in paths:
-        if not path.exists():
-            raise InputError(f"`{path}` does not exist", fix="name a file or a directory")
-        for file in yaml_files(path) if path.is_dir() else [path]:
+        for file in named_files(path):
             if file in seen:
                 continue
             seen.add(file)
@@ -113,7 +112,8 @@ def _one(file: Path, named: Path) -> LaidOut | None:
 
 def _leads_inside(file: Path, named: Path) -> bool:
     top = named if named.is_dir() else named.parent
-    return file.resolve().is_relative_to(top.resolve())
+    # Unlike `resolve`, this takes a link that leads to itself; reading it tells.
+    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(top))
 
 
 def _is_ringfence(document: Document) -> bool:

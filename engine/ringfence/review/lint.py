@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ringfence.errors import Diagnostic, InputError, PolicyError
+from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language import schema
 from ringfence.language.rule_library import RuleLibrary
 from ringfence.language.rules import Rule, read_rule
 from ringfence.language.source import Document, load, load_file
-from ringfence.language.yaml_files import yaml_files
+from ringfence.language.yaml_files import named_files
 from ringfence.review.lint_cases import case_findings
 from ringfence.review.lint_names import name_findings
 from ringfence.review.lint_owners import known_owners
@@ -43,7 +43,7 @@ def lint(paths: Sequence[Path], root: Path, off: Collection[str] = ()) -> Linted
         off: Codes that are not looked for.
 
     Raises:
-        InputError: a path does not exist or cannot be read.
+        InputError: a path does not exist or cannot be read, or is a directory without YAML files.
     """
     found = Linted()
     for file in _files(paths):
@@ -100,9 +100,7 @@ def mended(document: Document, spelled: Sequence[Respelled]) -> str:
 def _files(paths: Sequence[Path]) -> list[Path]:
     files: dict[Path, None] = {}
     for path in paths:
-        if not path.exists():
-            raise InputError(f"`{path}` does not exist", fix="name a file or a directory")
-        files |= dict.fromkeys(yaml_files(path) if path.is_dir() else [path])
+        files |= dict.fromkeys(named_files(path))
     return list(files)
 
 
@@ -112,10 +110,10 @@ def _read(file: Path, found: Linted) -> None:
     except PolicyError as error:
         found.findings += error.diagnostics
         return
-    data = document.data
-    if not isinstance(data, dict) or data.get("kind") not in schema.KINDS:
+    kind, _ = schema.kind_of(document)
+    if kind is None:
         return
-    if faults := schema.check(document, data["kind"]):
+    if faults := schema.check(document, kind):
         found.findings += faults
         return
     found.documents.append(document)

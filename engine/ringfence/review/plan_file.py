@@ -14,6 +14,7 @@ from ringfence import _resources
 from ringfence.errors import InputError, PolicyError
 from ringfence.language.linking import LinkedSet
 from ringfence.review.plan import SCHEMA
+from ringfence.runtime.output_files import write_output
 from ringfence.runtime.policy_files import files_in, files_told
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_FILES, Files
@@ -51,7 +52,7 @@ def save_plan(
     whole["digest"] = _digest(whole)
     text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
-        files.write_atomic(path, text.encode("utf-8"))
+        write_output(path, text, files)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise InputError(

@@ -1,6 +1,7 @@
 """`ringfence init`: the files of a new policy repository, wired to one another and green from the start."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -203,14 +204,14 @@ def write_new(top: Path, files: dict[str, str], *, new_set: str = "") -> Written
         except OSError as error:
             raise InputError(
                 f"`{target}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
-                fix="check the permissions of its directory",
+                fix="check the permissions of its directory, and the room on its disk",
             ) from None
     return Written(created, kept)
 
 
 def _check_places(top: Path, paths: Iterable[str]) -> None:
     """Refuse directories that lead elsewhere, and files that stand where a directory has to be."""
-    whole = top.resolve()
+    whole = Path(os.path.realpath(top))
     for path in paths:
         place = top / path
         for parent in list(place.parents)[: len(Path(path).parts)]:

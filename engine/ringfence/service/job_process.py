@@ -6,6 +6,7 @@ It answers with lines of JSON on standard output: `{"progress": [done, total]}` 
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -23,6 +24,8 @@ _NICE = 10
 def main() -> int:
     """Do what is asked; 0 where it was done, 1 where it was not."""
     os.nice(_NICE)
+    # A job that is taken back while it sorts its sources leaves none of them behind.
+    signal.signal(signal.SIGTERM, _end)
     request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
     work = _WORK[request.pop("kind")]
     try:
@@ -31,6 +34,10 @@ def main() -> int:
         _say({"problem": _problem(error)})
         return 1
     return 0
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _dry_run(*, report: str, **given: Any) -> dict[str, Any]:

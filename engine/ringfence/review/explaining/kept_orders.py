@@ -133,7 +133,7 @@ class _Table:
         except FileNotFoundError:
             raise InputError(
                 f"`{path}` is not there: the dry run had no such side or mode",
-                "choose another with --mode or --side",
+                "choose another with --mode or --side-of",
             ) from None
         except (OSError, pa.ArrowInvalid):
             raise InputError(f"`{path}` cannot be read", "run the dry run again") from None
@@ -215,6 +215,7 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
         InputError: there is no such decision, or it cannot be derived from what its record shows.
     """
     from ringfence.runtime.audit_decision import DECISION, POLICY_SET
+    from ringfence.runtime.audit_head import chain_of
     from ringfence.runtime.audit_reader import AuditReader
 
     reader = AuditReader(log)
@@ -231,6 +232,11 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
             break
         elif record.kind == POLICY_SET:
             abouts.setdefault(str(record.body.get("policy_set")), record.body)
+    if found is None and chain_of(log) is None:
+        raise InputError(
+            f"`{log}` holds no audit log",
+            "name the directory that the guard writes its audit log to",
+        )
     if found is None or found.kind != DECISION:
         raise InputError(
             f"the log holds no decision `{wanted}`",

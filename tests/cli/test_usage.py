@@ -1,0 +1,99 @@
+"""Wrong usage: an unknown option is refused by its command, with what was meant; streams may be closed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ringfence.cli.main import build_parser, leaves, main
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).resolve().parents[2]
+EFFECTIVE = ["effective", "--account", "a", "--symbol", "BTC/USD"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["dry-run", "--orders", "x.csv", "--no-reprt"], "--no-reprt, did you mean `--no-report`?"),
+        ([*EFFECTIVE, "--policys", "x"], "--policys, did you mean `--policies`?\n"),
+        ([*EFFECTIVE, "--strat=x"], "--strat, did you mean `--strategy`?\n"),
+        (["audit", "tail", "--folow"], "--folow, did you mean `--follow`?\n"),
+        (["audit", "tail", "--bogus"], "unrecognized arguments: --bogus\n"),
+        (["fields", "more"], "unrecognized arguments: more\n"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_commands_usage(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert meant in said
+    words = " ".join(arguments[: 2 if arguments[0] == "audit" else 1])
+    assert said.startswith(f"usage: ringfence {words} [-h]")
+
+
+def test_no_option_is_taken_by_its_beginning() -> None:
+    assert not any(each.allow_abbrev for each in leaves(build_parser()).values())
+
+
+@pytest.mark.parametrize("command", ["effective", "dry-run"])
+def test_findings_are_json_where_json_is_asked_for(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "desk.yaml").write_text("apiVersion: ringfence/v1\nkind: Poem\n")
+    asked = {
+        "effective": [*EFFECTIVE, "--policies", str(wrong)],
+        "dry-run": [
+            *("dry-run", "--policies", str(wrong), "--out", str(tmp_path / "out")),
+            *("--orders", str(ROOT / "examples" / "data" / "orders.parquet")),
+        ],
+    }
+
+    assert main([*asked[command], "--json"]) == 1
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert (told["valid"], told["findings"][0]["code"]) == (False, "E150")
+    assert shown.err == ""
+
+
+@pytest.mark.parametrize(
+    "words", ["fields", "validate policies", "effective --account a --symbol b"]
+)
+def test_a_closed_standard_output_is_no_failure(words: str) -> None:
+    script = f"{sys.executable} -m ringfence.cli.main {words} >&-"
+    ran = subprocess.run(
+        ["sh", "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_package_is_run_as_the_command_is() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "ringfence", "validate"], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("usage: ringfence validate [-h]")
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "80"])
+def test_no_figure_of_a_dry_run_is_cut_on_a_narrow_terminal(
+    columns: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    data, policies = ROOT / "examples" / "data", str(ROOT / "policies")
+    given = ["dry-run", "--orders", str(data / "orders.parquet"), "--policies", policies]
+    given += ["--instruments", str(data / "instruments.yaml"), "--no-report", "--mode", "frozen"]
+
+    assert main([*given, "--out", str(tmp_path)]) == 0
+    assert "…" not in capsys.readouterr().out
