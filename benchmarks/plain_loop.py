@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ringfence.language.differences import lost
+
 __all__ = ["GATES", "Answer", "Book", "Holding", "Limits", "Order", "PlainLoop", "Rules"]
 
 GATES = (
@@ -157,9 +159,9 @@ class PlainLoop:
             found += [(EXEMPT, NAN, NAN)] * 7
             return found
         limits, equity = book.limits, book.equity
-        loss = max(0.0, book.day_start - equity)
+        loss = lost(book.day_start, equity)
         share = loss / book.day_start if book.day_start > 0 else NAN
-        fall = max(0.0, (book.peak - equity) / book.peak) if book.peak > 0 else NAN
+        fall = lost(book.peak, equity) / book.peak if book.peak > 0 else NAN
         held = len(book.held)
         after = self._position_after(position, side, lots, price, rules)
         total = after + (book.gross - position.exposure)
