@@ -250,6 +250,8 @@ class SharedBooks:
             if self.is_down(self._now_ns):
                 raise StateUnavailableError("the store did not answer a moment ago")
             self._awaited, self._result = self._own, None
+            if self._is_lost:
+                self._begin()
             self._flush()
         except StateUnavailableError as error:
             raise StateUnavailableError(
