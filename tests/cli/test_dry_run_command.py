@@ -91,6 +91,7 @@ def test_a_mapping_reads_a_foreign_export(tmp_path, capsys):
         ([*INPUTS, *POLICIES, "--equity", "much"], "`--equity much` is no amount"),
         ([*INPUTS, *POLICIES, "--equity", "50.000,00"], "`--equity 50.000,00` is no amount"),
         ([*INPUTS, *POLICIES, "--equity", "1,5"], "`--equity 1,5` is no amount"),
+        ([*INPUTS, *POLICIES, "--equity", "1e10"], "more than can be counted to the millionth"),
         ([*INPUTS, *POLICIES, "--workers", "0"], "`workers` must be 1 to 256"),
         ([*INPUTS, *POLICIES, "--batch-rows", "-1"], "`batch_rows` must be at least 1"),
         ([*INPUTS, *POLICIES, "--mapping", "no-such-mapping"], "no-such-mapping"),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import compiling_is_said, print_json
 from ringfence.errors import InputError
+from ringfence.language.differences import QUANTA
+from ringfence.language.orders import COUNTABLE
 
 if TYPE_CHECKING:
     from ringfence.replay.dry_run import Progress
@@ -167,6 +169,11 @@ def amount_given(text: str | None) -> float | None:
     if not (math.isfinite(found) and found >= 0):
         raise InputError(
             f"`--equity {text}` is no amount", "give a number in the policies' currency, as 100_000"
+        )
+    if found * QUANTA > COUNTABLE:
+        raise InputError(
+            f"`--equity {text}` is more than can be counted to the millionth: {COUNTABLE / QUANTA:,.0f}",
+            "let the policies count in a larger currency, with rates under `fx`",
         )
     return found
 

@@ -8,11 +8,11 @@ Past 2**53 quanta (9.0e9 of the currency) float64 cannot count them one by one: 
 
 import math
 
+from ringfence.language.differences import QUANTA, TOLERANCE
+
 __all__ = ["QUANTA", "at_most", "counted", "divide", "quanta_down", "quanta_up"]
 
-QUANTA = 1e6
 COUNTABLE = 2.0**53
-TOLERANCE = 2.0**-48
 NAN = float("nan")
 
 
