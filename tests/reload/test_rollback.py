@@ -326,8 +326,13 @@ def test_what_cannot_be_asked_is_bad_usage(
     assert (code, said in err) == (2, True)
 
 
-def test_a_history_that_never_was_is_empty(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert asked(capsys, "history", "--store", str(store)) == (0, "", "")
+def test_a_history_that_never_was_is_no_empty_one(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = asked(capsys, "history", "--store", str(store))
+
+    assert (code, out) == (2, "")
+    assert str(store) in err
 
 
 def test_no_answer_in_time_withdraws_the_request(

@@ -137,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         # The reader (`head`, a pager) has gone; nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_nowhere()
         return 0
     except SystemExit as leaving:
         # The same, told by rich, which would end with 1: as if a check had failed.
@@ -159,6 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "  fix: make room, or write to another place",
                 file=sys.stderr,
             )
+            _drop_what_cannot_be_written()
         else:
             print(
                 f"ringfence: {type(error).__name__}: {error}\n"
@@ -176,6 +177,19 @@ def _open_closed_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _write_nowhere() -> None:
+    """Let standard output go nowhere from here on, what it has yet to write included."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Python would try once more at the end, and end with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _write_nowhere()
 
 
 def _stopped(why: BaseException | None = None) -> int:
