@@ -343,9 +343,11 @@ def test_a_guard_goes_on_from_a_backup_that_was_taken_while_it_traded(
             settings=GuardSettings(without_audit=True),
             state=target / "state",
         )
-        # All that was booked before it began; and nothing that the log, which is taken last, does not tell of.
+        # All that was booked before it began; and nothing that the log, which is taken last, does not tell of, but for
+        # the one fill that was kept and not yet recorded when both were taken.
         held = -int(again.book("account/main").positions["ETH/USD"].size)
-        assert before <= held <= len(fills) <= after
+        assert before <= held <= len(fills) + 1
+        assert len(fills) <= after
         again.close()
         assert len(PolicyStore(target / "policies").entries()) == 1
 
