@@ -29,8 +29,8 @@ __all__ = [
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
-# Of one run in one mode two find something to do, of a comparison in both modes more.
 _LEAST_WIDTH = 60
+# Of one run in one mode two find something to do, of a comparison in both modes more.
 _MOST_WORKERS = 4
 
 

@@ -135,13 +135,12 @@ class CentralRiskGuard(GuardColumns):
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
-        question = _UNREAD
+        started, question = perf_counter_ns(), _UNREAD
         try:
-            started = perf_counter_ns()
             question = _question(order_request, market_data, signs, request_id)
             answer = self._answer(question)
         except Exception as error:
-            return self._failed(error, question)
+            answer = self._failed(error, question)
         try:
             if self._untold:
                 self._tell()

@@ -51,19 +51,32 @@ def decide_some(guard: "CentralRiskGuard", questions: Sequence[Question]) -> lis
         return [_alone(guard, each) for each in questions]
     answers: list[Answer] = []
     judged: list[_Judged] = []
-    for question in questions:
-        try:
-            found = _judge(guard, keeper, question, is_first=not judged)
-        except Exception:
-            # Nothing has moved: it fails again, and says why.
-            found = None
-        if found is not None:
-            judged.append(found)
-            continue
-        answers += _settle(guard, keeper, judged)
-        judged = []
-        answers.append(_alone(guard, question))
-    return answers + _settle(guard, keeper, judged)
+    try:
+        for question in questions:
+            count = len(judged)
+            try:
+                if _judge(guard, keeper, question, judged):
+                    continue
+            except Exception:
+                # It is taken back, fails again, and says why.
+                _undo(keeper, judged[count:])
+                del judged[count:]
+            answers += _settle(guard, keeper, judged)
+            judged = []
+            answers.append(_alone(guard, question))
+        return answers + _settle(guard, keeper, judged)
+    except BaseException:
+        # Interrupted: nobody is given these answers, and not all of them are kept or recorded. Taken back twice
+        # is taken back.
+        _undo(keeper, judged)
+        raise
+
+
+def _undo(keeper: OwnBooks, judged: Sequence[_Judged]) -> None:
+    """Take back what the books have taken over; the later ones were decided on the earlier ones."""
+    for each in reversed(judged):
+        if each.is_kept:
+            keeper.undo(each.answer.decision_id, each.client)
 
 
 def _alone(guard: "CentralRiskGuard", question: Question) -> Answer:
@@ -74,17 +87,21 @@ def _alone(guard: "CentralRiskGuard", question: Question) -> Answer:
 
 
 def _judge(
-    guard: "CentralRiskGuard", keeper: OwnBooks, question: Question, *, is_first: bool
-) -> _Judged | None:
-    """Ask about an order, and let the books take it over; None, and nothing has moved, for one to be decided alone."""
+    guard: "CentralRiskGuard", keeper: OwnBooks, question: Question, judged: list[_Judged]
+) -> bool:
+    """Ask about an order, and let the books take it over; False, and nothing has moved, for one to be decided alone.
+
+    It is among `judged` before the books move, so that whatever interrupts this finds it there.
+    """
+    is_first = not judged
     asked = question.asked
     if isinstance(asked, Refusal) or question.market is not None or guard._closed:
-        return None
+        return False
     if is_first:
         try:
             now = keeper.ready(guard._clock.now_ns())
         except (OSError, StateError):
-            return None
+            return False
     else:
         # What was not kept yet must not get into a new snapshot, as `ready` may make one.
         now = keeper.advance(guard._clock.now_ns())
@@ -92,18 +109,18 @@ def _judge(
     evaluator, books, client = guard.evaluator, keeper.books, asked.client_order_id
     route = evaluator.route(asked)
     if isinstance(route, Refusal):
-        return None
+        return False
     lots = evaluator.lots(route, asked)
     if isinstance(lots, Refusal):
-        return None
+        return False
     if client and (
         books.answer_for(client) is not None
         or len(books.answers) >= guard.settings.most_client_orders
     ):
-        return None
+        return False
     found = guard._ask(route, asked, lots, now)
     if isinstance(found, Refusal) or (found.decision == _REJECT and route.halting):
-        return None
+        return False
     name = f"{guard._run}-{guard._count + 1}"
     shown = guard._shown(route, unwritten=not is_first) if guard._records else ""
     reason, code = guard._words(found) if found.decision else ("", "")
@@ -120,11 +137,12 @@ def _judge(
     )
     beside = guard._beside(found) if guard._has_more else {}
     decision = guard._decision(answer, asked, found, signs=question.signs)
+    guard._count += 1
     is_kept = bool(found.lots or client)
+    judged.append(_Judged(question, client, answer, found, beside, decision, shown, is_kept))
     if is_kept:
         keeper.book(client, answer)
-    guard._count += 1
-    return _Judged(question, client, answer, found, beside, decision, shown, is_kept)
+    return True
 
 
 def _settle(guard: "CentralRiskGuard", keeper: OwnBooks, judged: Sequence[_Judged]) -> list[Answer]:
@@ -134,9 +152,7 @@ def _settle(guard: "CentralRiskGuard", keeper: OwnBooks, judged: Sequence[_Judge
         if kept:
             keeper.keep_booked([order_event(each.client, None, each.answer) for each in kept])
     except BaseException as error:
-        # The later ones were decided on the earlier ones, which are not there.
-        for each in reversed(kept):
-            keeper.undo(each.answer.decision_id, each.client)
+        _undo(keeper, kept)
         if isinstance(error, OSError):
             return [
                 guard._refuse(each.answer.decision_id, each.answer.at_ns, each.question, NO_STATE)
