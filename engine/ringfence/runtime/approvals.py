@@ -14,7 +14,16 @@ from typing import Any
 
 from ringfence.errors import ApprovalError, InputError
 
-__all__ = ["MIN_KEY_BYTES", "REFUSED", "Approval", "Signer", "snapshot"]
+__all__ = [
+    "MIN_KEY_BYTES",
+    "REFUSED",
+    "Approval",
+    "Key",
+    "Signer",
+    "signed_approval",
+    "signed_text",
+    "snapshot",
+]
 
 # As long as the hash: a shorter key would be what is easiest to guess.
 MIN_KEY_BYTES = 32
@@ -75,8 +84,10 @@ _PRICED, _UNPRICED = (
 )
 
 
-class _Key:
-    __slots__ = ("_inner", "_outer")
+class Key:
+    """A key of HMAC-SHA256; `blocks` are what the inner and the outer hash begin with, 64 bytes each."""
+
+    __slots__ = ("_inner", "_outer", "blocks")
 
     def __init__(self, key: bytes) -> None:
         if len(key) < MIN_KEY_BYTES:
@@ -87,10 +98,11 @@ class _Key:
         # HMAC as RFC 2104 has it, with both keyed blocks hashed once: the library's takes three times as long.
         short = hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else bytes(key)
         block = short.ljust(_BLOCK_BYTES, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self.blocks = bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
+        self._inner, self._outer = map(hashlib.sha256, self.blocks)
 
     def signature(self, text: bytes) -> str:
+        """Of a text, in hex."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(text)
         outer.update(inner.digest())
@@ -108,7 +120,7 @@ class Signer:
         Raises:
             InputError: one is shorter than `MIN_KEY_BYTES`.
         """
-        self._keys = tuple(_Key(each) for each in (key, *previous))
+        self._keys = tuple(Key(each) for each in (key, *previous))
 
     def renew(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
         """Sign with another key from now on, while others ask for signatures; as `Signer` takes them.
@@ -116,7 +128,12 @@ class Signer:
         Raises:
             InputError: as `Signer`; the keys are then those from before.
         """
-        self._keys = tuple(_Key(each) for each in (key, *previous))
+        self._keys = tuple(Key(each) for each in (key, *previous))
+
+    @property
+    def key(self) -> Key:
+        """The one that signs."""
+        return self._keys[0]
 
     def __repr__(self) -> str:
         return "Signer(***)"
@@ -166,12 +183,10 @@ class Signer:
             expires_ns,
         )
         try:
-            text = _signed_text(values)
+            text = signed_text(values)
         except _UnsoundError as error:
             raise InputError(f"no approval can be signed: `{error}` is not as it must be") from None
-        fields = dict(zip(_SIGNED, values, strict=True))
-        fields["signature"] = self._keys[0].signature(text)
-        return _approval(fields)
+        return signed_approval(values, self._keys[0].signature(text))
 
     def check(self, approval: Approval, *, now_ns: int) -> None:
         """Pass where a key of this signer signed exactly these fields and `now_ns` is before their end.
@@ -199,6 +214,13 @@ def snapshot(approval: Approval) -> Approval:
     return _approval(_read_once(approval)[0])
 
 
+def signed_approval(values: tuple[Any, ...], signature: str) -> Approval:
+    """The approval of these values, all that are signed in the order of its fields, with their signature."""
+    fields = dict(zip(_SIGNED, values, strict=True))
+    fields["signature"] = signature
+    return _approval(fields)
+
+
 def _approval(values: dict[str, Any]) -> Approval:
     """The approval whose dictionary this is from now on."""
     made = _new(Approval)
@@ -215,7 +237,7 @@ def _read_once(approval: Approval) -> tuple[dict[str, Any], bytes]:
     if values.keys() != _FIELDS:
         raise ApprovalError("FORGED", "its fields are not those of an approval")
     try:
-        text = _signed_text(_signed_values(values))
+        text = signed_text(_signed_values(values))
     except _UnsoundError as error:
         raise ApprovalError("FORGED", f"`{error}` is not as it must be") from None
     if type(values["signature"]) is not str:
@@ -243,8 +265,12 @@ def _first_wrong(values: tuple[Any, ...]) -> str:
     return ""
 
 
-def _signed_text(values: tuple[Any, ...]) -> bytes:
-    """The text that is signed, of all fields in their order; raises `_UnsoundError` where one is not of its type."""
+def signed_text(values: tuple[Any, ...]) -> bytes:
+    """The text that is signed, of all fields but the signature in their order.
+
+    Raises:
+        _UnsoundError: one is not of its type.
+    """
     # Exact types: a subclass of str or int may compare or print as it likes.
     kinds = tuple(map(type, values))
     if kinds != _PRICED and kinds != _UNPRICED:

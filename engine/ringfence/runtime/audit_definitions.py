@@ -42,6 +42,11 @@ class Definitions:
             return []
         return [lacking[name] for name in self._names(content) if name in lacking]
 
+    @property
+    def lacks_some(self) -> bool:
+        """Whether this file lacks some of what was defined."""
+        return bool(self._absent)
+
     def file_begins(self) -> None:
         """Nothing is defined in a file that begins."""
         self._absent = dict(self._known)

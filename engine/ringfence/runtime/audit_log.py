@@ -10,7 +10,7 @@ Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -86,6 +86,7 @@ class AuditLog:
     Attributes:
         recovered: What was cut from the end of the log when it was opened; None where it was whole.
         file_begins: The number of the first record of the last file, which may be still to come.
+        placing: Is held from `next_place` to `put_frames`.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class AuditLog:
         self._definitions = Definitions(*definitions)
         self._forks = _forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
-        self._state = threading.Lock()
+        self._state = self.placing = threading.Lock()
         self._last = written.last
         self._hash = written.hash
         self._chain = written.chain
@@ -239,6 +240,34 @@ class AuditLog:
         if self._pending_bytes > _PENDING_BYTES:
             self.wait(sequence)
         return sequence
+
+    def next_place(self, most_bytes: int) -> tuple[str, int, int] | None:
+        """Where records of at most so many bytes go that somebody else writes out and frames.
+
+        The caller holds `placing`.
+
+        Returns:
+            The hash of the record before them, the first one's number, and their time; None where more is to be
+            done than to add them: then `append` each.
+        """
+        if (
+            self._refusal is not None
+            or self._forks != _forks[0]
+            or not self._fill_has_records
+            or self._fill + most_bytes > self._segment_bytes
+            or self._size + most_bytes > self._limit_bytes
+            or self._pending_bytes + most_bytes > _PENDING_BYTES
+            or self._definitions.lacks_some
+        ):
+            return None
+        return self._hash, self._last + 1, self._clock.now_ns()
+
+    def put_frames(self, frames: Sequence[bytes], digest: str) -> None:
+        """Take the records that were written for `next_place`, each in its frame; `digest` is the last one's hash.
+
+        The caller has held `placing` since.
+        """
+        self._put(frames, digest)
 
     def wait(self, sequence: int) -> None:
         """Return once record `sequence`, and each before it, is as durable as asked.
@@ -374,11 +403,11 @@ class AuditLog:
                     self._fill = len(header)
                     known.file_begins()
                 for each in before:
-                    self._put(self._payload(known.kind, each, moment))
+                    self._put(*_framed(self._payload(known.kind, each, moment)))
                     known.defined(each)
                 if before:
                     payload = self._payload(kind, content, moment)
-                self._put(payload)
+                self._put(*_framed(payload))
                 if kind == known.kind:
                     known.defined(content)
             except BaseException:
@@ -396,18 +425,18 @@ class AuditLog:
     def _outgrows(self, size: int) -> bool:
         return self._fill_has_records and self._fill + size > self._segment_bytes
 
-    def _put(self, payload: bytes) -> None:
-        """Take the next record into what is pending, or leave all as it was."""
-        frame, digest = framed(payload), sha256(payload).hexdigest()
+    def _put(self, frames: Sequence[bytes], digest: str) -> None:
+        """Take the next records into what is pending, or leave all as it was; `digest` is the last one's hash."""
         count = len(self._pending)
         was = self._pending_bytes, self._fill, self._size, self._hash, self._last
         try:
-            self._pending.append(frame)
-            self._pending_bytes += len(frame)
-            self._fill += len(frame)
-            self._size += len(frame)
+            self._pending += frames
+            size = len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
+            self._pending_bytes += size
+            self._fill += size
+            self._size += size
             self._hash = digest
-            self._last += 1
+            self._last += len(frames)
             self._fill_has_records = True
         except BaseException:
             # What is interrupted here would break the chain.
@@ -471,6 +500,10 @@ class AuditLog:
             # Not again every moment: from here on the limit of the log alone holds.
             self._keep_bytes = None
             self._add("retention-failed", encode({"reason": error.message}), bounded=False)
+
+
+def _framed(payload: bytes) -> tuple[list[bytes], str]:
+    return [framed(payload)], sha256(payload).hexdigest()
 
 
 _CLOSED = AuditError("the audit log is closed", "open it again")

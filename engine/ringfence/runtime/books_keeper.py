@@ -1,6 +1,6 @@
 """Who keeps a guard's books: what a guard asks of them, and books of one process in a directory."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from ringfence.errors import RingfenceError, StateError
@@ -170,7 +170,13 @@ class OwnBooks:
         self._is_unsound = False
 
     def ready(self, now_ns: int) -> int:
-        now = self.advance(now_ns)
+        if self._is_unsound:
+            self._read_anew()
+        try:
+            now = self.books.advance(now_ns)
+        except BaseException:
+            self._is_unsound = True
+            raise
         if self._behind or self._store.written_bytes > self._journal_bytes:
             self._write_anew(now)
         return now
@@ -214,9 +220,44 @@ class OwnBooks:
         try:
             self.books.book_answer(client, answer)
         except BaseException:
-            self._is_unsound = True
-            self._to_undo.append((answer.decision_id, client))
+            self.lost([(answer.decision_id, client)])
             raise
+
+    def keep_written(
+        self, lines: Sequence[bytes], crc: int, orders: Sequence[tuple[str, str]]
+    ) -> bool:
+        """Keep answers that the books have taken over, and that are written out as the journal has them.
+
+        Args:
+            lines: Of the journal; empty ones where nothing is kept.
+            crc: The checksum that the last begins with.
+            orders: Their ids and those of their clients.
+
+        Returns:
+            False where they could not be kept, and are taken back.
+        """
+        try:
+            if lines[0]:
+                self._store.append_lines(lines[0] if len(lines) == 1 else b"".join(lines), crc)
+        except OSError:
+            self._behind = True
+            for each in reversed(orders):
+                self.undo(*each)
+            return False
+        except BaseException:
+            self._behind = True
+            raise
+        return True
+
+    def lost(self, orders: Iterable[tuple[str, str]]) -> None:
+        """Nobody knows how much of these answers the books have taken over, and nobody was given them."""
+        self._is_unsound = True
+        self._to_undo += orders
+
+    @property
+    def store(self) -> Store:
+        """Where moves are kept."""
+        return self._store
 
     def keep_booked(self, events: list[Event]) -> None:
         """Keep what the books have taken over already, with one write.

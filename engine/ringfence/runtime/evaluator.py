@@ -171,8 +171,7 @@ class Evaluator:
 
     def route(self, asked: Asked | Names) -> Route | Refusal:
         """Codes and gates for the names of an order, which come first, or why there are none."""
-        if self._arrays.version != self.version:
-            self._bind()
+        self.renew()
         key = asked[:4]
         found = self._routes.get(key)
         if found is None:
@@ -278,6 +277,20 @@ class Evaluator:
         content, columns = entry.answer(), self._columns
         allowed = lots if decision == 0 else lots_of(content)
         return _new(Found, (route, asked, lots, now_ns, decision, allowed, content, columns))
+
+    def renew(self) -> None:
+        """Bind names anew where new ones came, or the arrays are others."""
+        if self._arrays.version != self.version:
+            self._bind()
+
+    @property
+    def live(self) -> tuple[LiveEntry, LiveEvidence]:
+        """What asks the gates, and what tells of the books, until names are bound anew."""
+        return self._entry, self._evidence
+
+    def approved(self, route: Route, asked: Asked, lots: int, now_ns: int, content: bytes) -> Found:
+        """What gates found of an order that they approved as asked."""
+        return _new(Found, (route, asked, lots, now_ns, 0, lots, content, self._columns))
 
     def ask_columns(self, columns: ColumnsPack, now_ns: int, first: int, last: int) -> None:
         """As `ask`, of many orders, each as if it were the only one; routes must be those of this `version`."""

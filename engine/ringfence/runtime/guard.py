@@ -1,6 +1,6 @@
 """The guard: no order leaves without its decision."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from time import perf_counter_ns
@@ -44,6 +44,7 @@ from ringfence.runtime.ports import (
     Random,
 )
 from ringfence.runtime.shared_log import SharedLog
+from ringfence.runtime.usual_orders import UsualOrders
 
 __all__ = ["CentralRiskGuard"]
 
@@ -77,6 +78,10 @@ class CentralRiskGuard(GuardColumns):
     Checking and reserving are one step: no two orders use the same headroom. An answer is returned only
     once the state is written and the audit log has its record. All methods may be called from any thread.
     """
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._usual = UsualOrders(self)
 
     @classmethod
     def open(
@@ -135,16 +140,22 @@ class CentralRiskGuard(GuardColumns):
             The decision, which unpacks as `decision, reason, adjusted_size`. What cannot be judged is
             a REJECT.
         """
-        started, question = perf_counter_ns(), _UNREAD
+        started = perf_counter_ns()
+        # Not compared: an object of another type may run code of its own.
+        named_by = "" if request_id is _UNNAMED else read_request_id(request_id)
+        answer = None
         try:
-            question = _question(order_request, market_data, signs, request_id)
-            answer = self._answer(question)
+            if market_data is None:
+                answer = self._usual.decide(order_request, signs, named_by)
+            if answer is None:
+                answer = self._answer(_question(order_request, market_data, signs, named_by))
         except Exception as error:
+            question = _question(order_request, market_data, signs, named_by)
             answer = self._failed(error, question)
         try:
             if self._untold:
                 self._tell()
-            self._count_decision(answer, perf_counter_ns() - started)
+            self._count_decisions((answer,), perf_counter_ns() - started)
         except Exception:
             # It was decided and recorded, whether or not it could be told and counted.
             return answer
@@ -162,18 +173,18 @@ class CentralRiskGuard(GuardColumns):
             orders: Each with its market data, or None.
             signs, request_id: As for `evaluate_order`; all have the same.
         """
+        named_by = "" if request_id is _UNNAMED else read_request_id(request_id)
         decided: list[Answer] = []
         coming = iter(orders)
         while some := list(islice(coming, _AT_A_TIME)):
             started = perf_counter_ns()
-            questions = [_question(*each, signs, request_id) for each in some]
             with self._lock:
-                answers = decide_some(self, questions)
+                answers = self._decide_some(some, signs, named_by)
             if self._untold:
                 self._tell()
-            took = (perf_counter_ns() - started) // len(some)
-            for answer, _, _ in answers:
-                self._count_decision(answer, took)
+            self._count_decisions(
+                [each[0] for each in answers], (perf_counter_ns() - started) // len(some)
+            )
             decided += answers
         try:
             if last := max((each[1] for each in decided), default=0):
@@ -181,6 +192,17 @@ class CentralRiskGuard(GuardColumns):
         except Exception:
             return [self._taken_back(*each) for each in decided]
         return [each[0] for each in decided]
+
+    def _decide_some(
+        self, orders: Sequence[tuple[Any, Any]], signs: bool, request_id: str
+    ) -> list[Answer]:
+        try:
+            answers = self._usual.reserve(orders, signs, request_id)
+        except Exception:
+            # All of it is taken back; what fails again says why.
+            answers = []
+        rest = [_question(*each, signs, request_id) for each in orders[len(answers) :]]
+        return answers + decide_some(self, rest) if rest else answers
 
     def _failed(self, error: Exception, question: Question) -> GuardDecision:
         """A REJECT for an order that could not be decided, recorded where that is possible."""
@@ -419,10 +441,8 @@ class CentralRiskGuard(GuardColumns):
                 continue
 
 
-def _question(order_request: Any, market_data: Any, signs: bool, request_id: Any) -> Question:
+def _question(order_request: Any, market_data: Any, signs: bool, request_id: str) -> Question:
     """What is asked, read once."""
-    # Not compared: an object of another type may run code of its own.
-    name = "" if request_id is _UNNAMED else read_request_id(request_id)
     try:
         return Question(
             order_request,
@@ -430,7 +450,7 @@ def _question(order_request: Any, market_data: Any, signs: bool, request_id: Any
             read_order(order_request),
             read_market(market_data),
             signs,
-            name,
+            request_id,
         )
     except Exception:
-        return _UNREAD._replace(request_id=name)
+        return _UNREAD._replace(request_id=request_id)

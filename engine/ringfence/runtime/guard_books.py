@@ -244,16 +244,33 @@ class GuardBooks:
     def book_answer(self, client_order_id: str, answer: Remembered) -> None:
         """Reserve what was approved, and remember the answer where its order has a client's id."""
         if answer.lots:
-            account, strategy, venue, symbol, side, _, asked, price, _ = answer.content
+            account, strategy, venue, symbol, side, *_ = answer.content
             self.placed[answer.decision_id] = client_order_id, venue
             order = KnownOrder(answer.decision_id, account, strategy, symbol, side, answer.lots)
             self.ledger.take(order)
-            if self._needs.left_ns:
-                self.ledger.arrays.make_room(self.now_ns)
-                asked_as = KnownOrder("", account, strategy, symbol, side, asked)
-                self.ledger.leave(asked_as, float("nan") if price is None else price, self.now_ns)
+            self._leave(answer)
         if client_order_id:
             self._remember(client_order_id, answer)
+
+    def book_reserved(self, client_order_id: str, answer: Remembered) -> None:
+        """As `book_answer`, of an approval whose lots the arrays count already, and whose names are kept elsewhere."""
+        name, content = answer.decision_id, answer.content
+        self.placed[name] = client_order_id, content[2]
+        self.ledger.orders.add(
+            KnownOrder(name, content[0], content[1], content[3], content[4], answer.lots)
+        )
+        if self._needs.left_ns:
+            self._leave(answer)
+        if client_order_id:
+            self.answers[client_order_id] = answer
+
+    def _leave(self, answer: Remembered) -> None:
+        """Remember that an order left, for gates that count what leaves."""
+        if self._needs.left_ns:
+            account, strategy, _, symbol, side, _, asked, price, _ = answer.content
+            self.ledger.arrays.make_room(self.now_ns)
+            asked_as = KnownOrder("", account, strategy, symbol, side, asked)
+            self.ledger.leave(asked_as, float("nan") if price is None else price, self.now_ns)
 
     def _remember(self, client_order_id: str, answer: Remembered) -> None:
         # A day of answers is much: what many of them name is there once.

@@ -1,14 +1,21 @@
 """What a guard answers for one order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ringfence.language.decision import GateResult, RiskDecision
 
-__all__ = ["ZERO", "GuardDecision"]
+__all__ = ["ZERO", "GuardDecision", "Later"]
 
 ZERO = Decimal(0)
+
+
+class Later(NamedTuple):
+    """What `make` makes of its parts, once somebody wants it."""
+
+    make: Callable[..., Any]
+    parts: tuple[Any, ...]
 
 
 class Teller(Protocol):
@@ -37,18 +44,17 @@ class GuardDecision:
         size: The size that may be sent: as asked, reduced, or zero.
         code: The reason's code such as `TOTAL_EXPOSURE`; empty for APPROVE.
         policy_set: SHA-256 of the policy set that decided.
-        approval: What the gateway takes; None for REJECT, and where the guard signs nothing.
         decided_ns: When, ns since 1970, UTC.
         decided_by: The gate that rejected or reduced it; empty where no gate did, and for a repeated answer.
         repeated: The same order was asked before, and this is the answer of then.
     """
 
     __slots__ = (
+        "_approval",
         "_found",
         "_gates",
         "_room",
         "_teller",
-        "approval",
         "code",
         "decided_by",
         "decided_ns",
@@ -78,7 +84,7 @@ class GuardDecision:
         room: tuple[Looks, Any] | None = None,
     ) -> None:
         self.id, self.decision, self.reason, self.size = id, decision, reason, size
-        self.code, self.policy_set, self.approval = code, policy_set, approval
+        self.code, self.policy_set, self._approval = code, policy_set, approval
         self.decided_ns, self.decided_by, self.repeated = decided_ns, decided_by, repeated
         # No function that remembers both: the fewer objects a decision leaves, the rarer the search for garbage.
         self._teller, self._found, self._room = teller, found, room
@@ -89,6 +95,14 @@ class GuardDecision:
 
     def __repr__(self) -> str:
         return f"GuardDecision({self.id!r}, {self.decision.value}, {self.reason!r}, {self.size})"
+
+    @property
+    def approval(self) -> Any:
+        """What the gateway takes; None for REJECT, and where the guard signs nothing."""
+        if type(self._approval) is Later:
+            make, parts = self._approval
+            self._approval = make(*parts)
+        return self._approval
 
     @property
     def gates(self) -> tuple[GateResult, ...]:

@@ -32,21 +32,27 @@ class GuardMetrics(GuardSlices):
         self._took, self._took_ns = [0] * (_LONGEST + 2), 0
         super().__init__(*parts)
 
-    def _count_decision(self, answer: GuardDecision, taken_ns: int) -> None:
+    def _count_decisions(self, answers: Iterable[GuardDecision], taken_ns: int) -> None:
+        """Count answers that took so long each."""
+        bits = taken_ns.bit_length()
+        at = bits if bits <= _LONGEST else -1
         with self._lock:
-            if answer.decision is RiskDecision.APPROVE:
-                # The name of an enum's member is looked up slowly.
-                self._approved += 1
-            else:
-                decision, code = answer.decision, answer.code
-                _count(self._decided, decision.value, code, other=(decision.value, _OTHER))
-                if decision is RiskDecision.REJECT:
-                    _count(self._rejected, answer.decided_by, code, other=(_OTHER, _OTHER))
-            if answer.repeated:
-                self._repeats += 1
-            bits = taken_ns.bit_length()
-            self._took[bits if bits <= _LONGEST else -1] += 1
-            self._took_ns += taken_ns
+            for answer in answers:
+                if answer.decision is RiskDecision.APPROVE:
+                    # The name of an enum's member is looked up slowly.
+                    self._approved += 1
+                else:
+                    self._count_other(answer)
+                if answer.repeated:
+                    self._repeats += 1
+                self._took[at] += 1
+                self._took_ns += taken_ns
+
+    def _count_other(self, answer: GuardDecision) -> None:
+        decision, code = answer.decision, answer.code
+        _count(self._decided, decision.value, code, other=(decision.value, _OTHER))
+        if decision is RiskDecision.REJECT:
+            _count(self._rejected, answer.decided_by, code, other=(_OTHER, _OTHER))
 
     def metrics(self) -> Iterable[Metric]:
         """The guard's metrics as they are now, those of its books' store among them."""

@@ -45,6 +45,10 @@ class Store(Protocol):
         """Keep several events with one write."""
         ...
 
+    def append_lines(self, lines: bytes, crc: int) -> None:
+        """Keep events that are written out already."""
+        ...
+
     def renew(self, snapshot: dict[str, Any]) -> None:
         """Keep everything anew."""
         ...
@@ -75,6 +79,9 @@ class NoState:
 
     def append_all(self, records: Iterable[list[Any]]) -> None:
         del records
+
+    def append_lines(self, lines: bytes, crc: int) -> None:
+        del lines, crc
 
     def renew(self, snapshot: dict[str, Any]) -> None:
         del snapshot

@@ -21,7 +21,7 @@ import msgspec
 from ringfence.errors import StateError
 from ringfence.runtime.ports import AppendFile, LogFiles
 
-__all__ = ["Durability", "StateDirectory", "read_journal", "read_snapshot"]
+__all__ = ["Durability", "StateDirectory", "encoded", "read_journal", "read_snapshot"]
 
 Durability = Literal["process", "disk"]
 _JSON, _MSGPACK = 1, 2
@@ -42,14 +42,18 @@ class StateDirectory:
         files: The file system.
         durability: `process` outlives a `kill -9`, `disk` a loss of power.
 
+    Attributes:
+        crc: What the checksum of the next record goes on from.
+        written_bytes: Of the journal so far.
+
     Raises:
         StateError: another guard holds the directory, or it cannot be used.
     """
 
     def __init__(self, directory: Path, files: LogFiles, durability: Durability) -> None:
-        self._directory, self._files, self._durability = directory, files, durability
+        self._directory, self._files, self.durability = directory, files, durability
         self._journal: AppendFile | None = None
-        self._crc = 0
+        self.crc = 0
         self.written_bytes = 0
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,17 +114,26 @@ class StateDirectory:
             self._close_journal()
             raise
 
+    def append_lines(self, lines: bytes, crc: int) -> None:
+        """As `append`, of records that are written out already; `crc` is the checksum that the last line begins with."""
+        try:
+            self._write(lines)
+            self.crc = crc
+        except BaseException:
+            self._close_journal()
+            raise
+
     def _line(self, record: list[Any]) -> bytes:
         """The record's line, after that of the one before: where it is not written, no more can be."""
-        text = _encoded(record)
-        self._crc = zlib.crc32(text, self._crc)
-        return b"%08x %b\n" % (self._crc, text)
+        text = encoded(record)
+        self.crc = zlib.crc32(text, self.crc)
+        return b"%08x %b\n" % (self.crc, text)
 
     def _write(self, lines: bytes) -> None:
         if self._journal is None:
             raise OSError("the journal is not open")
         self._journal.write(lines)
-        if self._durability == "disk":
+        if self.durability == "disk":
             self._journal.sync()
         self.written_bytes += len(lines)
 
@@ -146,7 +159,7 @@ class StateDirectory:
         # INVARIANT: from here on a restart reads the new snapshot, and the journal of its number.
         self._number = number
         self._close_journal()
-        self._journal, self._crc = journal, _first_crc(self._path("journal"))
+        self._journal, self.crc = journal, _first_crc(self._path("journal"))
         self.written_bytes = 0
         for kind in ("snapshot", "journal"):
             for old in self._numbers(kind):
@@ -177,7 +190,7 @@ def _first_crc(journal: Path) -> int:
     return zlib.crc32(journal.name.encode())
 
 
-def _encoded(record: list[Any]) -> bytes:
+def encoded(record: list[Any]) -> bytes:
     """The record as JSON, every float of it bit for bit."""
     try:
         text = _encode_plain(record)

@@ -95,7 +95,8 @@ _CODE, _CODE_AT = Struct("=h"), 18
 class LiveEntry:
     """Asks about one order at a time; `answer` is what was found, until the next question.
 
-    `address` is that of the question, for compiled code.
+    `address` is that of the question, for compiled code; `found` are the bytes of `gates_part`, as the next question
+    leaves them.
 
     Args:
         kernel: Of the limits' structure.
@@ -103,7 +104,7 @@ class LiveEntry:
         limits: The limits.
     """
 
-    __slots__ = ("_ask", "_block", "_keep", "_pack", "_view", "address", "answer")
+    __slots__ = ("_ask", "_block", "_keep", "_pack", "_view", "address", "answer", "found")
 
     def __init__(self, kernel: Kernel, books: Pack, limits: Limits) -> None:
         gates = len(limits.columns)
@@ -140,6 +141,7 @@ class LiveEntry:
         views = [np.frombuffer(self._block, kind, words) for kind in (np.int64, np.float64)]
         self._keep.append(Pack(question, views))
         self.address = self._keep[-1].address
+        self.found = array(np.uint8, _GATES_AT, 17 * gates)
         self._view = memoryview(self._block)[_ANSWER_AT:]
         self.answer = self._view.tobytes
 

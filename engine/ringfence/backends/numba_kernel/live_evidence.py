@@ -39,10 +39,11 @@ _FIRST_BYTES = 1 << 14
 _TEXT = '''"""What a live guard calls to tell what an order was decided on."""
 
 import numpy as np
-from numba import njit, types
+from numba import cfunc, njit, types
 
-from ringfence.backends.numba_kernel.jit_numbers import inline, plain
+from ringfence.backends.numba_kernel.jit_numbers import plain
 from ringfence.backends.numba_kernel.jit_packs import Field, PackType, reader
+from ringfence.backends.numba_kernel.jit_writing import base64, base64_end, copied, number, put
 from ringfence.backends.numba_kernel.layout import BOOK_N_WIDTH, BOOK_WIDTH, HELD, OLDEST, POS_WIDTH, SYM_WIDTH
 
 
@@ -68,7 +69,6 @@ copy_at = reader(COPY)
 TABLE = PackType("Told", (*fields(types.int64, "told"),))
 table_at = reader(TABLE)
 
-DIGITS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", np.uint8)
 PARTS = [
     b'{"books":[', b'["firm","', b'["account","', b'["strategy","', b'","kill_symbol":', b',"kill_venue":',
     b',"market":"', b'","market_ns":', b',{"at":[', b'],"base":', b',"held":',
@@ -77,73 +77,15 @@ WORDS = np.frombuffer(b"".join(PARTS), np.uint8)
 PLACES = np.array([sum(map(len, PARTS[:k])) for k in range(len(PARTS) + 1)])
 LARGE, TOLD_WIDTH, IN_FULL, OLDEST_NAMED, NONE_NAMED = @LARGE@, 3, -1, 6, 2**62
 STATE, ONE = @STATE@, np.uint64(1)
-QUOTE, COMMA, OPEN, SHUT, END, MINUS, PAD, ZERO = (np.uint8(ord(each)) for each in '",[]}-=0')
+QUOTE, COMMA, OPEN, SHUT, END = (np.uint8(ord(each)) for each in '",[]}')
 # The most that a row in base64, a whole number, and all that stands between them take.
 MOST = 8 * (SYM_WIDTH + 3 * BOOK_WIDTH) * 4 // 3 + 800
 EACH_HELD = 8 * POS_WIDTH * 4 // 3 + 24
 
 
-@inline
-def put(out, at, byte):
-    out[at] = byte
-    return at + np.uint64(1)
-
-
-@plain
-def copied(out, at, source, start, end):
-    for k in range(np.uint64(start), np.uint64(end)):
-        out[at] = source[k]
-        at += np.uint64(1)
-    return at
-
-
 @plain
 def word(out, at, which):
     return copied(out, at, WORDS, PLACES[which], PLACES[which + 1])
-
-
-@plain
-def number(out, at, value):
-    left = np.uint64(value)
-    if value < 0:
-        at = put(out, at, MINUS)
-        left = np.uint64(-(value + 1)) + np.uint64(1)
-    length, rest = np.uint64(1), left
-    while rest >= np.uint64(10):
-        rest //= np.uint64(10)
-        length += np.uint64(1)
-    for k in range(length):
-        out[at + length - np.uint64(1) - k] = ZERO + np.uint8(left % np.uint64(10))
-        left //= np.uint64(10)
-    return at + length
-
-
-@inline
-def bits(out, at, value, count):
-    for k in range(count):
-        out[at + np.uint64(k)] = DIGITS[(value >> np.uint32(18 - 6 * k)) & np.uint32(63)]
-    return at + np.uint64(count)
-
-
-@plain
-def base64(out, at, source, start, length, carry, carried):
-    """The bytes, after `carried` (0 to 2) that wait in `carry`; returns what waits then."""
-    for k in range(np.uint64(start), np.uint64(start + length)):
-        carry = (carry << np.uint32(8)) | np.uint32(source[k])
-        carried += 1
-        if carried == 3:
-            at = bits(out, at, carry, 4)
-            carry, carried = np.uint32(0), 0
-    return at, carry, carried
-
-
-@plain
-def base64_end(out, at, carry, carried):
-    if carried:
-        at = bits(out, at, carry << np.uint32(8 * (3 - carried)), 1 + carried)
-        for _ in range(3 - carried):
-            at = put(out, at, PAD)
-    return at
 
 
 @plain
@@ -307,6 +249,11 @@ def write(views, firm, account, strategy, s, venue, table, begins, unwritten):
     at = row(out, word(out, at, 6), V.sym, s, 8 * SYM_WIDTH)
     at = number(out, word(out, at, 7), V.sym_ts[np.uint64(s)])
     return np.int64(put(out, at, END)) + state * STATE
+
+
+@cfunc("i8(i8, i8, i8, i8, i8, i8, i8, i8, i8)", cache=True, error_model="numpy", _nrt=False)
+def write_at(views, firm, account, strategy, s, venue, table, begins, unwritten):
+    return write(views, firm, account, strategy, s, venue, table, begins, unwritten)
 '''.replace("@LARGE@", str(LARGE)).replace("@STATE@", str(_STATE)).replace("@BITS@", _BITS)
 
 
@@ -379,7 +326,10 @@ class LiveEvidence:
     """
 
     def __init__(self, books: Books, symbols: Sequence[str]) -> None:
-        self._write, self._kind = _compiled()[:2]
+        compiled = _compiled()
+        self._write, self._kind = compiled.write, compiled.views
+        #: Address of what writes, for compiled code.
+        self.writer = compiled.write_at
         #: By the books' rows and `layout`, how much each holds.
         self.counts = books.book_n.data
         self._books, self._changed = books, np.zeros(7, np.int64)
@@ -413,8 +363,10 @@ class LiveEvidence:
 
     def _bind(self) -> None:
         self._pack = Pack(self._kind, list(self._arrays.values()))
-        self._address = self._pack.address
-        self._view = self._arrays["out"].data
+        self.out: np.ndarray[tuple[int], np.dtype[np.uint8]] = self._arrays["out"]
+        #: Of all that it reads and writes, `out` among it; another one where `out` had to grow.
+        self.address = self._pack.address
+        self._view = self.out.data
 
     def of(self, books: Sequence[int], symbol: int, venue: int) -> str:
         """Market data, switches and books of an order, in the kernel's own numbers and columns (`layout`).
@@ -455,11 +407,11 @@ class LiveEvidence:
         Returns:
             The text, and 0 where no book holds much; 1 is added where one is told in full, and `SINCE` where one is not.
         """
-        found = self._write(self._address, *books, symbol, venue, table, begins, unwritten)
+        found = self._write(self.address, *books, symbol, venue, table, begins, unwritten)
         if found < 0:
             self._arrays["out"] = np.zeros(-2 * found, np.uint8)
             self._bind()
-            found = self._write(self._address, *books, symbol, venue, table, begins, unwritten)
+            found = self._write(self.address, *books, symbol, venue, table, begins, unwritten)
         if found < _STATE:
             return str(self._view[:found], "ascii"), 0
         state, length = divmod(found, _STATE)
@@ -477,9 +429,10 @@ class LiveEvidence:
 
 
 class _Compiled(NamedTuple):
-    """What writes, and how what it reads lies in memory."""
+    """What writes, for Python and by its address, and how what it reads lies in memory."""
 
     write: Callable[..., int]
+    write_at: int
     views: PackType
     copy: PackType
     table: PackType
@@ -489,4 +442,6 @@ class _Compiled(NamedTuple):
 def _compiled() -> _Compiled:
     module = load_module(_TEXT, lambda made: made.write.compile(nt.int64(*[nt.int64] * 9)))
     (made,) = module.write.overloads.values()
-    return _Compiled(made.entry_point, module.VIEWS, module.COPY, module.TABLE)
+    return _Compiled(
+        made.entry_point, module.write_at.address, module.VIEWS, module.COPY, module.TABLE
+    )
