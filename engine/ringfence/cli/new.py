@@ -1,7 +1,6 @@
 """`ringfence new`: begin a policy, rule, test or invariant with a file that is valid at once."""
 
 import argparse
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,13 @@ def run(given: argparse.Namespace) -> int:
     """Write the file."""
     from ringfence.review.new_documents import new_document
     from ringfence.review.scaffold import write_new
+    from ringfence.runtime.repository import repository_of
 
     if not _NAME.fullmatch(given.name) or len(given.name) > 80:
         raise InputError(
             f"`{given.name}` is no name in kebab case", fix="write for example `desk-limits`"
         )
-    top = _top(given.policies)
+    top = repository_of(given.policies) or Path.cwd()
     files = new_document(given.what, given.name, given.policies, top, given.owner)
     written = write_new(top, files)
     if given.format == "json":
@@ -56,12 +56,3 @@ def run(given: argparse.Namespace) -> int:
         for path in written.created:
             print(path)
     return 0
-
-
-def _top(path: Path) -> Path:
-    """The top of the repository that a path lies in; the present directory where it lies in none."""
-    whole = Path(os.path.realpath(path))
-    for place in (whole, *whole.parents):
-        if (place / ".git").exists():
-            return place
-    return Path.cwd()
