@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import socket
 import struct
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     first, second = shown.err.splitlines()
     assert first.startswith("ringfence: ")
     assert second.startswith("  fix: ")
-    return first
+    return shown.err
 
 
 def test_the_request_that_brought_an_order_is_shown_and_asked_for(
@@ -409,6 +410,26 @@ def test_a_query_selects_from_the_log_and_nothing_else(
     sql: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused(["query", sql], capsys)
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("sql", ["DROP TABLE x", "SELECT * FROM glob('*')", "SELEC 1"])
+def test_a_query_that_is_no_select_over_the_log_is_told_what_is_taken(
+    sql: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why, fix = refused(["query", sql], capsys).splitlines()
+    assert ("only a single SELECT is taken" in why) is sql.startswith("DROP")
+    assert fix == "  fix: give a single SELECT over `records`, `decisions` and `gates`"
+
+
+def test_a_server_that_is_down_is_looked_for_at_its_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"postgresql://me@127.0.0.1:{taken.getsockname()[1]}/audit"
+        said = refused(["query", "SELECT 1", "--postgres", address], capsys)
+    assert "fix: check the address, and whether the server runs" in said
 
 
 @pytest.mark.usefixtures("log")
