@@ -22,6 +22,7 @@ from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import Market, OrderRequest
 from ringfence.language.source import load
 from ringfence.runtime.audit_decision import decision_body, gates_in, policy_set_body
+from ringfence.runtime.audit_hold import Hold
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.ports import FixedClock, SeededRandom
 
@@ -451,6 +452,9 @@ def test_an_empty_query_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -
         ["tail", "--mask-value", "("],
         ["query", "SELECT 1", "--log", "missing"],
         ["anchor", "--key", "missing"],
+        ["lag", "--log", "missing"],
+        ["release", "duckdb", "--log", "missing"],
+        ["release", "duckdb"],
     ],
     ids=" ".join,
 )
@@ -461,6 +465,25 @@ def test_wrong_input_is_one_reason_and_its_fix(
     Path("empty").mkdir()
 
     refused(arguments, capsys)
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("arguments", [["lag"], ["lag", "--json"], ["release", "duckdb"]])
+def test_sinks_of_what_is_no_log_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+
+    assert "`empty` holds no audit log" in refused([*arguments, "--log", "empty"], capsys)
+
+
+def test_a_sink_that_waits_for_a_log_is_told_and_released(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Hold(tmp_path, "duckdb").close()
+
+    assert "duckdb: at record 0" in said(["lag", "--log", str(tmp_path)], capsys)
+    assert "released" in said(["release", "duckdb", "--log", str(tmp_path)], capsys)
 
 
 def test_everything_works_while_the_log_is_being_written(
