@@ -1,6 +1,7 @@
 """`ringfence new`: begin a policy, rule, test or invariant with a file that is valid at once."""
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from ringfence.errors import InputError
 
 __all__ = ["add"]
 
+_POLICIES = Path("policies")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -26,9 +28,10 @@ def add(commands: Any) -> None:
         "--in",
         dest="policies",
         type=Path,
-        default=Path("policies"),
+        default=_POLICIES,
         metavar="DIR",
-        help="the directory of policies; rules, tests and invariants go into one of their own in it",
+        help="the directory of policies, which is made only where it is `policies`; rules, tests and invariants go into "
+        "one of their own in it",
     )
     parser.add_argument(
         "--owner", default="", metavar="WHO", help="by default who owns the first policy there"
@@ -47,6 +50,7 @@ def run(given: argparse.Namespace) -> int:
         raise InputError(
             f"`{given.name}` is no name in kebab case", fix="write for example `desk-limits`"
         )
+    _check_there(given.policies)
     top = repository_of(given.policies) or Path.cwd()
     files = new_document(given.what, given.name, given.policies, top, given.owner)
     written = write_new(top, files)
@@ -56,3 +60,14 @@ def run(given: argparse.Namespace) -> int:
         for path in written.created:
             print(path)
     return 0
+
+
+def _check_there(policies: Path) -> None:
+    """Refuse a directory that is not there: most often its name is a slip, and nobody would look into a new one."""
+    if policies == _POLICIES or os.path.isdir(policies):
+        return
+    reason = "is no directory" if os.path.lexists(policies) else "does not exist"
+    raise InputError(
+        f"`{policies}` {reason}",
+        fix="name the directory of policies; make it first where it is new",
+    )
