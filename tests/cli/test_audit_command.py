@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import socket
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import Market, OrderRequest
 from ringfence.language.source import load
 from ringfence.runtime.audit_decision import decision_body, gates_in, policy_set_body
+from ringfence.runtime.audit_hold import Hold
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.ports import FixedClock, SeededRandom
 
@@ -99,7 +101,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     first, second = shown.err.splitlines()
     assert first.startswith("ringfence: ")
     assert second.startswith("  fix: ")
-    return first
+    return shown.err
 
 
 def test_the_request_that_brought_an_order_is_shown_and_asked_for(
@@ -412,6 +414,26 @@ def test_a_query_selects_from_the_log_and_nothing_else(
 
 
 @pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("sql", ["DROP TABLE x", "SELECT * FROM glob('*')", "SELEC 1"])
+def test_a_query_that_is_no_select_over_the_log_is_told_what_is_taken(
+    sql: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why, fix = refused(["query", sql], capsys).splitlines()
+    assert ("only a single SELECT is taken" in why) is sql.startswith("DROP")
+    assert fix == "  fix: give a single SELECT over `records`, `decisions` and `gates`"
+
+
+def test_a_server_that_is_down_is_looked_for_at_its_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"postgresql://me@127.0.0.1:{taken.getsockname()[1]}/audit"
+        said = refused(["query", "SELECT 1", "--postgres", address], capsys)
+    assert "fix: check the address, and whether the server runs" in said
+
+
+@pytest.mark.usefixtures("log")
 def test_an_empty_query_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is none" in refused(["query", ""], capsys)
 
@@ -430,6 +452,9 @@ def test_an_empty_query_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -
         ["tail", "--mask-value", "("],
         ["query", "SELECT 1", "--log", "missing"],
         ["anchor", "--key", "missing"],
+        ["lag", "--log", "missing"],
+        ["release", "duckdb", "--log", "missing"],
+        ["release", "duckdb"],
     ],
     ids=" ".join,
 )
@@ -440,6 +465,25 @@ def test_wrong_input_is_one_reason_and_its_fix(
     Path("empty").mkdir()
 
     refused(arguments, capsys)
+
+
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize("arguments", [["lag"], ["lag", "--json"], ["release", "duckdb"]])
+def test_sinks_of_what_is_no_log_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+
+    assert "`empty` holds no audit log" in refused([*arguments, "--log", "empty"], capsys)
+
+
+def test_a_sink_that_waits_for_a_log_is_told_and_released(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Hold(tmp_path, "duckdb").close()
+
+    assert "duckdb: at record 0" in said(["lag", "--log", str(tmp_path)], capsys)
+    assert "released" in said(["release", "duckdb", "--log", str(tmp_path)], capsys)
 
 
 def test_everything_works_while_the_log_is_being_written(

@@ -47,9 +47,31 @@ def test_check_fails_where_something_had_to_be_compiled(
     assert main(["compile", POLICIES, "--check", "--json"]) == 1
 
 
-def test_policies_with_faults_are_not_compiled(
+def test_all_faults_of_policies_are_told_as_validate_tells_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "desk.yaml").write_text("kind: Nonsense\n")
+    for name in ("desk", "firm"):
+        (tmp_path / f"{name}.yaml").write_text("kind: Nonsense\n")
+    told = {}
+    for command in ("validate", "compile"):
+        assert main([command, str(tmp_path)]) == 1
+        told[command] = capsys.readouterr()
+    assert told["compile"] == told["validate"]
+    said = told["compile"].out + told["compile"].err
+    assert all(f"{name}.yaml" in said for name in ("desk", "firm"))
+
+    assert main(["compile", str(tmp_path), "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert {Path(each["path"]).name for each in findings} == {"desk.yaml", "firm.yaml"}
+
+
+def test_files_without_a_policy_are_not_compiled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "note.yaml").write_text(
+        "apiVersion: ringfence/v1\nkind: Instruments\n"
+        "metadata: {name: desk, version: 1.0.0, description: what is traded}\n"
+        "spec: {accounts: [main]}\n"
+    )
     assert main(["compile", str(tmp_path)]) == 2
-    assert "desk.yaml" in capsys.readouterr().err
+    assert "no policy" in capsys.readouterr().err

@@ -239,6 +239,24 @@ def test_what_cannot_be_used_is_refused_before_anything_is_written(
     assert held(place) == {}
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--accounts", "a,b, a"], ["`--accounts` names `a` twice", "`--accounts a,b`"]),
+        (["--bases", "BTC,ETH,BTC"], ["`--bases` names `BTC` twice", "`--bases BTC,ETH`"]),
+    ],
+)
+def test_what_is_named_twice_is_refused(
+    words: list[str], said: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", *words]) == 2
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"ringfence: {said[0]}"
+    assert second == f"  fix: name each once: {said[1]}"
+    assert held(place) == {}
+
+
 def test_a_name_comes_from_the_directory(place: Path) -> None:
     assert main(["init"]) == 0
     assert (place / "policies" / "equity-desk.yaml").is_file()

@@ -89,6 +89,7 @@ def test_it_takes_owner_and_schema_from_what_is_there(place: Path) -> None:
 
 
 def test_json_says_what_was_written(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "limits").mkdir()
     assert main(["new", "policy", "desk", "--in", "limits", "--json"]) == 0
 
     said = json.loads(capsys.readouterr().out)
@@ -105,6 +106,8 @@ def test_json_says_what_was_written(place: Path, capsys: pytest.CaptureFixture[s
         (["rule", "spread"], "the library has a rule `spread` already"),
         (["policy", "taken"], "is there already"),
         (["policy", "desk", "--in", ".."], "does not lie in"),
+        (["test", "desk", "--in", "polices"], "`polices` does not exist"),
+        (["rule", "own-limit", "--in", "policies/taken.yaml"], "is no directory"),
         (["paper", "desk"], "invalid choice"),
     ],
 )

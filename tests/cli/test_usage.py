@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ringfence.cli.main import build_parser, leaves, main
+from ringfence.cli.usage import parse
 
 pytestmark = pytest.mark.unit
 
@@ -38,6 +39,38 @@ def test_an_unknown_option_is_refused_with_the_commands_usage(
 
 def test_no_option_is_taken_by_its_beginning() -> None:
     assert not any(each.allow_abbrev for each in leaves(build_parser()).values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dry-run", "--orders", "a.csv", "--orders=b.csv"], "--orders"),
+        (["dry-run", "--orders", "a.csv", "--mode", "both", "--mode", "both"], "--mode"),
+        (["audit", "tail", "-n", "1", "-n2"], "-n"),
+        (["audit", "anchor", "--key", "k", "-o", "a", "--output", "b"], "-o/--output"),
+        (["audit", "migrate", "--postgres", "--postgres"], "--postgres"),
+        (["reload", "--by", "ann", "shadow", "off", "--by", "bob"], "--by"),
+        (["--debug", "effective", "--account", "a", "--account", "b"], "--account"),
+    ],
+)
+def test_an_option_that_takes_one_value_is_not_given_twice(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("ringfence ")
+    assert last.endswith(
+        f": error: argument {said}: it is given twice, and takes one value; give it once"
+    )
+
+
+def test_options_that_gather_and_flags_are_given_as_often_as_one_likes() -> None:
+    parser = build_parser("audit")
+    words = ["audit", "tail", "--mask-key", "a", "--mask-key", "b", "--json", "--json", "-n", "3"]
+
+    given = [parse(parser, words) for _ in range(2)]
+
+    assert [(each.mask_key, each.json, each.n) for each in given] == [(["a", "b"], True, 3)] * 2
 
 
 @pytest.mark.parametrize("command", ["effective", "dry-run"])

@@ -84,7 +84,7 @@ def test_what_is_shipped_is_free_of_findings_at_any_time(
 
 @pytest.mark.usefixtures("desk")
 def test_nothing_that_did_not_move_is_found(capsys: pytest.CaptureFixture[str]) -> None:
-    for base in ("main", "HEAD", "./policies"):
+    for base in ("main", "HEAD", "git:main", "git:HEAD:policies", "./policies"):
         assert codes(capsys, "--base", base, "--strict", exit_code=0) == []
 
 
@@ -154,7 +154,38 @@ def test_a_revision_that_does_not_link_is_told_and_fails_by_strictness_alone(
     assert codes(capsys, "--base", "HEAD", "--strict", exit_code=1) == ["E404"]
 
 
-@pytest.mark.parametrize("base", ["no-such-branch", "./no-such-directory", "-x y"])
+def test_a_revision_is_named_as_other_commands_name_it(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settle("validate: {limit_factor: 5}\n")
+    commit()
+    settle("validate: {limit_factor: 100}\n")
+    change(desk, "max: 200_000 USDT}", "max: 2_000_000 USDT}")
+    change(desk, "version: 1.0.1", "version: 1.1.0")
+    told = []
+    for base in ("main", "git:main", "git:main:policies"):
+        assert main(["validate", "policies", "--base", base]) == 1
+        told.append(capsys.readouterr().err)
+
+    assert "error[E400]" in told[0]
+    assert told[1:] == told[:1] * 2
+    # The policies have another name now.
+    desk.parent.rename("limits")
+    assert main(["validate", "limits", "--base", "git:main"]) == 0
+    assert main(["validate", "limits", "--base", "git:main:policies"]) == 1
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "no-such-branch",
+        "./no-such-directory",
+        "-x y",
+        "git:",
+        "git:no-such-branch",
+        "git:main:no-such-directory",
+    ],
+)
 @pytest.mark.usefixtures("desk")
 def test_a_base_that_is_not_there_is_bad_input(
     base: str, capsys: pytest.CaptureFixture[str]

@@ -28,6 +28,15 @@ POLICIES = ROOT / "policies"
 ORDERS = DATA / "orders.parquet"
 INSTRUMENTS = ["--instruments", str(DATA / "instruments.yaml")]
 DRY_RUN = ["dry-run", "--policies", str(POLICIES), *INSTRUMENTS, "--no-report"]
+OF_OTHER_POLICIES = ["dry-run", *INSTRUMENTS, "--no-report", "--orders", str(ORDERS), "--policies"]
+OF_OTHER_INSTRUMENTS = [
+    "dry-run",
+    "--policies",
+    str(POLICIES),
+    "--orders",
+    str(ORDERS),
+    "--instruments",
+]
 EFFECTIVE = ["effective", "--account", "a", "--symbol", "b", "--policies"]
 SETS = ("validate", "test", "lint", "fmt", "prove")
 IDENTITY = ["-c", "user.name=Tester", "-c", "user.email=tester@example.com"]
@@ -94,8 +103,8 @@ MISSING = [
     [*DRY_RUN, "--orders", str(ORDERS), "--balances", "missing.csv"],
     [*DRY_RUN, "--orders", str(ORDERS), "--mapping", "missing.yaml"],
     [*DRY_RUN, "--orders", str(ORDERS), "--mapping", "no-such-mapping"],
-    [*DRY_RUN, "--orders", str(ORDERS), "--instruments", "missing.yaml"],
-    [*DRY_RUN, "--orders", str(ORDERS), "--policies", "missing"],
+    [*OF_OTHER_INSTRUMENTS, "missing.yaml"],
+    [*OF_OTHER_POLICIES, "missing"],
     [*DRY_RUN, "--orders", str(ORDERS), "--base", "missing"],
 ]
 NOTHING_THERE = [
@@ -106,7 +115,7 @@ NOTHING_THERE = [
     ["test", "empty"],
     ["test", str(POLICIES / "tests"), "--policies", "empty"],
     [*EFFECTIVE, "empty"],
-    [*DRY_RUN, "--orders", str(ORDERS), "--policies", "empty"],
+    [*OF_OTHER_POLICIES, "empty"],
     [*DRY_RUN, "--orders", str(ORDERS), "--base", "empty"],
     [*DRY_RUN, "--orders", "empty"],
     [*DRY_RUN, "--orders", "empty.csv"],
@@ -197,16 +206,23 @@ def test_policies_given_as_a_mapping_are_told_to_be_policies(
 
 @pytest.mark.needs("git", "git")
 @pytest.mark.parametrize("spec", ["git:no-such-branch", "git:", "git:-x", "git:HEAD:missing"])
-@pytest.mark.parametrize("option", ["--policies", "--base"])
+@pytest.mark.parametrize(
+    "command",
+    [OF_OTHER_POLICIES, [*DRY_RUN, "--orders", str(ORDERS), "--base"]],
+    ids=["policies", "base"],
+)
 def test_a_wrong_revision_is_one_reason_and_its_fix(
-    option: str, spec: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    spec: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for command in (["init", "-q"], [*IDENTITY, "commit", "-q", "--allow-empty", "-m", "none"]):
-        subprocess.run(["git", *command], check=True, env=QUIET)
+    for words in (["init", "-q"], [*IDENTITY, "commit", "-q", "--allow-empty", "-m", "none"]):
+        subprocess.run(["git", *words], check=True, env=QUIET)
     (Path.cwd() / "below").mkdir()
     monkeypatch.chdir("below")
 
-    code, said = told([*DRY_RUN, "--orders", str(ORDERS), option, spec], capsys)
+    code, said = told([*command, spec], capsys)
 
     assert (code, [line[:6] for line in said.splitlines()]) == (2, ["ringfe", "  fix:"])
 
@@ -215,7 +231,7 @@ def test_a_wrong_revision_is_one_reason_and_its_fix(
 def test_a_revision_outside_a_repository_is_one_reason_and_its_fix(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--policies", "git:main"], capsys)
+    code, said = told([*OF_OTHER_POLICIES, "git:main"], capsys)
 
     assert (code, len(said.splitlines())) == (2, 2)
 
@@ -227,7 +243,7 @@ def test_no_place_for_temporary_files_is_one_reason_and_its_fix(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/proc/none")
 
-    code, said = told([*DRY_RUN, "--orders", str(ORDERS), "--policies", policies], capsys)
+    code, said = told([*OF_OTHER_POLICIES, policies], capsys)
 
     first, second = said.splitlines()
     assert code == 2
@@ -285,7 +301,7 @@ def closed(tmp_path: Path) -> Iterator[None]:
         ["correlations", "--marks", "closed.csv"],
         [*DRY_RUN, "--orders", "closed.csv"],
         [*DRY_RUN, "--orders", str(ORDERS), "--mapping", "closed.yaml"],
-        [*DRY_RUN, "--orders", str(ORDERS), "--policies", "partly-closed"],
+        [*OF_OTHER_POLICIES, "partly-closed"],
         [*DRY_RUN, "--orders", str(ORDERS), "--out", "read-only/out"],
     ],
     ids=lambda given: " ".join(given[-2:]).replace(str(ROOT), ""),
@@ -329,10 +345,10 @@ def test_wrong_usage_says_what_is_possible(
         ["validate"],
         ["test"],
         EFFECTIVE,
-        [*DRY_RUN, "--orders", str(ORDERS), "--policies"],
+        OF_OTHER_POLICIES,
         [*DRY_RUN, "--orders", str(ORDERS), "--base"],
         [*DRY_RUN, "--orders", str(ORDERS), "--mapping"],
-        [*DRY_RUN, "--orders", str(ORDERS), "--instruments"],
+        OF_OTHER_INSTRUMENTS,
     ],
     ids=lambda given: f"{given[0]} {given[-1]}",
 )

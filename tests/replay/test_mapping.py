@@ -261,7 +261,7 @@ ORDERS = "ts: ts, symbol: symbol, side: side, size: size"
     [
         ("(SELECT 1)", "a subquery"),
         ("size) FROM read_csv('/etc/passwd') --", "syntax error"),
-        ("size; DROP TABLE x", "only one SELECT, or one expression"),
+        ("size; DROP TABLE x", "only a single expression is taken"),
         ("1, 2", "not one expression"),
         ("size AS x", "takes no `AS`"),
         ("size FROM t", "takes no FROM"),

@@ -24,7 +24,7 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
 from runtime.desk import IN_MEMORY, NOON, Signer, mark, opened, order, policies
-from runtime.test_shared_books import Desk as Shared
+from runtime.shared_desk import Desk as Shared
 
 pytestmark = pytest.mark.unit
 

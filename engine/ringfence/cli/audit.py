@@ -11,7 +11,7 @@ from ringfence.cli.audit_sinks import add_sinks, postgres_argument, server_of
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError, PolicyError
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
-from ringfence.runtime.audit_head import chain_of
+from ringfence.runtime.audit_head import check_there
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, Record, tail
 from ringfence.runtime.output_files import write_output
@@ -131,7 +131,7 @@ def run_tail(given: argparse.Namespace) -> int:
     mask = _mask(given)
     records = tail(given.log, given.n)
     if not (records or given.follow):
-        _check_there(given.log)
+        check_there(given.log)
 
     def show(record: Record) -> None:
         print(record_text(record, mask) if given.json else record_line(record, mask), flush=True)
@@ -317,7 +317,7 @@ def run_export(given: argparse.Namespace) -> int:
     if given.jsonl is None and given.parquet is None:
         raise InputError("nothing to export to", "give --jsonl FILE or --parquet FILE")
     # Else an export of nothing would take the place of one from before.
-    _check_there(given.log)
+    check_there(given.log)
     mask = _mask(given)
     for path, write in ((given.jsonl, write_jsonl), (given.parquet, write_parquet)):
         if path is None:
@@ -335,7 +335,7 @@ def run_query(given: argparse.Namespace) -> int:
     from ringfence.cli.audit_query import query, query_file, show_rows
 
     if given.duckdb is None and given.postgres is None:
-        _check_there(given.log)
+        check_there(given.log)
         records = AuditReader(given.log, after=given.after).poll_raw(complete=True)
         names, rows = query(given.sql, records, _mask(given))
     elif (
@@ -365,14 +365,6 @@ def _mask(given: argparse.Namespace) -> Mask:
     return Mask(given.mask_key or (), given.mask_value or ())
 
 
-def _check_there(log: Path) -> None:
-    if chain_of(log) is None:
-        raise InputError(
-            f"`{log}` holds no audit log",
-            "name the directory that the guard writes its audit log to",
-        )
-
-
 def _last(log: Path) -> int:
     newest = tail(log, 1)
     return newest[0].sequence if newest else 0
@@ -388,7 +380,7 @@ def _find(log: Path, wanted: str) -> Record:
     for record in reader.poll(complete=False):
         if record.body.get("id") == wanted:
             return reader.completed(record)
-    _check_there(log)
+    check_there(log)
     raise InputError(
         f"the log holds no record `{wanted}`",
         "give a sequence number (`ringfence audit tail` lists the last) or the id of a decision",

@@ -87,7 +87,9 @@ def _checked(sql: str) -> str:
         with SqlChecker() as checker:
             return checker.select(sql)[0]
     except RefusedSqlError as error:
-        raise as_input_error(error, "the query") from None
+        raise as_input_error(
+            error, "the query", "give a single SELECT over `records`, `decisions` and `gates`"
+        ) from None
 
 
 def _answer(

@@ -128,13 +128,17 @@ def run_migrate(given: argparse.Namespace) -> int:
 
 def run_lag(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
     """Print how far each sink had come when its writer last noted it."""
-    from ringfence.runtime.audit_head import chain_of, newest
+    from ringfence.runtime.audit_head import chain_of, newest, no_log_in
     from ringfence.runtime.audit_hold import holds
 
     head, header = newest(given.log), chain_of(given.log)
     last = head.sequence if head is not None else 0
+    noted = holds(given.log, header.chain if header is not None else "")
+    # A writer may wait for a log that is yet to begin.
+    if header is None and not noted:
+        raise no_log_in(given.log)
     found = []
-    for each in holds(given.log, header.chain if header is not None else ""):
+    for each in noted:
         since = _first_after(given.log, each.sequence)
         found.append(
             {
@@ -171,8 +175,12 @@ def _first_after(log: Path, sequence: int) -> int | None:
 
 def run_release(given: argparse.Namespace) -> int:
     """Remove the hold of a sink."""
-    from ringfence.runtime.audit_hold import release
+    from ringfence.runtime.audit_head import check_there
+    from ringfence.runtime.audit_hold import holds, release
 
+    # A hold without a log can be given up, too.
+    if all(each.sink != given.sink for each in holds(given.log)):
+        check_there(given.log)
     noted = release(given.log, given.sink)
     print(f"{noted.sink}: released at record {noted.sequence}; the log may drop what follows")
     return 0

@@ -121,14 +121,14 @@ def _list(text: str) -> list[str]:
 
 
 def _check_git(top: Path) -> None:
+    from ringfence.runtime.repository import repository_of
+
     if shutil.which("git") is None:
         raise InputError("`git` is not installed", fix="leave `--git` out")
-    whole = Path(os.path.realpath(top))
-    for place in (whole, *whole.parents):
-        if (place / ".git").exists():
-            raise InputError(
-                f"`{place}` is a Git repository already", fix="leave `--git` out, and commit there"
-            )
+    if (around := repository_of(top)) is not None:
+        raise InputError(
+            f"`{around}` is a Git repository already", fix="leave `--git` out, and commit there"
+        )
 
 
 def _first_commit(top: Path, paths: list[str]) -> None:

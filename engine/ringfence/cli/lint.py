@@ -1,7 +1,6 @@
 """`ringfence lint`: taste: names, owners, descriptions, spelling, tests."""
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +37,9 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Look at every document below the paths; 1 where something is found."""
     from ringfence.review.lint import lint, switched_off
+    from ringfence.runtime.repository import repository_of
 
-    root = _root(given.paths[0])
+    root = repository_of(given.paths[0]) or Path.cwd()
     off = switched_off(root)
     found = lint(given.paths, root, off)
     fixed = _fix(found) if given.fix else []
@@ -82,12 +82,3 @@ def _fix(found: "Linted") -> list[str]:
         write_layout(LaidOut(path, document.source.text, after), SYSTEM_FILES)
         written.append(document.path)
     return written
-
-
-def _root(path: Path) -> Path:
-    """The top of the repository that a path lies in; the present directory where it lies in none."""
-    whole = Path(os.path.realpath(path))
-    for place in (whole, *whole.parents):
-        if (place / ".git").exists():
-            return place
-    return Path.cwd()

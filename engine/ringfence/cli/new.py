@@ -11,6 +11,7 @@ from ringfence.errors import InputError
 
 __all__ = ["add"]
 
+_POLICIES = Path("policies")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -27,9 +28,10 @@ def add(commands: Any) -> None:
         "--in",
         dest="policies",
         type=Path,
-        default=Path("policies"),
+        default=_POLICIES,
         metavar="DIR",
-        help="the directory of policies; rules, tests and invariants go into one of their own in it",
+        help="the directory of policies, which is made only where it is `policies`; rules, tests and invariants go into "
+        "one of their own in it",
     )
     parser.add_argument(
         "--owner", default="", metavar="WHO", help="by default who owns the first policy there"
@@ -42,12 +44,14 @@ def run(given: argparse.Namespace) -> int:
     """Write the file."""
     from ringfence.review.new_documents import new_document
     from ringfence.review.scaffold import write_new
+    from ringfence.runtime.repository import repository_of
 
     if not _NAME.fullmatch(given.name) or len(given.name) > 80:
         raise InputError(
             f"`{given.name}` is no name in kebab case", fix="write for example `desk-limits`"
         )
-    top = _top(given.policies)
+    _check_there(given.policies)
+    top = repository_of(given.policies) or Path.cwd()
     files = new_document(given.what, given.name, given.policies, top, given.owner)
     written = write_new(top, files)
     if given.format == "json":
@@ -58,10 +62,12 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _top(path: Path) -> Path:
-    """The top of the repository that a path lies in; the present directory where it lies in none."""
-    whole = Path(os.path.realpath(path))
-    for place in (whole, *whole.parents):
-        if (place / ".git").exists():
-            return place
-    return Path.cwd()
+def _check_there(policies: Path) -> None:
+    """Refuse a directory that is not there: most often its name is a slip, and nobody would look into a new one."""
+    if policies == _POLICIES or os.path.isdir(policies):
+        return
+    reason = "is no directory" if os.path.lexists(policies) else "does not exist"
+    raise InputError(
+        f"`{policies}` {reason}",
+        fix="name the directory of policies; make it first where it is new",
+    )

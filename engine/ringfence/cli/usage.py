@@ -1,20 +1,31 @@
-"""How arguments are read: options are written out, and an unknown one is told with what was meant."""
+"""How arguments are read: options are written out, none with a value is given twice, an unknown one is told."""
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 __all__ = ["UsageParser", "parse"]
 
 
 class UsageParser(argparse.ArgumentParser):
-    """A parser that takes no option by its beginning.
+    """A parser that takes no option by its beginning, and none twice that has one value.
 
     A script that says `--strat` would mean something else on the day that a second option begins so.
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, said: set[str] | None = None, **options: Any) -> None:
         super().__init__(*arguments, **{"allow_abbrev": False, **options})
+        #: Options with a value that were read, by this parser or one above or below it.
+        self.said: set[str] = set() if said is None else said
+        for name in (None, "store"):
+            self.register("action", name, _Once)
+
+    def add_subparsers(self, **options: Any) -> Any:
+        """Add commands, whose options count as said together with those of this parser."""
+        return super().add_subparsers(
+            **{"parser_class": partial(UsageParser, said=self.said), **options}
+        )
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """End with the words that nobody reads, and with what may have been meant.
@@ -38,6 +49,25 @@ class UsageParser(argparse.ArgumentParser):
         return f"{word}, did you mean `--{meant}`?" if meant else word
 
 
+class _Once(argparse._StoreAction):
+    """Keeps the value of an option, and refuses a second one: the first would be lost without a word."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if self.option_strings and isinstance(parser, UsageParser):
+            if self.option_strings[0] in parser.said:
+                raise argparse.ArgumentError(
+                    self, "it is given twice, and takes one value; give it once"
+                )
+            parser.said.add(self.option_strings[0])
+        super().__call__(parser, namespace, values, option_string)
+
+
 def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
     """Read arguments; what is unknown is refused by the command's own parser, with its usage.
 
@@ -45,6 +75,8 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
         parser: Of all commands; those that run something are named in their defaults as `read_by`.
         arguments: Those of the process.
     """
+    if isinstance(parser, UsageParser):
+        parser.said.clear()
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         given.read_by.refuse(unknown)

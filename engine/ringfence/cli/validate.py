@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--base",
         metavar="REF",
-        help="the revision that is to change: what moved too far since, or without its version, is found; "
-        "a directory is named with its `./` or `/`",
+        help="the revision that is to change, also as git:REF or git:REF:PATH: what moved too far since, or without its version, is "
+        "found; a directory is named with its `./` or `/`",
     )
     add_now(parser)
     parser.add_argument("--strict", action="store_true", help="fail on warnings too")

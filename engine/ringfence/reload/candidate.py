@@ -19,7 +19,14 @@ from ringfence.language.rules import read_rule
 from ringfence.language.source import Document, load
 from ringfence.review.test_runner import CaseResult, run_file, run_rule_cases
 
-__all__ = ["CandidateError", "documents_of", "linked_of", "prove", "structure_of"]
+__all__ = [
+    "CandidateError",
+    "documents_of",
+    "link_candidate",
+    "linked_of",
+    "prove",
+    "structure_of",
+]
 
 _PLAIN = ("reference",)
 _BOTH = ("reference", "numba")
@@ -76,6 +83,18 @@ def documents_of(files: Mapping[str, bytes]) -> tuple[list[Document], list[Diagn
 
 
 def linked_of(files: Mapping[str, bytes], *, bundled: bool = True) -> LinkedSet:
+    """As `link_candidate`, with findings as the reason why the set is not taken over.
+
+    Raises:
+        CandidateError: with every finding of every file.
+    """
+    try:
+        return link_candidate(files, bundled=bundled)
+    except PolicyError as error:
+        raise refused(error) from None
+
+
+def link_candidate(files: Mapping[str, bytes], *, bundled: bool = True) -> LinkedSet:
     """The policy set of the files.
 
     Args:
@@ -83,12 +102,10 @@ def linked_of(files: Mapping[str, bytes], *, bundled: bool = True) -> LinkedSet:
         bundled: Whether rules that are not among them come from the library.
 
     Raises:
-        CandidateError: with every finding of every file.
+        PolicyError: with every finding of every file.
+        CandidateError: there is no policy.
     """
-    try:
-        linked = link(*documents_of(files), bundled=bundled, declared_once=bundled)
-    except PolicyError as error:
-        raise refused(error) from None
+    linked = link(*documents_of(files), bundled=bundled, declared_once=bundled)
     if not linked.policies:
         raise CandidateError(
             "there is no policy among the files",

@@ -7,7 +7,7 @@ from pathlib import Path
 from ringfence._resources import cache_directory
 from ringfence.backends.numba_kernel.disk_cache import told_of_compiling
 from ringfence.language.linking import LinkedSet
-from ringfence.reload.candidate import linked_of, prove
+from ringfence.reload.candidate import link_candidate, prove
 from ringfence.replay.compiled import compiled
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
@@ -44,11 +44,12 @@ def compile_ahead(files: Mapping[str, bytes]) -> CompileReport:
         files: The set's files, as a snapshot has them.
 
     Raises:
-        CandidateError: the set has faults, or the compiled set and the interpreter differ.
+        PolicyError: with every finding of every file.
+        CandidateError: there is no policy, or the compiled set and the interpreter differ.
     """
     told: list[Path | None] = []
     with told_of_compiling(told.append):
-        linked = linked_of(files)
+        linked = link_candidate(files)
         prove(linked, {}, tests=False)
         compile_guard(linked)
         for each in _DRY_RUN:

@@ -166,7 +166,11 @@ def _select(text: str) -> Source:
             safe, tree = checker.select(text)
         names = [*named_tables(tree), *reader_calls(tree)]
     except RefusedSqlError as error:
-        raise as_input_error(error, "the SELECT cannot be used as a source") from None
+        raise as_input_error(
+            error,
+            "the SELECT cannot be used as a source",
+            "give one SELECT over files, read with read_csv, read_json or read_parquet",
+        ) from None
     files: list[str] = []
     directories: list[str] = []
     for name in dict.fromkeys(names):

@@ -16,7 +16,7 @@ import pyarrow as pa
 from ringfence.errors import InputError
 from ringfence.replay.sql_check import text_literal
 
-__all__ = ["locked_database"]
+__all__ = ["full_disk", "locked_database"]
 
 
 @contextmanager
@@ -65,11 +65,8 @@ def locked_database(
             connection.execute(f"SET {setting}={value}")
         yield connection
     except (duckdb.Error, pa.ArrowException) as error:
-        if os.strerror(errno.ENOSPC) in str(error):
-            raise InputError(
-                f"no space is left in `{scratch}`, where the source is sorted",
-                "make room, or set TMPDIR to a directory of another disk",
-            ) from error
+        if full := full_disk(error, f"in `{scratch}`, where the source is sorted"):
+            raise full from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise InputError(
             f"the source could not be prepared: {reason}",
@@ -77,6 +74,20 @@ def locked_database(
         ) from error
     finally:
         connection.close()
+
+
+def full_disk(error: object, where: str) -> InputError | None:
+    """What is told of a database's error where its disk is full; None where it failed for something else.
+
+    Args:
+        error: The database's.
+        where: Where no space is left, in words.
+    """
+    if os.strerror(errno.ENOSPC) not in str(error):
+        return None
+    return InputError(
+        f"no space is left {where}", "make room, or set TMPDIR to a directory of another disk"
+    )
 
 
 def _list(paths: Iterable[str]) -> str:

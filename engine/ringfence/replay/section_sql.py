@@ -1,7 +1,5 @@
 """The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
 
-import errno
-import os
 import re
 from collections.abc import Callable, Container, Sequence
 
@@ -12,6 +10,7 @@ from ringfence.language.scalars import clip
 from ringfence.language.suggest import did_you_mean
 from ringfence.replay.columns import KINDS, LEFT_OUT, raw, typed_columns
 from ringfence.replay.locate import Source
+from ringfence.replay.locked import full_disk
 from ringfence.replay.mapping import Mapping, Section
 from ringfence.replay.source_columns import named_in, refuse_repeated, refuse_unequal
 from ringfence.replay.sql_check import quoted, text_literal
@@ -331,11 +330,8 @@ def run(
         fix = "check that the file is whole and in the format its name says"
         if source.format == "select":
             fix = "mend the SELECT, or the files that it reads"
-        if os.strerror(errno.ENOSPC) in why:
-            raise InputError(
-                "no space is left for temporary files",
-                "make room, or set TMPDIR to a directory of another disk",
-            ) from None
+        if full := full_disk(why, "for temporary files"):
+            raise full from None
         if why.endswith(_NOT_UTF8):
             fix = "save it as UTF-8, and check that it is a CSV"
         raise InputError(f"`{source.text}` cannot be read: {why}", fix) from None

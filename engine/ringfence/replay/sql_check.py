@@ -96,7 +96,7 @@ class SqlChecker:
                 f"the expression is longer than {MAX_EXPRESSION_CHARS:,} characters",
                 "split it, or prepare the column in a SELECT",
             )
-        tree, serialized = self._parse(f"SELECT {text}", offset=len("SELECT "))
+        tree, serialized = self._parse(f"SELECT {text}", "expression", offset=len("SELECT "))
         node = _only_select(tree)
         columns = node["select_list"]
         if len(columns) != 1:
@@ -120,22 +120,21 @@ class SqlChecker:
         """
         if len(text) > _MAX_SELECT_CHARS:
             raise RefusedSqlError(f"the SELECT is longer than {_MAX_SELECT_CHARS:,} characters")
-        tree, serialized = self._parse(text)
+        tree, serialized = self._parse(text, "SELECT")
         for node in _nodes(tree):
             name = str(node.get("function_name", "")).lower()
             if name in EFFECTS or (node.get("class") == "PARAMETER"):
-                raise RefusedSqlError(f"`{name or 'a parameter'}` may not be used in a source")
+                raise RefusedSqlError(f"`{name or 'a parameter'}` may not be used here")
         for call in _table_calls(tree):
             name = str(call["function_name"]).lower()
             if name not in TABLE_FUNCTIONS:
                 raise RefusedSqlError(
-                    f"the table function `{name}` may not be used in a source"
-                    + did_you_mean(name, TABLE_FUNCTIONS),
-                    "read files with read_csv, read_json or read_parquet",
+                    f"the table function `{name}` may not be used here"
+                    + did_you_mean(name, TABLE_FUNCTIONS)
                 )
         return self._written(serialized), tree
 
-    def _parse(self, sql: str, offset: int = 0) -> tuple[dict[str, Any], str]:
+    def _parse(self, sql: str, taken: str, offset: int = 0) -> tuple[dict[str, Any], str]:
         if "\0" in sql:
             raise RefusedSqlError("the SQL holds a zero byte", "remove it")
         try:
@@ -149,7 +148,7 @@ class SqlChecker:
         if tree.get("error"):
             message = _first_line(tree.get("error_message", "it does not parse"))
             if "only select" in message.lower():
-                raise RefusedSqlError("only one SELECT, or one expression, can be used here")
+                raise RefusedSqlError(f"only a single {taken} is taken")
             if "expression depth" in message:
                 raise RefusedSqlError("the SQL is nested too deeply", "make it simpler")
             place = str(tree.get("position") or "")
@@ -167,7 +166,7 @@ class SqlChecker:
         """The SQL of a tree; it must itself be read as a tree that is written the same way."""
         written = self._write(serialized)
         try:
-            again = self._write(self._parse(written)[1])
+            again = self._write(self._parse(written, "SELECT")[1])
         except RefusedSqlError:
             again = ""
         if again != written:
@@ -349,7 +348,8 @@ def _first_line(error: object) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else "it does not parse"
     for prefix in ("Parser Error: ", "Binder Error: ", "Invalid Input Error: "):
         text = text.removeprefix(prefix)
-    return text[:1].lower() + text[1:]
+    # A word of SQL keeps its capitals.
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 _WORDS = {
@@ -364,6 +364,12 @@ _WORDS = {
 }
 
 
-def as_input_error(error: RefusedSqlError, what: str) -> InputError:
-    """Return a refused SELECT as the error that the user sees."""
-    return InputError(f"{what}: {error}", error.fix or "give one SELECT over files")
+def as_input_error(error: RefusedSqlError, what: str, fix: str) -> InputError:
+    """Return a refused SELECT as the error that the user sees.
+
+    Args:
+        error: Why it is refused.
+        what: What the SELECT is for.
+        fix: What to do where the error does not say.
+    """
+    return InputError(f"{what}: {error}", error.fix or fix)

@@ -97,6 +97,13 @@ class Desk:
                 "one account and two different bases are the least",
                 fix="--accounts main --bases BTC,ETH",
             )
+        for option, names in (("--accounts", self.accounts), ("--bases", self.bases)):
+            once = list(dict.fromkeys(names))
+            if twice := [each for each in once if names.count(each) > 1]:
+                raise InputError(
+                    f"`{option}` names `{twice[0]}` twice",
+                    fix=f"name each once: `{option} {','.join(once)}`",
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from ringfence.runtime.audit_segments import (
 )
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
 
-__all__ = ["chain_of", "newest"]
+__all__ = ["chain_of", "check_there", "newest", "no_log_in"]
 
 # Nearly every record is shorter; where none ends in so many bytes, the file is read from its begin.
 _TAIL_BYTES = 64 << 10
@@ -38,6 +38,24 @@ def chain_of(directory: Path, *, files: LogFiles = SYSTEM_FILES) -> Header | Non
             )
         return header
     return None
+
+
+def check_there(directory: Path, *, files: LogFiles = SYSTEM_FILES) -> None:
+    """Refuse a directory without a log.
+
+    Raises:
+        AuditError: it holds none, or one that cannot be read.
+    """
+    if chain_of(directory, files=files) is None:
+        raise no_log_in(directory)
+
+
+def no_log_in(directory: Path | str) -> AuditError:
+    """What is said of a directory without a log."""
+    return AuditError(
+        f"`{directory}` holds no audit log",
+        "name the directory that the guard writes its audit log to",
+    )
 
 
 def newest(directory: Path, *, files: LogFiles = SYSTEM_FILES) -> Envelope | None:

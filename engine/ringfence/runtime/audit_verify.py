@@ -15,6 +15,7 @@ from ringfence.errors import AuditError
 from ringfence.runtime.audit_anchor import Anchor
 from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.audit_files import reason
+from ringfence.runtime.audit_head import no_log_in
 from ringfence.runtime.audit_reader import Record, record_of
 from ringfence.runtime.audit_segments import (
     Damage,
@@ -101,10 +102,7 @@ def verify(
     """
     paths = segments(Path(directory), files)
     if not paths:
-        raise AuditError(
-            f"`{directory}` holds no audit log",
-            "name the directory that the guard writes its audit log to",
-        )
+        raise no_log_in(directory)
     check = _Check(anchor, each, complete=complete)
     for path in paths:
         try:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ringfence.errors import AuditError, AuditSinkError
 from ringfence.runtime.audit_feed import Feed
-from ringfence.runtime.audit_head import chain_of, newest
+from ringfence.runtime.audit_head import check_there, newest
 from ringfence.runtime.audit_hold import Hold, Noted
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader
@@ -142,11 +142,7 @@ class AuditWriter:
         Raises:
             AuditError: there is no log, or a sink failed; what was written before stays.
         """
-        if chain_of(self._log, files=self._files) is None:
-            raise AuditError(
-                f"`{self._log}` holds no audit log",
-                "name the directory that the guard writes its audit log to",
-            )
+        check_there(self._log, files=self._files)
         before = sum(line.records for line in self._lines)
         try:
             for line in self._lines:

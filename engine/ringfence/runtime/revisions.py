@@ -14,7 +14,7 @@ from ringfence.language.source import MAX_BYTES, Document, load, load_file
 from ringfence.language.yaml_files import yaml_files
 from ringfence.runtime.git_reading import Blob, Git, NoFilesError, quiet_git, yaml_blobs
 
-__all__ = ["documents_at", "link_as_it_was", "link_spec", "read_at"]
+__all__ = ["documents_at", "link_as_it_was", "link_spec", "named_revision", "read_at"]
 
 _PREFIX = "git:"
 
@@ -32,13 +32,22 @@ def link_spec(spec: str, extra: Path | None = None, default: str = "policies") -
         InputError: there is nothing to read, no repository, or no such revision or path.
         PolicyError: with every finding of every file.
     """
-    if not spec.startswith(_PREFIX):
+    named = named_revision(spec)
+    if named is None:
         return link_path(Path(spec)) if extra is None else _link_with(Path(spec), extra)
-    revision, _, path = spec.removeprefix(_PREFIX).partition(":")
+    revision, path = named
     documents, findings = _documents(revision, path or default)
     if extra is not None:
         documents, findings = _with_extra(documents, findings, extra)
     return link(documents, findings)
+
+
+def named_revision(spec: str) -> tuple[str, str] | None:
+    """Revision and path of `git:REF` or `git:REF:PATH`, the path empty where there is none; None for other text."""
+    if not spec.startswith(_PREFIX):
+        return None
+    revision, _, path = spec.removeprefix(_PREFIX).partition(":")
+    return revision, path
 
 
 def read_at(revision: str, path: str) -> bytes | None:

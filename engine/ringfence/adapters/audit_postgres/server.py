@@ -44,12 +44,12 @@ _KINDS = {
     "25006": "unavailable",  # a standby, or one that was made read-only
 }
 _FIXES = {
-    "unavailable": "see to the server and the network: the writer tries again",
+    "unavailable": "check the address, and whether the server runs and takes connections",
     "full": "make room on the server's disk: the writer goes on where it stopped",
     "login": f"check user, password and database in `{URL_VARIABLE}`",
     "rights": "grant this user the role `ringfence_writer` to write, `ringfence_reader` to read",
     "schema": "run `ringfence audit migrate --postgres` as the owner",
-    "slow": "see what the server is busy with, or who holds a lock: the writer tries again",
+    "slow": "see what the server is busy with, or who holds a lock",
     "conflict": "the database holds other records under these numbers: give this log one of its own",
     "failed": "see the server's log",
 }

@@ -215,7 +215,7 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
         InputError: there is no such decision, or it cannot be derived from what its record shows.
     """
     from ringfence.runtime.audit_decision import DECISION, POLICY_SET
-    from ringfence.runtime.audit_head import chain_of
+    from ringfence.runtime.audit_head import check_there
     from ringfence.runtime.audit_reader import AuditReader
 
     reader = AuditReader(log)
@@ -232,11 +232,8 @@ def from_audit(log: Path, wanted: str, store: Path | None = None) -> Kept:
             break
         elif record.kind == POLICY_SET:
             abouts.setdefault(str(record.body.get("policy_set")), record.body)
-    if found is None and chain_of(log) is None:
-        raise InputError(
-            f"`{log}` holds no audit log",
-            "name the directory that the guard writes its audit log to",
-        )
+    if found is None:
+        check_there(log)
     if found is None or found.kind != DECISION:
         raise InputError(
             f"the log holds no decision `{wanted}`",

@@ -28,7 +28,7 @@ def previous_of(base: str, path: Path, known: LinkedSet | None = None) -> Previo
     """The policies that stood at `path`.
 
     Args:
-        base: A Git revision; or a file or directory, which starts with `.` or `/`.
+        base: A Git revision, `git:REF` or `git:REF:PATH`; or a file or directory, which starts with `.` or `/`.
         path: What is validated.
         known: The set as it is now, for a comparison that is quick: the set as it was then tells what changed,
             and decides nothing. Without it that set is whole.
@@ -37,16 +37,22 @@ def previous_of(base: str, path: Path, known: LinkedSet | None = None) -> Previo
         Without a set where nothing stood there, as before a first commit of policies.
 
     Raises:
-        InputError: there is no repository, no such revision, or no such directory.
+        InputError: there is no repository, no such revision, or no such directory; nothing stands at the PATH
+            that `base` names.
     """
     from ringfence.runtime.git_reading import NoFilesError
     from ringfence.runtime.revisions import link_as_it_was
 
+    named = _revision(base)
     try:
-        if _is_path(base):
+        if named is None:
             return Previous(link_path(Path(base), check_mandatory=False))
-        return Previous(link_as_it_was(base, str(path), known))
+        revision, place = named
+        return Previous(link_as_it_was(revision, place or str(path), known))
     except NoFilesError:
+        # A slip in a path that was written out must not pass for policies that are new.
+        if named is not None and named[1]:
+            raise
         return Previous(None)
     except PolicyError as error:
         first = error.diagnostics[0]
@@ -76,15 +82,22 @@ def settings_of(path: Path, base: str | None) -> Settings:
         InputError: they cannot be read.
         PolicyError: with every finding.
     """
-    if base is not None and not _is_path(base):
+    named = _revision(base) if base is not None else None
+    if named is not None:
         from ringfence.runtime.revisions import read_at
 
-        content = read_at(base, SETTINGS.as_posix())
+        revision, _ = named
+        content = read_at(revision, SETTINGS.as_posix())
         if content is not None:
-            return read_settings(content, f"{base}:{SETTINGS.as_posix()}")
+            return read_settings(content, f"{revision}:{SETTINGS.as_posix()}")
     found = find_settings(path)
     return load_settings(found) if found is not None else Settings()
 
 
-def _is_path(base: str) -> bool:
-    return base.startswith((".", "/"))
+def _revision(base: str) -> tuple[str, str] | None:
+    """The revision that is compared with, and the path in it, empty where none is named; None for a file or directory."""
+    from ringfence.runtime.revisions import named_revision
+
+    if base.startswith((".", "/")):
+        return None
+    return named_revision(base) or (base, "")

@@ -12,6 +12,7 @@ from ringfence.errors import Diagnostic, PolicyError
 from ringfence.language.schema_fast import acceptor
 from ringfence.language.source import Document, load, load_file
 from ringfence.language.suggest import did_you_mean, one_of
+from ringfence.runtime.repository import repository_of
 
 __all__ = ["SETTINGS", "Settings", "find_settings", "load_settings", "read_settings"]
 
@@ -51,11 +52,7 @@ def find_settings(path: Path) -> Path | None:
 
     Outside a repository it is looked for in the current directory.
     """
-    whole = path.resolve()
-    for place in (whole, *whole.parents):
-        if (place / ".git").exists():
-            return _present(place / SETTINGS)
-    return _present(SETTINGS)
+    return _present((repository_of(path) or Path()) / SETTINGS)
 
 
 def load_settings(path: Path) -> Settings:
