@@ -24,7 +24,10 @@ from runtime.large_desk import SYMBOLS, large_policies
 pytestmark = pytest.mark.unit
 
 KEYS = [bytes(range(first, first + 32)) for first in (0, 100)]
-RATE = "\n    - {rule: order-rate@1, level: account, limits: {max_orders: 6, window: 10s}}"
+LATELY = """
+    - {rule: order-rate@1, level: account, limits: {max_orders: 6, window: 10s}}
+    - {rule: price-collar@1, limits: {max_deviation: 20%, window: 10s}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +35,8 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> list[PolicySet]:
     place = tmp_path_factory.mktemp("desks")
     return [
         policies(place / "plain"),
-        # Its halts, and a gate that looks at what left lately.
-        policies(place / "halting", daily="halt", more=RATE),
+        # It halts, and has gates that look at what happened lately.
+        policies(place / "halting", daily="halt", more=LATELY),
     ]
 
 
@@ -120,9 +123,22 @@ asked = st.builds(
     reduce_only=st.sampled_from([False, False, False, True]),
     timestamp=st.sampled_from([None, 5]),
 )
+market = st.sampled_from(
+    [
+        *[None] * 4,
+        MarketData(999.0, 1_001.0, 1_000.0, NOON + 1),
+        MarketData(999.0, 1_001.0, None, NOON + 2, 5.0, 7.5, 1e6),
+        MarketData(float("nan"), 1_001.0, 1_000.0, NOON + SECOND),
+        MarketData(999, "1001", Decimal(1_000), NOON + 2 * SECOND),
+        MarketData(990.0, 991.0, 990.5, NOON + 3 * SECOND),
+        MarketData(990.0, 991.0, 990.5, NOON + 60 * SECOND),
+        MarketData(timestamp=NOON - 1),
+        "no market data",
+    ]
+)
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("orders"), st.lists(asked, min_size=1, max_size=5)),
+        st.tuples(st.just("orders"), st.lists(st.tuples(asked, market), min_size=1, max_size=5)),
         st.tuples(st.just("cancel"), st.integers(0, 5)),
         st.tuples(st.just("fill"), st.integers(0, 5)),
         st.tuples(st.just("mark"), st.sampled_from([900.0, 1_000.0, 1_100.0])),
@@ -133,15 +149,20 @@ steps = st.lists(
     min_size=1,
     max_size=12,
 )
-Ask = Callable[[Desk, Sequence[OrderRequest]], Any]
+Order = tuple[OrderRequest, Any]
+Ask = Callable[[Desk, Sequence[Order]], Any]
 
 
-def one_by_one(desk: Desk, orders: Sequence[OrderRequest]) -> list[Any]:
-    return [desk.guard.evaluate_order(each, request_id="trace-1") for each in orders]
+def one_by_one(desk: Desk, orders: Sequence[Order]) -> list[Any]:
+    return [desk.guard.evaluate_order(*each, request_id="trace-1") for each in orders]
 
 
-def together(desk: Desk, orders: Sequence[OrderRequest]) -> list[Any]:
-    return desk.guard.evaluate_orders([(each, None) for each in orders], request_id="trace-1")
+def together(desk: Desk, orders: Sequence[Order]) -> list[Any]:
+    return desk.guard.evaluate_orders(orders, request_id="trace-1")
+
+
+def sent(size: Any, market: Any = None, **fields: Any) -> Order:
+    return order(size, **fields), market
 
 
 def played(desk: Desk, course: Sequence[tuple[str, Any]], ask: Ask) -> dict[str, Any]:
@@ -186,13 +207,20 @@ def _never(*_: Any) -> Any:
     raise AssertionError("this order is usual")
 
 
+@pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("ask", [one_by_one, together])
 def test_an_order_that_is_approved_as_asked_goes_the_short_way(
-    desks: list[PolicySet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Ask
+    desks: list[PolicySet],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ask: Ask,
+    which: int,
 ) -> None:
-    with desk_at(tmp_path, desks[0], is_long=False) as desk:
+    with desk_at(tmp_path, desks[which], is_long=False) as desk:
         monkeypatch.setattr(desk.guard, "_try", _never)
-        found = ask(desk, [order("1", client_order_id="a"), order("0.5", strategy="trend")])
+        quote = MarketData(999.0, 1_001.0, 1_000.0, NOON + 1)
+        orders = [sent("1", client_order_id="a"), sent("0.5", quote, strategy="trend")]
+        found = ask(desk, orders)
         assert [each.decision for each in found] == [RiskDecision.APPROVE] * 2
         assert {each.order_id for each in desk.guard.book("firm").open_orders} == {
             each.id for each in found
@@ -207,7 +235,7 @@ def test_files_of_the_log_follow_one_another_as_on_the_long_way(
     for is_long in (True, False):
         with desk_at(tmp_path, desks[0], is_long=is_long, segment_bytes=40_000) as desk:
             for number in range(40):
-                found = desk.note(one_by_one(desk, [order("0.1", client_order_id=f"{number}")]))
+                found = desk.note(one_by_one(desk, [sent("0.1", client_order_id=f"{number}")]))
                 desk.guard.on_cancel(found[0].id)
             kept.append(desk.kept())
     assert len(kept[0]["files"]) > 3
@@ -221,7 +249,7 @@ def test_books_that_hold_much_are_told_as_on_the_long_way(tmp_path: Path) -> Non
         with desk_at(tmp_path / "guards", policy_set, is_long=is_long) as desk:
             for name in SYMBOLS:
                 desk.guard.on_mark(name, MarketData(10.0, 10.0, 10.0, NOON))
-                found = one_by_one(desk, [order("1", symbol=name, price="10")])
+                found = one_by_one(desk, [sent("1", symbol=name, price="10")])
                 desk.guard.on_fill(desk.note(found)[0].id, "1", "10")
             kept.append(desk.kept())
     assert kept[1] == kept[0]
@@ -239,7 +267,7 @@ def test_where_the_journal_cannot_be_written_orders_are_rejected_and_taken_back(
         before = repr(guard.book("account/main"))
         with monkeypatch.context() as failing:
             failing.setattr(guard._keeper.store, "append_lines", full)
-            orders = [order("1", client_order_id="a"), order("2", client_order_id="b")]
+            orders = [sent("1", client_order_id="a"), sent("2", client_order_id="b")]
             found = ask(desk, orders)
             assert [each.code for each in found] == ["STATE_UNAVAILABLE"] * 2
             assert repr(guard.book("account/main")) == before
@@ -257,7 +285,7 @@ def test_where_the_log_cannot_be_written_orders_are_rejected_and_taken_back(
 
     with desk_at(tmp_path, desks[0], is_long=False) as desk:
         monkeypatch.setattr(desk.log._written, "write", full)
-        found = ask(desk, [order("1"), order("2", client_order_id="b")])
+        found = ask(desk, [sent("1"), sent("2", client_order_id="b")])
         assert [each.code for each in found] == ["AUDIT_UNAVAILABLE"] * 2
         assert desk.guard.book("firm").open_orders == ()
 
@@ -268,10 +296,10 @@ def test_an_error_on_the_short_way_rejects_and_the_books_are_read_anew(
 ) -> None:
     with desk_at(tmp_path, desks[0], is_long=False) as desk:
         guard = desk.guard
-        one_by_one(desk, [order("1", client_order_id="first")])
+        one_by_one(desk, [sent("1", client_order_id="first")])
         with monkeypatch.context() as failing:
             failing.setattr(guard._books.ledger.orders, "add", _never)
-            found = ask(desk, [order("2", client_order_id="second")])
+            found = ask(desk, [sent("2", client_order_id="second")])
         assert [each.code for each in found] == (["INTERNAL_ERROR"] if ask is one_by_one else [""])
         sizes = sorted(each.size for each in guard.book("firm").open_orders)
         assert sizes == ([1] if ask is one_by_one else [1, 2])
@@ -283,7 +311,7 @@ def test_without_the_libraries_that_it_calls_every_order_goes_the_long_way(
     monkeypatch.setattr(usual_orders, "can_hash", lambda: False)
     with desk_at(tmp_path, desks[0], is_long=False) as desk:
         monkeypatch.setattr(desk.guard._usual, "_take", _never)
-        assert one_by_one(desk, [order("1")])[0].decision is RiskDecision.APPROVE
+        assert one_by_one(desk, [sent("1")])[0].decision is RiskDecision.APPROVE
 
 
 def test_a_guard_without_log_and_state_takes_the_short_way_too(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ringfence.runtime.asked import Asked
 from ringfence.runtime.audit_codec import encode
 
-__all__ = ["RouteTexts", "decision_record", "route_texts"]
+__all__ = ["RouteTexts", "decision_record", "market_text", "route_texts"]
 
 _b64 = binascii.b2a_base64
 # Keys of more that a record says stand before, between or after these two.
@@ -87,7 +87,7 @@ def decision_record(
     # INVARIANT: no key of `beside` comes between `reason` and this one, and nothing in it wants an escape.
     late = f'"request_id":"{request_id}",' if request_id else ""
     priced = "null" if asked.exact_price is None else f'"{asked.exact_price!s}"'
-    given = "null" if market is None else _market(market)
+    given = "null" if market is None else market_text(market)
     for key in sorted(beside) if beside else ():
         text = f"{_quoted(key)}:{_json(beside[key])},"
         if key < _MIDDLE:
@@ -109,8 +109,8 @@ def decision_record(
     ).encode("ascii")
 
 
-def _market(market: Any) -> str:
-    """As `_json`, quickly where it holds finite floats, whole numbers and None alone."""
+def market_text(market: Any) -> str:
+    """Market data as `asked.market_inputs` tells it, in JSON; quickly where it holds finite floats, whole numbers and None alone."""
     if not isinstance(market, dict):
         return _json(market)
     parts = []

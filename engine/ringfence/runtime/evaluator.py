@@ -288,6 +288,13 @@ class Evaluator:
         """What asks the gates, and what tells of the books, until names are bound anew."""
         return self._entry, self._evidence
 
+    def recent(self, route: Route, side: int, lots: int, price: float, now_ns: int) -> str:
+        """What the gates of an order look at beside the rows of its books, as JSON; empty for nothing."""
+        if route.looks is None:
+            return ""
+        judged = Judged(route.looks, route.books[1], side, lots, price, now_ns)
+        return self._recent.of(judged, route.books, route.symbol)
+
     def approved(self, route: Route, asked: Asked, lots: int, now_ns: int, content: bytes) -> Found:
         """What gates found of an order that they approved as asked."""
         return _new(Found, (route, asked, lots, now_ns, 0, lots, content, self._columns))

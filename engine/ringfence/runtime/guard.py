@@ -80,6 +80,8 @@ class CentralRiskGuard(GuardColumns):
     """
 
     def __init__(self, *parts: Any) -> None:
+        # Market data that came with the order that is decided next, where the books have taken it over already.
+        self._taken_early: list[Any] | None = None
         super().__init__(*parts)
         self._usual = UsualOrders(self)
 
@@ -143,12 +145,8 @@ class CentralRiskGuard(GuardColumns):
         started = perf_counter_ns()
         # Not compared: an object of another type may run code of its own.
         named_by = "" if request_id is _UNNAMED else read_request_id(request_id)
-        answer = None
         try:
-            if market_data is None:
-                answer = self._usual.decide(order_request, signs, named_by)
-            if answer is None:
-                answer = self._answer(_question(order_request, market_data, signs, named_by))
+            answer = self._answer(order_request, market_data, signs, named_by)
         except Exception as error:
             question = _question(order_request, market_data, signs, named_by)
             answer = self._failed(error, question)
@@ -215,9 +213,14 @@ class CentralRiskGuard(GuardColumns):
         except Exception:
             return self._plain(f"{self._run}-failed", refusal, 0)
 
-    def _answer(self, question: Question) -> GuardDecision:
+    def _answer(self, order: Any, market: Any, signs: bool, request_id: str) -> GuardDecision:
         with self._lock:
-            answer, sequence, undo = self._decide(question)
+            answers = self._usual.reserve(((order, market),), signs, request_id)
+            if answers:
+                answer, sequence, undo = answers[0]
+            else:
+                question = _question(order, market, signs, request_id)
+                answer, sequence, undo = self._decide(question)
         # Also a REJECT: what was told and is in no record would be a decision that is lost.
         try:
             if sequence:
@@ -244,6 +247,14 @@ class CentralRiskGuard(GuardColumns):
 
     def _decide(self, question: Question) -> Answer:
         """The answer, its record's number, and what to undo where that is never durable."""
+        try:
+            return self._long_way(question)
+        finally:
+            taken, self._taken_early = self._taken_early, None
+            if taken is not None:
+                self._keeper.note_market(taken)
+
+    def _long_way(self, question: Question) -> Answer:
         self._count += 1
         name = f"{self._run}-{self._count}"
         if self._closed:
@@ -288,10 +299,13 @@ class CentralRiskGuard(GuardColumns):
             told = self._id_refusal(asked.client_order_id, earlier)
             if told is not None:
                 return self._refuse_now(name, now, question, told)
-        taken = self._taken(route, asked.symbol, market, now) if market is not None else None
+        taken: list[Any] | Refusal | None = self._taken_early
+        is_early, self._taken_early = taken is not None, None
+        if market is not None and not is_early:
+            taken = self._taken(route, asked.symbol, market, now)
         if isinstance(taken, Refusal):
             return self._refuse_now(name, now, question, taken)
-        if taken is not None:
+        if taken is not None and not is_early:
             self._keeper.take_market(taken)
             if self.evaluator.arrays is not self._books.ledger.arrays:
                 # The books were read anew, and names have other codes.

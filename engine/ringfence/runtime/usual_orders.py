@@ -1,8 +1,8 @@
 """The usual order, decided in one call of compiled code: approved as asked, in books of this process alone.
 
 It is decided as `CentralRiskGuard` decides any other order, and leaves the same events and records, byte for byte, in a
-third of the time. Whatever is out of the ordinary is left to that: market data that comes with the order, gates that do
-not approve it as asked or look at what happened lately, books that hold very much, a log whose next file is due.
+third of the time. Whatever is out of the ordinary is left to that: an order that gates do not approve as asked, books
+that hold very much, a log whose next file is due.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,22 +12,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from ringfence.backends.numba_kernel.live_usual import LiveUsual, Template, can_hash
+from ringfence.backends.numba_kernel.live_usual import NOTHING_MORE, LiveUsual, Template, can_hash
 from ringfence.errors import StateError
 from ringfence.language.decision import GateResult, RiskDecision
 from ringfence.language.orders import OrderRequest
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.approvals import Approval, Key, Signer, signed_approval
-from ringfence.runtime.asked import KINDS, LONGEST_NAME, LONGEST_NUMBER, SIDES, Asked, read_number
+from ringfence.runtime.asked import (
+    KINDS,
+    LONGEST_NAME,
+    LONGEST_NUMBER,
+    SIDES,
+    Asked,
+    market_inputs,
+    read_market,
+    read_number,
+)
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.books_keeper import OwnBooks, order_event
+from ringfence.runtime.decision_record import market_text
 from ringfence.runtime.evaluator import Evaluator, Found, Route
 from ringfence.runtime.guard_answers import Answer, Question
 from ringfence.runtime.guard_books import GuardBooks, Remembered
 from ringfence.runtime.guard_decision import GuardDecision, Later
 from ringfence.runtime.guard_looks import NO_STATE
 from ringfence.runtime.guard_settings import NoState
-from ringfence.runtime.state_directory import StateDirectory
+from ringfence.runtime.state_directory import StateDirectory, encoded
 from ringfence.runtime.usual_templates import template_of
 
 if TYPE_CHECKING:
@@ -117,7 +127,7 @@ class _Run:
         self.lines: list[bytes] = []
         self.frames: list[bytes] = []
         self.answers: list[Answer] = []
-        self.told: list[tuple[str, Remembered, _Seen]] = []
+        self.told: list[tuple[str, list[Any] | None, Remembered, _Seen]] = []
         self.undo: list[tuple[str, str]] = []
 
 
@@ -162,27 +172,9 @@ class UsualOrders:
             and (self._signer is not None or settings.signer is None)
             and (self._log is not None or not guard._records)
         )
-
-    def decide(self, given: Any, signs: bool, request_id: str) -> GuardDecision | None:
-        """Decide an order that came without market data; None, and nothing has moved, for one that is not usual.
-
-        Args:
-            given: The order.
-            signs: Whether an approval is wanted.
-            request_id: As `asked.read_request_id` reads it.
-        """
-        guard = self._guard
-        with guard._lock:
-            answers = self.reserve(((given, None),), signs, request_id)
-        if not answers:
-            return None
-        decision, sequence, undo = answers[0]
-        if sequence:
-            try:
-                guard._audit.wait(sequence)
-            except Exception:
-                return guard._taken_back(decision, sequence, undo)
-        return decision
+        if self._is_able:
+            # Now, and not while orders wait.
+            self._fitting(keeper.books)
 
     def reserve(
         self, orders: Sequence[tuple[Any, Any]], signs: bool, request_id: str
@@ -191,9 +183,12 @@ class UsualOrders:
 
         The guard's lock is held.
 
+        Where the next one's market data was taken over, the guard's `_taken_early` has it.
+
         Args:
             orders: Each with its market data.
-            signs, request_id: As for `decide`; all have the same.
+            signs: Whether approvals are wanted.
+            request_id: Of all of them, as `asked.read_request_id` reads it.
         """
         guard = self._guard
         keeper: Any = guard._keeper
@@ -216,7 +211,7 @@ class UsualOrders:
                     previous, run.sequence, run.moment = place
                     run.previous = previous.encode()
                 for given, market in orders:
-                    if market is not None or not self._take(run, given, books, live):
+                    if not self._take(run, given, market, books, live):
                         break
                 if not run.answers:
                     return []
@@ -225,7 +220,8 @@ class UsualOrders:
                     log.put_frames(run.frames, run.previous.decode())
         except BaseException:
             # Nobody is given these answers, and nobody knows how much of the last the books have taken over.
-            if run.undo:
+            if run.undo or guard._taken_early is not None:
+                guard._taken_early = None
                 keeper.lost(run.undo)
             raise
         if not is_kept:
@@ -234,7 +230,7 @@ class UsualOrders:
             self._tell(run)
         return run.answers
 
-    def _take(self, run: _Run, given: Any, books: GuardBooks, live: LiveUsual) -> bool:
+    def _take(self, run: _Run, given: Any, market: Any, books: GuardBooks, live: LiveUsual) -> bool:
         """Decide an order, and let the books take it over; False, and nothing has moved, for one that is not usual."""
         # The order before may have made the arrays grow.
         if type(given) is not OrderRequest or books.ledger.arrays.version != self._version:
@@ -282,6 +278,11 @@ class UsualOrders:
         ):
             return False
         guard, now, lots, undo = self._guard, run.now, size.lots, run.undo
+        more: Any = NOTHING_MORE
+        if market is not None or sort.route.looks is not None:
+            more = self._more(run, market, sort, lots, price, live)
+            if more is None:
+                return False
         count = guard._count + 1
         name, expires = f"{self._run}{count}", now + self._approval_ns
         undo.append((name, client))
@@ -296,6 +297,7 @@ class UsualOrders:
             run.sequence,
             run.crc,
             sort.template.address,
+            *more,
             client.encode(),
             size.asked_text,
             size.approved_text,
@@ -325,11 +327,38 @@ class UsualOrders:
         )
         run.lines.append(line)
         run.frames.append(frame)
-        run.told.append((client, answer, seen))
+        run.told.append((client, guard._taken_early, answer, seen))
+        guard._taken_early = None
         run.answers.append((decision, run.sequence, (name, client)))
         if run.sequence:
             run.sequence += 1
         return True
+
+    def _more(
+        self, run: _Run, market: Any, sort: _Sort, lots: int, price: _Price, live: LiveUsual
+    ) -> tuple[int, ...] | None:
+        """Take over market data that came with an order, and put down what its texts hold of it and of what happened
+        lately; None where it is to be decided in another way."""
+        guard, evaluator = self._guard, self._evaluator
+        assert evaluator is not None  # nosec B101  # `_bind` comes first
+        route, given, taken = sort.route, b"", b""
+        if market is not None:
+            read = read_market(market)
+            if read is None or isinstance(read, Refusal):
+                return None
+            found = guard._taken(route, route.key[3], read, run.now)
+            if isinstance(found, Refusal):
+                return None
+            given = market_text(market_inputs(market)).encode("ascii")
+            if found is not None:
+                guard._keeper.take_market(found)
+                # Whoever decides on the order keeps this with it.
+                guard._taken_early = found
+                taken = encoded(found)
+                if evaluator.arrays.version != self._version:
+                    return None
+        recent = evaluator.recent(route, SIDES[sort.names[4]], lots, price.number, run.now)
+        return live.more(given, taken, f',"recent":{recent}}}'.encode() if recent else b"")
 
     def _not_kept(self, run: _Run, order: tuple[Any, Any], answer: Answer) -> Answer:
         """A REJECT instead of an answer that could not be kept, and was taken back."""
@@ -339,8 +368,8 @@ class UsualOrders:
     def _tell(self, run: _Run) -> None:
         """Tell of what was kept whoever listens or counts approvals."""
         guard, evaluator = self._guard, self._evaluator
-        for client, answer, seen in run.told:
-            guard._happened(order_event(client, None, answer))
+        for client, taken, answer, seen in run.told:
+            guard._happened(order_event(client, taken, answer))
             if guard._noted is not None and evaluator is not None:
                 guard._noted.append(_found(evaluator, seen))
 
@@ -399,7 +428,7 @@ class UsualOrders:
         if side not in SIDES or kind not in KINDS or (is_unpriced and kind != "market"):
             return None
         route = evaluator.route((account, strategy, venue, symbol))
-        if isinstance(route, Refusal) or route.looks is not None or route.picks:
+        if isinstance(route, Refusal) or route.picks:
             return None
         try:
             template = template_of(

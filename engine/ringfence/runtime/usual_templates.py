@@ -99,16 +99,17 @@ def _record(route: Route, asked: Asked, run: str, policy_set: str) -> list[Piece
         texts,
         b"",
         _mark("evidence"),
-        None,
+        _mark("market"),
         {},
         request,
     )
+    body = body.replace(f'"{_mark("market")}"'.encode(), _mark("market").encode())
     # An order that no named request brought has nothing there.
     body = body.replace(f'"request_id":"{request}",'.encode(), request.encode())
     payload = payload_of(body, DECISION, _mark("previous"), _mark("sequence"), _mark("moment"))
     names = (
-        *("now", "evidence", "found", "count", "client", "price", "size", "request", "approved"),
-        *("previous", "sequence", "moment"),
+        *("now", "evidence", "found", "count", "market", "client", "price", "size", "request"),
+        *("approved", "previous", "sequence", "moment"),
     )
     return _cut(payload, names)
 
@@ -119,11 +120,11 @@ def _line(asked: Asked, run: str, policy_set: str) -> list[Piece]:
     content = (*asked[:4], asked.side_name, asked.type, lots, price, asked.reduce_only)
     id = f"{run}{_mark('count')}"
     answer = Remembered(content, id, 0, lots, "", "", now, _mark("expires"), policy_set)
-    line = encoded(order_event(asked.client_order_id, None, answer))
-    for name in ("now", "lots", "price number", "expires"):
-        # Numbers stand without quotes.
+    line = encoded(order_event(asked.client_order_id, _mark("taken"), answer))
+    for name in ("now", "taken", "lots", "price number", "expires"):
+        # What is no text stands without quotes.
         line = line.replace(f'"{_mark(name)}"'.encode(), _mark(name).encode())
-    names = ("now", "client", "lots", "price number", "count", "lots", "now", "expires")
+    names = ("now", "client", "taken", "lots", "price number", "count", "lots", "now", "expires")
     return _cut(line, names)
 
 

@@ -23,8 +23,10 @@ UNUSUAL = -2
 
 #: What an order brings: whole numbers, but for the price; then texts, each behind a byte with its length.
 NOW, EXPIRES, COUNT, SIGNS, LOTS, PRICE, MOMENT, SEQUENCE, CRC, TEMPLATE = range(10)
+#: Where in `more` each of its texts begins and ends.
+MARKET_FROM, MARKET_TO, TAKEN_FROM, TAKEN_TO, RECENT_FROM, RECENT_TO = range(10, 16)
 TEXT_BYTES = (256, 64, 64, 64, 64, 128, 72)
-TEXTS_AT = 8 * 10
+TEXTS_AT = 8 * 16
 CLIENT, SIZE, APPROVED, PRICE_TEXT, PRICE_NUMBER, REQUEST, PREVIOUS = (
     TEXTS_AT + sum(TEXT_BYTES[:k]) for k in range(7)
 )
@@ -41,7 +43,7 @@ NEW_HASH = SIGNATURE + 64
 BLOCK_BYTES = NEW_HASH + 64
 #: What stands behind a piece: the place of a whole number, that of a text and this, or one of those below zero.
 TEXT = 1 << 16
-NOTHING, EVIDENCE, FOUND, CLIENT_LENGTH = -1, -2, -3, -4
+NOTHING, EVIDENCE, FOUND, CLIENT_LENGTH, MARKET, TAKEN = -1, -2, -3, -4, -5, -6
 #: The templates of an order.
 RECORD_TEXT, LINE_TEXT, SIGNED_TEXT = range(3)
 #: Of an order's route: codes of its names, rows of its books, side, kind, whether it may only reduce.
@@ -65,9 +67,8 @@ QUESTION = PackType(
     (
         *_arrays(types.int64, "whole"),
         *_arrays(types.float64, "number"),
-        *_arrays(
-            types.uint8, "text", "found", "evidence", "frame", "line", "signed", "digest", "keys"
-        ),
+        *_arrays(types.uint8, "text", "found", "evidence", "more", "frame", "line", "signed"),
+        *_arrays(types.uint8, "digest", "keys"),
     ),
 )
 #: Pieces of text with where each begins, what stands behind each, where each template begins, and the route's codes.
@@ -113,11 +114,18 @@ def filled(Q, P, which, out, at, evidence):
             at = number(out, at, W[what])
         elif what == EVIDENCE:
             at = copied(out, at, Q.evidence, 0, evidence)
+            if W[RECENT_TO] > W[RECENT_FROM]:
+                # It goes on where the evidence has its last bracket.
+                at = copied(out, at - np.uint64(1), Q.more, W[RECENT_FROM], W[RECENT_TO])
         elif what == FOUND:
             at, carry, carried = base64(
                 out, at, Q.found, 0, Q.found.shape[0], np.uint32(0), 0
             )  # fmt: skip
             at = base64_end(out, at, carry, carried)
+        elif what == MARKET:
+            at = copied(out, at, Q.more, W[MARKET_FROM], W[MARKET_TO])
+        elif what == TAKEN:
+            at = copied(out, at, Q.more, W[TAKEN_FROM], W[TAKEN_TO])
         elif what == CLIENT_LENGTH:
             at = number(out, at, np.int64(Q.text[CLIENT]))
     return at
@@ -178,6 +186,7 @@ def sign(Q, P):
 def has_room(Q, P, evidence):
     """Whether all texts fit."""
     most = P.pieces.shape[0] + evidence + 2 * Q.found.shape[0] + 20 * P.behind.shape[0] + 2048
+    most += Q.more.shape[0]
     return most <= min(Q.frame.shape[0], min(Q.line.shape[0], Q.signed.shape[0]))
 
 

@@ -22,7 +22,7 @@ from ringfence.backends.numba_kernel.jit_packs import Pack
 from ringfence.backends.numba_kernel.live_entry import LiveEntry
 from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
 
-__all__ = ["FIELDS", "LiveUsual", "Piece", "Template", "can_hash"]
+__all__ = ["FIELDS", "NOTHING_MORE", "LiveUsual", "Piece", "Template", "can_hash"]
 
 #: A piece of text, and the name in `FIELDS` of what stands behind it; empty for nothing.
 Piece = tuple[bytes, str]
@@ -39,6 +39,8 @@ FIELDS = {
     "client length": places.CLIENT_LENGTH,
     "evidence": places.EVIDENCE,
     "found": places.FOUND,
+    "market": places.MARKET,
+    "taken": places.TAKEN,
     "client": places.TEXT + places.CLIENT,
     "size": places.TEXT + places.SIZE,
     "approved": places.TEXT + places.APPROVED,
@@ -47,8 +49,11 @@ FIELDS = {
     "request": places.TEXT + places.REQUEST,
     "previous": places.TEXT + places.PREVIOUS,
 }
-_ROOM = 1 << 14
-_ORDER = Struct("=5qd4q" + "".join(f"{size}p" for size in places.TEXT_BYTES))
+_ROOM = 1 << 16
+_NULL = b"null"
+#: Of an order that came without market data, and whose gates look at nothing that happened lately.
+NOTHING_MORE = (0, 4, 0, 4, 4, 4)
+_ORDER = Struct("=5qd10q" + "".join(f"{size}p" for size in places.TEXT_BYTES))
 _FOUND = Struct("=3q8x64s64s")
 _FOUND_AT = 8 * places.FRAME_BYTES
 
@@ -127,6 +132,9 @@ class LiveUsual:
         self._entry, self._evidence, self._hashing = entry, evidence, hashing
         self._block = bytearray(places.BLOCK_BYTES)
         self._frame, self._line, self._signed = (np.zeros(_ROOM, np.uint8) for _ in range(3))
+        self._more = np.zeros(_ROOM // 2, np.uint8)
+        self._more_view = self._more.data
+        self._more_view[: len(_NULL)] = _NULL
         self._hash = np.zeros(places.HASH_BYTES, np.uint8)
         self._digest = np.zeros(32, np.uint8)
         self._keys = np.zeros(2 * places.HASH_BYTES, np.uint8)
@@ -170,6 +178,7 @@ class LiveUsual:
                 np.frombuffer(self._block, np.uint8),
                 self._entry.found,
                 out,
+                self._more,
                 self._frame,
                 self._line,
                 self._signed,
@@ -187,11 +196,33 @@ class LiveUsual:
             begin(at, 0, 0)
             add(at, int(np.frombuffer(block, np.uint8).ctypes.data), len(block))
 
+    def more(self, market: bytes, taken: bytes, recent: bytes) -> tuple[int, ...] | None:
+        """Put down what the next order brings besides; `NOTHING_MORE` stands for nothing.
+
+        Args:
+            market: Market data as it came, in JSON; empty for none.
+            taken: Market data as the books took it over, in JSON; empty for none.
+            recent: What stands behind the evidence, its last bracket included; empty for nothing.
+
+        Returns:
+            For `decide`; None where there is no room for so much.
+        """
+        texts = market or _NULL, taken or _NULL, recent
+        ends: list[int] = []
+        end = len(_NULL)
+        if end + sum(map(len, texts)) > len(self._more_view):
+            return None
+        for text in texts:
+            self._more_view[end : end + len(text)] = text
+            ends += (end, end + len(text))
+            end += len(text)
+        return tuple(ends)
+
     def decide(self, *order: Any) -> tuple[bytes, bytes, int, bytes, bytes] | None:
         """Decide an order. One that is approved as asked has its lots reserved, and its texts written.
 
         Args:
-            order: As in `jit_usual`: `NOW` to `TEMPLATE` as numbers, then its texts.
+            order: As in `jit_usual`: `NOW` to `TEMPLATE` as numbers, what `more` has given, then its texts.
 
         Returns:
             The record's frame and the journal's line; the checksum of the journal's texts so far; the signature in
