@@ -128,7 +128,8 @@ def test_the_guard_is_measured_alone_by_growth_by_records_and_at_its_start(
     assert all(figure.value > 0 for figure in figures)
     assert {figure.name for figure in figures} >= {
         "everything on, p99.9",
-        "decisions recorded",
+        "decisions recorded, one by one",
+        "decisions recorded, in batches",
         "30 open orders, killed",
         "in memory, 5 to 2 held symbols",
         "everything on, 5 to 2 held symbols",

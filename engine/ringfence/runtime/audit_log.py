@@ -10,7 +10,7 @@ Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -262,12 +262,15 @@ class AuditLog:
             return None
         return self._hash, self._last + 1, self._clock.now_ns()
 
-    def put_frames(self, frames: Sequence[bytes], digest: str) -> None:
-        """Take the records that were written for `next_place`, each in its frame; `digest` is the last one's hash.
+    def put_frames(self, frames: bytes, count: int, digest: str) -> None:
+        """Take records that were written for `next_place`; the caller has held `placing` since.
 
-        The caller has held `placing` since.
+        Args:
+            frames: Each in its frame, one after the other.
+            count: How many.
+            digest: The last one's hash.
         """
-        self._put(frames, digest)
+        self._put(frames, digest, count)
 
     def wait(self, sequence: int) -> None:
         """Return once record `sequence`, and each before it, is as durable as asked.
@@ -425,18 +428,17 @@ class AuditLog:
     def _outgrows(self, size: int) -> bool:
         return self._fill_has_records and self._fill + size > self._segment_bytes
 
-    def _put(self, frames: Sequence[bytes], digest: str) -> None:
+    def _put(self, frames: bytes, digest: str, records: int = 1) -> None:
         """Take the next records into what is pending, or leave all as it was; `digest` is the last one's hash."""
-        count = len(self._pending)
+        count, size = len(self._pending), len(frames)
         was = self._pending_bytes, self._fill, self._size, self._hash, self._last
         try:
-            self._pending += frames
-            size = len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
+            self._pending.append(frames)
             self._pending_bytes += size
             self._fill += size
             self._size += size
             self._hash = digest
-            self._last += len(frames)
+            self._last += records
             self._fill_has_records = True
         except BaseException:
             # What is interrupted here would break the chain.
@@ -502,8 +504,8 @@ class AuditLog:
             self._add("retention-failed", encode({"reason": error.message}), bounded=False)
 
 
-def _framed(payload: bytes) -> tuple[list[bytes], str]:
-    return [framed(payload)], sha256(payload).hexdigest()
+def _framed(payload: bytes) -> tuple[bytes, str]:
+    return framed(payload), sha256(payload).hexdigest()
 
 
 _CLOSED = AuditError("the audit log is closed", "open it again")

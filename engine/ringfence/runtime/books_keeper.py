@@ -223,13 +223,11 @@ class OwnBooks:
             self.lost([(answer.decision_id, client)])
             raise
 
-    def keep_written(
-        self, lines: Sequence[bytes], crc: int, orders: Sequence[tuple[str, str]]
-    ) -> bool:
+    def keep_written(self, lines: bytes, crc: int, orders: Sequence[tuple[str, str]]) -> bool:
         """Keep answers that the books have taken over, and that are written out as the journal has them.
 
         Args:
-            lines: Of the journal; empty ones where nothing is kept.
+            lines: Of the journal; empty where nothing is kept.
             crc: The checksum that the last begins with.
             orders: Their ids and those of their clients.
 
@@ -237,8 +235,8 @@ class OwnBooks:
             False where they could not be kept, and are taken back.
         """
         try:
-            if lines[0]:
-                self._store.append_lines(lines[0] if len(lines) == 1 else b"".join(lines), crc)
+            if lines:
+                self._store.append_lines(lines, crc)
         except OSError:
             self._behind = True
             for each in reversed(orders):

@@ -5,7 +5,7 @@ function applies it when it happens and when it is read again, so that both end 
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass
 from decimal import Decimal
 from typing import Any
@@ -211,9 +211,13 @@ class GuardBooks:
 
     def answer_for(self, client_order_id: str) -> Remembered | None:
         """What was answered for a client order id within the window; older answers are forgotten."""
+        return self.known_answers().get(client_order_id)
+
+    def known_answers(self) -> Mapping[str, Remembered]:
+        """What was answered for each client order id within the window."""
         if self.now_ns > self._forget_ns:
             self._forget()
-        return self.answers.get(client_order_id)
+        return self.answers
 
     def _forget(self) -> None:
         answers, oldest = self.answers, self.now_ns - self._window_ns

@@ -5,7 +5,7 @@ third of the time. Whatever is out of the ordinary is left to that: an order tha
 that hold very much, a log whose next file is due.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -107,8 +107,7 @@ class _Run:
     __slots__ = (
         "answers",
         "crc",
-        "frames",
-        "lines",
+        "known",
         "moment",
         "now",
         "previous",
@@ -120,12 +119,13 @@ class _Run:
         "undo",
     )
 
-    def __init__(self, now: int, signs: bool, request_id: str, crc: int) -> None:
+    def __init__(
+        self, now: int, signs: bool, request_id: str, crc: int, known: Mapping[str, Remembered]
+    ) -> None:
         self.now, self.signs, self.request_id, self.crc = now, signs, request_id, crc
+        self.known = known
         self.request = f'"request_id":"{request_id}",'.encode() if request_id else b""
         self.previous, self.sequence, self.moment = b"", 0, 0
-        self.lines: list[bytes] = []
-        self.frames: list[bytes] = []
         self.answers: list[Answer] = []
         self.told: list[tuple[str, list[Any] | None, Remembered, _Seen]] = []
         self.undo: list[tuple[str, str]] = []
@@ -201,23 +201,25 @@ class UsualOrders:
         books, log = keeper.books, self._log
         live = self._fitting(books)
         crc = 0 if self._journal is None else self._journal.crc
-        run = _Run(now, signs and self._signer is not None, request_id, crc)
+        run = _Run(now, signs and self._signer is not None, request_id, crc, books.known_answers())
         try:
             with self._placing:
                 if log is not None:
-                    place = log.next_place(live.most_bytes * len(orders))
+                    place = log.next_place(live.most_bytes)
                     if place is None:
                         return []
                     previous, run.sequence, run.moment = place
                     run.previous = previous.encode()
+                live.begin()
                 for given, market in orders:
                     if not self._take(run, given, market, books, live):
                         break
                 if not run.answers:
                     return []
-                is_kept = keeper.keep_written(run.lines, run.crc, run.undo)
+                frames, lines = live.written()
+                is_kept = keeper.keep_written(lines, run.crc, run.undo)
                 if is_kept and log is not None:
-                    log.put_frames(run.frames, run.previous.decode())
+                    log.put_frames(frames, len(run.answers), run.previous.decode())
         except BaseException:
             # Nobody is given these answers, and nobody knows how much of the last the books have taken over.
             if run.undo or guard._taken_early is not None:
@@ -273,8 +275,8 @@ class UsualOrders:
         if client and (
             len(client) > LONGEST_NAME
             or not client.isascii()
-            or books.answer_for(client) is not None
-            or len(books.answers) >= self._most_clients
+            or client in run.known
+            or len(run.known) >= self._most_clients
         ):
             return False
         guard, now, lots, undo = self._guard, run.now, size.lots, run.undo
@@ -310,7 +312,7 @@ class UsualOrders:
             undo.pop()
             return False
         guard._count = count
-        frame, line, run.crc, signature, run.previous = written
+        run.crc, signature, run.previous = written
         policy_set = self._policy_set
         number = None if price.exact is None else price.number
         content = (*sort.names, lots, number, reduce_only)
@@ -325,8 +327,6 @@ class UsualOrders:
         decision = GuardDecision(
             name, _APPROVE, "", size.approved, "", policy_set, approval, now, self._teller, seen
         )
-        run.lines.append(line)
-        run.frames.append(frame)
         run.told.append((client, guard._taken_early, answer, seen))
         guard._taken_early = None
         run.answers.append((decision, run.sequence, (name, client)))
@@ -343,7 +343,10 @@ class UsualOrders:
         assert evaluator is not None  # nosec B101  # `_bind` comes first
         route, given, taken = sort.route, b"", b""
         if market is not None:
-            read = read_market(market)
+            try:
+                read = read_market(market)
+            except AttributeError:
+                return None
             if read is None or isinstance(read, Refusal):
                 return None
             found = guard._taken(route, route.key[3], read, run.now)

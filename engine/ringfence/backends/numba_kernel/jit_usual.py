@@ -36,8 +36,8 @@ ENTRY, VIEWS, WRITE, RECORDS, KEEPS, HASH_AT, FRAME_AT, LINE_AT, SIGNED_AT, DIGE
     _WORDS, _WORDS + 10
 )
 BEGIN, ADD, END, SUM = range(_WORDS + 10, _WORDS + 14)
-#: What comes out, beside the texts.
-FRAME_BYTES, LINE_BYTES, NEW_CRC, ID_LENGTH = range(_WORDS + 14, _WORDS + 18)
+#: Where the next order's frame and line begin, behind those before; and what comes out beside the texts.
+FRAME_FROM, LINE_FROM, NEW_CRC, ID_LENGTH = range(_WORDS + 14, _WORDS + 18)
 SIGNATURE = 8 * (_WORDS + 18)
 NEW_HASH = SIGNATURE + 64
 BLOCK_BYTES = NEW_HASH + 64
@@ -141,30 +141,32 @@ def put_word(out, at, value):
 @plain
 def write_line(Q, P):
     """The journal's line: the checksum of all texts so far in hex, a blank, and the text."""
-    W, out = Q.whole, Q.line
-    end = np.int64(filled(Q, P, LINE_TEXT, out, np.uint64(_CRC_TEXT), 0))
-    crc = call_three(W[SUM], W[CRC], W[LINE_AT] + _CRC_TEXT, end - _CRC_TEXT) & 0xFFFFFFFF
+    W, out, first = Q.whole, Q.line, Q.whole[LINE_FROM]
+    start = first + _CRC_TEXT
+    end = np.int64(filled(Q, P, LINE_TEXT, out, np.uint64(start), 0))
+    crc = call_three(W[SUM], W[CRC], W[LINE_AT] + start, end - start) & 0xFFFFFFFF
     for k in range(4):
         Q.digest[k] = np.uint8((crc >> (8 * (3 - k))) & 255)
-    hexed(out, np.uint64(0), Q.digest, 0, 4)
-    out[8], out[end] = np.uint8(32), np.uint8(10)
-    W[NEW_CRC], W[LINE_BYTES] = crc, end + 1
+    hexed(out, np.uint64(first), Q.digest, 0, 4)
+    out[np.uint64(start - 1)], out[np.uint64(end)] = np.uint8(32), np.uint8(10)
+    W[NEW_CRC], W[LINE_FROM] = crc, end + 1
 
 
 @plain
 def write_frame(Q, P, evidence):
     """The record in its frame, and its hash."""
-    W, out = Q.whole, Q.frame
-    end = np.int64(filled(Q, P, RECORD_TEXT, out, np.uint64(_FRAME_HEAD), evidence))
-    start, size = W[FRAME_AT], end - _FRAME_HEAD
-    put_word(out, 0, size)
-    put_word(out, 4, call_three(W[SUM], 0, start + _FRAME_HEAD, size))
-    put_word(out, 8, call_three(W[SUM], 0, start, 8))
+    W, out, first = Q.whole, Q.frame, Q.whole[FRAME_FROM]
+    start = first + _FRAME_HEAD
+    end = np.int64(filled(Q, P, RECORD_TEXT, out, np.uint64(start), evidence))
+    address, size = W[FRAME_AT] + start, end - start
+    put_word(out, first, size)
+    put_word(out, first + 4, call_three(W[SUM], 0, address, size))
+    put_word(out, first + 8, call_three(W[SUM], 0, W[FRAME_AT] + first, 8))
     call_three(W[BEGIN], W[HASH_AT], 0, 0)
-    call_three(W[ADD], W[HASH_AT], start + _FRAME_HEAD, size)
+    call_three(W[ADD], W[HASH_AT], address, size)
     call_three(W[END], W[DIGEST_AT], W[HASH_AT], 0)
     hexed(Q.text, np.uint64(NEW_HASH), Q.digest, 0, 32)
-    W[FRAME_BYTES] = end
+    W[FRAME_FROM] = end
 
 
 @plain
@@ -187,7 +189,8 @@ def has_room(Q, P, evidence):
     """Whether all texts fit."""
     most = P.pieces.shape[0] + evidence + 2 * Q.found.shape[0] + 20 * P.behind.shape[0] + 2048
     most += Q.more.shape[0]
-    return most <= min(Q.frame.shape[0], min(Q.line.shape[0], Q.signed.shape[0]))
+    frames, lines = Q.frame.shape[0] - Q.whole[FRAME_FROM], Q.line.shape[0] - Q.whole[LINE_FROM]
+    return most <= min(frames, min(lines, Q.signed.shape[0]))
 
 
 @plain

@@ -49,13 +49,15 @@ FIELDS = {
     "request": places.TEXT + places.REQUEST,
     "previous": places.TEXT + places.PREVIOUS,
 }
-_ROOM = 1 << 16
+# For the texts of several orders.
+_ROOM = 1 << 18
 _NULL = b"null"
 #: Of an order that came without market data, and whose gates look at nothing that happened lately.
 NOTHING_MORE = (0, 4, 0, 4, 4, 4)
 _ORDER = Struct("=5qd10q" + "".join(f"{size}p" for size in places.TEXT_BYTES))
-_FOUND = Struct("=3q8x64s64s")
-_FOUND_AT = 8 * places.FRAME_BYTES
+_BEGINS = Struct("=2q")
+_FOUND = Struct("=q8x64s64s")
+_BEGINS_AT, _FOUND_AT = 8 * places.FRAME_FROM, 8 * places.NEW_CRC
 
 _TEXT = '''"""What a live guard calls for the usual order."""
 
@@ -121,7 +123,7 @@ class LiveUsual:
 
     Attributes:
         content: Gives the bytes of what gates found of the order that was decided last, for `live_entry.Answer`.
-        most_bytes: The largest frame.
+        most_bytes: The most that the frames since `begin` take.
     """
 
     def __init__(
@@ -132,7 +134,7 @@ class LiveUsual:
         self._entry, self._evidence, self._hashing = entry, evidence, hashing
         self._block = bytearray(places.BLOCK_BYTES)
         self._frame, self._line, self._signed = (np.zeros(_ROOM, np.uint8) for _ in range(3))
-        self._more = np.zeros(_ROOM // 2, np.uint8)
+        self._more = np.zeros(_ROOM // 4, np.uint8)
         self._more_view = self._more.data
         self._more_view[: len(_NULL)] = _NULL
         self._hash = np.zeros(places.HASH_BYTES, np.uint8)
@@ -218,31 +220,32 @@ class LiveUsual:
             end += len(text)
         return tuple(ends)
 
-    def decide(self, *order: Any) -> tuple[bytes, bytes, int, bytes, bytes] | None:
+    def begin(self) -> None:
+        """Begin anew with frames and lines."""
+        _BEGINS.pack_into(self._block, _BEGINS_AT, 0, 0)
+
+    def decide(self, *order: Any) -> tuple[int, bytes, bytes] | None:
         """Decide an order. One that is approved as asked has its lots reserved, and its texts written.
 
         Args:
             order: As in `jit_usual`: `NOW` to `TEMPLATE` as numbers, what `more` has given, then its texts.
 
         Returns:
-            The record's frame and the journal's line; the checksum of the journal's texts so far; the signature in
-            hex, where one was wanted; and the record's SHA-256, in hex. None, and nothing has moved, for an order
-            that is to be decided in another way.
+            The checksum of the journal's texts so far; the signature in hex, where one was wanted; and the record's
+            SHA-256, in hex. None, and nothing has moved, for an order that is to be decided in another way.
         """
-        evidence, block = self._evidence, self._block
-        if self._views != evidence.address:
+        if self._views != self._evidence.address:
             self._bind()
-        self._fill(block, 0, *order)
+        self._fill(self._block, 0, *order)
         if self._decide(self._address):
             return None
-        frame_bytes, line_bytes, crc, signature, digest = self._take(block, _FOUND_AT)
-        return (
-            self._frame_view[:frame_bytes].tobytes(),
-            self._line_view[:line_bytes].tobytes(),
-            crc,
-            signature,
-            digest,
-        )
+        found: tuple[int, bytes, bytes] = self._take(self._block, _FOUND_AT)
+        return found
+
+    def written(self) -> tuple[bytes, bytes]:
+        """All frames since `begin`, one after the other, and all lines."""
+        frames, lines = _BEGINS.unpack_from(self._block, _BEGINS_AT)
+        return self._frame_view[:frames].tobytes(), self._line_view[:lines].tobytes()
 
 
 _THREE = (ctypes.c_int64,) * 4
