@@ -37,6 +37,8 @@ def desks(tmp_path_factory: pytest.TempPathFactory) -> list[PolicySet]:
         policies(place / "plain"),
         # It halts, and has gates that look at what happened lately.
         policies(place / "halting", daily="halt", more=LATELY),
+        # Other limits, and then other gates, than the first.
+        policies(place / "tighter", daily="halt"),
     ]
 
 
@@ -144,6 +146,7 @@ steps = st.lists(
         st.tuples(st.just("mark"), st.sampled_from([900.0, 1_000.0, 1_100.0])),
         st.tuples(st.just("later"), st.sampled_from([1, 3 * SECOND])),
         st.tuples(st.just("key"), st.sampled_from(KEYS)),
+        st.tuples(st.just("swap"), st.integers(0, 2)),
         st.tuples(st.just("listen"), st.just(0)),
     ),
     min_size=1,
@@ -165,7 +168,9 @@ def sent(size: Any, market: Any = None, **fields: Any) -> Order:
     return order(size, **fields), market
 
 
-def played(desk: Desk, course: Sequence[tuple[str, Any]], ask: Ask) -> dict[str, Any]:
+def played(
+    desk: Desk, course: Sequence[tuple[str, Any]], ask: Ask, desks: Sequence[PolicySet] = ()
+) -> dict[str, Any]:
     guard, approved, heard = desk.guard, [], list[Any]()
     for what, how in course:
         if what == "orders":
@@ -177,6 +182,8 @@ def played(desk: Desk, course: Sequence[tuple[str, Any]], ask: Ask) -> dict[str,
             desk.clock.advance(how)
         elif what == "key":
             desk.signer.renew(how, KEYS)
+        elif what == "swap":
+            guard.use(desks[how], by="a person")
         elif what == "listen":
             guard.listen(heard.append)
         elif approved:
@@ -197,10 +204,10 @@ def test_orders_leave_the_very_bytes_that_the_long_way_leaves(
     desks: list[PolicySet], place: Path, course: Sequence[tuple[str, Any]], which: int
 ) -> None:
     with desk_at(place, desks[which], is_long=True) as desk:
-        long_way = played(desk, course, one_by_one)
+        long_way = played(desk, course, one_by_one, desks)
     for ask in (one_by_one, together):
         with desk_at(place, desks[which], is_long=False) as desk:
-            assert played(desk, course, ask) == long_way
+            assert played(desk, course, ask, desks) == long_way
 
 
 def _never(*_: Any) -> Any:

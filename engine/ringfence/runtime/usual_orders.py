@@ -90,6 +90,9 @@ class _Sort(NamedTuple):
     sizes: dict[str | None, _Size]
 
 
+_Sorts = dict[tuple[Any, ...], _Sort | tuple[()]]
+
+
 class _Seen(NamedTuple):
     """An order, and the bytes of what gates found of it."""
 
@@ -154,7 +157,9 @@ class UsualOrders:
         self._live: LiveUsual | None = None
         self._teller: _Teller | None = None
         self._policy_set = ""
-        self._sorts: dict[tuple[Any, ...], _Sort | tuple[()]] = {}
+        self._sorts: _Sorts = {}
+        # Those under the limits from before, with their policy set.
+        self._before: tuple[str, _Sorts] = "", {}
         self._prices: dict[str | None, _Price] = {}
         is_kept = False
         if isinstance(keeper, OwnBooks):
@@ -399,7 +404,7 @@ class UsualOrders:
         """Look at other limits, or at other arrays."""
         evaluator.renew()
         self._evaluator, self._version = evaluator, evaluator.arrays.version
-        self._sorts.clear()
+        self._before, self._sorts = (self._policy_set, self._sorts), {}
         entry, evidence = evaluator.live
         self._live = LiveUsual(
             entry, evidence, records=self._log is not None, keeps=self._journal is not None
@@ -410,9 +415,13 @@ class UsualOrders:
 
     def _new_sort(self, names: tuple[Any, ...]) -> _Sort | tuple[()]:
         """What these orders have in common; empty where none of them is usual."""
+        made = self._sort(*names)
+        if made is None:
+            # Unknown names are not kept: there is no end to them, nor to their length.
+            return ()
         if len(self._sorts) >= _MOST_SORTS:
             self._sorts.clear()
-        made = self._sorts[names] = self._sort(*names) or ()
+        self._sorts[names] = made
         return made
 
     def _sort(
@@ -425,14 +434,23 @@ class UsualOrders:
         kind: str,
         reduce_only: bool,
         is_unpriced: bool,
-    ) -> _Sort | None:
+    ) -> _Sort | tuple[()] | None:
         evaluator = self._evaluator
         assert evaluator is not None  # nosec B101  # `_bind` comes first
         if side not in SIDES or kind not in KINDS or (is_unpriced and kind != "market"):
             return None
         route = evaluator.route((account, strategy, venue, symbol))
-        if isinstance(route, Refusal) or route.picks:
+        if isinstance(route, Refusal):
             return None
+        if route.picks:
+            return ()
+        names = (*route.key, side, kind)
+        policy_set, before = self._before
+        known = before.get((*names, reduce_only, is_unpriced))
+        if known and _same_texts(known.route, route):
+            # What a swap of limits changes is the policy set's name, and orders wait for this.
+            template = known.template.renamed(policy_set.encode(), self._policy_set.encode())
+            return _Sort(route, template, names, reduce_only, {})
         try:
             template = template_of(
                 route,
@@ -441,11 +459,11 @@ class UsualOrders:
                 reduce_only=reduce_only,
                 has_price=not is_unpriced,
                 run=self._run,
-                policy_set=self._guard._linked.sha256,
+                policy_set=self._policy_set,
             )
         except UnicodeEncodeError:
-            return None
-        return _Sort(route, template, (*route.key, side, kind), reduce_only, {})
+            return ()
+        return _Sort(route, template, names, reduce_only, {})
 
     def _new_size(self, sort: _Sort, text: str | None) -> _Size | None:
         if text is None:
@@ -495,6 +513,11 @@ class _Teller:
 
     def results(self, seen: _Seen) -> tuple[GateResult, ...]:
         return self._evaluator.results(_found(self._evaluator, seen))
+
+
+def _same_texts(one: Route, other: Route) -> bool:
+    """Whether templates of two routes differ in the name of the policy set alone."""
+    return (one.texts, one.codes, one.books) == (other.texts, other.codes, other.books)
 
 
 def _found(evaluator: Evaluator, seen: _Seen) -> Found:

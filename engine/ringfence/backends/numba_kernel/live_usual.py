@@ -111,6 +111,15 @@ class Template:
         )
         self.address = self._pack.address
 
+    def renamed(self, old: bytes, new: bytes) -> "Template":
+        """The same with another text, as long, in place of one that stands in its pieces."""
+        pieces, *rest = self._pack.arrays
+        made = Template.__new__(Template)
+        text = bytearray(pieces.tobytes().replace(old, new))
+        made._pack = Pack(places.TEMPLATES, [np.frombuffer(text, np.uint8), *rest])
+        made.address = made._pack.address
+        return made
+
 
 class LiveUsual:
     """Decides usual orders on the books and limits of a `LiveEntry`; one caller at a time.
