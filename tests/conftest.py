@@ -12,6 +12,9 @@ from hypothesis import HealthCheck, settings
 # A shell starts what it puts in the background deaf to Ctrl-C, and so would be every process that a test stops by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# And `nohup` what it starts, to a terminal that goes away.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # No deadline and no wall clock anywhere: a busy machine must not fail a test. The same examples in every
 # run of CI; the nightly profile looks for new ones.

@@ -347,6 +347,8 @@ class UsualOrders:
         guard, evaluator = self._guard, self._evaluator
         assert evaluator is not None  # nosec B101  # `_bind` comes first
         route, given, taken = sort.route, b"", b""
+        if live.holds_much(route.books):
+            return None
         if market is not None:
             try:
                 read = read_market(market)

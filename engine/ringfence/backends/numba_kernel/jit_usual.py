@@ -15,6 +15,7 @@ from ringfence.backends.numba_kernel.jit_numbers import plain, usable
 from ringfence.backends.numba_kernel.jit_packs import Field, PackType, reader
 from ringfence.backends.numba_kernel.jit_rows import valuation_price
 from ringfence.backends.numba_kernel.jit_writing import base64, base64_end, copied, hexed, number
+from ringfence.backends.numba_kernel.layout import HELD
 
 __all__ = ["QUESTION", "TEMPLATES", "decide"]
 
@@ -35,10 +36,10 @@ _WORDS = (TEXTS_AT + sum(TEXT_BYTES)) // 8
 ENTRY, VIEWS, WRITE, RECORDS, KEEPS, HASH_AT, FRAME_AT, LINE_AT, SIGNED_AT, DIGEST_AT = range(
     _WORDS, _WORDS + 10
 )
-BEGIN, ADD, END, SUM = range(_WORDS + 10, _WORDS + 14)
+BEGIN, ADD, END, SUM, LARGE = range(_WORDS + 10, _WORDS + 15)
 #: Where the next order's frame and line begin, behind those before; and what comes out beside the texts.
-FRAME_FROM, LINE_FROM, NEW_CRC, ID_LENGTH = range(_WORDS + 14, _WORDS + 18)
-SIGNATURE = 8 * (_WORDS + 18)
+FRAME_FROM, LINE_FROM, NEW_CRC, ID_LENGTH = range(_WORDS + 15, _WORDS + 19)
+SIGNATURE = 8 * (_WORDS + 19)
 NEW_HASH = SIGNATURE + 64
 BLOCK_BYTES = NEW_HASH + 64
 #: What stands behind a piece: the place of a whole number, that of a text and this, or one of those below zero.
@@ -194,6 +195,15 @@ def has_room(Q, P, evidence):
 
 
 @plain
+def holds_much(B, C, large):
+    """Whether a book of the order holds more symbols than a record always tells in full."""
+    held = max(B.book_n[0, HELD], B.book_n[C[ACCOUNT_BOOK], HELD])
+    if C[STRATEGY_BOOK] >= 0:
+        held = max(held, B.book_n[C[STRATEGY_BOOK], HELD])
+    return held > large
+
+
+@plain
 def is_plain(source, place):
     """Whether a text reads in JSON as it is: printable ASCII without quotes and strokes."""
     start = np.uint64(place + 1)
@@ -213,6 +223,8 @@ def decide(question):
     P = templates_at(W[TEMPLATE])
     C = P.codes
     if not is_plain(Q.text, CLIENT):
+        return UNUSUAL
+    if W[RECORDS] != 0 and holds_much(books_at(A.whole[1]), C, W[LARGE]):
         return UNUSUAL
     books, results, details = A.whole[1], A.whole[3], A.whole[4]
     s, side, kind, price, lots = C[SYMBOL], C[SIDE], C[KIND], Q.number[PRICE], float(W[LOTS])

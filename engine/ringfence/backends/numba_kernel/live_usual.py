@@ -19,8 +19,9 @@ from numba import types as nt
 from ringfence.backends.numba_kernel import jit_usual as places
 from ringfence.backends.numba_kernel.disk_cache import load_module
 from ringfence.backends.numba_kernel.jit_packs import Pack
+from ringfence.backends.numba_kernel.layout import HELD
 from ringfence.backends.numba_kernel.live_entry import LiveEntry
-from ringfence.backends.numba_kernel.live_evidence import LiveEvidence
+from ringfence.backends.numba_kernel.live_evidence import LARGE, LiveEvidence
 
 __all__ = ["FIELDS", "NOTHING_MORE", "LiveUsual", "Piece", "Template", "can_hash"]
 
@@ -141,6 +142,7 @@ class LiveUsual:
         hashing = _hashing()
         assert hashing is not None  # nosec B101  # `can_hash` comes first
         self._entry, self._evidence, self._hashing = entry, evidence, hashing
+        self._records = records
         self._block = bytearray(places.BLOCK_BYTES)
         self._frame, self._line, self._signed = (np.zeros(_ROOM, np.uint8) for _ in range(3))
         self._more = np.zeros(_ROOM // 4, np.uint8)
@@ -156,6 +158,7 @@ class LiveUsual:
         self._put(places.KEEPS, int(keeps))
         self._put(places.ENTRY, entry.address)
         self._put(places.WRITE, evidence.writer)
+        self._put(places.LARGE, LARGE)
         for place, address in zip(
             (places.BEGIN, places.ADD, places.END, places.SUM), hashing, strict=True
         ):
@@ -206,6 +209,12 @@ class LiveUsual:
             at = int(self._keys.ctypes.data) + k * places.HASH_BYTES
             begin(at, 0, 0)
             add(at, int(np.frombuffer(block, np.uint8).ctypes.data), len(block))
+
+    def holds_much(self, books: Sequence[int]) -> bool:
+        """Whether a record tells some of these books (by their rows, -1 for none) by what changed: `decide` takes no
+        order of such a book."""
+        counts = self._evidence.counts
+        return self._records and any(b >= 0 and counts[b, HELD] > LARGE for b in books)
 
     def more(self, market: bytes, taken: bytes, recent: bytes) -> tuple[int, ...] | None:
         """Put down what the next order brings besides; `NOTHING_MORE` stands for nothing.
