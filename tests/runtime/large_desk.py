@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.language.orders import OrderRequest
-from ringfence.runtime.asked import MarketData
+from ringfence.runtime.asked import Asked, MarketData, read_order
 from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_decision import DECISION
 from ringfence.runtime.audit_log import AuditLog
@@ -110,6 +110,22 @@ def noted(guard: CentralRiskGuard, wanted: dict[str, Any]) -> None:
         return body(answer, *rest)
 
     guard._shown, guard._take_record = show, take  # type: ignore[method-assign]
+    decided = guard._usual._take
+
+    def decide(run: Any, given: OrderRequest, *rest: Any) -> bool:
+        evaluator, asked = guard.evaluator, read_order(given)
+        route = evaluator.route(asked) if isinstance(asked, Asked) else asked
+        lots = evaluator.lots(route, asked) if isinstance(route, Route) else route
+        whole = None
+        if isinstance(lots, int):
+            evaluator.ask(route, asked, lots, run.now)
+            whole = decode(evaluator.evidence(route).encode("ascii"))
+        is_usual = decided(run, given, *rest)
+        if is_usual:
+            wanted[f"{guard._run}-{guard._count}"] = whole
+        return is_usual
+
+    guard._usual._take = decide  # type: ignore[method-assign]
 
 
 def told_by_changes(record: Record) -> list[dict[str, Any]]:

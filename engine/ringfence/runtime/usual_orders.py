@@ -1,8 +1,8 @@
 """The usual order, decided in one call of compiled code: approved as asked, in books of this process alone.
 
 It is decided as `CentralRiskGuard` decides any other order, and leaves the same events and records, byte for byte, in a
-third of the time. Whatever is out of the ordinary is left to that: an order that gates do not approve as asked, books
-that hold very much, a log whose next file is due.
+third of the time. Whatever is out of the ordinary is left to that: an order that gates do not approve as asked, a book
+that a record tells in full because it holds much, a log whose next file is due.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -215,7 +215,11 @@ class UsualOrders:
                         return []
                     previous, run.sequence, run.moment = place
                     run.previous = previous.encode()
-                live.begin()
+                told = guard._told_books
+                if log is None or told is None or told.arrays is not books.ledger.arrays:
+                    live.begin()
+                else:
+                    live.begin(told.table, log.file_begins)
                 for given, market in orders:
                     if not self._take(run, given, market, books, live):
                         break
@@ -347,7 +351,8 @@ class UsualOrders:
         guard, evaluator = self._guard, self._evaluator
         assert evaluator is not None  # nosec B101  # `_bind` comes first
         route, given, taken = sort.route, b"", b""
-        if live.holds_much(route.books):
+        if route.looks is not None and live.holds_much(route.books):
+            # What is told of the past hangs on what a record told in full.
             return None
         if market is not None:
             try:

@@ -15,7 +15,6 @@ from ringfence.backends.numba_kernel.jit_numbers import plain, usable
 from ringfence.backends.numba_kernel.jit_packs import Field, PackType, reader
 from ringfence.backends.numba_kernel.jit_rows import valuation_price
 from ringfence.backends.numba_kernel.jit_writing import base64, base64_end, copied, hexed, number
-from ringfence.backends.numba_kernel.layout import HELD
 
 __all__ = ["QUESTION", "TEMPLATES", "decide"]
 
@@ -36,10 +35,11 @@ _WORDS = (TEXTS_AT + sum(TEXT_BYTES)) // 8
 ENTRY, VIEWS, WRITE, RECORDS, KEEPS, HASH_AT, FRAME_AT, LINE_AT, SIGNED_AT, DIGEST_AT = range(
     _WORDS, _WORDS + 10
 )
-BEGIN, ADD, END, SUM, LARGE = range(_WORDS + 10, _WORDS + 15)
-#: Where the next order's frame and line begin, behind those before; and what comes out beside the texts.
-FRAME_FROM, LINE_FROM, NEW_CRC, ID_LENGTH = range(_WORDS + 15, _WORDS + 19)
-SIGNATURE = 8 * (_WORDS + 19)
+BEGIN, ADD, END, SUM = range(_WORDS + 10, _WORDS + 14)
+#: Where the next order's frame and line begin, behind those before; the copies of large books, and the first record that
+#: may be named for one; and what comes out beside the texts.
+FRAME_FROM, LINE_FROM, COPIES, BEGINS, NEW_CRC, ID_LENGTH = range(_WORDS + 14, _WORDS + 20)
+SIGNATURE = 8 * (_WORDS + 20)
 NEW_HASH = SIGNATURE + 64
 BLOCK_BYTES = NEW_HASH + 64
 #: What stands behind a piece: the place of a whole number, that of a text and this, or one of those below zero.
@@ -55,7 +55,9 @@ RUN_LENGTH = 9
 HASH_BYTES = 256
 
 _FRAME_HEAD, _CRC_TEXT = 12, 9
-_NO_EVIDENCE = 1 << 48
+_STATE = 1 << 48
+#: Of each book, in the table of copies (`live_evidence`).
+TOLD_WIDTH = 3
 
 
 def _arrays(kind, *names):
@@ -82,7 +84,10 @@ TEMPLATES = PackType(
 )
 #: The question of `live_entry`, as far as it is used.
 ASKED = PackType("UsualAsked", (*_arrays(types.int64, "whole"), *_arrays(types.float64, "number")))
+#: The table of copies.
+_COPIES = PackType("UsualCopies", (*_arrays(types.int64, "told"),))
 question_at, templates_at, asked_at = reader(QUESTION), reader(TEMPLATES), reader(ASKED)
+copies_at = reader(_COPIES)
 
 
 @plain
@@ -195,12 +200,44 @@ def has_room(Q, P, evidence):
 
 
 @plain
-def holds_much(B, C, large):
-    """Whether a book of the order holds more symbols than a record always tells in full."""
-    held = max(B.book_n[0, HELD], B.book_n[C[ACCOUNT_BOOK], HELD])
-    if C[STRATEGY_BOOK] >= 0:
-        held = max(held, B.book_n[C[STRATEGY_BOOK], HELD])
-    return held > large
+def told_since(C, table, level):
+    """Where the table of copies counts what was told of a book of the order since it was copied; -1 for nowhere."""
+    b = 0 if level == 0 else C[ACCOUNT_BOOK] if level == 1 else C[STRATEGY_BOOK]
+    at = b * TOLD_WIDTH + TOLD_WIDTH - 1
+    return at if b >= 0 and at < table.shape[0] else -1
+
+
+@plain
+def write_evidence(Q, C):
+    """Write what the order is decided on; its length, or -1 where it tells a large book in full, which is copied then."""
+    W = Q.whole
+    first = second = third = 0
+    if W[COPIES] != 0:
+        table = copies_at(W[COPIES]).told
+        for level in range(3):
+            at = told_since(C, table, level)
+            if at >= 0:
+                if level == 0:
+                    first = table[at]
+                elif level == 1:
+                    second = table[at]
+                else:
+                    third = table[at]
+    found = call_evidence(
+        W[WRITE], W[VIEWS], 0, C[ACCOUNT_BOOK], C[STRATEGY_BOOK], C[SYMBOL], C[VENUE], W[COPIES],
+        W[BEGINS], 0,
+    )  # fmt: skip
+    length = found & (_STATE - 1)
+    if found >= 0 and (found >> 48) & 1 == 0 and has_room(Q, templates_at(W[TEMPLATE]), length):
+        return length
+    if W[COPIES] != 0:
+        # It is written once more on the way that this order takes.
+        table = copies_at(W[COPIES]).told
+        for level in range(3):
+            at = told_since(C, table, level)
+            if at >= 0:
+                table[at] = first if level == 0 else second if level == 1 else third
+    return -1
 
 
 @plain
@@ -224,8 +261,6 @@ def decide(question):
     C = P.codes
     if not is_plain(Q.text, CLIENT):
         return UNUSUAL
-    if W[RECORDS] != 0 and holds_much(books_at(A.whole[1]), C, W[LARGE]):
-        return UNUSUAL
     books, results, details = A.whole[1], A.whole[3], A.whole[4]
     s, side, kind, price, lots = C[SYMBOL], C[SIDE], C[KIND], Q.number[PRICE], float(W[LOTS])
     value = valuation_price(books_at(books).sym, s, side, kind, price)
@@ -242,12 +277,10 @@ def decide(question):
         return int(R.decision[0])
     evidence = 0
     if W[RECORDS] != 0:
-        evidence = call_evidence(
-            W[WRITE], W[VIEWS], 0, C[ACCOUNT_BOOK], C[STRATEGY_BOOK], s, C[VENUE], 0, 0, 0
-        )
-        if evidence < 0 or evidence >= _NO_EVIDENCE:
+        evidence = write_evidence(Q, C)
+        if evidence < 0:
             return UNUSUAL
-    if not has_room(Q, P, evidence):
+    elif not has_room(Q, P, 0):
         return UNUSUAL
     W[ID_LENGTH] = C[RUN_LENGTH] + digits(W[COUNT])
     if W[KEEPS] != 0:

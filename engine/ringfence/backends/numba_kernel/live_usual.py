@@ -56,7 +56,7 @@ _NULL = b"null"
 #: Of an order that came without market data, and whose gates look at nothing that happened lately.
 NOTHING_MORE = (0, 4, 0, 4, 4, 4)
 _ORDER = Struct("=5qd10q" + "".join(f"{size}p" for size in places.TEXT_BYTES))
-_BEGINS = Struct("=2q")
+_BEGINS, _ENDS = Struct("=4q"), Struct("=2q")
 _FOUND = Struct("=q8x64s64s")
 _BEGINS_AT, _FOUND_AT = 8 * places.FRAME_FROM, 8 * places.NEW_CRC
 
@@ -158,7 +158,6 @@ class LiveUsual:
         self._put(places.KEEPS, int(keeps))
         self._put(places.ENTRY, entry.address)
         self._put(places.WRITE, evidence.writer)
-        self._put(places.LARGE, LARGE)
         for place, address in zip(
             (places.BEGIN, places.ADD, places.END, places.SUM), hashing, strict=True
         ):
@@ -211,8 +210,7 @@ class LiveUsual:
             add(at, int(np.frombuffer(block, np.uint8).ctypes.data), len(block))
 
     def holds_much(self, books: Sequence[int]) -> bool:
-        """Whether a record tells some of these books (by their rows, -1 for none) by what changed: `decide` takes no
-        order of such a book."""
+        """Whether a record tells some of these books (by their rows, -1 for none) by what changed."""
         counts = self._evidence.counts
         return self._records and any(b >= 0 and counts[b, HELD] > LARGE for b in books)
 
@@ -238,9 +236,14 @@ class LiveUsual:
             end += len(text)
         return tuple(ends)
 
-    def begin(self) -> None:
-        """Begin anew with frames and lines."""
-        _BEGINS.pack_into(self._block, _BEGINS_AT, 0, 0)
+    def begin(self, copies: int = 0, first: int = 0) -> None:
+        """Begin anew with frames and lines.
+
+        Args:
+            copies: Address of the table of copies of large books (`live_evidence.ToldTable`); 0 for none.
+            first: Records before this one are not named for what a book held.
+        """
+        _BEGINS.pack_into(self._block, _BEGINS_AT, 0, 0, copies, first)
 
     def decide(self, *order: Any) -> tuple[int, bytes, bytes] | None:
         """Decide an order. One that is approved as asked has its lots reserved, and its texts written.
@@ -262,7 +265,7 @@ class LiveUsual:
 
     def written(self) -> tuple[bytes, bytes]:
         """All frames since `begin`, one after the other, and all lines."""
-        frames, lines = _BEGINS.unpack_from(self._block, _BEGINS_AT)
+        frames, lines = _ENDS.unpack_from(self._block, _BEGINS_AT)
         return self._frame_view[:frames].tobytes(), self._line_view[:lines].tobytes()
 
 
