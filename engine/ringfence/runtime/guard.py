@@ -19,7 +19,7 @@ from ringfence.runtime.asked import (
     read_request_id,
     without_nan,
 )
-from ringfence.runtime.evaluator import Found, Route, halted_by
+from ringfence.runtime.evaluator import Evaluator, Found, Route, halted_by
 from ringfence.runtime.guard_answers import (
     NO_AUDIT,
     Answer,
@@ -84,6 +84,10 @@ class CentralRiskGuard(GuardColumns):
         self._taken_early: list[Any] | None = None
         super().__init__(*parts)
         self._usual = UsualOrders(self)
+
+    def _make_ready(self, evaluator: Evaluator) -> None:
+        super()._make_ready(evaluator)
+        self._usual.make_ready(evaluator)
 
     @classmethod
     def open(

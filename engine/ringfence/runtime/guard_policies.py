@@ -55,7 +55,7 @@ class GuardPolicies(GuardFeeds):
         # All that takes time is done while orders are still decided with the old set: compiled code is loaded,
         # limits are laid out, and bound to what orders ask about.
         evaluator, bound = self._evaluator_of(linked), self._books.slice.share
-        evaluator.know_routes_of(self.evaluator)
+        self._make_ready(evaluator)
         gate_needs(linked)
         if self._records:
             self._record("policy-set", policy_set_body(linked))
@@ -82,6 +82,10 @@ class GuardPolicies(GuardFeeds):
             self._confirmed_ns = self._swapped_ns = self._clock.now_ns()
             self._fit_shadow()
         self._audit.wait(sequence)
+
+    def _make_ready(self, evaluator: Evaluator) -> None:
+        """Do beforehand what the first orders under other limits would wait for."""
+        evaluator.know_routes_of(self.evaluator)
 
     @property
     def linked(self) -> LinkedSet:

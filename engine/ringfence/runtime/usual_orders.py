@@ -157,6 +157,7 @@ class UsualOrders:
         self._live: LiveUsual | None = None
         self._teller: _Teller | None = None
         self._policy_set = ""
+        self._ahead: tuple[Evaluator, int, LiveUsual] | None = None
         self._sorts: _Sorts = {}
         # Those under the limits from before, with their policy set.
         self._before: tuple[str, _Sorts] = "", {}
@@ -180,6 +181,11 @@ class UsualOrders:
         if self._is_able:
             # Now, and not while orders wait.
             self._fitting(keeper.books)
+
+    def make_ready(self, evaluator: Evaluator) -> None:
+        """Lay out beforehand what decides with other limits; the guard's lock need not be held."""
+        if self._is_able:
+            self._ahead = evaluator, evaluator.version, self._made(evaluator)
 
     def reserve(
         self, orders: Sequence[tuple[Any, Any]], signs: bool, request_id: str
@@ -412,13 +418,20 @@ class UsualOrders:
         evaluator.renew()
         self._evaluator, self._version = evaluator, evaluator.arrays.version
         self._before, self._sorts = (self._policy_set, self._sorts), {}
-        entry, evidence = evaluator.live
-        self._live = LiveUsual(
-            entry, evidence, records=self._log is not None, keeps=self._journal is not None
-        )
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] is evaluator and ahead[1] == evaluator.version:
+            self._live = ahead[2]
+        else:
+            self._live = self._made(evaluator)
         self._key, self._teller = None, _Teller(evaluator)
         self._policy_set = self._guard._linked.sha256
         return self._live
+
+    def _made(self, evaluator: Evaluator) -> LiveUsual:
+        entry, evidence = evaluator.live
+        return LiveUsual(
+            entry, evidence, records=self._log is not None, keeps=self._journal is not None
+        )
 
     def _new_sort(self, names: tuple[Any, ...]) -> _Sort | tuple[()]:
         """What these orders have in common; empty where none of them is usual."""
