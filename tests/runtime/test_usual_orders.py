@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ringfence import OrderRequest, PolicySet, RiskDecision
 from ringfence.errors import LedgerError
+from ringfence.runtime import guard as guard_module
 from ringfence.runtime import usual_orders
 from ringfence.runtime.approvals import Signer
 from ringfence.runtime.asked import MarketData
@@ -225,6 +226,7 @@ def test_an_order_that_is_approved_as_asked_goes_the_short_way(
 ) -> None:
     with desk_at(tmp_path, desks[which], is_long=False) as desk:
         monkeypatch.setattr(desk.guard, "_try", _never)
+        monkeypatch.setattr(guard_module, "decide_some", _never)
         quote = MarketData(999.0, 1_001.0, 1_000.0, NOON + 1)
         orders = [sent("1", client_order_id="a"), sent("0.5", quote, strategy="trend")]
         found = ask(desk, orders)

@@ -113,7 +113,7 @@ class AuditLog:
         self._definitions = Definitions(*definitions)
         self._forks = _forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
-        self._state = self.placing = threading.Lock()
+        self.placing = threading.Lock()
         self._last = written.last
         self._hash = written.hash
         self._chain = written.chain
@@ -127,7 +127,7 @@ class AuditLog:
         self._kinds: set[str] = set()  # that are known to be kinds
         self._is_full = False  # as far as the last record asked
         self._refusal: AuditError | None = None
-        # Guards the files; whoever holds it writes for all. Taken before `_state`, never after it.
+        # Guards the files; whoever holds it writes for all. Taken before `placing`, never after it.
         self._commit = threading.Lock()
         self._written = written
         self._durable = self._first = written.last
@@ -263,14 +263,29 @@ class AuditLog:
         return self._hash, self._last + 1, self._clock.now_ns()
 
     def put_frames(self, frames: bytes, count: int, digest: str) -> None:
-        """Take records that were written for `next_place`; the caller has held `placing` since.
+        """Take the next records into what is pending, or leave all as it was; the caller holds `placing`, from
+        `next_place` on.
 
         Args:
             frames: Each in its frame, one after the other.
             count: How many.
             digest: The last one's hash.
         """
-        self._put(frames, digest, count)
+        pending, size = len(self._pending), len(frames)
+        was = self._pending_bytes, self._fill, self._size, self._hash, self._last
+        try:
+            self._pending.append(frames)
+            self._pending_bytes += size
+            self._fill += size
+            self._size += size
+            self._hash = digest
+            self._last += count
+            self._fill_has_records = True
+        except BaseException:
+            # What is interrupted here would break the chain.
+            self._pending_bytes, self._fill, self._size, self._hash, self._last = was
+            del self._pending[pending:]
+            raise
 
     def wait(self, sequence: int) -> None:
         """Return once record `sequence`, and each before it, is as durable as asked.
@@ -322,7 +337,7 @@ class AuditLog:
                         f"an old file of the audit log cannot be removed: {reason(error)}",
                         f"give this user the right to change `{self._directory}`",
                     ) from None
-                with self._state:
+                with self.placing:
                     self._size -= removed
         return gone
 
@@ -358,7 +373,7 @@ class AuditLog:
                 self.wait(self._last)
                 self._drop_what_is_too_much()
         finally:
-            with self._commit, self._state:
+            with self._commit, self.placing:
                 if self._refusal is not _CLOSED:
                     self._refusal = _CLOSED
                     self._written.close()
@@ -374,7 +389,7 @@ class AuditLog:
 
         Nothing is added, and the answer is 0, where it would not stand in one file with record `beside`.
         """
-        with self._state:
+        with self.placing:
             if self._refusal is not None or self._forks != _forks[0]:
                 self._check()
             moment = self._clock.now_ns()
@@ -406,11 +421,11 @@ class AuditLog:
                     self._fill = len(header)
                     known.file_begins()
                 for each in before:
-                    self._put(*_framed(self._payload(known.kind, each, moment)))
+                    self._put(self._payload(known.kind, each, moment))
                     known.defined(each)
                 if before:
                     payload = self._payload(kind, content, moment)
-                self._put(*_framed(payload))
+                self._put(payload)
                 if kind == known.kind:
                     known.defined(content)
             except BaseException:
@@ -428,23 +443,8 @@ class AuditLog:
     def _outgrows(self, size: int) -> bool:
         return self._fill_has_records and self._fill + size > self._segment_bytes
 
-    def _put(self, frames: bytes, digest: str, records: int = 1) -> None:
-        """Take the next records into what is pending, or leave all as it was; `digest` is the last one's hash."""
-        count, size = len(self._pending), len(frames)
-        was = self._pending_bytes, self._fill, self._size, self._hash, self._last
-        try:
-            self._pending.append(frames)
-            self._pending_bytes += size
-            self._fill += size
-            self._size += size
-            self._hash = digest
-            self._last += records
-            self._fill_has_records = True
-        except BaseException:
-            # What is interrupted here would break the chain.
-            self._pending_bytes, self._fill, self._size, self._hash, self._last = was
-            del self._pending[count:]
-            raise
+    def _put(self, payload: bytes) -> None:
+        self.put_frames(framed(payload), 1, sha256(payload).hexdigest())
 
     def _check(self) -> None:
         if self._refusal is not None:
@@ -458,7 +458,7 @@ class AuditLog:
         """Write all that is pending, in its order; the caller holds `_commit`."""
         self._check()
         try:
-            with self._state:
+            with self.placing:
                 frames, self._pending, self._pending_bytes = self._pending, [], 0
                 begins, last = self._begins, self._last
                 if begins:
@@ -502,10 +502,6 @@ class AuditLog:
             # Not again every moment: from here on the limit of the log alone holds.
             self._keep_bytes = None
             self._add("retention-failed", encode({"reason": error.message}), bounded=False)
-
-
-def _framed(payload: bytes) -> tuple[bytes, str]:
-    return framed(payload), sha256(payload).hexdigest()
 
 
 _CLOSED = AuditError("the audit log is closed", "open it again")

@@ -170,13 +170,7 @@ class OwnBooks:
         self._is_unsound = False
 
     def ready(self, now_ns: int) -> int:
-        if self._is_unsound:
-            self._read_anew()
-        try:
-            now = self.books.advance(now_ns)
-        except BaseException:
-            self._is_unsound = True
-            raise
+        now = self.advance(now_ns)
         if self._behind or self._store.written_bytes > self._journal_bytes:
             self._write_anew(now)
         return now

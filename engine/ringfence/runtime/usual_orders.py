@@ -1,7 +1,7 @@
 """The usual order, decided in one call of compiled code: approved as asked, in books of this process alone.
 
-It is decided as `CentralRiskGuard` decides any other order, and leaves the same events and records, byte for byte, in a
-third of the time. Whatever is out of the ordinary is left to that: an order that gates do not approve as asked, a book
+It is decided as `CentralRiskGuard` decides any other order, and leaves the same events and records, byte for byte, in
+less than half the time. Whatever is out of the ordinary is left to that: an order that gates do not approve as asked, a book
 that a record tells in full because it holds much, a log whose next file is due.
 """
 

@@ -1,4 +1,4 @@
-"""Functions of C libraries, called by their address from compiled code."""
+"""Functions that compiled code calls by their address: of C libraries, and of its own modules."""
 
 from llvmlite import ir
 from numba.core import types

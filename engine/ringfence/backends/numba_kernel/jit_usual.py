@@ -10,10 +10,11 @@ from numba import types
 from ringfence.backends.numba_kernel.jit_calls import call_evidence, call_three
 from ringfence.backends.numba_kernel.jit_entry import call_decide
 from ringfence.backends.numba_kernel.jit_layout import books_at, detail_at, results_at
-from ringfence.backends.numba_kernel.jit_ledger import reserve
+from ringfence.backends.numba_kernel.jit_ledger import FIRM, reserve
 from ringfence.backends.numba_kernel.jit_numbers import plain, usable
 from ringfence.backends.numba_kernel.jit_packs import Field, PackType, reader
 from ringfence.backends.numba_kernel.jit_rows import valuation_price
+from ringfence.backends.numba_kernel.jit_told import STATE, put_since, since_of
 from ringfence.backends.numba_kernel.jit_writing import base64, base64_end, copied, hexed, number
 
 __all__ = ["QUESTION", "TEMPLATES", "decide"]
@@ -54,10 +55,8 @@ RUN_LENGTH = 9
 #: What an unfinished SHA-256 takes, at most.
 HASH_BYTES = 256
 
+# Before a record in its frame, and before the text of a line.
 _FRAME_HEAD, _CRC_TEXT = 12, 9
-_STATE = 1 << 48
-#: Of each book, in the table of copies (`live_evidence`).
-TOLD_WIDTH = 3
 
 
 def _arrays(kind, *names):
@@ -84,10 +83,7 @@ TEMPLATES = PackType(
 )
 #: The question of `live_entry`, as far as it is used.
 ASKED = PackType("UsualAsked", (*_arrays(types.int64, "whole"), *_arrays(types.float64, "number")))
-#: The table of copies.
-_COPIES = PackType("UsualCopies", (*_arrays(types.int64, "told"),))
 question_at, templates_at, asked_at = reader(QUESTION), reader(TEMPLATES), reader(ASKED)
-copies_at = reader(_COPIES)
 
 
 @plain
@@ -200,43 +196,30 @@ def has_room(Q, P, evidence):
 
 
 @plain
-def told_since(C, table, level):
-    """Where the table of copies counts what was told of a book of the order since it was copied; -1 for nowhere."""
-    b = 0 if level == 0 else C[ACCOUNT_BOOK] if level == 1 else C[STRATEGY_BOOK]
-    at = b * TOLD_WIDTH + TOLD_WIDTH - 1
-    return at if b >= 0 and at < table.shape[0] else -1
-
-
-@plain
-def write_evidence(Q, C):
+def write_evidence(Q, P):
     """Write what the order is decided on; its length, or -1 where it tells a large book in full, which is copied then."""
-    W = Q.whole
-    first = second = third = 0
-    if W[COPIES] != 0:
-        table = copies_at(W[COPIES]).told
-        for level in range(3):
-            at = told_since(C, table, level)
-            if at >= 0:
-                if level == 0:
-                    first = table[at]
-                elif level == 1:
-                    second = table[at]
-                else:
-                    third = table[at]
+    W, account, strategy = Q.whole, P.codes[ACCOUNT_BOOK], P.codes[STRATEGY_BOOK]
+    table = W[COPIES]
+    since = since_of(table, FIRM), since_of(table, account), since_of(table, strategy)
     found = call_evidence(
-        W[WRITE], W[VIEWS], 0, C[ACCOUNT_BOOK], C[STRATEGY_BOOK], C[SYMBOL], C[VENUE], W[COPIES],
-        W[BEGINS], 0,
-    )  # fmt: skip
-    length = found & (_STATE - 1)
-    if found >= 0 and (found >> 48) & 1 == 0 and has_room(Q, templates_at(W[TEMPLATE]), length):
+        W[WRITE],
+        W[VIEWS],
+        FIRM,
+        account,
+        strategy,
+        P.codes[SYMBOL],
+        P.codes[VENUE],
+        table,
+        W[BEGINS],
+        0,
+    )
+    length = found & (STATE - 1)
+    if found >= 0 and found & STATE == 0 and has_room(Q, P, length):
         return length
-    if W[COPIES] != 0:
-        # It is written once more on the way that this order takes.
-        table = copies_at(W[COPIES]).told
-        for level in range(3):
-            at = told_since(C, table, level)
-            if at >= 0:
-                table[at] = first if level == 0 else second if level == 1 else third
+    # It is written once more on the way that this order takes.
+    put_since(table, FIRM, since[0])
+    put_since(table, account, since[1])
+    put_since(table, strategy, since[2])
     return -1
 
 
@@ -277,7 +260,7 @@ def decide(question):
         return int(R.decision[0])
     evidence = 0
     if W[RECORDS] != 0:
-        evidence = write_evidence(Q, C)
+        evidence = write_evidence(Q, P)
         if evidence < 0:
             return UNUSUAL
     elif not has_room(Q, P, 0):

@@ -16,6 +16,7 @@ from numba import types as nt
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.disk_cache import load_module
 from ringfence.backends.numba_kernel.jit_packs import Pack, PackType
+from ringfence.backends.numba_kernel.jit_told import STATE, TABLE, TOLD_WIDTH
 from ringfence.backends.numba_kernel.layout import Books
 
 __all__ = ["IN_FULL", "LARGE", "SINCE", "Copied", "LiveEvidence", "ToldTable"]
@@ -26,8 +27,6 @@ LARGE = 32
 IN_FULL = -1
 #: A text tells of some book that holds much only its changes.
 SINCE = 2
-_TOLD_WIDTH = 3
-_STATE = 1 << 48
 # Written out, all numbers of a row are compared at once.
 _BITS = " | ".join(
     f"(V.bits[row + np.uint64({j})] ^ C.bits[there + np.uint64({j})])"
@@ -44,6 +43,7 @@ from numba import cfunc, njit, types
 from ringfence.backends.numba_kernel.jit_numbers import plain
 from ringfence.backends.numba_kernel.jit_packs import Field, PackType, reader
 from ringfence.backends.numba_kernel.jit_writing import base64, base64_end, copied, number, put
+from ringfence.backends.numba_kernel.jit_told import STATE, TOLD_WIDTH, table_at
 from ringfence.backends.numba_kernel.layout import BOOK_N_WIDTH, BOOK_WIDTH, HELD, OLDEST, POS_WIDTH, SYM_WIDTH
 
 
@@ -65,9 +65,6 @@ views_at = reader(VIEWS)
 #: A book as a record has told it in full.
 COPY = PackType("Copy", (*fields(types.int64, "bits"), *fields(types.int32, "held", "orders")))
 copy_at = reader(COPY)
-#: Of each book `TOLD_WIDTH` numbers: address of its copy, 0 for none, the record's, and how many places were told since.
-TABLE = PackType("Told", (*fields(types.int64, "told"),))
-table_at = reader(TABLE)
 
 PARTS = [
     b'{"books":[', b'["firm","', b'["account","', b'["strategy","', b'","kill_symbol":', b',"kill_venue":',
@@ -75,8 +72,8 @@ PARTS = [
 ]
 WORDS = np.frombuffer(b"".join(PARTS), np.uint8)
 PLACES = np.array([sum(map(len, PARTS[:k])) for k in range(len(PARTS) + 1)])
-LARGE, TOLD_WIDTH, IN_FULL, OLDEST_NAMED, NONE_NAMED = @LARGE@, 3, -1, 6, 2**62
-STATE, ONE = @STATE@, np.uint64(1)
+LARGE, IN_FULL, OLDEST_NAMED, NONE_NAMED = @LARGE@, -1, 6, 2**62
+ONE = np.uint64(1)
 QUOTE, COMMA, OPEN, SHUT, END = (np.uint8(ord(each)) for each in '",[]}')
 # The most that a row in base64, a whole number, and all that stands between them take.
 MOST = 8 * (SYM_WIDTH + 3 * BOOK_WIDTH) * 4 // 3 + 800
@@ -254,7 +251,7 @@ def write(views, firm, account, strategy, s, venue, table, begins, unwritten):
 @cfunc("i8(i8, i8, i8, i8, i8, i8, i8, i8, i8)", cache=True, error_model="numpy", _nrt=False)
 def write_at(views, firm, account, strategy, s, venue, table, begins, unwritten):
     return write(views, firm, account, strategy, s, venue, table, begins, unwritten)
-'''.replace("@LARGE@", str(LARGE)).replace("@STATE@", str(_STATE)).replace("@BITS@", _BITS)
+'''.replace("@LARGE@", str(LARGE)).replace("@BITS@", _BITS)
 
 
 class Copied:
@@ -294,19 +291,19 @@ class ToldTable:
     """
 
     def __init__(self) -> None:
-        self._make(np.zeros(64 * _TOLD_WIDTH, np.int64))
+        self._make(np.zeros(64 * TOLD_WIDTH, np.int64))
 
     def _make(self, told: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         self._told = told
-        self._pack = Pack(_compiled().table, [told])
+        self._pack = Pack(TABLE, [told])
         self.address = self._pack.address
 
     def put(self, b: int, copied: Copied | None, sequence: int) -> None:
         """Note the copy of a book, None for none, and the number of the record that tells it so, 0 before it has one."""
-        end = (b + 1) * _TOLD_WIDTH
+        end = (b + 1) * TOLD_WIDTH
         if len(self._told) < end:
             self._make(np.concatenate([self._told, np.zeros(end, np.int64)]))
-        self._told[end - _TOLD_WIDTH : end] = (
+        self._told[end - TOLD_WIDTH : end] = (
             0 if copied is None else copied.address,
             sequence,
             0,
@@ -314,7 +311,7 @@ class ToldTable:
 
     def number(self, b: int, sequence: int) -> None:
         """Note the number of the record that told a book as its copy has it."""
-        self._told[b * _TOLD_WIDTH + 1] = sequence
+        self._told[b * TOLD_WIDTH + 1] = sequence
 
 
 class LiveEvidence:
@@ -412,9 +409,9 @@ class LiveEvidence:
             self._arrays["out"] = np.zeros(-2 * found, np.uint8)
             self._bind()
             found = self._write(self.address, *books, symbol, venue, table, begins, unwritten)
-        if found < _STATE:
+        if found < STATE:
             return str(self._view[:found], "ascii"), 0
-        state, length = divmod(found, _STATE)
+        state, length = divmod(found, STATE)
         return str(self._view[:length], "ascii"), state
 
     def copied(self, b: int) -> Copied:
@@ -435,13 +432,10 @@ class _Compiled(NamedTuple):
     write_at: int
     views: PackType
     copy: PackType
-    table: PackType
 
 
 @lru_cache(maxsize=1)
 def _compiled() -> _Compiled:
     module = load_module(_TEXT, lambda made: made.write.compile(nt.int64(*[nt.int64] * 9)))
     (made,) = module.write.overloads.values()
-    return _Compiled(
-        made.entry_point, module.write_at.address, module.VIEWS, module.COPY, module.TABLE
-    )
+    return _Compiled(made.entry_point, module.write_at.address, module.VIEWS, module.COPY)
