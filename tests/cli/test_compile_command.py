@@ -1,6 +1,9 @@
 """`ringfence compile`: everything that a policy set needs, once; `--check` says whether it was there."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,26 @@ def test_a_second_time_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]
     told = json.loads(capsys.readouterr().out)
     assert (told["compiled"], told["kept_in"]) == (False, str(cache_directory()))
     assert len(told["policy_set"]) == 64
+
+
+def test_what_is_kept_stays_as_it_is_when_processes_load_it(tmp_path: Path) -> None:
+    # Kept by this test's own process, or by one before it, and taken over from there.
+    assert main(["compile", POLICIES]) == 0
+    variables = {
+        "RINGFENCE_CACHE_PATH": str(tmp_path / "kept"),
+        "RINGFENCE_COMPILED_PATH": str(cache_directory()),
+    }
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-m", "ringfence.cli.main", "compile", POLICIES, "--check"],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        # Only what is kept from here on: nothing is taken over anew.
+        variables["RINGFENCE_COMPILED_PATH"] = str(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(

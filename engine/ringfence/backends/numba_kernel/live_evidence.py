@@ -436,6 +436,7 @@ class _Compiled(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _compiled() -> _Compiled:
-    module = load_module(_TEXT, lambda made: made.write.compile(nt.int64(*[nt.int64] * 9)))
+    # As `write_at` calls it, without the type of what it returns: numba keeps code by the signature as it was asked for.
+    module = load_module(_TEXT, lambda made: made.write.compile((nt.int64,) * 9))
     (made,) = module.write.overloads.values()
     return _Compiled(made.entry_point, module.write_at.address, module.VIEWS, module.COPY)
