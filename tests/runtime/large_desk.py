@@ -110,22 +110,27 @@ def noted(guard: CentralRiskGuard, wanted: dict[str, Any]) -> None:
         return body(answer, *rest)
 
     guard._shown, guard._take_record = show, take  # type: ignore[method-assign]
-    decided = guard._usual._take
+    fitting = guard._usual._fitting
 
-    def decide(run: Any, given: OrderRequest, *rest: Any) -> bool:
-        evaluator, asked = guard.evaluator, read_order(given)
-        route = evaluator.route(asked) if isinstance(asked, Asked) else asked
-        lots = evaluator.lots(route, asked) if isinstance(route, Route) else route
-        whole = None
-        if isinstance(lots, int):
-            evaluator.ask(route, asked, lots, run.now)
-            whole = decode(evaluator.evidence(route).encode("ascii"))
-        is_usual = decided(run, given, *rest)
-        if is_usual:
-            wanted[f"{guard._run}-{guard._count}"] = whole
-        return is_usual
+    def fit(books: Any) -> Any:
+        live, sorts = fitting(books)
+        read = type(sorts).read
 
-    guard._usual._take = decide  # type: ignore[method-assign]
+        def reads(given: OrderRequest) -> Any:
+            evaluator, asked = guard.evaluator, read_order(given)
+            route = evaluator.route(asked) if isinstance(asked, Asked) else asked
+            lots = evaluator.lots(route, asked) if isinstance(route, Route) else route
+            if isinstance(lots, int):
+                evaluator.ask(route, asked, lots, books.now_ns)
+                whole = decode(evaluator.evidence(route).encode("ascii"))
+                # Of an order that is decided in another way it is noted there.
+                wanted[f"{guard._run}-{guard._count + 1}"] = whole
+            return read(sorts, given)
+
+        sorts.read = reads
+        return live, sorts
+
+    guard._usual._fitting = fit  # type: ignore[method-assign]
 
 
 def told_by_changes(record: Record) -> list[dict[str, Any]]:

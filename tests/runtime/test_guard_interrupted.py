@@ -223,7 +223,7 @@ def test_an_order_that_met_an_error_is_rejected_and_reserves_nothing(tmp_path: P
 def test_books_that_are_kept_nowhere_take_no_order_after_an_interruption(tmp_path: Path) -> None:
     guard = opened(policies(tmp_path / "policies"), settings=IN_MEMORY)
     failing = pytest.MonkeyPatch()
-    failing.setattr(guard._keeper.books.ledger.orders, "add", _no_memory)
+    failing.setattr(guard._keeper.books, "book_reserved", _no_memory)
     assert guard.evaluate_order(order("1")).code == "INTERNAL_ERROR"
     failing.undo()
 

@@ -19,6 +19,7 @@ from ringfence.runtime.asked import MarketData
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock, SeededRandom
+from ringfence.runtime.usual_sorts import UsualSorts
 from runtime.desk import NOON, SECOND, mark, opened, order, policies
 from runtime.large_desk import SYMBOLS, large_policies
 
@@ -307,7 +308,7 @@ def test_an_error_on_the_short_way_rejects_and_the_books_are_read_anew(
         guard = desk.guard
         one_by_one(desk, [sent("1", client_order_id="first")])
         with monkeypatch.context() as failing:
-            failing.setattr(guard._books.ledger.orders, "add", _never)
+            failing.setattr(guard._books, "book_reserved", _never)
             found = ask(desk, [sent("2", client_order_id="second")])
         assert [each.code for each in found] == (["INTERNAL_ERROR"] if ask is one_by_one else [""])
         sizes = sorted(each.size for each in guard.book("firm").open_orders)
@@ -319,7 +320,7 @@ def test_without_the_libraries_that_it_calls_every_order_goes_the_long_way(
 ) -> None:
     monkeypatch.setattr(usual_orders, "can_hash", lambda: False)
     with desk_at(tmp_path, desks[0], is_long=False) as desk:
-        monkeypatch.setattr(desk.guard._usual, "_take", _never)
+        monkeypatch.setattr(UsualSorts, "read", _never)
         assert one_by_one(desk, [sent("1")])[0].decision is RiskDecision.APPROVE
 
 

@@ -110,9 +110,13 @@ class Key:
 
 
 class Signer:
-    """Signs approvals and checks them; guard and gateway hold the same key, and nobody else does."""
+    """Signs approvals and checks them; guard and gateway hold the same key, and nobody else does.
 
-    __slots__ = ("_keys",)
+    Attributes:
+        key: The one that signs.
+    """
+
+    __slots__ = ("_keys", "key")
 
     def __init__(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
         """Hold the key that signs, and those that came before and are still believed.
@@ -120,7 +124,7 @@ class Signer:
         Raises:
             InputError: one is shorter than `MIN_KEY_BYTES`.
         """
-        self._keys = tuple(Key(each) for each in (key, *previous))
+        self.renew(key, previous)
 
     def renew(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
         """Sign with another key from now on, while others ask for signatures; as `Signer` takes them.
@@ -128,12 +132,10 @@ class Signer:
         Raises:
             InputError: as `Signer`; the keys are then those from before.
         """
-        self._keys = tuple(Key(each) for each in (key, *previous))
-
-    @property
-    def key(self) -> Key:
-        """The one that signs."""
-        return self._keys[0]
+        keys = tuple(Key(each) for each in (key, *previous))
+        # What was signed before this is known by whoever checks it, at every moment.
+        self._keys: tuple[Key, ...] = keys
+        self.key: Key = keys[0]
 
     def __repr__(self) -> str:
         return "Signer(***)"

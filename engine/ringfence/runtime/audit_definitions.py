@@ -21,14 +21,16 @@ class Definitions:
     Args:
         kind: Of the records that define something.
         key: Of their bodies, and at any depth of those that name it: the name.
+
+    Attributes:
+        absent: By their names, those that this file lacks: none, mostly, and then no body is looked through.
     """
 
     def __init__(self, kind: str, key: str) -> None:
         self.kind = kind
         self._key = f'"{key}":"'.encode("ascii")
         self._known: OrderedDict[bytes, bytes] = OrderedDict()
-        self._absent: dict[bytes, bytes] = {}
-        """Those of them that this file lacks: none, mostly, and then no body is looked through."""
+        self.absent: dict[bytes, bytes] = {}
 
     def missing(self, kind: str, content: bytes, *, new_file: bool) -> list[bytes]:
         """The bodies that have to stand before a record.
@@ -37,19 +39,14 @@ class Definitions:
             kind, content: Of the record.
             new_file: Whether it would be the first of a file.
         """
-        lacking = self._known if new_file else self._absent
+        lacking = self._known if new_file else self.absent
         if not lacking or kind == self.kind:
             return []
         return [lacking[name] for name in self._names(content) if name in lacking]
 
-    @property
-    def lacks_some(self) -> bool:
-        """Whether this file lacks some of what was defined."""
-        return bool(self._absent)
-
     def file_begins(self) -> None:
         """Nothing is defined in a file that begins."""
-        self._absent = dict(self._known)
+        self.absent = dict(self._known)
 
     def defined(self, content: bytes) -> None:
         """A record with this body, which defines something, was written."""
@@ -57,11 +54,11 @@ class Definitions:
         if not names:
             return
         name = names[0]
-        self._absent.pop(name, None)
+        self.absent.pop(name, None)
         self._known[name] = content
         self._known.move_to_end(name)
         if len(self._known) > MOST:
-            self._absent.pop(self._known.popitem(last=False)[0], None)
+            self.absent.pop(self._known.popitem(last=False)[0], None)
 
     def _names(self, content: bytes) -> list[bytes]:
         """What a body defines or names, each once."""

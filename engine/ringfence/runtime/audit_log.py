@@ -10,7 +10,7 @@ Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -86,7 +86,7 @@ class AuditLog:
     Attributes:
         recovered: What was cut from the end of the log when it was opened; None where it was whole.
         file_begins: The number of the first record of the last file, which may be still to come.
-        placing: Is held from `next_place` to `put_frames`.
+        placing: Is held from `next_place` to `write_frames`.
     """
 
     def __init__(
@@ -257,14 +257,13 @@ class AuditLog:
             or self._fill + most_bytes > self._segment_bytes
             or self._size + most_bytes > self._limit_bytes
             or self._pending_bytes + most_bytes > _PENDING_BYTES
-            or self._definitions.lacks_some
+            or self._definitions.absent
         ):
             return None
         return self._hash, self._last + 1, self._clock.now_ns()
 
     def put_frames(self, frames: bytes, count: int, digest: str) -> None:
-        """Take the next records into what is pending, or leave all as it was; the caller holds `placing`, from
-        `next_place` on.
+        """Take the next records into what is pending, or leave all as it was; the caller holds `placing`.
 
         Args:
             frames: Each in its frame, one after the other.
@@ -286,6 +285,37 @@ class AuditLog:
             self._pending_bytes, self._fill, self._size, self._hash, self._last = was
             del self._pending[pending:]
             raise
+
+    def write_frames(self, frames: bytes, count: int, digest: str) -> None:
+        """As `put_frames`, and write them where nothing else is to be written before them; the caller has held `placing`
+        since `next_place`. `wait` tells whether they are durable, as of any record.
+        """
+        is_next = False
+        try:
+            # What takes a disk's time is done for all who wait together.
+            if not (self._sync or self._pending or self._begins):
+                is_next = self._commit.acquire(blocking=False)
+            if not is_next:
+                self.put_frames(frames, count, digest)
+                return
+            self._write_out((frames,), ())
+            size = len(frames)
+            self._fill += size
+            self._size += size
+            self._hash = digest
+            self._last += count
+            self._durable = self._last
+        except AuditError:
+            # Whoever waits is told.
+            pass
+        except BaseException:
+            # It may be written, and what follows would not fit it.
+            if is_next:
+                self._refusal = self._refusal or _INTERRUPTED
+            raise
+        finally:
+            if is_next:
+                self._commit.release()
 
     def wait(self, sequence: int) -> None:
         """Return once record `sequence`, and each before it, is as durable as asked.
@@ -463,6 +493,16 @@ class AuditLog:
                 begins, last = self._begins, self._last
                 if begins:
                     self._begins = []
+            self._write_out(frames, begins)
+            self._durable = last
+        except BaseException:
+            # What was pending may be there no more.
+            self._refusal = self._refusal or _INTERRUPTED
+            raise
+
+    def _write_out(self, frames: Sequence[bytes], begins: Sequence[Begin]) -> None:
+        """Write frames; the caller holds `_commit`."""
+        try:
             started = perf_counter()
             self._written.write(frames, begins, sync=self._sync)
             self._took.observe(perf_counter() - started)
@@ -475,7 +515,6 @@ class AuditLog:
             if isinstance(error, OSError):
                 raise AuditError(self._refusal.message, self._refusal.fix) from error
             raise
-        self._durable = last
 
     def _write_what_nobody_waits_for(self) -> None:
         while not self._stopping.wait(_IDLE_SECONDS):
@@ -505,6 +544,4 @@ class AuditLog:
 
 
 _CLOSED = AuditError("the audit log is closed", "open it again")
-_INTERRUPTED = AuditError(
-    "a record was interrupted on its way into a new file", "open the log again"
-)
+_INTERRUPTED = AuditError("a record was interrupted on its way into the log", "open the log again")

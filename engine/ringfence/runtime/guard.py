@@ -157,7 +157,7 @@ class CentralRiskGuard(GuardColumns):
         try:
             if self._untold:
                 self._tell()
-            self._count_decisions((answer,), perf_counter_ns() - started)
+            self._count_decision(answer, perf_counter_ns() - started)
         except Exception:
             # It was decided and recorded, whether or not it could be told and counted.
             return answer

@@ -6,9 +6,9 @@ function applies it when it happens and when it is read again, so that both end 
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringfence.backends.numba_kernel.rings import NO_NEEDS
 from ringfence.errors import LedgerError, StateError
@@ -27,8 +27,7 @@ __all__ = ["Event", "GuardBooks", "Remembered"]
 Event = list[Any]
 
 
-@dataclass(slots=True)
-class Remembered:
+class Remembered(NamedTuple):
     """What was answered for a client order id.
 
     Attributes:
@@ -52,17 +51,7 @@ class Remembered:
     @property
     def fields(self) -> list[Any]:
         """All of them, in order, as data for JSON."""
-        return [
-            self.content,
-            self.decision_id,
-            self.decision,
-            self.lots,
-            self.reason,
-            self.code,
-            self.at_ns,
-            self.expires_ns,
-            self.policy_set,
-        ]
+        return list(self)
 
 
 class GuardBooks:
@@ -132,7 +121,10 @@ class GuardBooks:
         """Let time pass; a clock that goes back stands still. Returns the time that holds."""
         if now_ns > self.now_ns:
             self.now_ns = now_ns
-            self.ledger.advance(now_ns)
+            ledger = self.ledger
+            # Asked here, for most calls need no other.
+            if ledger.next_day_ns is None or ledger.next_day_ns <= now_ns:
+                ledger.advance(now_ns)
         return self.now_ns
 
     def adopt(self, linked: LinkedSet) -> None:
@@ -260,8 +252,8 @@ class GuardBooks:
         """As `book_answer`, of an approval whose lots the arrays count already, and whose names are kept elsewhere."""
         name, content = answer.decision_id, answer.content
         self.placed[name] = client_order_id, content[2]
-        self.ledger.orders.add(
-            KnownOrder(name, content[0], content[1], content[3], content[4], answer.lots)
+        self.ledger.orders.working[name] = KnownOrder(
+            name, content[0], content[1], content[3], content[4], answer.lots
         )
         if self._needs.left_ns:
             self._leave(answer)
@@ -280,9 +272,9 @@ class GuardBooks:
         # A day of answers is much: what many of them name is there once.
         same, (account, strategy, venue, symbol, side, kind, *rest) = self._same, answer.content
         names = same[account], same[strategy], same[venue], same[symbol], same[side], same[kind]
-        answer.content = (*names, *rest)
-        answer.policy_set = same[answer.policy_set]
-        self.answers[client_order_id] = answer
+        self.answers[client_order_id] = answer._replace(
+            content=(*names, *rest), policy_set=same[answer.policy_set]
+        )
 
     def _repeat(self, client_order_id: str) -> None:
         self.repeated.add(client_order_id)

@@ -20,6 +20,8 @@ _BOUNDS = tuple(2**bits * 1e-9 for bits in range(_SHORTEST, _LONGEST + 1))
 # Names come from policies, and sets with other names follow one another for as long as a process runs.
 _MOST_LABELS = 1_000
 _OTHER = "other"
+# Looked up once: a name of an enum's member takes longer than any other.
+_APPROVE = RiskDecision.APPROVE
 
 
 class GuardMetrics(GuardSlices):
@@ -32,21 +34,24 @@ class GuardMetrics(GuardSlices):
         self._took, self._took_ns = [0] * (_LONGEST + 2), 0
         super().__init__(*parts)
 
+    def _count_decision(self, answer: GuardDecision, taken_ns: int) -> None:
+        """Count an answer that took so long."""
+        bits = taken_ns.bit_length()
+        with self._lock:
+            if answer.decision is _APPROVE:
+                self._approved += 1
+            else:
+                self._count_other(answer)
+            if answer.repeated:
+                self._repeats += 1
+            self._took[bits if bits <= _LONGEST else -1] += 1
+            self._took_ns += taken_ns
+
     def _count_decisions(self, answers: Iterable[GuardDecision], taken_ns: int) -> None:
         """Count answers that took so long each."""
-        bits = taken_ns.bit_length()
-        at = bits if bits <= _LONGEST else -1
         with self._lock:
             for answer in answers:
-                if answer.decision is RiskDecision.APPROVE:
-                    # The name of an enum's member is looked up slowly.
-                    self._approved += 1
-                else:
-                    self._count_other(answer)
-                if answer.repeated:
-                    self._repeats += 1
-                self._took[at] += 1
-                self._took_ns += taken_ns
+                self._count_decision(answer, taken_ns)
 
     def _count_other(self, answer: GuardDecision) -> None:
         decision, code = answer.decision, answer.code

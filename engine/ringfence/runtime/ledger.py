@@ -63,6 +63,9 @@ class Ledger:
         day: Time `HH:MM` and IANA zone at which a trading day starts.
         accounts, strategies: Whose books are there from the start; others appear when they are named.
         remembered: How many ended orders are still known, for fills that come late or twice.
+
+    Attributes:
+        next_day_ns: Start of the next trading day (since 1970, UTC); None before the first `advance`.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class Ledger:
         self._moves = book_moves()
         self._reserve = self._moves.reserve
         self._day = TradingDay(*day)
-        self._next_day: int | None = None
+        self.next_day_ns: int | None = None
         self._firm_alone = False
         self.orders = KnownOrders(remembered)
         for instrument in instruments.values():
@@ -110,11 +113,11 @@ class Ledger:
         """Start of the next trading day (ns; None before the first `advance`), and whether the firm's
         book was opened by itself: what a ledger that resumes needs besides its arrays and orders.
         """
-        return self._next_day, self._firm_alone
+        return self.next_day_ns, self._firm_alone
 
     @clock_state.setter
     def clock_state(self, state: tuple[int | None, bool]) -> None:
-        self._next_day, self._firm_alone = state
+        self.next_day_ns, self._firm_alone = state
 
     def adopt(self, linked: LinkedSet, now_ns: int) -> None:
         """Take over the instruments, rates and trading day of a policy set; the present day ends as the new
@@ -125,8 +128,8 @@ class Ledger:
         """
         self.arrays.redeclare(linked.desk.instruments.values(), linked.desk.fx)
         self._day = TradingDay(*trading_day_of(linked))
-        if self._next_day is not None:
-            self._next_day = self._day.next_start(now_ns)
+        if self.next_day_ns is not None:
+            self.next_day_ns = self._day.next_start(now_ns)
 
     def declare(self, instrument: Instrument) -> None:
         """Add an instrument, or renew one that no book holds.
@@ -443,7 +446,7 @@ class Ledger:
 
     def day_ends_by(self, now_ns: int) -> bool:
         """Whether `advance` would begin a trading day, or set the clock."""
-        return self._next_day is None or self._next_day <= now_ns
+        return self.next_day_ns is None or self.next_day_ns <= now_ns
 
     def advance(self, now_ns: int) -> int:
         """Let time pass up to `now_ns` (since 1970, UTC); the first call sets the clock.
@@ -454,11 +457,11 @@ class Ledger:
         Returns:
             How many trading days began.
         """
-        if self._next_day is None:
-            self._next_day = self._day.next_start(now_ns)
+        if self.next_day_ns is None:
+            self.next_day_ns = self._day.next_start(now_ns)
         days = 0
-        while self._next_day <= now_ns:
-            self._next_day = self._day.next_start(self._next_day)
+        while self.next_day_ns <= now_ns:
+            self.next_day_ns = self._day.next_start(self.next_day_ns)
             days += 1
         if days:
             self._moves.reset_day(self.arrays.pack.address)

@@ -118,10 +118,10 @@ class StateDirectory:
         """As `append`, of records that are written out already; `crc` is the checksum that the last line begins with."""
         try:
             self._write(lines)
-            self.crc = crc
         except BaseException:
             self._close_journal()
             raise
+        self.crc = crc
 
     def _line(self, record: list[Any]) -> bytes:
         """The record's line, after that of the one before: where it is not written, no more can be."""

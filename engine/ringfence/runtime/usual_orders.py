@@ -5,133 +5,51 @@ less than half the time. Whatever is out of the ordinary is left to that: an ord
 that a record tells in full because it holds much, a log whose next file is due.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from ringfence.backends.numba_kernel.live_usual import NOTHING_MORE, LiveUsual, Template, can_hash
+from ringfence.backends.numba_kernel.live_usual import LiveUsual, can_hash
 from ringfence.errors import StateError
 from ringfence.language.decision import GateResult, RiskDecision
-from ringfence.language.orders import OrderRequest
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.approvals import Approval, Key, Signer, signed_approval
-from ringfence.runtime.asked import (
-    KINDS,
-    LONGEST_NAME,
-    LONGEST_NUMBER,
-    SIDES,
-    Asked,
-    market_inputs,
-    read_market,
-    read_number,
-)
+from ringfence.runtime.asked import SIDES, market_inputs, read_market
 from ringfence.runtime.audit_log import AuditLog
+from ringfence.runtime.book_arrays import BookArrays
 from ringfence.runtime.books_keeper import OwnBooks, order_event
 from ringfence.runtime.decision_record import market_text
-from ringfence.runtime.evaluator import Evaluator, Found, Route
+from ringfence.runtime.evaluator import Evaluator, Found
 from ringfence.runtime.guard_answers import Answer, Question
 from ringfence.runtime.guard_books import GuardBooks, Remembered
 from ringfence.runtime.guard_decision import GuardDecision, Later
 from ringfence.runtime.guard_looks import NO_STATE
 from ringfence.runtime.guard_settings import NoState
 from ringfence.runtime.state_directory import StateDirectory, encoded
-from ringfence.runtime.usual_templates import template_of
+from ringfence.runtime.usual_sorts import Price, Size, Sort, UsualSorts
 
 if TYPE_CHECKING:
     from ringfence.runtime.guard import CentralRiskGuard
 
 __all__ = ["UsualOrders"]
 
-_NAN = float("nan")
 _APPROVE = RiskDecision.APPROVE
-# As compiled code has room for; a longer text is none of a usual order.
-_LONGEST_TEXT = 63
-# Sorts of orders, sizes of each, and prices that are known: most traders send the same ones again and again.
-_MOST_SORTS, _MOST_SIZES, _MOST_PRICES = 4_096, 1_024, 4_096
-_in_json = msgspec.json.Encoder().encode
-
-
+# No book is told by what changed.
+_NONE_TOLD = (0, 0)
 # Quicker than the call of a class, which binds each argument to its name.
 _new: Callable[[type[Any], tuple[Any, ...]], Any] = tuple.__new__
 
 
-class _Size(NamedTuple):
-    """A size: in lots, as asked and as approved, and the texts of both."""
-
-    lots: int
-    asked: Decimal
-    approved: Decimal
-    asked_text: bytes
-    approved_text: bytes
-
-
-class _Price(NamedTuple):
-    """A price, as a float and exactly, and the texts of both: the float's as in JSON."""
-
-    number: float
-    exact: Decimal | None
-    number_text: bytes
-    exact_text: bytes
-
-
-_NO_PRICE = _Price(_NAN, None, b"", b"")
-
-
-class _Sort(NamedTuple):
-    """What orders of one route, side and type have in common; `names` are the route's, side and type."""
-
-    route: Route
-    template: Template
-    names: tuple[str, ...]
-    reduce_only: bool
-    sizes: dict[str | None, _Size]
-
-
-_Sorts = dict[tuple[Any, ...], _Sort | tuple[()]]
-
-
 class _Seen(NamedTuple):
-    """An order, and the bytes of what gates found of it."""
+    """An order that was approved, the bytes of what gates found of it, and the approval's signature in hex."""
 
-    sort: _Sort
-    size: _Size
-    price: _Price
+    sort: Sort
+    size: Size
+    price: Price
     client: str
-    now_ns: int
+    answer: Remembered
     content: bytes
-
-
-class _Run:
-    """Orders that are decided one after the other, and written together; the log's part stays empty without one."""
-
-    __slots__ = (
-        "answers",
-        "crc",
-        "known",
-        "moment",
-        "now",
-        "previous",
-        "request",
-        "request_id",
-        "sequence",
-        "signs",
-        "told",
-        "undo",
-    )
-
-    def __init__(
-        self, now: int, signs: bool, request_id: str, crc: int, known: Mapping[str, Remembered]
-    ) -> None:
-        self.now, self.signs, self.request_id, self.crc = now, signs, request_id, crc
-        self.known = known
-        self.request = f'"request_id":"{request_id}",'.encode() if request_id else b""
-        self.previous, self.sequence, self.moment = b"", 0, 0
-        self.answers: list[Answer] = []
-        self.told: list[tuple[str, list[Any] | None, Remembered, _Seen]] = []
-        self.undo: list[tuple[str, str]] = []
+    signature: bytes
 
 
 class UsualOrders:
@@ -152,16 +70,12 @@ class UsualOrders:
         self._most_clients = settings.most_client_orders
         self._approval_ns = settings.approval_ns
         self._evaluator: Evaluator | None = None
-        self._version = -1
+        self._arrays: BookArrays | None = None
         self._key: Key | None = None
         self._live: LiveUsual | None = None
         self._teller: _Teller | None = None
-        self._policy_set = ""
         self._ahead: tuple[Evaluator, int, LiveUsual] | None = None
-        self._sorts: _Sorts = {}
-        # Those under the limits from before, with their policy set.
-        self._before: tuple[str, _Sorts] = "", {}
-        self._prices: dict[str | None, _Price] = {}
+        self._sorts: UsualSorts | None = None
         is_kept = False
         if isinstance(keeper, OwnBooks):
             store = keeper.store
@@ -209,318 +123,199 @@ class UsualOrders:
             now = keeper.ready(guard._clock.now_ns())
         except (OSError, StateError):
             return []
-        books, log = keeper.books, self._log
-        live = self._fitting(books)
+        books, signs = keeper.books, signs and self._signer is not None
+        log: Any = self._log
+        live, sorts = self._fitting(books)
+        arrays, known, version = books.ledger.arrays, books.known_answers(), sorts.version
         crc = 0 if self._journal is None else self._journal.crc
-        run = _Run(now, signs and self._signer is not None, request_id, crc, books.known_answers())
+        request = f'"request_id":"{request_id}",'.encode() if request_id else b""
+        digest, sequence, moment = "", 0, 0
+        expires, policy_set = now + self._approval_ns, sorts.policy_set
+        hears = bool(guard._listeners) or guard._noted is not None
+        answers: list[Answer] = []
+        undo: list[tuple[str, str]] = []
+        happened: list[tuple[list[Any] | None, _Seen]] = []
         try:
             with self._placing:
                 if log is not None:
                     place = log.next_place(live.most_bytes)
                     if place is None:
                         return []
-                    previous, run.sequence, run.moment = place
-                    run.previous = previous.encode()
-                told = guard._told_books
-                if log is None or told is None or told.arrays is not books.ledger.arrays:
-                    live.begin()
-                else:
-                    live.begin(told.table, log.file_begins)
+                    digest, sequence, moment = place
+                told: Any = guard._told_books
+                is_told = log is not None and told is not None and told.arrays is arrays
+                table, begins = (told.table, log.file_begins) if is_told else _NONE_TOLD
+                live.begin(
+                    now,
+                    expires,
+                    guard._count + 1,
+                    signs,
+                    moment,
+                    sequence,
+                    table,
+                    begins,
+                    crc,
+                    0,
+                    0,
+                    request,
+                    digest.encode(),
+                )
                 for given, market in orders:
-                    if not self._take(run, given, market, books, live):
+                    # The order before may have made the arrays grow.
+                    read = sorts.read(given) if arrays.version == version else None
+                    if read is None:
                         break
-                if not run.answers:
+                    sort, size, price, client = read
+                    if client and (client in known or len(known) >= self._most_clients):
+                        break
+                    lots = size.lots
+                    if (market is not None or sort.route.looks is not None) and not self._more(
+                        now, market, sort, lots, price, live
+                    ):
+                        break
+                    count = guard._count + 1
+                    name = f"{self._run}{count}"
+                    undo.append((name, client))
+                    live.fill(
+                        lots,
+                        price.number,
+                        sort.template.address,
+                        client.encode(),
+                        size.texts,
+                        price.texts,
+                    )
+                    signature = live.decide()
+                    if signature is None:
+                        undo.pop()
+                        break
+                    guard._count = count
+                    content = (*sort.names, lots, price.given, sort.reduce_only)
+                    parts = content, name, 0, lots, "", "", now, expires, policy_set
+                    answer = _new(Remembered, parts)
+                    books.book_reserved(client, answer)
+                    seen = _new(
+                        _Seen, (sort, size, price, client, answer, live.content(), signature)
+                    )
+                    decision = GuardDecision(
+                        name,
+                        _APPROVE,
+                        "",
+                        size.approved,
+                        "",
+                        policy_set,
+                        # It is signed; who only looks at the decision needs no object that says so.
+                        _new(Later, (_approval, seen)) if signs else None,
+                        now,
+                        self._teller,
+                        seen,
+                    )
+                    answers.append((decision, sequence, undo[-1]))
+                    if hears:
+                        happened.append((guard._taken_early, seen))
+                    guard._taken_early = None
+                    if sequence:
+                        sequence += 1
+                if not answers:
                     return []
-                frames, lines = live.written()
-                is_kept = keeper.keep_written(lines, run.crc, run.undo)
+                frames, lines, crc, last = live.written()
+                is_kept = keeper.keep_written(lines, crc, undo)
                 if is_kept and log is not None:
-                    log.put_frames(frames, len(run.answers), run.previous.decode())
+                    log.write_frames(frames, len(answers), last.decode())
         except BaseException:
             # Nobody is given these answers, and nobody knows how much of the last the books have taken over.
-            if run.undo or guard._taken_early is not None:
+            if undo or guard._taken_early is not None:
                 guard._taken_early = None
-                keeper.lost(run.undo)
+                keeper.lost(undo)
             raise
         if not is_kept:
-            return [self._not_kept(run, *each) for each in zip(orders, run.answers, strict=False)]
-        if guard._listeners or guard._noted is not None:
-            self._tell(run)
-        return run.answers
-
-    def _take(self, run: _Run, given: Any, market: Any, books: GuardBooks, live: LiveUsual) -> bool:
-        """Decide an order, and let the books take it over; False, and nothing has moved, for one that is not usual."""
-        # The order before may have made the arrays grow.
-        if type(given) is not OrderRequest or books.ledger.arrays.version != self._version:
-            return False
-        try:
-            account, strategy, venue, symbol = (
-                given.account,
-                given.strategy,
-                given.venue,
-                given.symbol,
-            )
-            side, kind, client = given.side, given.type, given.client_order_id
-            given_size, given_price = given.size, given.price
-            # Whoever made it may not have kept to its types.
-            reduce_only: Any = given.reduce_only
-            timestamp: Any = given.timestamp
-        except AttributeError:
-            return False
-        if not (
-            type(account) is type(strategy) is type(venue) is type(symbol) is str
-            and type(side) is type(kind) is type(client) is str
-            and type(reduce_only) is bool
-            and (timestamp is None or type(timestamp) is int)
-        ):
-            return False
-        names = account, strategy, venue, symbol, side, kind, reduce_only, given_price is None
-        sort = self._sorts.get(names)
-        if sort is None:
-            sort = self._new_sort(names)
-        if not sort:
-            return False
-        text = given_size if type(given_size) is str else _text_of(given_size)
-        size = sort.sizes.get(text) or self._new_size(sort, text)
-        price: _Price | None = _NO_PRICE
-        if given_price is not None:
-            text = given_price if type(given_price) is str else _text_of(given_price)
-            price = self._prices.get(text) or self._new_price(text)
-        if size is None or price is None:
-            return False
-        if client and (
-            len(client) > LONGEST_NAME
-            or not client.isascii()
-            or client in run.known
-            or len(run.known) >= self._most_clients
-        ):
-            return False
-        guard, now, lots, undo = self._guard, run.now, size.lots, run.undo
-        more: Any = NOTHING_MORE
-        if market is not None or sort.route.looks is not None:
-            more = self._more(run, market, sort, lots, price, live)
-            if more is None:
-                return False
-        count = guard._count + 1
-        name, expires = f"{self._run}{count}", now + self._approval_ns
-        undo.append((name, client))
-        written = live.decide(
-            now,
-            expires,
-            count,
-            run.signs,
-            lots,
-            price.number,
-            run.moment,
-            run.sequence,
-            run.crc,
-            sort.template.address,
-            *more,
-            client.encode(),
-            size.asked_text,
-            size.approved_text,
-            price.exact_text,
-            price.number_text,
-            run.request,
-            run.previous,
-        )
-        if written is None:
-            undo.pop()
-            return False
-        guard._count = count
-        run.crc, signature, run.previous = written
-        policy_set = self._policy_set
-        number = None if price.exact is None else price.number
-        content = (*sort.names, lots, number, reduce_only)
-        answer = Remembered(content, name, 0, lots, "", "", now, expires, policy_set)
-        books.book_reserved(client, answer)
-        approval = None
-        if run.signs:
-            # It is signed; who only looks at the decision needs no object that says so.
-            signed = sort, size, price, client, policy_set, now, expires, name, signature
-            approval = _new(Later, (_approval, signed))
-        seen = _new(_Seen, (sort, size, price, client, now, live.content()))
-        decision = GuardDecision(
-            name, _APPROVE, "", size.approved, "", policy_set, approval, now, self._teller, seen
-        )
-        run.told.append((client, guard._taken_early, answer, seen))
-        guard._taken_early = None
-        run.answers.append((decision, run.sequence, (name, client)))
-        if run.sequence:
-            run.sequence += 1
-        return True
+            return [
+                self._not_kept(Question(*order, NO_STATE, None, signs, request_id), now, answer)
+                for order, answer in zip(orders, answers, strict=False)
+            ]
+        for taken, seen in happened:
+            self._tell(taken, seen)
+        return answers
 
     def _more(
-        self, run: _Run, market: Any, sort: _Sort, lots: int, price: _Price, live: LiveUsual
-    ) -> tuple[int, ...] | None:
+        self, now: int, market: Any, sort: Sort, lots: int, price: Price, live: LiveUsual
+    ) -> bool:
         """Take over market data that came with an order, and put down what its texts hold of it and of what happened
-        lately; None where it is to be decided in another way."""
+        lately; False where it is to be decided in another way."""
         guard, evaluator = self._guard, self._evaluator
         assert evaluator is not None  # nosec B101  # `_bind` comes first
         route, given, taken = sort.route, b"", b""
         if route.looks is not None and live.holds_much(route.books):
             # What is told of the past hangs on what a record told in full.
-            return None
+            return False
         if market is not None:
             try:
                 read = read_market(market)
             except AttributeError:
-                return None
+                return False
             if read is None or isinstance(read, Refusal):
-                return None
-            found = guard._taken(route, route.key[3], read, run.now)
+                return False
+            found = guard._taken(route, route.key[3], read, now)
             if isinstance(found, Refusal):
-                return None
+                return False
             given = market_text(market_inputs(market)).encode("ascii")
             if found is not None:
                 guard._keeper.take_market(found)
                 # Whoever decides on the order keeps this with it.
                 guard._taken_early = found
                 taken = encoded(found)
-                if evaluator.arrays.version != self._version:
-                    return None
-        recent = evaluator.recent(route, SIDES[sort.names[4]], lots, price.number, run.now)
+                if self._sorts is None or evaluator.arrays.version != self._sorts.version:
+                    return False
+        recent = evaluator.recent(route, SIDES[sort.names[4]], lots, price.number, now)
         return live.more(given, taken, f',"recent":{recent}}}'.encode() if recent else b"")
 
-    def _not_kept(self, run: _Run, order: tuple[Any, Any], answer: Answer) -> Answer:
+    def _not_kept(self, question: Question, now: int, answer: Answer) -> Answer:
         """A REJECT instead of an answer that could not be kept, and was taken back."""
-        question = Question(*order, NO_STATE, None, run.signs, run.request_id)
-        return self._guard._refuse(answer[0].id, run.now, question, NO_STATE)
+        return self._guard._refuse(answer[0].id, now, question, NO_STATE)
 
-    def _tell(self, run: _Run) -> None:
-        """Tell of what was kept whoever listens or counts approvals."""
+    def _tell(self, taken: list[Any] | None, seen: _Seen) -> None:
+        """Tell of an order that was kept whoever listens or counts approvals."""
         guard, evaluator = self._guard, self._evaluator
-        for client, taken, answer, seen in run.told:
-            guard._happened(order_event(client, taken, answer))
-            if guard._noted is not None and evaluator is not None:
-                guard._noted.append(_found(evaluator, seen))
+        guard._happened(order_event(seen.client, taken, seen.answer))
+        if guard._noted is not None and evaluator is not None:
+            guard._noted.append(_found(evaluator, seen))
 
-    def _fitting(self, books: GuardBooks) -> LiveUsual:
-        """What decides on these books, with the limits and the key of now."""
-        guard, live, signer = self._guard, self._live, self._signer
+    def _fitting(self, books: GuardBooks) -> tuple[LiveUsual, UsualSorts]:
+        """What decides on these books, with the limits and the key of now; and the sorts of orders under them."""
+        guard, live, sorts, signer = self._guard, self._live, self._sorts, self._signer
         evaluator, arrays = guard.evaluator, books.ledger.arrays
         if (
             live is None
+            or sorts is None
             or evaluator is not self._evaluator
-            or evaluator.arrays is not arrays
-            or arrays.version != self._version
+            or arrays is not self._arrays
+            or arrays.version != sorts.version
         ):
             guard._bind_anew()
-            live = self._bind(guard.evaluator)
+            live, sorts = self._bind(guard.evaluator)
         if signer is not None and signer.key is not self._key:
             live.sign_with(signer.key.blocks)
             self._key = signer.key
-        return live
+        return live, sorts
 
-    # What is known of orders
-
-    def _bind(self, evaluator: Evaluator) -> LiveUsual:
+    def _bind(self, evaluator: Evaluator) -> tuple[LiveUsual, UsualSorts]:
         """Look at other limits, or at other arrays."""
         evaluator.renew()
-        self._evaluator, self._version = evaluator, evaluator.arrays.version
-        self._before, self._sorts = (self._policy_set, self._sorts), {}
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] is evaluator and ahead[1] == evaluator.version:
-            self._live = ahead[2]
+            live = ahead[2]
         else:
-            self._live = self._made(evaluator)
+            live = self._made(evaluator)
+        sorts = UsualSorts(evaluator, self._run, self._guard._linked.sha256, self._sorts)
+        self._evaluator, self._live, self._sorts = evaluator, live, sorts
+        self._arrays = evaluator.arrays
         self._key, self._teller = None, _Teller(evaluator)
-        self._policy_set = self._guard._linked.sha256
-        return self._live
+        return live, sorts
 
     def _made(self, evaluator: Evaluator) -> LiveUsual:
         entry, evidence = evaluator.live
         return LiveUsual(
             entry, evidence, records=self._log is not None, keeps=self._journal is not None
         )
-
-    def _new_sort(self, names: tuple[Any, ...]) -> _Sort | tuple[()]:
-        """What these orders have in common; empty where none of them is usual."""
-        made = self._sort(*names)
-        if made is None:
-            # Unknown names are not kept: there is no end to them, nor to their length.
-            return ()
-        if len(self._sorts) >= _MOST_SORTS:
-            self._sorts.clear()
-        self._sorts[names] = made
-        return made
-
-    def _sort(
-        self,
-        account: str,
-        strategy: str,
-        venue: str,
-        symbol: str,
-        side: str,
-        kind: str,
-        reduce_only: bool,
-        is_unpriced: bool,
-    ) -> _Sort | tuple[()] | None:
-        evaluator = self._evaluator
-        assert evaluator is not None  # nosec B101  # `_bind` comes first
-        if side not in SIDES or kind not in KINDS or (is_unpriced and kind != "market"):
-            return None
-        route = evaluator.route((account, strategy, venue, symbol))
-        if isinstance(route, Refusal):
-            return None
-        if route.picks:
-            return ()
-        names = (*route.key, side, kind)
-        policy_set, before = self._before
-        known = before.get((*names, reduce_only, is_unpriced))
-        if known and _same_texts(known.route, route):
-            # What a swap of limits changes is the policy set's name, and orders wait for this.
-            template = known.template.renamed(policy_set.encode(), self._policy_set.encode())
-            return _Sort(route, template, names, reduce_only, {})
-        try:
-            template = template_of(
-                route,
-                side,
-                kind,
-                reduce_only=reduce_only,
-                has_price=not is_unpriced,
-                run=self._run,
-                policy_set=self._policy_set,
-            )
-        except UnicodeEncodeError:
-            return ()
-        return _Sort(route, template, names, reduce_only, {})
-
-    def _new_size(self, sort: _Sort, text: str | None) -> _Size | None:
-        if text is None:
-            return None
-        exact, _ = read_number(text)
-        evaluator = self._evaluator
-        if exact is None or evaluator is None:
-            return None
-        lots = evaluator.lots(sort.route, _Sized(exact))
-        if isinstance(lots, Refusal):
-            return None
-        approved = lots * sort.route.instrument.lot_step
-        texts = str(exact).encode(), str(approved).encode()
-        if max(map(len, texts)) > _LONGEST_TEXT:
-            return None
-        if len(sort.sizes) >= _MOST_SIZES:
-            sort.sizes.clear()
-        made = sort.sizes[text] = _Size(lots, exact, approved, *texts)
-        return made
-
-    def _new_price(self, text: str | None) -> _Price | None:
-        if text is None:
-            return None
-        exact, number = read_number(text)
-        if exact is None or not 0.0 < number < float("inf"):
-            return None
-        texts = _in_json(number), str(exact).encode()
-        if max(map(len, texts)) > _LONGEST_TEXT:
-            return None
-        if len(self._prices) >= _MOST_PRICES:
-            self._prices.clear()
-        made = self._prices[text] = _Price(number, exact, *texts)
-        return made
-
-
-class _Sized(NamedTuple):
-    size: Decimal
 
 
 class _Teller:
@@ -535,66 +330,25 @@ class _Teller:
         return self._evaluator.results(_found(self._evaluator, seen))
 
 
-def _same_texts(one: Route, other: Route) -> bool:
-    """Whether templates of two routes differ in the name of the policy set alone."""
-    return (one.texts, one.codes, one.books) == (other.texts, other.codes, other.books)
-
-
 def _found(evaluator: Evaluator, seen: _Seen) -> Found:
-    sort, size, price, client, now, content = seen
-    account, strategy, venue, symbol, side, kind = sort.names
-    asked = Asked(
-        account,
-        strategy,
-        venue,
-        symbol,
-        SIDES[side],
-        side,
-        KINDS[kind],
-        kind,
-        size.asked,
-        price.number,
-        price.exact,
-        sort.reduce_only,
-        client,
+    asked = seen.sort.asked(seen.size, seen.price, seen.client)
+    return evaluator.approved(
+        seen.sort.route, asked, seen.size.lots, seen.answer.at_ns, seen.content
     )
-    return evaluator.approved(sort.route, asked, size.lots, now, content)
 
 
-def _approval(
-    sort: _Sort,
-    size: _Size,
-    price: _Price,
-    client: str,
-    policy_set: str,
-    issued_ns: int,
-    expires_ns: int,
-    order_id: str,
-    signature: bytes,
-) -> Approval:
+def _approval(*parts: Any) -> Approval:
+    seen = _Seen(*parts)
+    sort, answer = seen.sort, seen.answer
     values = (
-        order_id,
+        answer.decision_id,
         *sort.names,
-        size.approved,
-        price.exact,
+        seen.size.approved,
+        seen.price.exact,
         sort.reduce_only,
-        client,
-        policy_set,
-        issued_ns,
-        expires_ns,
+        seen.client,
+        answer.policy_set,
+        answer.at_ns,
+        answer.expires_ns,
     )
-    return signed_approval(values, signature.decode())
-
-
-def _text_of(number: Any) -> str | None:
-    """A size or price as text, as exactly as it is given; None where it is none of the usual types, or very long."""
-    kind = type(number)
-    if kind is Decimal:
-        text = str(number)
-    elif kind is float:
-        text = repr(number)
-    elif kind is int and number.bit_length() <= 3 * LONGEST_NUMBER:
-        text = str(number)
-    else:
-        return None
-    return text if len(text) <= LONGEST_NUMBER else None
+    return signed_approval(values, seen.signature.decode())

@@ -22,27 +22,33 @@ __all__ = ["QUESTION", "TEMPLATES", "decide"]
 #: What `decide` returns where the order is to be decided in another way; nothing has moved.
 UNUSUAL = -2
 
-#: What an order brings: whole numbers, but for the price; then texts, each behind a byte with its length.
-NOW, EXPIRES, COUNT, SIGNS, LOTS, PRICE, MOMENT, SEQUENCE, CRC, TEMPLATE = range(10)
+#: What an order brings: lots, its price (a float), and its template; then texts, each behind a byte with its length.
+LOTS, PRICE, TEMPLATE = range(3)
+TEXT_BYTES = (256, 64, 64, 64, 64)
+CLIENT, SIZE, APPROVED, PRICE_TEXT, PRICE_NUMBER = (24 + sum(TEXT_BYTES[:k]) for k in range(5))
+#: What orders that are decided one after the other have in common, and what goes on from one to the next: the number of an
+#: order, that of its record, the checksum of the journal, where the next frame and line begin. `COPIES` are those of large
+#: books, and `BEGINS` is the first record that may be named for one.
+_RUN = (24 + sum(TEXT_BYTES)) // 8
+NOW, EXPIRES, COUNT, SIGNS, MOMENT, SEQUENCE, COPIES, BEGINS, CRC, FRAME_FROM, LINE_FROM = range(
+    _RUN, _RUN + 11
+)
+#: Behind a byte with its length each: what names the request; the hash of the record before, which goes on as well.
+REQUEST = 8 * (_RUN + 11)
+REQUEST_BYTES, PREVIOUS_BYTES = 128, 72
+PREVIOUS = REQUEST + REQUEST_BYTES
+_MORE = (PREVIOUS + PREVIOUS_BYTES) // 8
 #: Where in `more` each of its texts begins and ends.
-MARKET_FROM, MARKET_TO, TAKEN_FROM, TAKEN_TO, RECENT_FROM, RECENT_TO = range(10, 16)
-TEXT_BYTES = (256, 64, 64, 64, 64, 128, 72)
-TEXTS_AT = 8 * 16
-CLIENT, SIZE, APPROVED, PRICE_TEXT, PRICE_NUMBER, REQUEST, PREVIOUS = (
-    TEXTS_AT + sum(TEXT_BYTES[:k]) for k in range(7)
-)
-_WORDS = (TEXTS_AT + sum(TEXT_BYTES)) // 8
+MARKET_FROM, MARKET_TO, TAKEN_FROM, TAKEN_TO, RECENT_FROM, RECENT_TO = range(_MORE, _MORE + 6)
 #: What is the same for all orders: addresses, and which texts are wanted.
+_SAME = _MORE + 6
 ENTRY, VIEWS, WRITE, RECORDS, KEEPS, HASH_AT, FRAME_AT, LINE_AT, SIGNED_AT, DIGEST_AT = range(
-    _WORDS, _WORDS + 10
+    _SAME, _SAME + 10
 )
-BEGIN, ADD, END, SUM = range(_WORDS + 10, _WORDS + 14)
-#: Where the next order's frame and line begin, behind those before; the copies of large books, and the first record that
-#: may be named for one; and what comes out beside the texts.
-FRAME_FROM, LINE_FROM, COPIES, BEGINS, NEW_CRC, ID_LENGTH = range(_WORDS + 14, _WORDS + 20)
-SIGNATURE = 8 * (_WORDS + 20)
-NEW_HASH = SIGNATURE + 64
-BLOCK_BYTES = NEW_HASH + 64
+BEGIN, ADD, END, SUM, ID_LENGTH = range(_SAME + 10, _SAME + 15)
+#: The approval's signature, in hex.
+SIGNATURE = 8 * (_SAME + 15)
+BLOCK_BYTES = SIGNATURE + 64
 #: What stands behind a piece: the place of a whole number, that of a text and this, or one of those below zero.
 TEXT = 1 << 16
 NOTHING, EVIDENCE, FOUND, CLIENT_LENGTH, MARKET, TAKEN = -1, -2, -3, -4, -5, -6
@@ -151,12 +157,12 @@ def write_line(Q, P):
         Q.digest[k] = np.uint8((crc >> (8 * (3 - k))) & 255)
     hexed(out, np.uint64(first), Q.digest, 0, 4)
     out[np.uint64(start - 1)], out[np.uint64(end)] = np.uint8(32), np.uint8(10)
-    W[NEW_CRC], W[LINE_FROM] = crc, end + 1
+    W[CRC], W[LINE_FROM] = crc, end + 1
 
 
 @plain
 def write_frame(Q, P, evidence):
-    """The record in its frame, and its hash."""
+    """The record in its frame; its hash is the one before from now on."""
     W, out, first = Q.whole, Q.frame, Q.whole[FRAME_FROM]
     start = first + _FRAME_HEAD
     end = np.int64(filled(Q, P, RECORD_TEXT, out, np.uint64(start), evidence))
@@ -167,8 +173,9 @@ def write_frame(Q, P, evidence):
     call_three(W[BEGIN], W[HASH_AT], 0, 0)
     call_three(W[ADD], W[HASH_AT], address, size)
     call_three(W[END], W[DIGEST_AT], W[HASH_AT], 0)
-    hexed(Q.text, np.uint64(NEW_HASH), Q.digest, 0, 32)
+    hexed(Q.text, np.uint64(PREVIOUS + 1), Q.digest, 0, 32)
     W[FRAME_FROM] = end
+    W[SEQUENCE] += 1
 
 
 @plain
@@ -273,4 +280,5 @@ def decide(question):
     if W[SIGNS] != 0:
         sign(Q, P)
     reserve(books, C[ACCOUNT_BOOK], C[STRATEGY_BOOK], s, side, lots)
+    W[COUNT] += 1
     return 0

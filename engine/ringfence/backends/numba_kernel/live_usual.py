@@ -9,9 +9,9 @@ order that is not approved as asked has moved nothing.
 import ctypes
 import zlib
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import types as nt
@@ -23,7 +23,7 @@ from ringfence.backends.numba_kernel.layout import HELD
 from ringfence.backends.numba_kernel.live_entry import LiveEntry
 from ringfence.backends.numba_kernel.live_evidence import LARGE, LiveEvidence
 
-__all__ = ["FIELDS", "NOTHING_MORE", "LiveUsual", "Piece", "Template", "can_hash"]
+__all__ = ["FIELDS", "LiveUsual", "Piece", "Template", "can_hash", "two_texts"]
 
 #: A piece of text, and the name in `FIELDS` of what stands behind it; empty for nothing.
 Piece = tuple[bytes, str]
@@ -53,12 +53,14 @@ FIELDS = {
 # For the texts of several orders.
 _ROOM = 1 << 18
 _NULL = b"null"
-#: Of an order that came without market data, and whose gates look at nothing that happened lately.
-NOTHING_MORE = (0, 4, 0, 4, 4, 4)
-_ORDER = Struct("=5qd10q" + "".join(f"{size}p" for size in places.TEXT_BYTES))
-_BEGINS, _ENDS = Struct("=4q"), Struct("=2q")
-_FOUND = Struct("=q8x64s64s")
-_BEGINS_AT, _FOUND_AT = 8 * places.FRAME_FROM, 8 * places.NEW_CRC
+_ORDER = Struct(f"=qdq{places.TEXT_BYTES[0]}p128s128s")
+_TWO_TEXTS = Struct("=64p64p")
+_RUN = Struct(f"=11q{places.REQUEST_BYTES}p{places.PREVIOUS_BYTES}p")
+_MORE = Struct("=6q")
+# Of an order that came without market data, and whose gates look at nothing that happened lately.
+_NO_MORE = (0, len(_NULL), 0, len(_NULL), len(_NULL), len(_NULL))
+_WRITTEN = Struct(f"=3q{places.PREVIOUS - 8 * (places.LINE_FROM + 1) + 1}x64s")
+_SIGNATURE = Struct("=64s")
 
 _TEXT = '''"""What a live guard calls for the usual order."""
 
@@ -132,6 +134,11 @@ class LiveUsual:
         keeps: Whether the journal's lines are.
 
     Attributes:
+        begin: Begins anew with frames and lines, of orders that are decided one after the other. Takes `jit_usual.NOW` to
+            `LINE_FROM` as numbers, the last two of them 0, then what names the request in records, empty for nothing, and
+            the hash of the record before, in hex.
+        fill: Puts an order down: lots, price, address of its template; its client's id, and what `two_texts` makes of
+            its size as asked and as approved, and of its price as it is exactly and as a float.
         content: Gives the bytes of what gates found of the order that was decided last, for `live_entry.Answer`.
         most_bytes: The most that the frames since `begin` take.
     """
@@ -170,7 +177,13 @@ class LiveUsual:
             (places.DIGEST_AT, self._digest),
         ):
             self._put(place, int(array.ctypes.data))
-        self._fill, self._take = _ORDER.pack_into, _FOUND.unpack_from
+        self.fill = partial(_ORDER.pack_into, self._block, 0)
+        self.begin = partial(_RUN.pack_into, self._block, 8 * places.NOW)
+        self._put_more = partial(_MORE.pack_into, self._block, 8 * places.MARKET_FROM)
+        self._put_more(*_NO_MORE)
+        self._has_more = False
+        self._written = partial(_WRITTEN.unpack_from, self._block, 8 * places.CRC)
+        self._signature = partial(_SIGNATURE.unpack_from, self._block, places.SIGNATURE)
         self._decide = _compiled()
         self._bind()
 
@@ -214,59 +227,56 @@ class LiveUsual:
         counts = self._evidence.counts
         return self._records and any(b >= 0 and counts[b, HELD] > LARGE for b in books)
 
-    def more(self, market: bytes, taken: bytes, recent: bytes) -> tuple[int, ...] | None:
-        """Put down what the next order brings besides; `NOTHING_MORE` stands for nothing.
+    def more(self, market: bytes, taken: bytes, recent: bytes) -> bool:
+        """Put down what the next order brings besides; False where there is no room for so much.
 
         Args:
             market: Market data as it came, in JSON; empty for none.
             taken: Market data as the books took it over, in JSON; empty for none.
             recent: What stands behind the evidence, its last bracket included; empty for nothing.
-
-        Returns:
-            For `decide`; None where there is no room for so much.
         """
         texts = market or _NULL, taken or _NULL, recent
         ends: list[int] = []
         end = len(_NULL)
         if end + sum(map(len, texts)) > len(self._more_view):
-            return None
+            return False
         for text in texts:
             self._more_view[end : end + len(text)] = text
             ends += (end, end + len(text))
             end += len(text)
-        return tuple(ends)
+        self._put_more(*ends)
+        self._has_more = True
+        return True
 
-    def begin(self, copies: int = 0, first: int = 0) -> None:
-        """Begin anew with frames and lines.
-
-        Args:
-            copies: Address of the table of copies of large books (`live_evidence.ToldTable`); 0 for none.
-            first: Records before this one are not named for what a book held.
-        """
-        _BEGINS.pack_into(self._block, _BEGINS_AT, 0, 0, copies, first)
-
-    def decide(self, *order: Any) -> tuple[int, bytes, bytes] | None:
-        """Decide an order. One that is approved as asked has its lots reserved, and its texts written.
-
-        Args:
-            order: As in `jit_usual`: `NOW` to `TEMPLATE` as numbers, what `more` has given, then its texts.
+    def decide(self) -> bytes | None:
+        """Decide the order that `fill` has put down. One that is approved as asked has its lots reserved, and its texts
+        written.
 
         Returns:
-            The checksum of the journal's texts so far; the signature in hex, where one was wanted; and the record's
-            SHA-256, in hex. None, and nothing has moved, for an order that is to be decided in another way.
+            The signature in hex, of use where one was wanted. None, and nothing has moved, for an order that is to be
+            decided in another way.
         """
         if self._views != self._evidence.address:
             self._bind()
-        self._fill(self._block, 0, *order)
-        if self._decide(self._address):
+        status = self._decide(self._address)
+        if self._has_more:
+            self._put_more(*_NO_MORE)
+            self._has_more = False
+        if status:
             return None
-        found: tuple[int, bytes, bytes] = self._take(self._block, _FOUND_AT)
-        return found
+        signature: bytes = self._signature()[0]
+        return signature
 
-    def written(self) -> tuple[bytes, bytes]:
-        """All frames since `begin`, one after the other, and all lines."""
-        frames, lines = _ENDS.unpack_from(self._block, _BEGINS_AT)
-        return self._frame_view[:frames].tobytes(), self._line_view[:lines].tobytes()
+    def written(self) -> tuple[bytes, bytes, int, bytes]:
+        """All frames since `begin`, one after the other, and all lines; the checksum of the journal's texts, and the last
+        record's SHA-256, in hex."""
+        crc, frames, lines, digest = self._written()
+        return self._frame_view[:frames].tobytes(), self._line_view[:lines].tobytes(), crc, digest
+
+
+def two_texts(one: bytes, other: bytes) -> bytes:
+    """Two texts as `LiveUsual.fill` takes them, of at most 63 bytes each."""
+    return _TWO_TEXTS.pack(one, other)
 
 
 _THREE = (ctypes.c_int64,) * 4
