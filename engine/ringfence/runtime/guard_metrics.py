@@ -1,7 +1,7 @@
 """What a guard counts: decisions, how long they took, its switches, its policy set, its shadow."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ringfence.language.decision import RiskDecision
@@ -47,11 +47,17 @@ class GuardMetrics(GuardSlices):
             self._took[bits if bits <= _LONGEST else -1] += 1
             self._took_ns += taken_ns
 
-    def _count_decisions(self, answers: Iterable[GuardDecision], taken_ns: int) -> None:
+    def _count_decisions(self, answers: Sequence[GuardDecision], taken_ns: int) -> None:
         """Count answers that took so long each."""
-        with self._lock:
-            for answer in answers:
-                self._count_decision(answer, taken_ns)
+        others = [each for each in answers if each.decision is not _APPROVE or each.repeated]
+        for answer in others:
+            self._count_decision(answer, taken_ns)
+        if count := len(answers) - len(others):
+            bits = taken_ns.bit_length()
+            with self._lock:
+                self._approved += count
+                self._took[bits if bits <= _LONGEST else -1] += count
+                self._took_ns += count * taken_ns
 
     def _count_other(self, answer: GuardDecision) -> None:
         decision, code = answer.decision, answer.code
