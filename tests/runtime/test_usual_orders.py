@@ -332,3 +332,16 @@ def test_a_guard_without_log_and_state_takes_the_short_way_too(
         found = guard.evaluate_order(order("1", client_order_id="a"))
         assert (found.decision, found.approval) == (RiskDecision.APPROVE, None)
         assert {str(each.outcome) for each in found.gates} == {"pass"}
+
+
+def test_an_approval_is_the_same_whether_gates_were_asked_for_before_it_or_not(
+    desks: list[PolicySet], tmp_path: Path
+) -> None:
+    with desk_at(tmp_path, desks[0], is_long=False) as desk:
+        one, other = together(desk, [sent("1"), sent("1")])
+        assert one.gates
+        assert (one.approval.approval_id, other.approval.approval_id) == (one.id, other.id)
+        assert [each.outcome for each in other.gates] == [each.outcome for each in one.gates]
+        for each in (one, other):
+            desk.signer.check(each.approval, now_ns=NOON)
+            assert each.approval is each.approval

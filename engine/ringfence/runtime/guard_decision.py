@@ -1,21 +1,16 @@
 """What a guard answers for one order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ringfence.language.decision import GateResult, RiskDecision
 
-__all__ = ["ZERO", "GuardDecision", "Later"]
+__all__ = ["TO_BE_MADE", "ZERO", "GuardDecision", "Signed"]
 
 ZERO = Decimal(0)
-
-
-class Later(NamedTuple):
-    """What `make` makes of its parts, once somebody wants it."""
-
-    make: Callable[..., Any]
-    parts: tuple[Any, ...]
+#: In place of an approval that is signed, and that a `Signed` makes once somebody wants it.
+TO_BE_MADE = object()
 
 
 class Teller(Protocol):
@@ -23,6 +18,14 @@ class Teller(Protocol):
 
     def results(self, found: Any) -> tuple[GateResult, ...]:
         """Every gate's result."""
+        ...
+
+
+class Signed(Teller, Protocol):
+    """Tells of an order that is signed, and whose approval is yet to be made."""
+
+    def approval(self, found: Any) -> Any:
+        """The approval."""
         ...
 
 
@@ -99,9 +102,12 @@ class GuardDecision:
     @property
     def approval(self) -> Any:
         """What the gateway takes; None for REJECT, and where the guard signs nothing."""
-        if type(self._approval) is Later:
-            make, parts = self._approval
-            self._approval = make(*parts)
+        if self._approval is TO_BE_MADE:
+            # Another thread may ask for the gates meanwhile, and let go of both; then it is made already.
+            signed: Any = self._teller
+            found = self._found
+            if signed is not None and found is not None:
+                self._approval = signed.approval(found)
         return self._approval
 
     @property
@@ -110,8 +116,10 @@ class GuardDecision:
 
         Empty where the order could not be judged, and where an earlier answer was repeated.
         """
-        if self._gates is None and self._teller is not None:
-            self._gates = self._teller.results(self._found)
+        teller, found = self._teller, self._found
+        if self._gates is None and teller is not None and found is not None:
+            results, _ = teller.results(found), self.approval
+            self._gates = results
             # It holds the arrays of a policy set.
             self._teller = self._found = None
         return self._gates or ()

@@ -22,7 +22,7 @@ from ringfence.runtime.decision_record import market_text
 from ringfence.runtime.evaluator import Evaluator, Found
 from ringfence.runtime.guard_answers import Answer, Question
 from ringfence.runtime.guard_books import GuardBooks, Remembered
-from ringfence.runtime.guard_decision import GuardDecision, Later
+from ringfence.runtime.guard_decision import TO_BE_MADE, GuardDecision, Signed
 from ringfence.runtime.guard_looks import NO_STATE
 from ringfence.runtime.guard_settings import NoState
 from ringfence.runtime.state_directory import StateDirectory, encoded
@@ -189,7 +189,11 @@ class UsualOrders:
                         undo.pop()
                         break
                     guard._count = count
-                    content = (*sort.names, lots, price.given, sort.reduce_only)
+                    content = sort.names + (
+                        lots,
+                        price.given,
+                        sort.reduce_only,
+                    )  # noqa: RUF005  # quicker
                     parts = content, name, 0, lots, "", "", now, expires, policy_set
                     answer = _new(Remembered, parts)
                     books.book_reserved(client, answer)
@@ -203,8 +207,7 @@ class UsualOrders:
                         size.approved,
                         "",
                         policy_set,
-                        # It is signed; who only looks at the decision needs no object that says so.
-                        _new(Later, (_approval, seen)) if signs else None,
+                        TO_BE_MADE if signs else None,
                         now,
                         self._teller,
                         seen,
@@ -274,10 +277,10 @@ class UsualOrders:
 
     def _tell(self, taken: list[Any] | None, seen: _Seen) -> None:
         """Tell of an order that was kept whoever listens or counts approvals."""
-        guard, evaluator = self._guard, self._evaluator
+        guard, teller = self._guard, self._teller
         guard._happened(order_event(seen.client, taken, seen.answer))
-        if guard._noted is not None and evaluator is not None:
-            guard._noted.append(_found(evaluator, seen))
+        if guard._noted is not None and teller is not None:
+            guard._noted.append(teller.found(seen))
 
     def _fitting(self, books: GuardBooks) -> tuple[LiveUsual, UsualSorts]:
         """What decides on these books, with the limits and the key of now; and the sorts of orders under them."""
@@ -318,8 +321,8 @@ class UsualOrders:
         )
 
 
-class _Teller:
-    """Tells what gates found of an order, when somebody asks."""
+class _Teller(Signed):
+    """Tells of orders that were approved under one set of limits."""
 
     __slots__ = ("_evaluator",)
 
@@ -327,28 +330,25 @@ class _Teller:
         self._evaluator = evaluator
 
     def results(self, seen: _Seen) -> tuple[GateResult, ...]:
-        return self._evaluator.results(_found(self._evaluator, seen))
+        return self._evaluator.results(self.found(seen))
 
+    def found(self, seen: _Seen) -> Found:
+        """What gates found, as of an order that was decided in any other way."""
+        sort, size, price, client, answer, content, _ = seen
+        asked = sort.asked(size, price, client)
+        return self._evaluator.approved(sort.route, asked, size.lots, answer.at_ns, content)
 
-def _found(evaluator: Evaluator, seen: _Seen) -> Found:
-    asked = seen.sort.asked(seen.size, seen.price, seen.client)
-    return evaluator.approved(
-        seen.sort.route, asked, seen.size.lots, seen.answer.at_ns, seen.content
-    )
-
-
-def _approval(*parts: Any) -> Approval:
-    seen = _Seen(*parts)
-    sort, answer = seen.sort, seen.answer
-    values = (
-        answer.decision_id,
-        *sort.names,
-        seen.size.approved,
-        seen.price.exact,
-        sort.reduce_only,
-        seen.client,
-        answer.policy_set,
-        answer.at_ns,
-        answer.expires_ns,
-    )
-    return signed_approval(values, seen.signature.decode())
+    def approval(self, seen: _Seen) -> Approval:
+        sort, size, price, client, answer, _, signature = seen
+        values = (
+            answer.decision_id,
+            *sort.names,
+            size.approved,
+            price.exact,
+            sort.reduce_only,
+            client,
+            answer.policy_set,
+            answer.at_ns,
+            answer.expires_ns,
+        )
+        return signed_approval(values, signature.decode())
