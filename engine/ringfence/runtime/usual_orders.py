@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringfence.backends.numba_kernel.live_usual import LiveUsual, can_hash
+from ringfence.backends.numba_kernel.live_usual import NOTHING_MORE, LiveUsual, can_hash
 from ringfence.errors import StateError
 from ringfence.language.decision import GateResult, RiskDecision
 from ringfence.language.tickets import Refusal
@@ -126,13 +126,9 @@ class UsualOrders:
         books, signs = keeper.books, signs and self._signer is not None
         log: Any = self._log
         live, sorts = self._fitting(books)
-        arrays, known, version = books.ledger.arrays, books.known_answers(), sorts.version
         crc = 0 if self._journal is None else self._journal.crc
         request = f'"request_id":"{request_id}",'.encode() if request_id else b""
         digest, sequence, moment = "", 0, 0
-        expires, policy_set = now + self._approval_ns, sorts.policy_set
-        hears = bool(guard._listeners) or guard._noted is not None
-        answers: list[Answer] = []
         undo: list[tuple[str, str]] = []
         happened: list[tuple[list[Any] | None, _Seen]] = []
         try:
@@ -143,81 +139,24 @@ class UsualOrders:
                         return []
                     digest, sequence, moment = place
                 told: Any = guard._told_books
-                is_told = log is not None and told is not None and told.arrays is arrays
-                table, begins = (told.table, log.file_begins) if is_told else _NONE_TOLD
+                is_told = log is not None and told is not None and told.arrays is self._arrays
                 live.begin(
                     now,
-                    expires,
+                    now + self._approval_ns,
                     guard._count + 1,
                     signs,
                     moment,
                     sequence,
-                    table,
-                    begins,
+                    *((told.table, log.file_begins) if is_told else _NONE_TOLD),
                     crc,
                     0,
                     0,
                     request,
                     digest.encode(),
                 )
-                for given, market in orders:
-                    # The order before may have made the arrays grow.
-                    read = sorts.read(given) if arrays.version == version else None
-                    if read is None:
-                        break
-                    sort, size, price, client = read
-                    if client and (client in known or len(known) >= self._most_clients):
-                        break
-                    lots = size.lots
-                    if (market is not None or sort.route.looks is not None) and not self._more(
-                        now, market, sort, lots, price, live
-                    ):
-                        break
-                    count = guard._count + 1
-                    name = f"{self._run}{count}"
-                    undo.append((name, client))
-                    live.fill(
-                        lots,
-                        price.number,
-                        sort.template.address,
-                        client.encode(),
-                        size.texts,
-                        price.texts,
-                    )
-                    signature = live.decide()
-                    if signature is None:
-                        undo.pop()
-                        break
-                    guard._count = count
-                    content = sort.names + (
-                        lots,
-                        price.given,
-                        sort.reduce_only,
-                    )  # noqa: RUF005  # quicker
-                    parts = content, name, 0, lots, "", "", now, expires, policy_set
-                    answer = _new(Remembered, parts)
-                    books.book_reserved(client, answer)
-                    seen = _new(
-                        _Seen, (sort, size, price, client, answer, live.content(), signature)
-                    )
-                    decision = GuardDecision(
-                        name,
-                        _APPROVE,
-                        "",
-                        size.approved,
-                        "",
-                        policy_set,
-                        TO_BE_MADE if signs else None,
-                        now,
-                        self._teller,
-                        seen,
-                    )
-                    answers.append((decision, sequence, undo[-1]))
-                    if hears:
-                        happened.append((guard._taken_early, seen))
-                    guard._taken_early = None
-                    if sequence:
-                        sequence += 1
+                answers = self._approve(
+                    orders, books, live, sorts, now, signs, sequence, undo, happened
+                )
                 if not answers:
                     return []
                 frames, lines, crc, last = live.written()
@@ -231,35 +170,108 @@ class UsualOrders:
                 keeper.lost(undo)
             raise
         if not is_kept:
+            # A REJECT instead of each, for all were taken back.
             return [
-                self._not_kept(Question(*order, NO_STATE, None, signs, request_id), now, answer)
+                guard._refuse(
+                    answer[0].id, now, Question(*order, NO_STATE, None, signs, request_id), NO_STATE
+                )
                 for order, answer in zip(orders, answers, strict=False)
             ]
         for taken, seen in happened:
             self._tell(taken, seen)
         return answers
 
+    def _approve(
+        self,
+        orders: Sequence[tuple[Any, Any]],
+        books: GuardBooks,
+        live: LiveUsual,
+        sorts: UsualSorts,
+        now: int,
+        signs: bool,
+        sequence: int,
+        undo: list[tuple[str, str]],
+        happened: list[tuple[list[Any] | None, _Seen]],
+    ) -> list[Answer]:
+        """Decide orders up to the first that is not usual, and let the books take them over.
+
+        Args:
+            sequence: Number of the first one's record; 0 where there are none.
+            undo: Gets the id and the client's id of each, before anything moves.
+            happened: Gets each with the market data that it brought, where somebody wants to hear of it.
+        """
+        guard, run, most = self._guard, self._run, self._most_clients
+        arrays, known, version = books.ledger.arrays, books.known_answers(), sorts.version
+        expires, policy_set = now + self._approval_ns, sorts.policy_set
+        approval = TO_BE_MADE if signs else None
+        hears = bool(guard._listeners) or guard._noted is not None
+        answers: list[Answer] = []
+        for given, market in orders:
+            # The order before may have made the arrays grow.
+            read = sorts.read(given) if arrays.version == version else None
+            if read is None:
+                break
+            sort, size, price, client = read
+            if client and (client in known or len(known) >= most):
+                break
+            lots, more = size.lots, NOTHING_MORE
+            if market is not None or sort.route.looks is not None:
+                more = self._more(now, market, sort, lots, price, live)
+                if not more:
+                    break
+            count = guard._count + 1
+            name = f"{run}{count}"
+            undo.append((name, client))
+            live.fill(
+                lots,
+                price.number,
+                sort.template.address,
+                *more,
+                client.encode(),
+                size.texts,
+                price.texts,
+            )
+            signature = live.decide()
+            if signature is None:
+                undo.pop()
+                break
+            guard._count = count
+            content = (*sort.names, lots, price.given, sort.reduce_only)
+            answer = _new(Remembered, (content, name, 0, lots, "", "", now, expires, policy_set))
+            books.book_reserved(client, answer)
+            seen = _new(_Seen, (sort, size, price, client, answer, live.content(), signature))
+            decision = GuardDecision(
+                name, _APPROVE, "", size.approved, "", policy_set, approval, now, self._teller, seen
+            )
+            answers.append((decision, sequence, undo[-1]))
+            if hears:
+                happened.append((guard._taken_early, seen))
+            guard._taken_early = None
+            if sequence:
+                sequence += 1
+        return answers
+
     def _more(
         self, now: int, market: Any, sort: Sort, lots: int, price: Price, live: LiveUsual
-    ) -> bool:
+    ) -> tuple[int, ...]:
         """Take over market data that came with an order, and put down what its texts hold of it and of what happened
-        lately; False where it is to be decided in another way."""
+        lately; empty where it is to be decided in another way."""
         guard, evaluator = self._guard, self._evaluator
         assert evaluator is not None  # nosec B101  # `_bind` comes first
         route, given, taken = sort.route, b"", b""
         if route.looks is not None and live.holds_much(route.books):
             # What is told of the past hangs on what a record told in full.
-            return False
+            return ()
         if market is not None:
             try:
                 read = read_market(market)
             except AttributeError:
-                return False
+                return ()
             if read is None or isinstance(read, Refusal):
-                return False
+                return ()
             found = guard._taken(route, route.key[3], read, now)
             if isinstance(found, Refusal):
-                return False
+                return ()
             given = market_text(market_inputs(market)).encode("ascii")
             if found is not None:
                 guard._keeper.take_market(found)
@@ -267,13 +279,9 @@ class UsualOrders:
                 guard._taken_early = found
                 taken = encoded(found)
                 if self._sorts is None or evaluator.arrays.version != self._sorts.version:
-                    return False
+                    return ()
         recent = evaluator.recent(route, SIDES[sort.names[4]], lots, price.number, now)
         return live.more(given, taken, f',"recent":{recent}}}'.encode() if recent else b"")
-
-    def _not_kept(self, question: Question, now: int, answer: Answer) -> Answer:
-        """A REJECT instead of an answer that could not be kept, and was taken back."""
-        return self._guard._refuse(answer[0].id, now, question, NO_STATE)
 
     def _tell(self, taken: list[Any] | None, seen: _Seen) -> None:
         """Tell of an order that was kept whoever listens or counts approvals."""

@@ -22,14 +22,16 @@ __all__ = ["QUESTION", "TEMPLATES", "decide"]
 #: What `decide` returns where the order is to be decided in another way; nothing has moved.
 UNUSUAL = -2
 
-#: What an order brings: lots, its price (a float), and its template; then texts, each behind a byte with its length.
+#: What an order brings: lots, its price (a float), its template, and where in `more` each of its texts begins and ends;
+#: then texts, each behind a byte with its length.
 LOTS, PRICE, TEMPLATE = range(3)
+MARKET_FROM, MARKET_TO, TAKEN_FROM, TAKEN_TO, RECENT_FROM, RECENT_TO = range(3, 9)
 TEXT_BYTES = (256, 64, 64, 64, 64)
-CLIENT, SIZE, APPROVED, PRICE_TEXT, PRICE_NUMBER = (24 + sum(TEXT_BYTES[:k]) for k in range(5))
+CLIENT, SIZE, APPROVED, PRICE_TEXT, PRICE_NUMBER = (72 + sum(TEXT_BYTES[:k]) for k in range(5))
 #: What orders that are decided one after the other have in common, and what goes on from one to the next: the number of an
 #: order, that of its record, the checksum of the journal, where the next frame and line begin. `COPIES` are those of large
 #: books, and `BEGINS` is the first record that may be named for one.
-_RUN = (24 + sum(TEXT_BYTES)) // 8
+_RUN = (72 + sum(TEXT_BYTES)) // 8
 NOW, EXPIRES, COUNT, SIGNS, MOMENT, SEQUENCE, COPIES, BEGINS, CRC, FRAME_FROM, LINE_FROM = range(
     _RUN, _RUN + 11
 )
@@ -37,11 +39,8 @@ NOW, EXPIRES, COUNT, SIGNS, MOMENT, SEQUENCE, COPIES, BEGINS, CRC, FRAME_FROM, L
 REQUEST = 8 * (_RUN + 11)
 REQUEST_BYTES, PREVIOUS_BYTES = 128, 72
 PREVIOUS = REQUEST + REQUEST_BYTES
-_MORE = (PREVIOUS + PREVIOUS_BYTES) // 8
-#: Where in `more` each of its texts begins and ends.
-MARKET_FROM, MARKET_TO, TAKEN_FROM, TAKEN_TO, RECENT_FROM, RECENT_TO = range(_MORE, _MORE + 6)
+_SAME = (PREVIOUS + PREVIOUS_BYTES) // 8
 #: What is the same for all orders: addresses, and which texts are wanted.
-_SAME = _MORE + 6
 ENTRY, VIEWS, WRITE, RECORDS, KEEPS, HASH_AT, FRAME_AT, LINE_AT, SIGNED_AT, DIGEST_AT = range(
     _SAME, _SAME + 10
 )

@@ -23,7 +23,7 @@ from ringfence.backends.numba_kernel.layout import HELD
 from ringfence.backends.numba_kernel.live_entry import LiveEntry
 from ringfence.backends.numba_kernel.live_evidence import LARGE, LiveEvidence
 
-__all__ = ["FIELDS", "LiveUsual", "Piece", "Template", "can_hash", "two_texts"]
+__all__ = ["FIELDS", "NOTHING_MORE", "LiveUsual", "Piece", "Template", "can_hash", "two_texts"]
 
 #: A piece of text, and the name in `FIELDS` of what stands behind it; empty for nothing.
 Piece = tuple[bytes, str]
@@ -53,12 +53,11 @@ FIELDS = {
 # For the texts of several orders.
 _ROOM = 1 << 18
 _NULL = b"null"
-_ORDER = Struct(f"=qdq{places.TEXT_BYTES[0]}p128s128s")
+_ORDER = Struct(f"=qd7q{places.TEXT_BYTES[0]}p128s128s")
 _TWO_TEXTS = Struct("=64p64p")
 _RUN = Struct(f"=11q{places.REQUEST_BYTES}p{places.PREVIOUS_BYTES}p")
-_MORE = Struct("=6q")
-# Of an order that came without market data, and whose gates look at nothing that happened lately.
-_NO_MORE = (0, len(_NULL), 0, len(_NULL), len(_NULL), len(_NULL))
+#: Of an order that came without market data, and whose gates look at nothing that happened lately.
+NOTHING_MORE: tuple[int, ...] = (0, len(_NULL), 0, len(_NULL), len(_NULL), len(_NULL))
 _WRITTEN = Struct(f"=3q{places.PREVIOUS - 8 * (places.LINE_FROM + 1) + 1}x64s")
 _SIGNATURE = Struct("=64s")
 
@@ -137,8 +136,8 @@ class LiveUsual:
         begin: Begins anew with frames and lines, of orders that are decided one after the other. Takes `jit_usual.NOW` to
             `LINE_FROM` as numbers, the last two of them 0, then what names the request in records, empty for nothing, and
             the hash of the record before, in hex.
-        fill: Puts an order down: lots, price, address of its template; its client's id, and what `two_texts` makes of
-            its size as asked and as approved, and of its price as it is exactly and as a float.
+        fill: Puts an order down: lots, price, address of its template; what `more` has given; its client's id, and what
+            `two_texts` makes of its size as asked and as approved, and of its price as it is exactly and as a float.
         content: Gives the bytes of what gates found of the order that was decided last, for `live_entry.Answer`.
         most_bytes: The most that the frames since `begin` take.
     """
@@ -179,9 +178,6 @@ class LiveUsual:
             self._put(place, int(array.ctypes.data))
         self.fill = partial(_ORDER.pack_into, self._block, 0)
         self.begin = partial(_RUN.pack_into, self._block, 8 * places.NOW)
-        self._put_more = partial(_MORE.pack_into, self._block, 8 * places.MARKET_FROM)
-        self._put_more(*_NO_MORE)
-        self._has_more = False
         self._written = partial(_WRITTEN.unpack_from, self._block, 8 * places.CRC)
         self._signature = partial(_SIGNATURE.unpack_from, self._block, places.SIGNATURE)
         self._decide = _compiled()
@@ -227,26 +223,27 @@ class LiveUsual:
         counts = self._evidence.counts
         return self._records and any(b >= 0 and counts[b, HELD] > LARGE for b in books)
 
-    def more(self, market: bytes, taken: bytes, recent: bytes) -> bool:
-        """Put down what the next order brings besides; False where there is no room for so much.
+    def more(self, market: bytes, taken: bytes, recent: bytes) -> tuple[int, ...]:
+        """Put down what the next order brings besides; `NOTHING_MORE` stands for nothing.
 
         Args:
             market: Market data as it came, in JSON; empty for none.
             taken: Market data as the books took it over, in JSON; empty for none.
             recent: What stands behind the evidence, its last bracket included; empty for nothing.
+
+        Returns:
+            For `fill`; empty where there is no room for so much.
         """
         texts = market or _NULL, taken or _NULL, recent
         ends: list[int] = []
         end = len(_NULL)
         if end + sum(map(len, texts)) > len(self._more_view):
-            return False
+            return ()
         for text in texts:
             self._more_view[end : end + len(text)] = text
             ends += (end, end + len(text))
             end += len(text)
-        self._put_more(*ends)
-        self._has_more = True
-        return True
+        return tuple(ends)
 
     def decide(self) -> bytes | None:
         """Decide the order that `fill` has put down. One that is approved as asked has its lots reserved, and its texts
@@ -258,11 +255,7 @@ class LiveUsual:
         """
         if self._views != self._evidence.address:
             self._bind()
-        status = self._decide(self._address)
-        if self._has_more:
-            self._put_more(*_NO_MORE)
-            self._has_more = False
-        if status:
+        if self._decide(self._address):
             return None
         signature: bytes = self._signature()[0]
         return signature
