@@ -1,7 +1,7 @@
 """Usual orders: decided in one call of compiled code, they leave what the long way leaves, byte for byte."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringfence import OrderRequest, PolicySet, RiskDecision
-from ringfence.errors import LedgerError
+from ringfence.errors import AuditError, LedgerError
 from ringfence.runtime import guard as guard_module
 from ringfence.runtime import usual_orders
 from ringfence.runtime.approvals import Signer
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.audit_log import AuditLog
+from ringfence.runtime.audit_reader import tail
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock, SeededRandom
 from ringfence.runtime.usual_sorts import UsualSorts
@@ -298,6 +299,39 @@ def test_where_the_log_cannot_be_written_orders_are_rejected_and_taken_back(
         found = ask(desk, [sent("1"), sent("2", client_order_id="b")])
         assert [each.code for each in found] == ["AUDIT_UNAVAILABLE"] * 2
         assert desk.guard.book("firm").open_orders == ()
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_of_a_batch_what_was_recorded_before_the_log_failed_is_told_as_it_was_recorded(
+    desks: list[PolicySet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    with desk_at(tmp_path, desks[0], is_long=is_long) as desk:
+        write, times = desk.log._written.write, []
+
+        def fails_later(*frames: Any, **how: Any) -> None:
+            times.append(1)
+            if len(times) > 1:
+                raise OSError(28, "no space left on device")
+            write(*frames, **how)
+
+        monkeypatch.setattr(desk.log._written, "write", fails_later)
+
+        def coming() -> Iterator[tuple[OrderRequest, None]]:
+            for number in range(40):
+                with suppress(AuditError):
+                    # As the log's own thread does from time to time.
+                    desk.log.wait(desk.log.last if number % 16 == 15 else 0)
+                yield sent("0.1", client_order_id=f"{number}")[0], None
+
+        found = desk.guard.evaluate_orders(coming())
+        told = [each.id for each in found if each.decision is RiskDecision.APPROVE]
+        assert 0 < len(told) < len(found)
+        assert {each.code for each in found[len(told) :]} == {"AUDIT_UNAVAILABLE"}
+        assert {each.order_id for each in desk.guard.book("firm").open_orders} == set(told)
+    recorded = [
+        each.body["id"] for each in tail(desk.place / "audit", 100) if each.kind == "decision"
+    ]
+    assert recorded == told
 
 
 @pytest.mark.parametrize("ask", [one_by_one, together])

@@ -286,9 +286,12 @@ class AuditLog:
             del self._pending[pending:]
             raise
 
-    def write_frames(self, frames: bytes, count: int, digest: str) -> None:
+    def write_frames(self, frames: bytes, count: int, digest: str) -> bool:
         """As `put_frames`, and write them where nothing else is to be written before them; the caller has held `placing`
-        since `next_place`. `wait` tells whether they are durable, as of any record.
+        since `next_place`.
+
+        Returns:
+            Whether they are as durable as asked. Where not, `wait` for them, as for any record.
         """
         is_next = False
         try:
@@ -297,7 +300,7 @@ class AuditLog:
                 is_next = self._commit.acquire(blocking=False)
             if not is_next:
                 self.put_frames(frames, count, digest)
-                return
+                return False
             self._write_out((frames,), ())
             size = len(frames)
             self._fill += size
@@ -306,8 +309,8 @@ class AuditLog:
             self._last += count
             self._durable = self._last
         except AuditError:
-            # Whoever waits is told.
-            pass
+            # Whoever waits is told why.
+            return False
         except BaseException:
             # It may be written, and what follows would not fit it.
             if is_next:
@@ -316,6 +319,7 @@ class AuditLog:
         finally:
             if is_next:
                 self._commit.release()
+        return True
 
     def wait(self, sequence: int) -> None:
         """Return once record `sequence`, and each before it, is as durable as asked.

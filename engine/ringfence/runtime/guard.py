@@ -238,8 +238,8 @@ class CentralRiskGuard(GuardColumns):
     ) -> GuardDecision:
         """A REJECT instead of an answer whose record is not durable."""
         try:
-            # Of several answers some may have been written before the log failed.
-            if sequence:
+            # Of several answers some may have been written before the log failed; a log of another sort may not say so.
+            if sequence > getattr(self._audit, "durable", 0):
                 self._audit.wait(sequence)
             return answer
         except Exception:

@@ -128,7 +128,7 @@ class UsualOrders:
         live, sorts = self._fitting(books)
         crc = 0 if self._journal is None else self._journal.crc
         request = f'"request_id":"{request_id}",'.encode() if request_id else b""
-        digest, sequence, moment = "", 0, 0
+        digest, sequence, moment, is_durable = "", 0, 0, False
         undo: list[tuple[str, str]] = []
         happened: list[tuple[list[Any] | None, _Seen]] = []
         try:
@@ -162,7 +162,7 @@ class UsualOrders:
                 frames, lines, crc, last = live.written()
                 is_kept = keeper.keep_written(lines, crc, undo)
                 if is_kept and log is not None:
-                    log.write_frames(frames, len(answers), last.decode())
+                    is_durable = log.write_frames(frames, len(answers), last.decode())
         except BaseException:
             # Nobody is given these answers, and nobody knows how much of the last the books have taken over.
             if undo or guard._taken_early is not None:
@@ -179,7 +179,8 @@ class UsualOrders:
             ]
         for taken, seen in happened:
             self._tell(taken, seen)
-        return answers
+        # What lies in the log is told as it lies there, whatever befalls the log before the last of many orders.
+        return [(answer, 0, name) for answer, _, name in answers] if is_durable else answers
 
     def _approve(
         self,
