@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from ringfence.errors import AuditError
 from ringfence.runtime import audit_reader
 from ringfence.runtime.audit_reader import AuditReader, tail
-from ringfence.runtime.audit_segments import Damage, Frame, Tail, framed, scan
-from ringfence.runtime.ports import SYSTEM_FILES
+from ringfence.runtime.audit_segments import Damage, Frame, Tail, framed, scan, segments
+from ringfence.runtime.ports import SYSTEM_FILES, SystemFiles
 from runtime.audit_logs import files_of, frames, opened, write
 
 pytestmark = pytest.mark.unit
@@ -36,6 +37,29 @@ def test_the_tail_is_the_last_records_oldest_first(count: int, log: Path) -> Non
     wanted = list(range(max(1, 31 - count), 31)) if count else []
 
     assert [each.sequence for each in tail(log, count)] == wanted
+
+
+read: Counter[Path] = Counter()
+
+
+class CountedFiles(SystemFiles):
+    """The system's files; tells how much was read of each."""
+
+    def read_from(self, path: Path, offset: int, size: int = -1) -> bytes:
+        content = SYSTEM_FILES.read_from(path, offset, size)
+        read[path] += len(content)
+        return content
+
+
+def test_the_tail_of_many_files_reads_none_of_them_again_and_again(log: Path) -> None:
+    read.clear()
+    files = segments(log, SYSTEM_FILES)
+    assert len(files) > 4
+
+    assert len(tail(log, 30, files=CountedFiles())) == 30
+    assert set(read) == set(files)
+    # The last one is looked at first, for the number that it ends in.
+    assert all(size <= 2 * path.stat().st_size for path, size in read.items())
 
 
 def test_an_empty_log_has_no_records(tmp_path: Path) -> None:

@@ -274,15 +274,17 @@ def _raw(frame: Frame, about: Envelope, segment: str) -> RawRecord:
 
 def tail(directory: Path, count: int, *, files: LogFiles = SYSTEM_FILES) -> list[Record]:
     """The last `count` records of a log, oldest first; raises AuditError as `poll` does."""
-    paths = segments(Path(directory), files)
-    begins = [int(path.stem) for path in paths]
-    for first in reversed(begins[:1] if count <= 0 else begins):
-        reader = AuditReader(directory, after=first - 1, files=files)
-        found = deque(reader.poll(complete=False), maxlen=max(0, count))
-        if len(found) == count or first == begins[0]:
-            if not any(each.kind == DECISION and is_in_part(each.body) for each in found):
-                return list(found)
-            # Only these are completed, and not all that stand before them.
-            reader = AuditReader(directory, after=found[0].sequence - 1, files=files)
-            return list(islice(reader.poll(), len(found)))
-    return []
+    begins = [int(path.stem) for path in segments(Path(directory), files)]
+    if not begins:
+        return []
+    # Numbers have no gaps: what the last file ends in says where to begin.
+    latest = deque(AuditReader(directory, after=begins[-1] - 1, files=files).poll_raw(), 1)
+    last = latest[0].sequence if latest else begins[-1] - 1
+    first = max(begins[0], last - count + 1)
+    reader = AuditReader(directory, after=first - 1, files=files)
+    found = list(islice(reader.poll(complete=False), max(0, count)))
+    if not any(each.kind == DECISION and is_in_part(each.body) for each in found):
+        return found
+    # Only these are completed, and not all that stand before them.
+    reader = AuditReader(directory, after=found[0].sequence - 1, files=files)
+    return list(islice(reader.poll(), len(found)))
