@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ringfence.backends.reference import decide
 from ringfence.backends.reference.interpreter import evaluate
-from ringfence.backends.reference.numbers import at_most, quanta_down, quanta_up
+from ringfence.backends.reference.numbers import added, at_most, quanta_down, quanta_up
 from ringfence.language.decision import Decision, Outcome, RiskDecision
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.parser import parse_expression
@@ -71,6 +71,12 @@ def test_exposures_round_up_and_values_down_but_whole_quanta_stay() -> None:
     assert quanta_up(0.00000001) == 1
     assert quanta_down(-0.00000001) == -1
     assert quanta_up(NAN) != quanta_up(NAN)
+
+
+def test_a_sum_is_the_same_number_whichever_python_adds_it() -> None:
+    # `sum` of Python 3.12 and later makes 1.0 of it.
+    assert added([2.0**53, 1.0, -(2.0**53)]) == 0.0
+    assert added([]) == 0.0
 
 
 @pytest.mark.parametrize(

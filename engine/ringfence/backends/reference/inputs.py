@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from ringfence.backends.reference.books import BookState, Holding
-from ringfence.backends.reference.numbers import QUANTA, counted, divide, quanta_up
+from ringfence.backends.reference.numbers import QUANTA, added, counted, divide, quanta_up
 from ringfence.language.differences import lost, share_of
 from ringfence.language.fields import FIELDS, ORDER_TYPES
 from ringfence.language.orders import (
@@ -101,9 +101,8 @@ class Inputs:
     def others(self, amount: Callable[[Holding], float]) -> float:
         """Sum over all other symbols of the book."""
         holdings = self.state.holdings if self.state else {}
-        return sum(
-            (amount(each) for symbol, each in holdings.items() if symbol != self.case.order.symbol),
-            0.0,
+        return added(
+            amount(each) for symbol, each in holdings.items() if symbol != self.case.order.symbol
         )
 
     def exposure_after(self, working: str) -> float:
@@ -116,9 +115,9 @@ class Inputs:
         price = max(mark, ticket.valuation_price) if usable(mark) else ticket.valuation_price
         order = quanta_up(self.lots * (price * ticket.instrument.lot_multiplier))
         everything = list(self.state.holdings.values()) if self.state else []
-        net = sum((each.value for each in everything), 0.0)
-        up = sum((quanta_up(e.buys * e.lot_value) for e in everything if e.buys), 0.0)
-        down = sum((quanta_up(e.sells * e.lot_value) for e in everything if e.sells), 0.0)
+        net = added(each.value for each in everything)
+        up = added(quanta_up(e.buys * e.lot_value) for e in everything if e.buys)
+        down = added(quanta_up(e.sells * e.lot_value) for e in everything if e.sells)
         up, down = (up + order, down) if ticket.side > 0 else (up, down + order)
         if math.isnan(net + up + down):
             # `max` of Python passes over a NaN that does not come first.
