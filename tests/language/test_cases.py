@@ -10,7 +10,7 @@ from ringfence.language.instruments import read_instruments
 from ringfence.language.linking import LinkedSet, link
 from ringfence.language.orders import Market
 from ringfence.language.plain_cases import plain_case
-from ringfence.language.policy_tests import read_case
+from ringfence.language.policy_tests import merge, read_case
 from ringfence.language.schema import check
 from ringfence.language.source import load
 
@@ -212,3 +212,40 @@ def test_instruments_have_no_step_that_cannot_be_counted_with(step: str) -> None
 
     assert [each.code for each in findings] == ["E218"]
     assert "beyond any size" in findings[0].message
+
+
+def test_cash_and_positions_are_compared_with_equity_in_the_currency_of_the_book(
+    linked: LinkedSet,
+) -> None:
+    book = {
+        "currency": "USD",
+        "cash": 1000,
+        "equity": 1125,
+        "positions": {"BMW/EUR": {"size": "1", "mark": 100}},
+    }
+    given = {
+        "instruments": {"BMW/EUR": {"lot_step": "1", "multiplier": 1, "quote": "EUR"}},
+        "fx": {"EUR/USD": "1.25"},
+        "books": {"account/main": book},
+    }
+
+    assert read_case(given, WHEN, linked).books["account/main"].equity == 1125
+    with pytest.raises(PolicyError, match=r"E219: .*positions worth 125 are not equity 1,100"):
+        read_case(merge(given, {"books": {"account/main": {"equity": 1100}}}), WHEN, linked)
+    # Without a rate nobody knows whether they agree.
+    read_case({**given, "fx": {}}, WHEN, linked)
+
+
+@pytest.mark.parametrize(("second", "codes"), [("0.9", ["E218"]), ("0.5", [])])
+def test_a_correlation_has_one_value_whichever_symbol_comes_first(
+    second: str, codes: list[str]
+) -> None:
+    text = (
+        "apiVersion: ringfence/v1\nkind: Instruments\nmetadata: {name: venue, version: 1.0.0}\n"
+        "spec:\n  instruments: {}\n"
+        f'  correlations: {{"A/USD|B/USD": 0.5, "B/USD|A/USD": {second}}}\n'
+    )
+    findings = read_instruments(load(text, "venue.yaml"))[1]
+
+    assert [each.code for each in findings] == codes
+    assert all("`B/USD|A/USD` is declared a second time" in each.message for each in findings)

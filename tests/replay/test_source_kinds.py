@@ -84,6 +84,30 @@ def test_marks_take_price_for_last_and_need_some_price(tmp_path: Path) -> None:
     assert stream.rejects.counts == {"no price at all": 1}
 
 
+@pytest.mark.parametrize("as_parquet", [False, True])
+def test_the_one_price_of_marks_is_bid_ask_and_last_trade(tmp_path: Path, as_parquet: bool) -> None:
+    if as_parquet:
+        rows = pa.table({"ts": [START], "symbol": ["A"], "price": [1.5]})
+        stream = open_marks(parquet(tmp_path, rows, "marks.parquet"))
+    else:
+        stream = open_marks(saved(tmp_path, "ts,symbol,price\n2024-01-02,A,1.5\n"))
+
+    marks = columns_of(stream)
+
+    assert stream.direct is as_parquet
+    assert (marks["bid"], marks["ask"], marks["last"]) == ([1.5], [1.5], [1.5])
+    assert "marks have one price: it is bid, ask and last trade" in stream.assumptions
+
+
+def test_last_trades_alone_are_no_quote_and_that_is_said(tmp_path: Path) -> None:
+    stream = open_marks(saved(tmp_path, "ts,symbol,last\n2024-01-02,A,1.5\n"))
+
+    assert columns_of(stream)["bid"] == [None]
+    assert "marks have neither bid nor ask: data-quality gates that require these reject" in (
+        stream.assumptions
+    )
+
+
 def test_direct_marks_and_their_rejects(tmp_path: Path) -> None:
     rows = pa.table(
         {

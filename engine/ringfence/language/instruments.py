@@ -195,8 +195,18 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
                     fix='write "BTC/USD|ETH/USD": 0.85',
                 )
             )
-        else:
-            desk.correlations[read[0]] = read[1]
+        elif desk.correlations.setdefault(*read) != read[1]:
+            other = "|".join(reversed(pair.split("|")))
+            findings.append(
+                Diagnostic(
+                    "E218",
+                    f"`{pair}` is declared a second time, and otherwise",
+                    document.key_span("spec", "correlations", pair),
+                    why=f"`{other}` names the same two symbols",
+                    fix="declare it once",
+                    related=(document.key_span("spec", "correlations", other),),
+                )
+            )
     for name in ("accounts", "strategies", "venues"):
         setattr(desk, name, tuple(spec.get(name) or ()))
     return desk, findings

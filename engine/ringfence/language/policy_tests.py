@@ -275,7 +275,7 @@ def _book(
         # The peak includes the present: a higher equity is the new peak. One that is not above zero is none.
         book.peak_equity = book.equity
     _convert(book, str(given.get("currency") or ""), money)
-    _contradictions(name, given, book, instruments, faults)
+    _contradictions(name, given, book, (instruments, money[0]), faults)
     return book
 
 
@@ -293,7 +293,7 @@ def _contradictions(
     name: str,
     given: Mapping[str, Any],
     book: Book,
-    instruments: Mapping[str, Instrument],
+    known: tuple[Mapping[str, Instrument], Mapping[tuple[str, str], float]],
     faults: list[str],
 ) -> None:
     ids = [order.order_id for order in book.working]
@@ -309,10 +309,9 @@ def _contradictions(
             faults.append(f"{name}: working order `{order.order_id}` has no size above zero")
     cash = given.get("cash")
     if cash is not None and given.get("equity") is not None:
+        currency = str(given.get("currency") or "")
         value = sum(
-            float(position.size)
-            * position.mark
-            * (instruments[symbol].multiplier if symbol in instruments else 1.0)
+            float(position.size) * position.mark * _worth_of_one(symbol, currency, *known)
             for symbol, position in book.positions.items()
         )
         equity = _number(given["equity"])
@@ -321,6 +320,18 @@ def _contradictions(
                 f"{name}: cash {cash} and positions worth {value:,.10g} are not equity "
                 f"{equity:,.10g}"
             )
+
+
+def _worth_of_one(
+    symbol: str,
+    currency: str,
+    instruments: Mapping[str, Instrument],
+    fx: Mapping[tuple[str, str], float],
+) -> float:
+    """Money in `currency` of one unit at price 1; NaN without a rate."""
+    instrument = instruments.get(symbol) or Instrument(symbol)
+    rate = convert(fx, instrument.quote, currency)
+    return NAN if rate is None else instrument.multiplier * rate
 
 
 def _size(what: str, value: Any, faults: list[str]) -> Any:

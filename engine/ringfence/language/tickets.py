@@ -4,14 +4,21 @@ What never skips: instrument, side, type, size, price.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, Bound, LinkedSet
-from ringfence.language.orders import Case, Instrument, Market, to_decimal, whole_lots
+from ringfence.language.orders import (
+    Case,
+    Instrument,
+    Market,
+    WorkingOrder,
+    to_decimal,
+    whole_lots,
+)
 
 __all__ = [
     "REDUCE_ONLY_UNTRUE",
@@ -22,6 +29,7 @@ __all__ = [
     "read_ticket",
     "usable",
     "valuation_price",
+    "working_price",
 ]
 
 NAN = float("nan")
@@ -41,6 +49,16 @@ def mark_of(market: Market | None) -> float:
     if usable(market.bid) and usable(market.ask) and market.bid <= market.ask:
         return (market.bid + market.ask) / 2
     return market.last if usable(market.last) else NAN
+
+
+def working_price(orders: Iterable[WorkingOrder], symbol: str) -> float:
+    """What working orders of a symbol are valued at where nothing is held of it and it has no mark.
+
+    The highest price among them. A position takes no price from them: who sends an order chooses its price, and
+    one far from the market would make the position look small.
+    """
+    prices = [each.price for each in orders if each.symbol == symbol and usable(each.price)]
+    return max(prices, default=NAN)
 
 
 @dataclass(slots=True)

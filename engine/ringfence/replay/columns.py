@@ -4,13 +4,13 @@
 to float64, words to codes. A row that cannot be replayed keeps its place and gets a reason.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from ringfence.replay.codes import BALANCE_WORDS, SIDE_WORDS, TYPE_WORDS
 from ringfence.replay.sql_check import quoted, text_literal
 
-__all__ = ["KINDS", "LEFT_OUT", "UNITS", "Column", "Typed", "raw", "typed_columns"]
+__all__ = ["KINDS", "LEFT_OUT", "UNITS", "Column", "Typed", "priced_by", "raw", "typed_columns"]
 
 #: Not a fault: the mapping's own `where` left the row out.
 LEFT_OUT = "left out by the mapping"
@@ -75,6 +75,17 @@ KINDS: Mapping[str, tuple[Column, ...]] = {
         ),
     ),
 }
+
+# What the one price of marks stands for: of what is quoted where nothing is, else of the last trade alone.
+_QUOTE = ("bid", "ask", "last")
+
+
+def priced_by(kind: str, given: Container[str]) -> tuple[str, ...]:
+    """The columns of `kind` that a column `price` stands for, which is none of its own, beside those `given`."""
+    if kind != "marks" or "last" in given:
+        return ()
+    return ("last",) if "bid" in given or "ask" in given else _QUOTE
+
 
 _INTEGERS = frozenset(
     ["TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"]

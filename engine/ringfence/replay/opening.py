@@ -24,7 +24,7 @@ from ringfence.replay.parquet_files import (
 )
 from ringfence.replay.prepare import Preparation, Prepared
 from ringfence.replay.rejects import Rejects
-from ringfence.replay.section_sql import default_notes
+from ringfence.replay.section_sql import default_notes, price_notes
 from ringfence.replay.streams import BalanceStream, FillStream, MarkStream, OrderStream
 from ringfence.runtime.temporary import temporary_directory
 
@@ -129,7 +129,7 @@ class Opener:
 
     def _as_read(self, kind: str, layout: Layout) -> Prepared:
         """What is to be said of a file that is streamed as it is."""
-        notes = default_notes(kind, layout.columns)
+        notes = default_notes(kind, layout.columns) + price_notes(kind, layout.columns)
         if layout.ignored:
             notes.append(f"columns of {kind} not used: {', '.join(layout.ignored)}")
         if layout.naive_times:

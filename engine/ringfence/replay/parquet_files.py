@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ringfence.errors import InputError
 from ringfence.replay.codes import NameTable
-from ringfence.replay.columns import KINDS
+from ringfence.replay.columns import KINDS, priced_by
 from ringfence.replay.decode import NO_TIME, NameDecoder, TimeDecoder
 
 __all__ = [
@@ -88,8 +88,8 @@ def canonical_layout(kind: str, files: Sequence[str]) -> Layout | None:
     if len(by_name) != len(schema.names):
         return None
     columns = {c.name: by_name[c.name] for c in KINDS[kind] if c.name in by_name}
-    if kind == "marks" and "last" not in columns and "price" in by_name:
-        columns["last"] = by_name["price"]
+    if "price" in by_name:
+        columns |= dict.fromkeys(priced_by(kind, columns), by_name["price"])
     for column in KINDS[kind]:
         if column.name not in columns:
             if column.required:

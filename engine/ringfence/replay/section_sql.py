@@ -1,6 +1,7 @@
 """The SQL that reads one source: its columns through a mapping, typed, each row with its fault if any."""
 
 import re
+from collections import abc
 from collections.abc import Callable, Container, Sequence
 
 import duckdb
@@ -8,7 +9,7 @@ import duckdb
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language.scalars import clip
 from ringfence.language.suggest import did_you_mean
-from ringfence.replay.columns import KINDS, LEFT_OUT, raw, typed_columns
+from ringfence.replay.columns import KINDS, LEFT_OUT, priced_by, raw, typed_columns
 from ringfence.replay.locate import Source
 from ringfence.replay.locked import full_disk
 from ringfence.replay.mapping import Mapping, Section
@@ -17,14 +18,14 @@ from ringfence.replay.sql_check import quoted, text_literal
 
 # `nosec B608`: the SQL is put together from our own words, quoted names, and expressions that
 # `sql_check` wrote; nothing else from outside gets in, and the database is locked.
-__all__ = ["default_notes", "describe_columns", "first_line", "run", "union_sql"]
+__all__ = ["default_notes", "describe_columns", "first_line", "price_notes", "run", "union_sql"]
 
 _ROW = "ringfence_row"
 _CSV_ROW = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _NO_CONDITIONS = ("VARCHAR", "DOUBLE", "FLOAT", "DECIMAL", "DATE", "TIME")
 _NOT_UTF8 = "it is not UTF-8"
-_ALIASES = {"marks": {"price": "last"}}
+_ALIASES = {"marks": {"price"}}
 
 
 def union_sql(
@@ -53,7 +54,7 @@ def union_sql(
     described = describe_columns(database, f"SELECT * FROM {reading}", source)  # nosec B608
     if mapping is None:
         _find_uneven_row(database, kind, source, described)
-        ours = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
+        ours = {column.name for column in KINDS[kind]} | _ALIASES.get(kind, set())
         _refuse_columns(database, source, described, lambda name: name.lower() in ours)
         sections: Sequence[Section] = [_identity(kind, source, described, notes)]
     else:
@@ -174,9 +175,8 @@ def _identity(kind: str, source: Source, described: dict[str, str], notes: list[
     for column in KINDS[kind]:
         if column.name in by_name:
             columns[column.name] = quoted(by_name[column.name])
-    for alias, name in _ALIASES.get(kind, {}).items():
-        if alias in by_name and name not in columns:
-            columns[name] = quoted(by_name[alias])
+    if "price" in by_name:
+        columns |= dict.fromkeys(priced_by(kind, columns), quoted(by_name["price"]))
     missing = [c.name for c in KINDS[kind] if c.required and c.name not in columns]
     if missing:
         if source.format == "json" and list(described) == ["json"]:
@@ -190,10 +190,11 @@ def _identity(kind: str, source: Source, described: dict[str, str], notes: list[
             f" for {kind}{near}; it has {', '.join(f'`{clip(n)}`' for n in list(described)[:20])}",
             "rename the columns, or say with --mapping what they mean",
         )
-    known = {column.name for column in KINDS[kind]} | set(_ALIASES.get(kind, {}))
+    known = {column.name for column in KINDS[kind]} | _ALIASES.get(kind, set())
     ignored = [name for name in described if name.lower() not in known]
     if ignored:
         notes.append(f"columns of {kind} not used: {', '.join(ignored)}")
+    notes += price_notes(kind, columns)
     return Section(columns=columns)
 
 
@@ -288,6 +289,8 @@ def default_notes(kind: str, given: Container[str]) -> list[str]:
     """Return what is taken for granted where columns of `kind` are not `given`, in sentences."""
     if kind == "fills":
         return [] if "fee" in given else ["fills without a fee cost nothing"]
+    if kind == "marks" and "bid" not in given and "ask" not in given:
+        return ["marks have neither bid nor ask: data-quality gates that require these reject"]
     if kind != "orders":
         return []
     notes = {
@@ -301,6 +304,13 @@ def default_notes(kind: str, given: Container[str]) -> list[str]:
         "end_ts": "orders do not say when they were cancelled or expired: none was",
     }
     return [note for name, note in notes.items() if name not in given]
+
+
+def price_notes(kind: str, columns: abc.Mapping[str, str]) -> list[str]:
+    """Return what the one price of marks is taken for, where `columns` take several from it."""
+    if kind == "marks" and "bid" in columns and columns["bid"] == columns.get("last"):
+        return ["marks have one price: it is bid, ask and last trade"]
+    return []
 
 
 def _note(notes: list[str], text: str) -> None:

@@ -21,7 +21,7 @@ from ringfence.language.orders import (
     to_decimal,
     whole_lots,
 )
-from ringfence.language.tickets import mark_of, usable
+from ringfence.language.tickets import mark_of, usable, working_price
 
 __all__ = ["CaseBooks", "case_books"]
 
@@ -146,8 +146,8 @@ def _set_book(arrays: Books, b: int, book: Book | None, symbols: list[str], case
                 buys += held_lots(order.size, lot_step)
             else:
                 sells += held_lots(order.size, lot_step)
-            if not usable(mark):
-                mark = order.price
+        if not lots and not usable(mark):
+            mark = working_price(book.working, symbol)
         put_position(arrays, b, symbols.index(symbol), lots, buys, sells, orders, mark)
 
 

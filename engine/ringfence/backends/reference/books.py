@@ -12,7 +12,7 @@ from ringfence.language.orders import (
     Instrument,
     held_lots,
 )
-from ringfence.language.tickets import mark_of, usable
+from ringfence.language.tickets import mark_of, usable, working_price
 
 __all__ = ["BookState", "Holding", "build_book"]
 
@@ -98,8 +98,9 @@ def build_book(book: Book, case: Case, linked: LinkedSet) -> BookState:
             holding.buys += lots
         else:
             holding.sells += lots
-        if not usable(holding.mark):
-            holding.mark = order.price
+    for symbol, holding in state.holdings.items():
+        if not holding.lots and not usable(holding.mark):
+            holding.mark = working_price(book.working, symbol)
     return state
 
 
