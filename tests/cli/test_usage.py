@@ -25,6 +25,8 @@ EFFECTIVE = ["effective", "--account", "a", "--symbol", "BTC/USD"]
         (["audit", "tail", "--folow"], "--folow, did you mean `--follow`?\n"),
         (["audit", "tail", "--bogus"], "unrecognized arguments: --bogus\n"),
         (["fields", "more"], "unrecognized arguments: more\n"),
+        (["schema", "--kind", "polcy"], "invalid choice: 'polcy', did you mean `Policy`?\n"),
+        (["schema", "--kind", "Poem"], "invalid choice: 'Poem' (choose from"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_commands_usage(
@@ -35,6 +37,13 @@ def test_an_unknown_option_is_refused_with_the_commands_usage(
     assert meant in said
     words = " ".join(arguments[: 2 if arguments[0] == "audit" else 1])
     assert said.startswith(f"usage: ringfence {words} [-h]")
+
+
+def test_a_mistyped_command_is_told_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["valdate", "policies"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "error: argument COMMAND: invalid choice: 'valdate', did you mean `validate`?\n"
+    )
 
 
 def test_no_option_is_taken_by_its_beginning() -> None:
