@@ -116,6 +116,27 @@ def test_a_closed_standard_output_is_no_failure(words: str) -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate"],
+        ["explain"],
+        ["init"],
+        ["config", "--config"],
+        ["users", "list", "--data"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_path_that_the_system_refuses_is_told_with_its_reason(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "order: \x1b[2J" + "x" * 5_000]) == 2
+    reason, fix = capsys.readouterr().err.splitlines()
+    assert reason.startswith("ringfence: `order: \ufffd[2Jxxx")
+    assert reason.endswith("xxx…` cannot be used: file name too long")
+    assert fix == "  fix: check the path, and the permissions on the way to it"
+
+
 def test_the_package_is_run_as_the_command_is() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "ringfence", "validate"], capture_output=True, text=True, check=False
