@@ -341,6 +341,8 @@ def test_an_option_that_would_change_nothing_is_refused(
     ("file", "reason"),
     [
         ("rules.yaml", "there are no rules of approvals `rules.yaml`"),
+        ("policies", "is a directory"),
+        (".", "is a directory"),
         ("../rules.yaml", "`../rules.yaml` names no file from the repository's top"),
         ("/rules.yaml", "`/rules.yaml` names no file from the repository's top"),
     ],
