@@ -77,6 +77,15 @@ def test_as_json(run: Run) -> None:
     assert restored["restored"] == ["audit"]
 
 
+def test_a_directory_without_backups_is_told_so(run: Run) -> None:
+    Path("backups").mkdir()
+
+    code, out, err = run("list", "backups")
+    assert (code, err) == (0, "")
+    assert out == "none yet: `ringfence backup create DIR --to backups`\n"
+    assert parsed(run("list", "backups", "--json")) == []
+
+
 def test_what_is_wrong_is_told_and_fails(run: Run) -> None:
     rewrite(files_of(Path("ringfence-data/audit"))[0], lambda payloads: payloads[:3] + payloads[4:])
 
@@ -85,7 +94,7 @@ def test_what_is_wrong_is_told_and_fails(run: Run) -> None:
             *(only_backup() if each == Path("backups") else each for each in words)
         )
         assert code == 1
-        assert "record 4 is missing" in err or "1 findings" in out
+        assert "record 4 is missing" in err or "1 finding\n" in out
     (only_backup() / "manifest.json").write_text("{}")
     code, _, err = run("list", "backups")
     assert (code, "cannot be used" in err) == (1, True)

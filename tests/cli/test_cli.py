@@ -182,6 +182,14 @@ def test_fields_and_rules_are_listed(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["rules", "daily-loss"]) == 0
     assert "max_loss_ratio" in capsys.readouterr().out
 
+    for name in ("daily-loss@1", "daily-loss@1.0.0"):
+        assert main(["rules", name]) == 0
+        assert "max_loss_ratio" in capsys.readouterr().out
+
+    for name in ("daily-loss@9", "daily-loss@"):
+        assert main(["rules", name]) == 2
+        assert "did you mean `daily-loss`" in capsys.readouterr().err
+
     assert main(["rules", "daily-los"]) == 2
     assert "did you mean `daily-loss`" in capsys.readouterr().err
 

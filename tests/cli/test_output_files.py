@@ -44,6 +44,25 @@ def test_a_named_pipe_gets_the_text_and_stays_a_pipe(arguments: list[str], tmp_p
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.parametrize("file", [".", "/", ""])
+@pytest.mark.parametrize("arguments", [SCHEMA, CORRELATIONS], ids=lambda given: given[0])
+def test_a_directory_without_a_name_is_no_file(
+    arguments: list[str],
+    file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main([*arguments, file]) == 2
+    said = capsys.readouterr().err
+    assert (
+        f"`{Path(file)}` cannot be written: is a directory\n  fix: name another file with " in said
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_standard_output_is_written_to_where_it_is_a_file(tmp_path: Path) -> None:
     script = f"{sys.executable} -m ringfence.cli.main {' '.join(SCHEMA)} /dev/stdout >> told"
     (tmp_path / "told").write_text("before\n", encoding="utf-8")

@@ -312,6 +312,50 @@ def test_a_saved_plan_is_shown_again_as_it_was(run: Any) -> None:
     assert planned(run, "--show", "plan.json")["direction"] == "LOOSER"
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["--show", "plan.json", "--orders", "x.csv"], "--orders"),
+        (["--show", "plan.json", "--out", "x"], "--out"),
+        (["--show", "plan.json", "-o", "x"], "-o"),
+        (["--show", "plan.json", "--approved-by", "ann"], "--approved-by"),
+        (["--show", "plan.json", "--approvals", "x.yaml"], "--approvals"),
+        (["--base", "main", "--marks", "x.csv"], "--marks"),
+        (["--base", "main", "--marks-mapping", "x"], "--marks-mapping"),
+        (["--base", "main", "--equity", "0"], "--equity"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    words: list[str], option: str, run: Any
+) -> None:
+    code, out, err = run("plan", *words)
+
+    assert (code, out) == (2, "")
+    assert f"`{option}`" in err
+    assert "\n  fix: " in err
+    # There 2 says that something changes.
+    assert run("plan", *words, "--detailed-exitcode")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        ("rules.yaml", "there are no rules of approvals `rules.yaml`"),
+        ("policies", "is a directory"),
+        (".", "is a directory"),
+        ("../rules.yaml", "`../rules.yaml` names no file from the repository's top"),
+        ("/rules.yaml", "`/rules.yaml` names no file from the repository's top"),
+    ],
+)
+def test_rules_of_approvals_that_are_named_have_to_be_there(
+    file: str, reason: str, run: Any
+) -> None:
+    code, out, err = run("plan", "--base", "main", "--approvals", file)
+
+    assert (code, out) == (2, "")
+    assert reason in err
+
+
 def test_the_pointer_takes_a_plan_once_approved_and_only_from_its_base(run: Any) -> None:
     plan = saved(run, "--base", "main")
     pointer = ("--pointer", "active.json")

@@ -25,6 +25,8 @@ EFFECTIVE = ["effective", "--account", "a", "--symbol", "BTC/USD"]
         (["audit", "tail", "--folow"], "--folow, did you mean `--follow`?\n"),
         (["audit", "tail", "--bogus"], "unrecognized arguments: --bogus\n"),
         (["fields", "more"], "unrecognized arguments: more\n"),
+        (["schema", "--kind", "polcy"], "invalid choice: 'polcy', did you mean `Policy`?\n"),
+        (["schema", "--kind", "Poem"], "invalid choice: 'Poem' (choose from"),
     ],
 )
 def test_an_unknown_option_is_refused_with_the_commands_usage(
@@ -35,6 +37,13 @@ def test_an_unknown_option_is_refused_with_the_commands_usage(
     assert meant in said
     words = " ".join(arguments[: 2 if arguments[0] == "audit" else 1])
     assert said.startswith(f"usage: ringfence {words} [-h]")
+
+
+def test_a_mistyped_command_is_told_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["valdate", "policies"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "error: argument COMMAND: invalid choice: 'valdate', did you mean `validate`?\n"
+    )
 
 
 def test_no_option_is_taken_by_its_beginning() -> None:
@@ -105,6 +114,27 @@ def test_a_closed_standard_output_is_no_failure(words: str) -> None:
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["validate"],
+        ["explain"],
+        ["init"],
+        ["config", "--config"],
+        ["users", "list", "--data"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_path_that_the_system_refuses_is_told_with_its_reason(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "order: \x1b[2J" + "x" * 5_000]) == 2
+    reason, fix = capsys.readouterr().err.splitlines()
+    assert reason.startswith("ringfence: `order: \ufffd[2Jxxx")
+    assert reason.endswith("xxx…` cannot be used: file name too long")
+    assert fix == "  fix: check the path, and the permissions on the way to it"
 
 
 def test_the_package_is_run_as_the_command_is() -> None:

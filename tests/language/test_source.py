@@ -323,6 +323,9 @@ def test_a_file_is_read_under_the_name_it_is_shown_by(tmp_path: Path) -> None:
 def test_what_is_no_file_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         load_file(tmp_path / "none.yaml")
+    (tmp_path / "link.yaml").symlink_to("nowhere.yaml")
+    with pytest.raises(InputError, match="is a link that leads nowhere"):
+        load_file(tmp_path / "link.yaml")
     with pytest.raises(InputError, match="is not a file"):
         load_file(tmp_path)
 

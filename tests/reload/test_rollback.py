@@ -335,6 +335,21 @@ def test_a_history_that_never_was_is_no_empty_one(
     assert str(store) in err
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "0", "1e300"])
+def test_a_timeout_that_is_none_is_refused(
+    seconds: str, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_lock = Control(store).hold()
+    try:
+        code, _, err = asked(
+            capsys, "--store", str(store), "--by", "a", "--reason", "b", "--timeout", seconds
+        )
+    finally:
+        with_lock.close()
+
+    assert (code, "is no number of seconds\n  fix: " in err) == (2, True)
+
+
 def test_no_answer_in_time_withdraws_the_request(
     store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

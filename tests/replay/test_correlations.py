@@ -265,7 +265,7 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         (("--as-of", "noon"), "`noon` is not a time"),
         (("--as-of", "2020-01-01"), "no two symbols can be correlated"),
         (("--interval", "1ns"), "more than 25,000,000 samples"),
-        (("-o", "/nowhere/at/all.yaml"), "cannot write"),
+        (("-o", "."), "`.` cannot be written: is a directory"),
         (("--mapping", "no-such-mapping"), "no-such-mapping"),
     ],
 )

@@ -27,7 +27,18 @@ def words(text):
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_no_line_is_wider_than_the_terminal(name, width):
-    assert max(cell_len(line) for line in shown(SAMPLES[name](), width).splitlines()) <= width
+    lines = shown(SAMPLES[name](), width, terminal=True).splitlines()
+    assert max(cell_len(line) for line in lines) <= width
+
+
+def test_where_there_is_no_terminal_no_sentence_is_broken():
+    lines = shown(everyday(), 60).splitlines()
+
+    assert lines[0].startswith("This change alters 36 of 4,800 orders (0.8 %): 12 newly rejected")
+    assert lines[0].endswith(".")
+    assert lines[1] == "At stake: notional 3,083,724 USDT, P&L -321.50 USDT."
+    for each in everyday()["assumptions"]:
+        assert f"- {each}" in lines
 
 
 @pytest.mark.parametrize("width", [60, 70, 75, 76, 80])

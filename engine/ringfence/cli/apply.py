@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ringfence.cli.moment import seconds_given
 from ringfence.cli.output import print_json
 from ringfence.cli.plan import add_given, given_people, rules_of
 from ringfence.errors import InputError, RingfenceError
@@ -89,6 +90,7 @@ def _to_guard(given: argparse.Namespace, saved: "SavedPlan") -> _Outcome:
     from ringfence.runtime.policy_store import PolicyStore
     from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_RANDOM
 
+    seconds = seconds_given(given)
     control = running_control(given.store)
     active = str((control.status() or {}).get("policy_set") or "")
     head, base = saved.head.sha256, saved.base.sha256
@@ -113,10 +115,10 @@ def _to_guard(given: argparse.Namespace, saved: "SavedPlan") -> _Outcome:
         head,
         given.by,
         given.reason,
-        now + int(given.timeout * 1e9),
+        now + int(seconds * 1e9),
         base,
     )
-    answer = ask(control, request, given.timeout)
+    answer = ask(control, request, seconds)
     if not answer.get("ok") or answer.get("policy_set") != head:
         why = str(answer.get("message") or f"the guard says {answer.get('result')}")
         return _Outcome("refused", active, why, answer=answer)

@@ -117,8 +117,10 @@ def run_list(given: argparse.Namespace) -> int:
         if manifest is None:
             print(f"ringfence: {path}: its manifest cannot be used", file=sys.stderr)
         elif not given.json:
-            wrong = f"; {len(manifest.findings)} findings" if manifest.findings else ""
+            wrong = f"; {_findings(len(manifest.findings))}" if manifest.findings else ""
             print(f"{path}: {_said(manifest)}{wrong}")
+    if not backups and not given.json:
+        print(f"none yet: `ringfence backup create DIR --to {given.backups}`")
     return 1 if any(manifest is None or manifest.findings for _, manifest in backups) else 0
 
 
@@ -173,15 +175,23 @@ def run_restore(given: argparse.Namespace) -> int:
 
 def _said(manifest: "Manifest") -> str:
     count = sum(len(part.files) for part in manifest.parts)
-    return f"{count} files, {manifest.size_bytes:,} bytes, begun {_when(manifest.at_ns)}"
+    return f"{_files(count)}, {manifest.size_bytes:,} bytes, begun {_when(manifest.at_ns)}"
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _tell_parts(parts: "tuple[Part, ...]") -> None:
     for part in parts:
-        what = f"{len(part.files)} files, {sum(each.size for each in part.files):,} bytes"
+        what = f"{_files(len(part.files))}, {sum(each.size for each in part.files):,} bytes"
         if part.kind == "audit":
             what = f"records {part.first} to {part.last}, until {_when(part.last_ns)}; {what}"
         print(f"  {part.kind:9} {part.path}: {what}")
+
+
+def _findings(count: int) -> str:
+    return "1 finding" if count == 1 else f"{count} findings"
 
 
 def _tell_findings(findings: tuple[str, ...]) -> int:

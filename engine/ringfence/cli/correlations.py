@@ -129,8 +129,9 @@ def _write(path: Path, text: str) -> None:
     try:
         write_output(path, text)
     except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
         raise InputError(
-            f"cannot write `{path}`: {error.strerror}", "give -o a file in a writable folder"
+            f"`{path}` cannot be written: {reason}", "name another file with -o"
         ) from None
 
 

@@ -22,6 +22,15 @@ __all__ = ["build_parser", "leaves", "main"]
 
 # What DuckDB makes of Ctrl-C while it is at work.
 _DATABASE_STOPPED = "Query interrupted"
+# What is wrong with a path itself, whoever reads or writes there.
+_OF_THE_PATH = (
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ELOOP,
+    errno.ENOTDIR,
+)
 _COMMANDS = {
     "ci": "ci",
     "validate": "validate",
@@ -160,6 +169,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
             )
             _drop_what_cannot_be_written()
+        elif isinstance(error, OSError) and error.errno in _OF_THE_PATH and error.filename:
+            from ringfence.language.scalars import clip
+
+            reason = (error.strerror or "unknown reason").lower()
+            print(
+                f"ringfence: `{clip(os.fsdecode(error.filename))}` cannot be used: {reason}\n"
+                "  fix: check the path, and the permissions on the way to it",
+                file=sys.stderr,
+            )
         else:
             print(
                 f"ringfence: {type(error).__name__}: {error}\n"

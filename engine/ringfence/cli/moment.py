@@ -1,4 +1,4 @@
-"""`--now`: the time by which a command judges windows and reviews, so that a run can be repeated."""
+"""`--now`, the time by which a command judges windows and reviews, and `--timeout`, how long it waits."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -8,7 +8,9 @@ from ringfence.errors import InputError
 if TYPE_CHECKING:
     from ringfence.runtime.ports import Clock
 
-__all__ = ["add_now", "now_given"]
+__all__ = ["add_now", "now_given", "seconds_given"]
+
+_LONGEST = 86_400
 
 
 def add_now(parser: argparse.ArgumentParser) -> None:
@@ -41,3 +43,15 @@ def now_given(given: argparse.Namespace, clock: "Clock | None" = None) -> int:
             f"`{given.now}` lies outside of 1970 to 2262", fix="name a time in between"
         )
     return moment
+
+
+def seconds_given(given: argparse.Namespace) -> float:
+    """The seconds of `--timeout`.
+
+    Raises:
+        InputError: they are none, or more than a day's.
+    """
+    seconds = float(given.timeout)
+    if not 0 < seconds <= _LONGEST:
+        raise InputError(f"`--timeout {seconds:g}` is no number of seconds", fix="give 10, or 0.5")
+    return seconds

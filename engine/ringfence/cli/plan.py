@@ -25,6 +25,18 @@ __all__ = ["add", "add_given", "approvals_given", "given_people", "plan_of", "ru
 _FORMS = ("text", "json", "markdown", "github", "sarif", "junit")
 _APPROVALS = Path(".ringfence/approvals.yaml")
 _POLICIES = "policies"
+# What is read beside orders, and by whom a plan is approved, as the arguments are called.
+_OF_ORDERS = (
+    "fills",
+    "marks",
+    "balances",
+    "instruments",
+    "mapping",
+    "marks_mapping",
+    "equity",
+    "workers",
+)
+_OF_APPROVALS = ("approved_by", "approvals_from", "author", "approvals", "commit")
 
 
 def add(commands: Any) -> None:
@@ -112,6 +124,7 @@ def add_given(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Make a plan and show it; the exit code is that of its options."""
     try:
+        _check_together(given)
         return _show(given) if given.show is not None else _plan(given)
     except InputError as error:
         if not given.detailed_exitcode:
@@ -119,6 +132,36 @@ def run(given: argparse.Namespace) -> int:
         # 2 means that something changes.
         print(f"ringfence: {error.message}\n  fix: {error.fix}", file=sys.stderr)
         return 1
+
+
+def _check_together(given: argparse.Namespace) -> None:
+    """Refuse options that would change nothing: whoever gives them believes that they do.
+
+    Raises:
+        InputError: with the first of them.
+    """
+    read = [name for name in _OF_ORDERS if _is_given(given, name)]
+    if given.show is not None:
+        making = ("head", "orders", "now", "out", "save", *_OF_ORDERS, *_OF_APPROVALS)
+        for name in making:
+            if name in read or _is_given(given, name):
+                raise InputError(
+                    f"`--show` shows a plan as it was saved, and `{_option(name)}` changes how one is made",
+                    "leave it out, or make the plan anew: ringfence plan --base REF",
+                )
+    elif given.orders is None and read:
+        raise InputError(
+            f"`{_option(read[0])}` goes with `--orders`: without orders nothing is replayed",
+            "give both",
+        )
+
+
+def _is_given(given: argparse.Namespace, name: str) -> bool:
+    return getattr(given, name) not in (None, "", [], _APPROVALS)
+
+
+def _option(name: str) -> str:
+    return "-o" if name == "save" else f"--{name.replace('_', '-')}"
 
 
 def _show(given: argparse.Namespace) -> int:
@@ -221,6 +264,11 @@ def approvals_given(given: argparse.Namespace, base: "Side", head: "Side") -> "G
         _rules_at(given.approvals, side.commit if side.source.startswith("git:") else "")
         for side in (base, head)
     )
+    if before is None and now is None and given.approvals != _APPROVALS:
+        raise InputError(
+            f"there are no rules of approvals `{given.approvals}`, before the change or after it",
+            f"name their file from the repository's top, as {_APPROVALS}",
+        )
     return Given(
         rules_of(
             given.approvals, base.source, base.commit if base.source.startswith("git:") else ""
@@ -267,6 +315,11 @@ def _rules_at(path: Path, commit: str) -> bytes | None:
     from ringfence.runtime.revisions import read_at
 
     if commit:
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"`{path}` names no file from the repository's top",
+                f"write it as {_APPROVALS}; the rules of a revision are read from that revision",
+            )
         return read_at(commit, path.as_posix())
     place = (top_directory() or Path()) / path
     try:

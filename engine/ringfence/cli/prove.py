@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.moment import seconds_given
 from ringfence.cli.output import add_format, compiling_is_said, finite, plain_data, show_findings
 from ringfence.cli.progress import counted_progress
 from ringfence.errors import InputError, PolicyError
@@ -78,10 +79,7 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Prove; 1 where an invariant is refuted, or, unless that is allowed, unknown."""
-    if not 0 < given.timeout <= 86_400:
-        raise InputError(
-            f"`--timeout {given.timeout:g}` is no number of seconds", fix="give 10, or 0.5"
-        )
+    timeout_s = seconds_given(given)
     from ringfence.language.invariant_library import invariants_for
     from ringfence.language.linking import link_path
     from ringfence.review.proof_cache import ProofCache, proofs_key
@@ -103,9 +101,7 @@ def run(given: argparse.Namespace) -> int:
     cache = None
     if not given.no_cache:
         cache = ProofCache(proofs_key(linked.sha256))
-    question = Question(
-        linked, invariants, base, timeout_s=given.timeout, kernel=_kernel(given.format)
-    )
+    question = Question(linked, invariants, base, timeout_s=timeout_s, kernel=_kernel(given.format))
     with counted_progress("proving") as progress:
         proofs = prove(question, cache=cache, progress=progress)
     allowed = {"unknown"} if given.allow_unknown else set()

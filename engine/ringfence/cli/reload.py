@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ringfence.cli.moment import seconds_given
 from ringfence.cli.output import print_json
 from ringfence.errors import InputError
 from ringfence.language.scalars import NOT_PRINTABLE
@@ -186,10 +187,11 @@ def _check_person(given: argparse.Namespace) -> None:
 
 def _asked(given: argparse.Namespace, action: str, policy_set: str = "") -> int:
     """Put the request where the reloader finds it, and wait for what comes of it."""
+    seconds = seconds_given(given)
     control = running_control(given.store)
-    expires = SYSTEM_CLOCK.now_ns() + int(given.timeout * 1e9)
+    expires = SYSTEM_CLOCK.now_ns() + int(seconds * 1e9)
     request = Request(SYSTEM_RANDOM.token(8), action, policy_set, given.by, given.reason, expires)
-    answer = ask(control, request, given.timeout)
+    answer = ask(control, request, seconds)
     if given.json:
         print_json(answer)
     else:

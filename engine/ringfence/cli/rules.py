@@ -15,7 +15,7 @@ __all__ = ["add"]
 def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("rules", help="the rule library")
-    parser.add_argument("name", nargs="?", help="one rule in full")
+    parser.add_argument("name", nargs="?", help="one rule in full, as drawdown or drawdown@1")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """List the rules, or show one."""
     library = load_rule_library()
-    chosen = [rule for rule in library if given.name in (None, rule.name)]
+    chosen = [rule for rule in library if given.name is None or given.name in _names(rule)]
     if not chosen:
         names = [rule.name for rule in library]
         raise InputError(
@@ -39,6 +39,11 @@ def run(given: argparse.Namespace) -> int:
         for rule in chosen:
             _show(rule)
     return 0
+
+
+def _names(rule: Rule) -> tuple[str, ...]:
+    """What a rule is called: by itself, as a policy binds it, and with its whole version."""
+    return rule.name, rule.key.partition(".")[0], rule.key
 
 
 def _show(rule: Rule) -> None:

@@ -73,13 +73,12 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--max-mutants",
         type=_positive,
-        default=_MAX_MUTANTS,
         metavar="N",
         help=f"try at most so many, drawn by --seed ({_MAX_MUTANTS})",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="draws the mutants (0)")
+    parser.add_argument("--seed", type=int, metavar="N", help="draws the mutants (0)")
     parser.add_argument(
-        "--jobs", type=_positive, default=1, metavar="N", help="processes that try mutants (1)"
+        "--jobs", type=_positive, metavar="N", help="processes that try mutants (1)"
     )
     parser.add_argument(
         "--fail-under-mutants",
@@ -145,9 +144,9 @@ def _mutate(suite: Suite, report: Report, given: argparse.Namespace) -> None:
     with counted_progress("trying mutants") as told:
         report.mutation = mutate(
             suite,
-            random=SeededRandom(given.seed),
-            at_most=given.max_mutants,
-            jobs=given.jobs,
+            random=SeededRandom(given.seed or 0),
+            at_most=given.max_mutants or _MAX_MUTANTS,
+            jobs=given.jobs or 1,
             paths=given.paths,
             policies=given.policies,
             told=told,
@@ -180,6 +179,9 @@ def _check(given: argparse.Namespace) -> None:
         )
     if given.out is not None and not given.suggest:
         raise InputError("-o says where --suggest writes", "add --suggest")
+    for name in ("--max-mutants", "--seed", "--jobs"):
+        if getattr(given, name[2:].replace("-", "_")) is not None and not given.mutate:
+            raise InputError(f"`{name}` says how mutants are tried", "add --mutate")
 
 
 def _percent(text: str) -> float:

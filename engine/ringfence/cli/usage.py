@@ -35,6 +35,18 @@ class UsageParser(argparse.ArgumentParser):
         words = [word.partition("=")[0] for word in unknown if word.startswith("-")] or unknown
         self.error(f"unrecognized arguments: {', '.join(map(self._told, words))}")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is no choice: with the one that is meant where a slip shows it, else with all of them."""
+        from ringfence.language.suggest import closest
+
+        if isinstance(value, str) and action.choices is not None and value not in action.choices:
+            meant = closest(value, [str(each) for each in action.choices])
+            if meant:
+                raise argparse.ArgumentError(
+                    action, f"invalid choice: {value!r}, did you mean `{meant}`?"
+                )
+        super()._check_value(action, value)
+
     def _told(self, word: str) -> str:
         from ringfence.language.suggest import closest
 

@@ -167,11 +167,15 @@ def _asked(file: str | None, name: str) -> str:
     if file is not None:
         try:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            # Not its name: somebody may have put the password there.
+        # Not its name: somebody may have put the password there.
+        except OSError as error:
+            reason = (error.strerror or "unknown reason").lower()
             raise InputError(
-                f"the file of the password cannot be read ({type(error).__name__})",
-                "name a file that holds it",
+                f"the file of the password cannot be read: {reason}", "name a file that holds it"
+            ) from None
+        except UnicodeDecodeError:
+            raise InputError(
+                "the file of the password is not UTF-8", "save it as UTF-8, or name another one"
             ) from None
     if not sys.stdin.isatty():
         raise InputError("no password is given", "add --password-file FILE, or `-` and pipe it in")

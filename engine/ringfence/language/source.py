@@ -176,6 +176,11 @@ def load_file(path: Path, shown: str | None = None) -> Document:
     """
     name = shown if shown is not None else str(path)
     if not path.is_file():
+        if path.is_symlink() and not path.exists():
+            raise InputError(
+                f"`{name}` is a link that leads nowhere",
+                fix="remove the link, or put back what it leads to",
+            )
         reason = "is not a file" if path.exists() else "does not exist"
         raise InputError(f"`{name}` {reason}", fix="name a YAML file")
     try:

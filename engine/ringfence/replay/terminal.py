@@ -69,17 +69,20 @@ def _headline(summary: Json, console: Console) -> None:
     orders = summary["orders"]
     if summary["interrupted"]:
         console.print(Text("interrupted: the figures cover only what was done", "bold yellow"))
-    console.print(Text(verdict(summary), "bold"))
+    # Where nobody looks, as in a pipe or a log, a line that is broken would only be hard to find.
+    whole = not console.is_terminal
+    console.print(Text(verdict(summary), "bold"), soft_wrap=whole)
     stake = _stake(summary)
     if stake and orders["replayed"]:
-        console.print(Text(stake))
+        console.print(Text(stake), soft_wrap=whole)
     span = f", {moment(orders['first_ts'])} to {moment(orders['last_ts'])}"
     console.print(
         Text(
             f"{count(orders['replayed'])} of {plural(orders['rows'], 'row')} replayed from "
             f"{clip(orders['source'], 60)}{span if orders['first_ts'] else ''}",
             "dim",
-        )
+        ),
+        soft_wrap=whole,
     )
 
 
@@ -281,7 +284,7 @@ def _assumptions(summary: Json, console: Console) -> None:
     if summary["assumptions"]:
         console.print(Text("Assumptions", "bold"))
     for line in summary["assumptions"]:
-        console.print(Text(f"- {visible(line)}"))
+        console.print(Text(f"- {visible(line)}"), soft_wrap=not console.is_terminal)
 
 
 def _results(results: Mapping[str, str], console: Console) -> None:

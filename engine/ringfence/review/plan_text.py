@@ -39,7 +39,8 @@ def render_text(
         console: Where to print.
         results: What was written, label to path.
     """
-    console.print(Text(headline(plan), "bold"))
+    # Where nobody looks, as in a pipe or a log, a line that is broken would only be hard to find.
+    console.print(Text(headline(plan), "bold"), soft_wrap=not console.is_terminal)
     if plan["blame"]:
         console.print(Text(f"not proved: {visible(plan['blame'])}", "yellow"))
     _line(console, "base", plan["base"])

@@ -5,6 +5,7 @@ and gets the same answer again. No other module reads the wall clock or a source
 holds that); clocks that only measure how long something took are no part of an answer.
 """
 
+import errno
 import fcntl
 import os
 import random
@@ -195,6 +196,9 @@ class SystemFiles:
         return path.read_bytes()
 
     def write_atomic(self, path: Path, content: bytes, mode: int | None = None) -> None:
+        if not path.name:
+            # The current directory or the topmost one, beside which nothing can lie.
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         beside = path.with_name(f".{path.name}.{self.random.token(8)}")
         # Exclusive: a file or link that someone else has put there is not followed.
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

@@ -60,9 +60,11 @@ def read_at(revision: str, path: str) -> bytes | None:
     with quiet_git() as git:
         _, commit = _commit(git, revision)
         try:
-            (blob,) = yaml_blobs(git, commit, revision, path)
+            blob, *more = yaml_blobs(git, commit, revision, path)
         except NoFilesError:
             return None
+        if more or blob.name != path:
+            raise InputError(f"`{path}` of {revision} is a directory", "name a file in it")
         if blob.size > MAX_BYTES:
             raise InputError(f"`{path}` of {revision} is larger than 1 MiB", "split the file")
         return git.read([blob.object])[0]

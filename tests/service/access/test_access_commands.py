@@ -84,6 +84,22 @@ def test_a_user_from_the_first_day_to_the_last(
     assert all(by.startswith("cli/") for _, by in recorded(folder))
 
 
+def test_why_a_password_cannot_be_read_is_told_in_words_and_without_the_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder.parents[1] / "binary").write_bytes(b"\xff\xfe")
+    add = ["users", "add", "ann", "--role", "admin", "--password-file"]
+    for file, reason in (
+        (PASSWORD, "cannot be read: no such file or directory"),
+        (".", "cannot be read: is a directory"),
+        ("binary", "is not UTF-8"),
+    ):
+        assert main([*add, file]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"ringfence: the file of the password {reason}\n  fix: ")
+        assert PASSWORD not in said
+
+
 def test_a_password_comes_from_a_file_or_a_pipe_and_never_from_the_arguments(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
