@@ -58,6 +58,35 @@ def test_a_switch_is_set_in_two_steps_and_told_who_set_it_why(asked, desk) -> No
     assert "a risk-officer" in text
 
 
+def test_a_release_can_let_the_drawdown_count_from_the_present_equity(asked, desk) -> None:
+    book = desk.guard.book("account/alpha")
+    desk.guard.on_balance("account/alpha", "deposit", 1_000)
+    desk.guard._books.ledger.start_peak("account/alpha", 2 * book.equity)
+    before, equity = (
+        f"{each:,.2f}" for each in (2 * book.equity, desk.guard.book("account/alpha").equity)
+    )
+    assert 'name="rearm"' in asked("GET", "/kill-switch/change?target=account/alpha").text
+    assert 'name="rearm"' not in asked("GET", "/kill-switch/change?target=venue/paper").text
+
+    second = asked(
+        "POST", "/kill-switch/confirm", target="account/alpha", state="active", reason="looked at", rearm="yes"
+    )  # fmt: skip
+    assert before in second.text
+    assert equity in second.text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', second.text))
+    assert asked("POST", "/kill-switch", **hidden).status_code == 303
+    assert desk.guard.book("account/alpha").drawdown == 0.0
+
+
+def test_a_drawdown_that_cannot_count_anew_is_said_before_anything_is_done(asked) -> None:
+    answer = asked(
+        "POST", "/kill-switch/confirm", target="account/alpha", state="halted", reason="why", rearm="yes"
+    )  # fmt: skip
+
+    assert answer.status_code == 400
+    assert "stays halted" in answer.text
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "said"),
     [("", "a drill", "Choose what"), ("off", "a drill", "Choose what"), ("halted", " ", "Say why")],

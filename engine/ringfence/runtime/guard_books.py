@@ -101,6 +101,7 @@ class GuardBooks:
             "direct": self._direct,
             "money": self._money,
             "switch": self._switch,
+            "peak": self._peak,
             "reconcile": self._reconcile,
             "repeat": self._repeat,
             "slice": self._slice,
@@ -317,6 +318,9 @@ class GuardBooks:
         }[kind]
         act(book, amount)
         self.switches.show_all()
+
+    def _peak(self, book: str, peak: float) -> None:
+        self.ledger.start_peak(book, peak)
 
     def _switch(self, target: str, state: str, by: str, reason: str) -> None:
         self.switches.set(Switch(target, state, by, reason, self.now_ns))

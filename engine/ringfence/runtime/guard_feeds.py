@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from contextlib import suppress
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from ringfence.errors import InputError, StateError
@@ -129,7 +130,14 @@ class GuardFeeds(GuardCore):
             return tuple(self._books.switches.switches.values())
 
     def set_kill_switch(
-        self, target: str, state: str, *, by: str, reason: str, seen_ns: int | None = None
+        self,
+        target: str,
+        state: str,
+        *,
+        by: str,
+        reason: str,
+        seen_ns: int | None = None,
+        rearm: bool = False,
     ) -> None:
         """Set a switch. It stays so, restarts included, until a person sets it anew.
 
@@ -143,9 +151,12 @@ class GuardFeeds(GuardCore):
             reason: Why.
             seen_ns: When the switch was set that the person knows of (`Switch.at_ns`; 0: it never was). Where
                 it was set anew since, nothing is changed.
+            rearm: Whether the drawdown of the target's book counts from its present equity from now on. Without it
+                the peak stays, and a gate `drawdown` that halted the book halts it again with the next order.
 
         Raises:
-            InputError: there is no such target or state, nobody or no reason is named, or it was set anew.
+            InputError: there is no such target or state, nobody or no reason is named, it was set anew, or its
+                drawdown cannot be armed anew: it is no book, its equity is unknown, or it stays halted.
         """
         with self._alone():
             self._refresh()
@@ -154,12 +165,36 @@ class GuardFeeds(GuardCore):
                 self._books.switches.check_unchanged(target, seen_ns)
             fields = [target, state, by, reason]
             before = self._books.switches.state(target)
-            body = {"switch": fields, "before": before}
-            if KILL_STATES.index(state) < KILL_STATES.index(before):
+            body: dict[str, Any] = {"switch": fields, "before": before}
+            if rearm:
+                body["peak"] = self._peaks(target, state)
+            if rearm or KILL_STATES.index(state) < KILL_STATES.index(before):
                 self._record("switch", body)
+                if rearm:
+                    # Where this alone is kept the book stays halted, and no order meets the new peak.
+                    self._happen("peak", target, body["peak"]["now"])
                 self._happen("switch", *fields)
             else:
                 self._happen("switch", *fields, audit=body)
+
+    def _peaks(self, target: str, state: str) -> dict[str, float]:
+        """The peak of a book's equity before and after its drawdown is armed anew."""
+        if state == KILL_STATES[-1]:
+            raise InputError(
+                f"`{target}` stays {state}", fix="arm its drawdown anew when it is released"
+            )
+        books = self._books.ledger.books
+        if target not in books:
+            raise InputError(
+                f"`{target}` has no drawdown", fix="`firm`, or account/ or strategy/ with a name"
+            )
+        book = self.book(target)
+        if not isfinite(book.equity):
+            raise InputError(
+                f"the equity of `{target}` is unknown, so no peak can start at it",
+                fix="give the book its money, and marks to what it holds",
+            )
+        return {"before": book.peak_equity, "now": book.equity}
 
     def _refresh(self) -> None:
         """Take over what other guards did, as far as the store can be asked."""

@@ -247,14 +247,21 @@ class GuardSlices(GuardHeldOff):
     # The firm's switch
 
     def set_kill_switch(
-        self, target: str, state: str, *, by: str, reason: str, seen_ns: int | None = None
+        self,
+        target: str,
+        state: str,
+        *,
+        by: str,
+        reason: str,
+        seen_ns: int | None = None,
+        rearm: bool = False,
     ) -> None:
-        """As `GuardFeeds.set_kill_switch`; the firm's is told to all groups.
+        """As `GuardFeeds.set_kill_switch`; the firm's is told to all groups, and `rearm` holds for this group's part of it.
 
         Raises:
             StateError: it is set in this group, and the others will be told once the store can be asked.
         """
-        super().set_kill_switch(target, state, by=by, reason=reason, seen_ns=seen_ns)
+        super().set_kill_switch(target, state, by=by, reason=reason, seen_ns=seen_ns, rearm=rearm)
         if self._slices is not None and target == "firm":
             self._untold_switch = state, by, reason
             self._tell_switch(self._slices)

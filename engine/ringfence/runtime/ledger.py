@@ -4,6 +4,7 @@ It runs the compiled functions that a replay runs. One caller at a time: whoever
 reserves it does both under one lock of his own.
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -190,6 +191,22 @@ class Ledger:
         self._moves.open_with(self.arrays.pack.address, 0, money, 0)
         if peak == peak:
             row[layout.PEAK] = round((peak + money) * _QUANTA) / _QUANTA
+
+    def start_peak(self, book: str, peak: float) -> None:
+        """Let drawdown count from another peak from now on.
+
+        Args:
+            book: `firm`, `account/NAME` or `strategy/NAME`.
+            peak: Equity at which the units stand at it, in the books' currency. An equity above it is the peak.
+
+        Raises:
+            LedgerError: there is no such book, or its equity is unknown.
+        """
+        b = self.arrays.book_codes.get(book)
+        equity = NAN if b is None else float(self.arrays.books.book[b, layout.EQUITY])
+        if b is None or not math.isfinite(equity):
+            raise LedgerError(f"`{book}` has no known equity", fix="see to its money and its marks")
+        self.arrays.books.book[b, layout.PEAK] = max(peak, equity)
 
     def _for_money(self, book: str, amount: Any) -> tuple[int, float]:
         money, b = read_amount(amount), self.arrays.book_codes.get(book)

@@ -50,6 +50,32 @@ def test_a_release_waits_for_a_second_person_and_both_are_recorded(held: Watched
     assert told == [("access-proposed", "ann"), ("access-confirmed", "bob")]
 
 
+def test_arming_a_drawdown_anew_takes_two_people_whatever_the_switch_is_set_to(
+    held: Watched,
+) -> None:
+    guard, eyes = held.guard, held.four_eyes()
+    guard._books.ledger.start_peak("account/main", 200_000.0)
+
+    proposal = eyes.set_kill_switch(ANN, "account/main", "active", "looked at", rearm=True)
+    assert proposal is not None
+    assert proposal.about == {"target": "account/main", "state": "active", "rearm": "drawdown"}
+    assert guard.book("account/main").peak_equity == 200_000.0
+
+    eyes.confirm(BOB, proposal.id)
+    assert guard.book("account/main").peak_equity == 100_000.0
+    assert guard.kill_switches[-1].by == "ann, confirmed by bob"
+
+
+def test_one_person_arms_a_drawdown_anew_where_nothing_else_is_asked_for(held: Watched) -> None:
+    held.guard._books.ledger.start_peak("account/main", 200_000.0)
+
+    assert (
+        held.four_eyes(()).set_kill_switch(ANN, "account/main", "active", "seen", rearm=True)
+        is None
+    )
+    assert held.guard.book("account/main").drawdown == 0.0
+
+
 def test_making_a_switch_stricter_takes_one_person(held: Watched) -> None:
     four_eyes = held.four_eyes()
 

@@ -99,6 +99,17 @@ def test_switches_are_set_in_the_name_of_who_asks(ask):
     assert named.status_code == 422
 
 
+def test_a_release_can_arm_the_drawdown_of_a_book_anew(ask):
+    path, body = "/v1/kill-switches/account/alpha", {"state": "active", "reason": "looked at"}
+    assert ask("PUT", path, "officer", json={**body, "rearm": True}).status_code == 200
+    book = ask("GET", "/v1/books/account/alpha").json()
+    assert float(book["drawdown"]) == 0.0
+    refused = ask(
+        "PUT", "/v1/kill-switches/venue/paper", "officer", json={**body, "rearm": True}
+    ).json()
+    assert "has no drawdown" in refused["detail"]
+
+
 def test_who_managed_something_is_in_the_log_with_the_name_of_the_request(ask):
     body = {"state": "reducing", "reason": "x"}
     for state in ("reducing", "active"):

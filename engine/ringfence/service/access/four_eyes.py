@@ -47,7 +47,7 @@ class Proposal(msgspec.Struct, frozen=True):
     Attributes:
         id: Its name.
         action: Which of `ACTIONS`.
-        about: What exactly: `target` and `state`, or `policy_set`.
+        about: What exactly: `target` and `state`, and `rearm` where a release arms the drawdown anew; or `policy_set`.
         seen: What was the case then: `state` and `at_ns` of the switch, or the `policy_set` in force.
         by, reason: Who wants it, and why.
         at_ns, expires_ns: Since when and until when, ns since 1970, UTC.
@@ -102,11 +102,11 @@ class FourEyes:
         return action in self._actions
 
     def set_kill_switch(
-        self, user: Principal, target: str, state: str, reason: str
+        self, user: Principal, target: str, state: str, reason: str, *, rearm: bool = False
     ) -> Proposal | None:
         """Set a kill switch; where it is a release that needs two people, propose it.
 
-        A switch can always be made stricter by one.
+        A switch can always be made stricter by one. To arm a book's drawdown anew (`rearm`) loosens it.
 
         Returns:
             The proposal; None where the switch is set.
@@ -119,14 +119,17 @@ class FourEyes:
         _allowed(user)
         reason = _checked(reason)
         if not self.needs_two("kill-switch-release"):
-            self._guard.set_kill_switch(target, state, by=user.name, reason=reason)
+            self._guard.set_kill_switch(target, state, by=user.name, reason=reason, rearm=rearm)
             return None
         now, at_ns = self._switch(target)
-        if state not in KILL_STATES or KILL_STATES.index(state) >= KILL_STATES.index(now):
+        is_looser = state in KILL_STATES and KILL_STATES.index(state) < KILL_STATES.index(now)
+        if not (is_looser or rearm) or state == KILL_STATES[-1]:
             # Whoever looked at a looser switch must not release a stricter one by it.
-            self._switched(target, state, user.name, reason, at_ns)
+            self._switched(target, state, user.name, reason, at_ns, rearm=rearm)
             return None
         about, seen = {"target": target, "state": state}, {"state": now, "at_ns": str(at_ns)}
+        if rearm:
+            about["rearm"] = "drawdown"
         return self._propose(user, "kill-switch-release", about, seen, reason)
 
     def rollback(self, user: Principal, policy_set: str, reason: str) -> Proposal | Outcome:
@@ -186,7 +189,14 @@ class FourEyes:
         if proposal.action == "rollback":
             return self._rolled_back(proposal, by)
         about, at_ns = proposal.about, int(proposal.seen["at_ns"])
-        self._switched(about["target"], about["state"], by, proposal.reason, at_ns)
+        self._switched(
+            about["target"],
+            about["state"],
+            by,
+            proposal.reason,
+            at_ns,
+            rearm="rearm" in about,
+        )
         return None
 
     def withdraw(self, user: Principal, name: str) -> Proposal:
@@ -241,9 +251,13 @@ class FourEyes:
                 return each.state, each.at_ns
         return "active", 0
 
-    def _switched(self, target: str, state: str, by: str, reason: str, seen_ns: int) -> None:
+    def _switched(
+        self, target: str, state: str, by: str, reason: str, seen_ns: int, *, rearm: bool
+    ) -> None:
         try:
-            self._guard.set_kill_switch(target, state, by=by, reason=reason, seen_ns=seen_ns)
+            self._guard.set_kill_switch(
+                target, state, by=by, reason=reason, seen_ns=seen_ns, rearm=rearm
+            )
         except InputError as error:
             if self._switch(target)[1] != seen_ns:
                 raise Conflict(error.message) from error

@@ -28,10 +28,15 @@ Limit = Annotated[int, QueryParameter(ge=1, le=1000, description="How many at mo
 
 
 class SwitchSetting(msgspec.Struct, forbid_unknown_fields=True):
-    """What a switch is to be set to, and why."""
+    """What a switch is to be set to, and why.
+
+    With `rearm` the drawdown of the target's book counts from its present equity from now on; without it the peak
+    stays, and a gate that halted the book halts it again with the next order.
+    """
 
     state: Literal["active", "reducing", "halted"]
     reason: Reason
+    rearm: bool = False
 
 
 class SwitchBody(msgspec.Struct):
@@ -128,7 +133,9 @@ def set_kill_switch(
     second person confirmed it.
     """
     desk, name = desk_of(request), target.strip("/")
-    proposal = desk.access.four_eyes.set_kill_switch(request.user, name, data.state, data.reason)
+    proposal = desk.access.four_eyes.set_kill_switch(
+        request.user, name, data.state, data.reason, rearm=data.rearm
+    )
     found = next((_told(each) for each in desk.guard.kill_switches if each.target == name), None)
     return Response(SwitchedBody(found, proposal), status_code=200 if proposal is None else 202)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any
 
 from litestar import Request, Response, get, post
@@ -100,7 +101,14 @@ def ask_kill_switch(
     """Asks what a switch is to be set to, and why."""
     stand = _known(_desk_of(request), target)
     return page(
-        request, "kill_switch_change.html", stand=stand, wanted=to, reason="", fault="", fix=""
+        request,
+        "kill_switch_change.html",
+        stand=stand,
+        wanted=to,
+        rearm=False,
+        reason="",
+        fault="",
+        fix="",
     )
 
 
@@ -110,15 +118,18 @@ def confirm_kill_switch(request: Asking, data: Form) -> Response[str]:
     desk = _desk_of(request)
     stand = _known(desk, data.get("target", ""))
     state, reason = data.get("state", ""), data.get("reason", "").strip()
+    rearm, peak = data.get("rearm") == "yes" and stand.has_drawdown, None
     fault = ""
     if state not in KILL_STATES:
         fault = "Choose what the switch is to be set to."
     elif not reason:
         fault = "Say why: the reason stands in the audit log."
+    elif rearm:
+        peak, fault = _peak(desk, stand, state)
     if fault:
         return page(
             request, "kill_switch_change.html", status=400, stand=stand, wanted=state,
-            reason=reason, fault=fault, fix="",
+            rearm=rearm, reason=reason, fault=fault, fix="",
         )  # fmt: skip
     looser = KILL_STATES.index(state) < KILL_STATES.index(stand.state)
     return page(
@@ -128,7 +139,9 @@ def confirm_kill_switch(request: Asking, data: Form) -> Response[str]:
         wanted=state,
         reason=reason,
         looser=looser,
-        needs_two=looser and desk.access.four_eyes.needs_two("kill-switch-release"),
+        peak=peak,
+        needs_two=(looser or peak is not None)
+        and desk.access.four_eyes.needs_two("kill-switch-release"),
     )
 
 
@@ -137,7 +150,7 @@ def set_kill_switch(request: Asking, data: Form) -> Response[Any]:
     """Sets a switch, or proposes it where that takes two people."""
     desk = _desk_of(request)
     stand = _known(desk, data.get("target", ""))
-    state, reason = data.get("state", ""), data.get("reason", "")
+    state, reason, rearm = data.get("state", ""), data.get("reason", ""), data.get("rearm") == "yes"
     fault, fix = "", ""
     if data.get("seen") != str(stand.at_ns):
         fault = "Somebody set this switch while you were deciding."
@@ -145,7 +158,7 @@ def set_kill_switch(request: Asking, data: Form) -> Response[Any]:
     else:
         try:
             proposal = desk.access.four_eyes.set_kill_switch(
-                request.user, stand.target, state, reason
+                request.user, stand.target, state, reason, rearm=rearm
             )
         except InputError as error:
             fault, fix = error.message, error.fix
@@ -157,8 +170,18 @@ def set_kill_switch(request: Asking, data: Form) -> Response[Any]:
             return _back("proposed" if proposal is not None else "set")
     return page(
         request, "kill_switch_change.html", status=409, stand=_known(desk, stand.target),
-        wanted=state, reason=reason, fault=fault, fix=fix,
+        wanted=state, rearm=rearm, reason=reason, fault=fault, fix=fix,
     )  # fmt: skip
+
+
+def _peak(desk: Desk, stand: Stand, state: str) -> tuple[dict[str, str] | None, str]:
+    """From which equity a book's drawdown counted, and from which it would; or why it cannot."""
+    if state == KILL_STATES[-1]:
+        return None, "A switch that stays halted leaves the drawdown as it is."
+    book = desk.guard.book(stand.target) if stand.target in desk.guard.books else None
+    if book is None or not isfinite(book.equity):
+        return None, "Its equity is unknown, so no drawdown can count from it."
+    return {"before": f"{book.peak_equity:,.2f}", "now": f"{book.equity:,.2f}"}, ""
 
 
 ROUTES = (

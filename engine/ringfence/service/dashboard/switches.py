@@ -37,6 +37,11 @@ class Stand:
         """Its name among those of its kind."""
         return self.target.partition("/")[2] or "the firm"
 
+    @property
+    def has_drawdown(self) -> bool:
+        """Whether it is a book, whose drawdown may be armed anew."""
+        return self.kind in ("", "account", "strategy")
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
