@@ -74,7 +74,7 @@ def test_a_kill_switch_is_set_by_keyboard_alone_and_every_open_page_tells(
     page.keyboard.press("Enter")
     page.wait_for_selector("#state-halted:checked")
     press_until(page, "state-halted")
-    page.keyboard.press("Tab")
+    press_until(page, "reason")
     page.keyboard.type("a drill")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
