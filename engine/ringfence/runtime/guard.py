@@ -48,8 +48,8 @@ from ringfence.runtime.usual_orders import UsualOrders
 
 __all__ = ["CentralRiskGuard"]
 
-# Orders of a batch that are decided while others wait: a millisecond.
-_AT_A_TIME = 16
+# Orders of a batch that are decided while others wait: as many as take a millisecond; at first, and at most.
+_AT_FIRST, _AT_MOST, _WAIT_NS = 16, 64, 1_000_000
 _REJECT = 2
 _UNNAMED = ""
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -177,16 +177,16 @@ class CentralRiskGuard(GuardColumns):
         """
         named_by = "" if request_id is _UNNAMED else read_request_id(request_id)
         decided: list[Answer] = []
-        coming = iter(orders)
-        while some := list(islice(coming, _AT_A_TIME)):
+        coming, at_once = iter(orders), _AT_FIRST
+        while some := list(islice(coming, at_once)):
             started = perf_counter_ns()
             with self._lock:
                 answers = self._decide_some(some, signs, named_by)
             if self._untold:
                 self._tell()
-            self._count_decisions(
-                [each[0] for each in answers], (perf_counter_ns() - started) // len(some)
-            )
+            taken = perf_counter_ns() - started
+            self._count_decisions([each[0] for each in answers], taken // len(some))
+            at_once = max(1, min(_AT_MOST, len(some) * _WAIT_NS // max(1, taken)))
             decided += answers
         try:
             if last := max((each[1] for each in decided), default=0):
