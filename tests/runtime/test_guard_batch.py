@@ -100,8 +100,8 @@ def working(guard: CentralRiskGuard) -> list[str]:
 def test_where_the_state_cannot_be_written_none_of_those_together_is_approved(
     desk: PolicySet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard_module, "_AT_FIRST", 2)
-    monkeypatch.setattr(guard_module, "_AT_MOST", 2)
+    for name, value in (("_AT_FIRST", 2), ("_AT_MOST", 2), ("_WAIT_NS", 10**18)):
+        monkeypatch.setattr(guard_module, name, value)
     records = Records()
     guard = opened(desk, audit=records, state=tmp_path / "state", settings=GuardSettings())
     store = guard._keeper._store
