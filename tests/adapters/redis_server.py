@@ -23,7 +23,8 @@ PASSWORD = "correct horse battery staple"
 def free_port() -> int:
     """A port that nothing listens on, and that the system gives to no outgoing connection meanwhile."""
     while True:
-        port = random.randrange(20_000, 32_000)
+        # Not what two processes of tests, seeded alike, would draw alike.
+        port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as found, contextlib.suppress(OSError):
             found.bind(("127.0.0.1", port))
             return port
@@ -34,33 +35,47 @@ class RedisServer:
 
     def __init__(self, folder: Path, *, password: str = PASSWORD, **options: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
         self.password = password
         self.folder = folder
-        self.options = {
+        self.options: dict[str, Any] = {
             "bind": "127.0.0.1",
-            "port": self.port,
             "dir": folder,
             "save": "",
             "repl-diskless-sync-delay": 0,
             "repl-timeout": 5,
         } | {name.replace("_", "-"): value for name, value in options.items()}
-        if "cluster-enabled" in self.options:
-            self.options["cluster-port"] = free_port()
+        self._choose_ports()
         if password:
             self.options |= {"requirepass": password, "masterauth": password}
         self.process: subprocess.Popen[str] | None = None
+        self._was_there = False
+
+    def _choose_ports(self) -> None:
+        self.port = self.options["port"] = free_port()
+        if "cluster-enabled" in self.options:
+            self.options["cluster-port"] = free_port()
 
     def start(self) -> "RedisServer":
         """Start it, and return once it takes connections."""
+        for _ in range(5):
+            words = self._words()
+            self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            ready: queue.Queue[bool] = queue.Queue()
+            threading.Thread(target=_drain, args=(self.process, ready), daemon=True).start()
+            if ready.get(timeout=30):
+                self._was_there = True
+                return self
+            if self._was_there:
+                break
+            # Somebody else may have taken a port since it was found free.
+            self._choose_ports()
+        raise AssertionError(f"the server did not start: {words}")
+
+    def _words(self) -> list[str]:
         words = ["redis-server"]
         for name, value in self.options.items():
             words += [f"--{name}", *(value if isinstance(value, tuple) else (str(value),))]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        ready: queue.Queue[bool] = queue.Queue()
-        threading.Thread(target=_drain, args=(self.process, ready), daemon=True).start()
-        assert ready.get(timeout=30), f"the server did not start: {words}"
-        return self
+        return words
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it, kindly or not."""
