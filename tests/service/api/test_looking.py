@@ -101,9 +101,16 @@ def test_switches_are_set_in_the_name_of_who_asks(ask):
 
 def test_a_release_can_arm_the_drawdown_of_a_book_anew(ask):
     path, body = "/v1/kill-switches/account/alpha", {"state": "active", "reason": "looked at"}
+    guard = ask.client.app.state.desk.guard
+    guard._books.ledger.start_peak("account/alpha", 2 * guard.book("account/alpha").equity)
+
+    def drawdown() -> float:
+        return float(ask("GET", "/v1/books/account/alpha").json()["drawdown"])
+
+    assert ask("PUT", path, "officer", json=body).status_code == 200
+    assert drawdown() == pytest.approx(0.5)
     assert ask("PUT", path, "officer", json={**body, "rearm": True}).status_code == 200
-    book = ask("GET", "/v1/books/account/alpha").json()
-    assert float(book["drawdown"]) == 0.0
+    assert drawdown() == 0.0
     refused = ask(
         "PUT", "/v1/kill-switches/venue/paper", "officer", json={**body, "rearm": True}
     ).json()
