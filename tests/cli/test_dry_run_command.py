@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -239,3 +240,28 @@ def test_as_many_threads_as_processors_where_nothing_is_said(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
 
     assert workers_of(argparse.Namespace(workers=asked)) == workers
+
+
+def test_books_that_a_gate_halts_are_released_daily_or_never(tmp_path, capsys):
+    policies = shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    desk = policies / "desk.yaml"
+    deep = "      limits: {max_drawdown: 10%}"
+    halts = "      limits: {max_drawdown: 0.001%}\n      on_breach: halt"
+    desk.write_text(desk.read_text().replace(deep, halts))
+    given = ["dry-run", *INPUTS, "--policies", str(policies), "--mode", "propagated", "--json"]
+    given += ["--instruments", str(DATA / "instruments.yaml"), "--no-report"]
+
+    books = {}
+    for until in ("day", "end"):
+        out = tmp_path / until
+        assert main([*given, "--halts-until", until, "--out", str(out)]) == 0
+        summary = json.loads(capsys.readouterr().out)
+        jsonschema.validate(summary, SCHEMA)
+        halts = summary["sides"]["head"]["modes"]["propagated"]["halts"]
+        books[until] = [each["book"] for each in halts["first"]]
+        assert halts["by_gate"] == {"drawdown": halts["count"]}
+        assert json.loads((out / "request.json").read_text())["request"]["halts_until"] == until
+
+    # The orders go from 23:54 to 00:05, and the day starts at midnight.
+    assert sorted(books["end"]) == sorted(set(books["day"]))
+    assert len(books["day"]) > len(books["end"])

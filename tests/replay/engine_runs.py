@@ -141,6 +141,7 @@ def run(
     balances=None,
     mode="propagated",
     equity=None,
+    halts_until="day",
     batch_rows=1 << 16,
 ):
     """Replay; returns the decisions as dictionaries, and the engine, finished."""
@@ -153,7 +154,7 @@ def run(
     with open_inputs(
         _saved(folder, "orders", orders), **sources, batch_rows=batch_rows, survey=True
     ) as inputs:
-        engine = Engine(linked, inputs, mode=mode, equity=equity)
+        engine = Engine(linked, inputs, mode=mode, equity=equity, halts_until=halts_until)
         found = [row for batch in inputs.orders for row in _rows(engine, engine.decide(batch))]
         engine.finish()
     return found, engine

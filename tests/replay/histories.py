@@ -97,6 +97,11 @@ def _fills(rng, key, asked):
 
 def plain(linked, orders, marks, fills, money, mode):
     """What the reference decides, order after order."""
+    return plain_replay(linked, orders, marks, fills, money, mode)[0]
+
+
+def plain_replay(linked, orders, marks, fills, money, mode, halts_until="day"):
+    """The same, and the replay that it came of."""
     replay = PlainReplay(
         linked,
         accounts=["a", "b"],
@@ -105,6 +110,7 @@ def plain(linked, orders, marks, fills, money, mode):
         frozen=mode == "frozen",
         fills=fills is not None,
         marks=marks is not None,
+        halts_until=halts_until,
     )
     orders = [
         {**each, "key": key, "size": Decimal(str(each["size"]))} for key, each in enumerate(orders)
@@ -137,7 +143,7 @@ def plain(linked, orders, marks, fills, money, mode):
             act()
             at += 1
         found.append(replay.decide(each))
-    return found
+    return found, replay
 
 
 def compare(found, expected):

@@ -25,6 +25,13 @@ from ringfence.language.tickets import mark_of, usable, valuation_price
 NAN = float("nan")
 # Longer than any window of a test's policies, in ns.
 RECENT = 4 * 3600 * 10**9
+# Such orders tell nothing of a book.
+UNASKED = frozenset(
+    (
+        "UNKNOWN_INSTRUMENT", "INVALID_SIDE", "INVALID_TYPE", "INVALID_SIZE", "SIZE_OFF_STEP", "NO_FX_RATE",
+        "INVALID_PRICE", "NO_PRICE",
+    )
+)  # fmt: skip
 
 
 @dataclass
@@ -56,7 +63,9 @@ class PlainReplay:
     Events at one time come in this order: the day, money, marks, then fills and ends of earlier orders.
     """
 
-    def __init__(self, linked, *, accounts, strategies, days, frozen, fills, marks):
+    def __init__(
+        self, linked, *, accounts, strategies, days, frozen, fills, marks, halts_until="day"
+    ):
         self.linked, self.frozen, self.has_fills, self.has_marks = linked, frozen, fills, marks
         names = ["firm", *(f"account/{a}" for a in accounts)]
         names += [f"strategy/{s}" for s in strategies if s]
@@ -64,6 +73,8 @@ class PlainReplay:
         self.days = sorted(days)
         self.market, self.seen, self.quotes = {}, {}, []
         self.working, self.left = {}, []
+        self.halts_until, self.halted, self.halts = halts_until, set(), []
+        self.waits, self.last_ticks = {}, {}
 
     # Money
 
@@ -127,6 +138,8 @@ class PlainReplay:
     def day(self):
         for book in self.books.values():
             book.day_start, book.deposits = self.equity(book), 0.0
+        if self.halts_until == "day":
+            self.halted.clear()
 
     # Market
 
@@ -211,6 +224,8 @@ class PlainReplay:
             if not (trigger and usable(mark_of(self.market.get(symbol)))):
                 self._own_price(order, price)
         decision = decide(self.linked, self._case(order, now))
+        if not self.frozen and decision.code not in UNASKED:
+            self._halt(order, decision)
         instrument = self.linked.desk.instruments.get(symbol)
         if instrument is None or decision.code == "NO_FX_RATE":
             return decision
@@ -219,6 +234,38 @@ class PlainReplay:
         if going and asked == int(asked):
             self._send(order, int(asked), int(going))
         return decision
+
+    def _halt(self, order, decision):
+        """Halt the books whose gates say so."""
+        names = [order[each] for each in ("account", "strategy")]
+        bounds = self.linked.bind(*names, order.get("venue", ""), order["symbol"])
+        for bound, found in zip(bounds, decision.gates, strict=True):
+            gate, level = bound.gate, bound.gate.level
+            target = level if level == "firm" else f"{level}/{order[level]}"
+            if gate.on_breach != "halt" or gate.mode != "enforce" or target not in self.books:
+                continue
+            key = (gate.label, target)
+            if found.outcome == "pass":
+                self.waits.pop(key, None)
+            elif (
+                found.outcome == "breach"
+                and target not in self.halted
+                and self._is_confirmed(gate.confirm_ticks, key, order["ts"])
+            ):
+                self.waits.pop(key, None)
+                self.halted.add(target)
+                self.halts.append((order["ts"], target, gate.name))
+
+    def _is_confirmed(self, ticks, key, now):
+        holds = [symbol for symbol, lots in self.books[key[1]].lots.items() if lots]
+        if ticks == 1 or not holds:
+            return True
+        met, last = self.waits.get(key, (0, self.last_ticks.get(key, 0)))
+        times = [self.seen[symbol] for symbol in holds] if self.has_marks else [now]
+        if min(times) > last:
+            met, last = met + 1, max(times)
+        self.waits[key], self.last_ticks[key] = (met, last), last
+        return met >= ticks
 
     def _own_price(self, order, price):
         symbol = order["symbol"]
@@ -283,6 +330,7 @@ class PlainReplay:
             correlations=self.linked.desk.correlations,
             recent_orders=past,
             fx=self.linked.desk.fx,
+            kill_switch=dict.fromkeys(self.halted, "halted"),
         )
 
     def _book(self, name, book):

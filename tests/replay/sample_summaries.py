@@ -145,6 +145,7 @@ def make_run(orders: int, buckets: int, gates: dict[str, str], strict: float) ->
             "rejected": asked * 0.15,
         },
         "by_gate": blocked,
+        "halts": {"count": 0, "by_gate": {}, "first": []},
         "reasons": [{"code": "TOTAL_EXPOSURE", "orders": decisions["REJECT"]}],
         "gates": listed,
         "series": series,
@@ -292,6 +293,7 @@ def crowded() -> Summary:
             run["by_account"] = [{**row, "name": f"account-{i:04d}"} for i in range(1_000)]
             run["by_symbol"] = [{**row, "name": f"SYM{i}/USDT"} for i in range(50)]
             run["reasons"] = [{"code": f"CODE_{i}", "orders": i} for i in range(40)]
+            run["halts"] = made_halts([f"account/account-{i:04d}" for i in range(1_000)], 1_234)
     summary["unreplayable"] = [
         {
             "reason": f"reason number {i}",
@@ -303,8 +305,20 @@ def crowded() -> Summary:
     return summary
 
 
+def made_halts(books: list[str], count: int) -> Summary:
+    """So many books that `daily-loss` halted, minute by minute."""
+    first = [
+        {"ts": iso(START + timedelta(minutes=i)), "book": book, "gate": "daily-loss"}
+        for i, book in enumerate(books)
+    ]
+    return {"count": count, "by_gate": {"daily-loss": count}, "first": first}
+
+
 def long_names() -> Summary:
     summary = make_summary(gates={LONG + name: unit for name, unit in GATES.items()})
+    summary["sides"]["head"]["modes"]["propagated"]["halts"] = made_halts(
+        ["account/" + "A" * 90], 1
+    )
     for row in summary["changes"]["examples"]:
         row.update(order_id="9" * 120, account="A" * 90, strategy="S" * 90, symbol="X" * 80)
     summary["orders"]["source"] = "s3://bucket/" + "folder/" * 40 + "orders.parquet"
@@ -324,6 +338,7 @@ def hostile_names() -> Summary:
             for group in ("by_account", "by_strategy", "by_symbol"):
                 run[group][0]["name"] = INJECTION
             run["reasons"][0]["code"] = INJECTION
+            run["halts"] = made_halts([f"account/{INJECTION}"], 1)
             for gate in run["gates"]:
                 gate["policies"] = [INJECTION]
     summary["changes"]["currency"] = INJECTION

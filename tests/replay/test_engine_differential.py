@@ -3,7 +3,7 @@
 import pytest
 
 from replay.engine_runs import GATES, linked_set, policy, run
-from replay.histories import compare, history, plain
+from replay.histories import compare, history, plain, plain_replay
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +39,11 @@ TIMED = """
           scope: {symbols: [BTC/USD]}
           ticket: T-3
 """
+HALTING = GATES.replace("max_loss_ratio: 50%}}", "max_loss_ratio: 50%}, on_breach: halt}").replace(
+    "DRAWDOWN}}", "DRAWDOWN}, on_breach: halt, confirm_ticks: 3}"
+)
+FIRM_HALTING = "\n    - {rule: daily-loss@1, limits: {max_loss_ratio: 4%}, on_breach: halt, confirm_ticks: 2}\n"
+TAKER_HALTING = "\n    - {rule: drawdown@1, limits: {max_drawdown: 20%}, on_breach: halt}\n"
 MORE = """
     - {rule: order-notional@1, limits: {max: 5_000 USD}}
     - {rule: net-exposure@1, limits: {max: 7_000 USD, working: gross}, mode: shadow}
@@ -110,3 +115,49 @@ def test_tables_that_grow_change_nothing(linked, tmp_path, monkeypatch):
     grown, other = run(tmp_path, linked, orders, **given)
     assert repr(grown) == repr(whole)
     assert other.totals() == engine.totals()
+
+
+@pytest.fixture(scope="module")
+def halting(tmp_path_factory):
+    return linked_set(
+        tmp_path_factory.mktemp("halting"),
+        policy("desk", HALTING, LOSS="500 USD", DRAWDOWN="8%", EXPOSURE="30_000 USD"),
+        policy("firm", FIRM_HALTING, level="firm", day='{time: "17:00", zone: America/New_York}'),
+        policy("taker", TAKER_HALTING, level="strategy", scope="{strategies: [s]}"),
+    )
+
+
+@pytest.mark.parametrize("until", ["day", "end"])
+@pytest.mark.parametrize("has_marks", [True, False])
+@pytest.mark.parametrize("has_fills", [True, False])
+def test_books_that_gates_halt_are_those_of_the_reference(
+    halting, tmp_path, until, has_marks, has_fills
+):
+    orders, marks, fills, money = history(17, count=400)
+    marks, fills = marks if has_marks else None, fills if has_fills else None
+
+    found, engine = run(
+        tmp_path, halting, orders, marks=marks, fills=fills, balances=money, halts_until=until
+    )
+    expected, replay = plain_replay(
+        halting, orders, marks, fills, money, "propagated", halts_until=until
+    )
+
+    compare(found, expected)
+    books, columns = list(engine.names.books()), engine.columns
+    assert [
+        (each.ts, books[each.book], columns[each.column].gate) for each in engine.halts
+    ] == replay.halts
+    assert sum(engine.halted.values()) == len(replay.halts) > 0
+    assert "KILL_SWITCH" in {row["code"] for row in found}
+
+
+def test_frozen_no_gate_halts_a_book(halting, tmp_path):
+    orders, marks, fills, money = history(17)
+
+    found, engine = run(
+        tmp_path, halting, orders, marks=marks, fills=fills, balances=money, mode="frozen"
+    )
+
+    compare(found, plain(halting, orders, marks, fills, money, "frozen"))
+    assert engine.halts == []

@@ -5,7 +5,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from replay.sample_summaries import GATES, INJECTION, SAMPLES, everyday, make_summary
+from replay.sample_summaries import GATES, INJECTION, SAMPLES, everyday, made_halts, make_summary
 from ringfence.replay.markdown import MAX_CHARACTERS, render_markdown
 
 pytestmark = pytest.mark.unit
@@ -101,6 +101,16 @@ def test_orders_that_no_gate_held_back_are_told_with_their_reason():
     html = as_html(render_markdown(summary))
     assert "Rejected whatever the gates say (head)" in html
     assert "<td>the size is no multiple of the lot step</td>" in html
+
+
+def test_books_that_were_halted_are_told():
+    summary = everyday()
+    assert "halted" not in render_markdown(summary)
+    summary["sides"]["head"]["modes"]["propagated"]["halts"] = made_halts(["account/main"], 1)
+
+    html = as_html(render_markdown(summary))
+    assert "Books that a gate halted: 1 time (head)" in html
+    assert "<td><code>account/main</code></td>" in html
 
 
 def test_interrupted_run_is_announced_first():

@@ -1,12 +1,21 @@
 """Rows of a replay made again: the engine and the reference decide on them what they decided in the run."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from replay.engine_runs import GATES, _saved, linked_set, policy, run
 from replay.histories import compare, history
-from replay.test_engine_differential import FIRM, MORE, ORDERS, TIMED
+from replay.test_engine_differential import (
+    FIRM,
+    FIRM_HALTING,
+    HALTING,
+    MORE,
+    ORDERS,
+    TAKER_HALTING,
+    TIMED,
+)
 from ringfence.backends.reference import decide
 from ringfence.errors import InputError
 from ringfence.replay.dry_run import Request
@@ -50,10 +59,29 @@ def test_a_row_made_again_is_what_it_was(linked, tmp_path, mode, with_marks, wit
         "balances": money,
     }
     found, _ = run(tmp_path, linked, orders, mode=mode, **sources)
-    request = requested(tmp_path, orders, mode, **sources)
 
-    for position in (0, 101, 149):
-        remade = remake(request, linked, mode, position)
+    _same_rows(requested(tmp_path, orders, mode, **sources), linked, found, (0, 101, 149))
+
+
+def test_a_row_behind_a_halt_made_again_is_what_it_was(tmp_path):
+    halting = linked_set(
+        tmp_path,
+        policy("desk", HALTING, LOSS="500 USD", DRAWDOWN="8%", EXPOSURE="30_000 USD"),
+        policy("firm", FIRM_HALTING, level="firm", day='{time: "17:00", zone: America/New_York}'),
+        policy("taker", TAKER_HALTING, level="strategy", scope="{strategies: [s]}"),
+    )
+    orders, marks, _, money = history(17, count=400)
+    sources = {"marks": marks, "balances": money}
+    found, _ = run(tmp_path, halting, orders, halts_until="end", **sources)
+    request = replace(requested(tmp_path, orders, "propagated", **sources), halts_until="end")
+
+    at = [place for place, row in enumerate(found) if row["code"] == "KILL_SWITCH"]
+    _same_rows(request, halting, found, (at[0], at[-1]))
+
+
+def _same_rows(request, linked, found, positions):
+    for position in positions:
+        remade = remake(request, linked, request.mode, position)
 
         row = found[position]
         assert remade.order_id == row["order_id"]

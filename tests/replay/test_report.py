@@ -176,6 +176,15 @@ def test_report_without_base_shows_no_comparison(pages):
     assert "base" not in re.findall(r"[a-z]+", text)
 
 
+def test_books_that_were_halted_are_listed(pages):
+    assert "Books that a gate halted" not in " ".join(Page(pages["everyday"]).text)
+
+    text = " ".join(Page(pages["crowded"]).text)
+    assert "Books that a gate halted: 1,234 times (head)" in text
+    assert "account/account-0999" in text
+    assert "and 234 more" in text
+
+
 def test_report_of_no_orders_says_so_and_lists_why(pages):
     text = " ".join(Page(pages["zero_orders"]).text)
 

@@ -28,6 +28,7 @@ TIMED = """
     - {rule: order-notional@1, name: large, limits: {max: 5_000 USD}, mode: shadow}
     - {rule: position-size@1, limits: {max: 3_000 USD}, mode: shadow}
 """
+DAY = '{time: "17:00", zone: America/New_York}'
 STRATEGY = "\n    - {rule: total-exposure@1, limits: {max: 25_000 USD}}\n"
 
 
@@ -36,7 +37,7 @@ def linked(tmp_path_factory):
     return linked_set(
         tmp_path_factory.mktemp("straight"),
         policy("desk", GATES, LOSS="600 USD", DRAWDOWN="15%", EXPOSURE="30_000 USD"),
-        policy("firm", FIRM, level="firm", day='{time: "17:00", zone: America/New_York}'),
+        policy("firm", FIRM, level="firm", day=DAY),
         policy("taker", STRATEGY, level="strategy"),
         policy("timed", TIMED, scope="{venues: [kraken]}"),
     )
@@ -122,3 +123,23 @@ def test_gates_that_look_back_take_the_general_way(tmp_path, either_way):
 
     assert repr(straight[0]) == repr(general[0])
     assert left == 0
+
+
+@pytest.mark.parametrize("own_prices", [True, False])
+def test_books_are_halted_either_way(tmp_path, either_way, own_prices):
+    halting = GATES.replace("LOSS, max_loss_ratio: 50%}", "LOSS}, on_breach: halt").replace(
+        "DRAWDOWN}", "DRAWDOWN}, on_breach: halt, confirm_ticks: 2"
+    )
+    linked = linked_set(
+        tmp_path,
+        policy("desk", halting, LOSS="60 USD", DRAWDOWN="1%", EXPOSURE="30_000 USD"),
+        policy("firm", FIRM.replace("6%}", "1%}, on_breach: halt"), level="firm", day=DAY),
+    )
+    orders, marks, _, money = history(17, count=400)
+    given = {"marks": None if own_prices else marks, "balances": money}
+
+    (general, engine), (straight, other), _ = either_way(linked, orders, **given)
+
+    assert repr(straight) == repr(general)
+    assert other.halts == engine.halts != []
+    compare(straight, plain(linked, orders, given["marks"], None, money, "propagated"))

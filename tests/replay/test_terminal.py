@@ -107,6 +107,8 @@ def test_cut_tables_say_how_much_is_missing():
     assert "... and 22 more gates" in text
     assert "... and 12,337 more orders" in text
     assert "... and 32 more reasons" in text
+    assert "Books that a gate halted from book gate" in text
+    assert "account/account-0007 daily-loss ... and 1,226 more halts" in text
 
 
 def test_names_cannot_style_or_move_the_terminal():

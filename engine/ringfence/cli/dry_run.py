@@ -59,6 +59,12 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="the directory for the results",
     )
+    parser.add_argument(
+        "--halts-until",
+        choices=("day", "end"),
+        default="day",
+        help="how long a book that a gate halts stays so: to its next trading day, or to the end of the orders",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--markdown", type=Path, metavar="F", help="write a pull request's comment")
     parser.add_argument("--batch-rows", type=int, metavar="N", help="orders decided at a time")
@@ -121,6 +127,7 @@ def run(given: argparse.Namespace) -> int:
         marks_mapping=given.marks_mapping,
         mode=given.mode,
         equity=equity,
+        halts_until=given.halts_until,
         out=given.out,
         workers=workers_of(given),
         batch_rows=BATCH_ROWS if given.batch_rows is None else given.batch_rows,

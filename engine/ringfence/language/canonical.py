@@ -91,6 +91,8 @@ def _gate(gate: Gate) -> dict[str, Any]:
         "mode": gate.mode,
         "on_breach": gate.on_breach,
         "applies_to": gate.applies_to,
+        # Left out where it says nothing, so that sets keep their names.
+        **({"confirm_ticks": gate.confirm_ticks} if gate.confirm_ticks > 1 else {}),
         "rows": [_row(row) for row in gate.rows],
     }
 
@@ -104,6 +106,7 @@ def canonical_binding(gate: Gate, row: LimitRow) -> str:
         "mode": gate.mode,
         "on_breach": gate.on_breach,
         "applies_to": gate.applies_to,
+        "confirm_ticks": gate.confirm_ticks,
     }
     return json.dumps(form, sort_keys=True, default=str)
 

@@ -45,6 +45,7 @@ CODES: dict[str, str] = {
     "E206": "expression too long, too deep or too large",
     "E207": "field whose parameter is not declared, or cannot be used",
     "E208": "measure that cannot reduce",
+    "E209": "ticks that confirm nothing",
     "E210": "unknown parameter",
     "E211": "parameter value that does not fit",
     "E212": "choice without a list",

@@ -53,6 +53,8 @@ class Gate:
     applies_to: str
     rows: tuple[LimitRow, ...]
     span: Span
+    confirm_ticks: int = 1
+    """Ticks at which orders must meet a breach, one after the other, before it halts the book."""
 
     @property
     def label(self) -> str:
@@ -215,6 +217,16 @@ def _read_gate(
                 fix="use `on_breach: reject`; `daily-loss` and `drawdown` can halt",
             )
         )
+    if on_breach != "halt" and "confirm_ticks" in given:
+        findings.append(
+            Diagnostic(
+                "E209",
+                f"`confirm_ticks` in a gate whose breach does {on_breach}, and not halt",
+                document.span(*at, "confirm_ticks"),
+                why="a breach rejects at once; what waits for further ticks is to halt the book",
+                fix="say `on_breach: halt`, or leave `confirm_ticks` out",
+            )
+        )
     if len(findings) > before:
         return None
     return Gate(
@@ -227,6 +239,7 @@ def _read_gate(
         applies_to=given.get("applies_to") or rule.applies_to,
         rows=tuple(rows),
         span=span,
+        confirm_ticks=int(given.get("confirm_ticks", 1)),
     )
 
 

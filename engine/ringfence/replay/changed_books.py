@@ -141,7 +141,8 @@ class _Forms:
 
 def _gate(gate: Gate) -> list[Any]:
     rule = canonical_rule(gate.rule)
-    return [gate.name, rule, gate.level, gate.mode, gate.on_breach, gate.applies_to]
+    breach = (gate.on_breach, gate.confirm_ticks)
+    return [gate.name, rule, gate.level, gate.mode, breach, gate.applies_to]
 
 
 def _row(row: LimitRow) -> list[Any]:

@@ -1,14 +1,14 @@
 """What the engine hands on: each batch of orders with its decisions, as numpy columns and codes."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ringfence.replay.batches import Floats, Int8s, OrderBatch
 
-__all__ = ["DECISIONS", "OUTCOMES", "DecidedBatch", "GateColumn", "Int16s"]
+__all__ = ["DECISIONS", "OUTCOMES", "DecidedBatch", "GateColumn", "Halt", "Int16s"]
 
 #: What a gate says of an order; the place in this tuple is the code in `DecidedBatch.outcome`.
 OUTCOMES = ("absent", "pass", "reduce", "breach", "exempt", "unknown")
@@ -43,6 +43,20 @@ class GateColumn:
     policies: tuple[str, ...]
     shadow: bool
     floors: bool = False
+
+
+class Halt(NamedTuple):
+    """A book that a gate halted.
+
+    Attributes:
+        ts: When, ns since 1970, UTC.
+        book: Place in the engine's `names.books()`.
+        column: Place in the engine's `columns` of the gate.
+    """
+
+    ts: int
+    book: int
+    column: int
 
 
 @dataclass(slots=True)

@@ -21,13 +21,13 @@ from ringfence.errors import InputError
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.changed_books import ChangedBooks, changed_books
 from ringfence.replay.changes import Changes
-from ringfence.replay.engine import Engine
+from ringfence.replay.engine import HALTS_UNTIL, Engine
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.request_file import REQUEST_FILE, request_text
 from ringfence.replay.results import DecisionsWriter
 from ringfence.replay.sources import BATCH_ROWS, Inputs, open_inputs
 from ringfence.replay.stages import Replay, Run, depth_of
-from ringfence.replay.summary import orders_part, run_part, unreplayable_part
+from ringfence.replay.summary import halts_part, orders_part, run_part, unreplayable_part
 from ringfence.replay.tally import Tally
 from ringfence.replay.wording import plural
 from ringfence.runtime.ports import SYSTEM_FILES
@@ -64,6 +64,7 @@ class Request:
         mapping, marks_mapping: Names or paths of mappings.
         mode: `propagated`, `frozen` or `both`.
         equity: What each account opens with where no balance says so, in the policies' currency.
+        halts_until: How long a book stays halted by a gate with `on_breach: halt`, one of `engine.HALTS_UNTIL`.
         out: The directory for the results.
         workers: Threads that share the work; the calling one is one of them.
         batch_rows: Orders that are decided at a time.
@@ -83,6 +84,7 @@ class Request:
     marks_mapping: str | None = None
     mode: str = "both"
     equity: float | None = None
+    halts_until: str = "day"
     out: Path = Path("build/dry-run")
     workers: int = 1
     batch_rows: int = BATCH_ROWS
@@ -123,6 +125,8 @@ def dry_run(request: Request, progress: Progress | None = None) -> Result:
             f"`workers` must be 1 to {_MOST_WORKERS}, not {request.workers}",
             "give the number of threads, as 2",
         )
+    if request.halts_until not in HALTS_UNTIL:
+        raise InputError(f"`{request.halts_until}` is no end of a halt", "use day or end")
     specs = {"head": request.policies, **({"base": request.base} if request.base else {})}
     linked = {side: _linked(spec, request.instruments) for side, spec in specs.items()}
     try:
@@ -209,7 +213,14 @@ def _start(
 ) -> Run:
     own = own_view(inputs)
     standing = depth_of(request.workers)
-    engine = Engine(linked, own, mode=mode, equity=request.equity, standing=standing)
+    engine = Engine(
+        linked,
+        own,
+        mode=mode,
+        equity=request.equity,
+        halts_until=request.halts_until,
+        standing=standing,
+    )
     orders = inputs.orders
     writer = DecisionsWriter(
         request.out / table_name(side, mode, request.mode),
@@ -324,6 +335,7 @@ def _summary(
             codes=engine.codes,
             currency=engine.currency,
             totals=engine.totals(),
+            halts=halts_part(engine),
             tables=tables,
         )
     return {
@@ -405,7 +417,12 @@ def request_data(request: Request) -> dict[str, Any]:
     named = ("orders", "fills", "marks", "balances", "policies", "base", "mapping", "marks_mapping")
     given: dict[str, Any] = {name: getattr(request, name) for name in named}
     given["instruments"] = None if request.instruments is None else str(request.instruments)
-    return {**given, "mode": request.mode, "equity": request.equity}
+    own = {
+        "mode": request.mode,
+        "equity": request.equity,
+        "halts_until": request.halts_until,
+    }
+    return {**given, **own}
 
 
 def request_of(given: dict[str, Any]) -> Request:

@@ -1,6 +1,7 @@
 """The engine of a dry run: batches of orders through the compiled kernel, with books that follow."""
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -15,19 +16,23 @@ from ringfence.backends.numba_kernel.rings import grow_left, grow_quotes, needs_
 from ringfence.backends.numba_kernel.steps import Course
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.batches import Flags, Floats, OrderBatch
-from ringfence.replay.decided import DecidedBatch
+from ringfence.replay.decided import DecidedBatch, Halt
 from ringfence.replay.engine_assumptions import Assumptions
 from ringfence.replay.engine_books import Names, opened_books
-from ringfence.replay.engine_columns import codes_of, columns_of
+from ringfence.replay.engine_columns import codes_of, columns_of, halts_books
 from ringfence.replay.engine_events import Feed
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs
 from ringfence.replay.trading_days import DEFAULT_DAY
 
-__all__ = ["Engine"]
+__all__ = ["HALTS_UNTIL", "Engine"]
 
 _QUANTA = 1e6
 _FOREVER = 2**63 - 1
+#: How long a book may stay halted, and what the kernel calls it.
+HALTS_UNTIL = {"day": 1, "end": 2}
+# So many are told one by one; all are counted.
+_MOST_HALTS = 1_000
 # Columns of gates lie one after the other. Batches have a power of two of rows: without these rows between them the same
 # row of all columns would fall into one set of the cache, which holds eight lines.
 _APART = 520
@@ -43,6 +48,7 @@ class Engine:
         codes: What `DecidedBatch.code` is a place in.
         sha256, currency: Of the policy set.
         names: Of books and symbols, by their places in `books`.
+        halts: The first books that a gate halted, in time order; `halted` counts all, by place in `columns`.
 
     Args:
         linked: The policy set.
@@ -50,6 +56,8 @@ class Engine:
         mode: `propagated`: the books follow the decisions; `frozen`: they are as they really were.
         equity: What each account opens with where no balance says so, in the policy set's currency;
             None where that is unknown.
+        halts_until: How long a book that a gate halts stays halted, where the books follow the decisions: `day`, to
+            the start of the next trading day, or `end`.
         standing: How many decided batches stand at a time.
     """
 
@@ -60,6 +68,7 @@ class Engine:
         *,
         mode: str,
         equity: float | None,
+        halts_until: str = "day",
         standing: int = 1,
     ) -> None:
         orders = inputs.orders
@@ -79,18 +88,31 @@ class Engine:
         self._partial = _partly_bound(limits)
         self._needs = needs = needs_of(linked, limits)
         timed = inputs.marks is not None
+        # Books that are as they really were are halted as they really were, which the history does not say.
+        halting = mode != "frozen" and any(map(halts_books, linked.gates))
         course = None
         if inputs.fills is None and not needs.looks_back:
-            course = Course(not timed, mode == "frozen", needs.firm, needs.strategy)
+            course = Course(not timed, mode == "frozen", needs.firm, needs.strategy, halting)
         self._kernel = kernel_for(limits, course, orders.rows)
         self._books = opened_books(linked, names, needs, timed=timed)
-        self._said = Assumptions(linked, inputs, money, accounts, needs, frozen=mode == "frozen")
+        self._said = Assumptions(
+            linked,
+            inputs,
+            money,
+            accounts,
+            needs,
+            frozen=mode == "frozen",
+            halts_until=halts_until if halting else "",
+        )
         self._feed = Feed(
             marks=iter(inputs.marks) if inputs.marks is not None else None,
             fills=iter(inputs.fills) if inputs.fills is not None else None,
             money=money.batches(names.books(), accounts, with_firm=self._said.firm_follows),
             day=next((policy.day for policy in linked.policies if policy.day), DEFAULT_DAY),
+            waits=(len(limits.confirmed), self._books.book.shape[0]),
         )
+        self.halts: list[Halt] = []
+        self.halted: Counter[int] = Counter()
         cursor = self._feed.events.cursor
         cursor[layout.FROZEN] = mode == "frozen"
         cursor[layout.OWN_PRICES] = not timed
@@ -99,6 +121,7 @@ class Engine:
         cursor[layout.USES_LEFT] = needs.left_ns > 0
         cursor[layout.USES_RATES] = needs.rates
         cursor[layout.USES_QUOTES] = needs.quotes_ns > 0
+        cursor[layout.HALTING] = HALTS_UNTIL[halts_until] if halting else 0
         self._rooms = [self._room(0) for _ in range(standing)]
         self._turn = 0
         self._equity_first = math.nan
@@ -154,6 +177,8 @@ class Engine:
         self._feed.start(int(batch.ts[0]))
         cursor = self._feed.events.cursor
         cursor[layout.ORDER_AT], cursor[layout.FIRST_ORDER] = 0, batch.start
+        if cursor[layout.HALTING]:
+            self._feed.room_for_halts(len(batch))
         orders = pack(self._orders(batch))
         packed = pack(results)
         status = -1
@@ -168,9 +193,18 @@ class Engine:
                 orders,
                 pack(self._feed.events),
             )
+        self._note_halts()
         if not self._begun:
             self._begun, self._equity_first = True, float(results.equity[0])
         self._said.count(results.code[: len(batch)], batch.symbol)
+
+    def _note_halts(self) -> None:
+        events = self._feed.events
+        for row in events.halts[: events.cursor[layout.HALTS_AT]].tolist():
+            halt = Halt(*row)
+            self.halted[halt.column] += 1
+            if len(self.halts) < _MOST_HALTS:
+                self.halts.append(halt)
 
     def _orders(self, batch: OrderBatch) -> Orders:
         end_ts = batch.end_ts

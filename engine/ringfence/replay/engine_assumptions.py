@@ -11,7 +11,7 @@ from ringfence.language import ir
 from ringfence.language.linking import LinkedSet
 from ringfence.language.rules import walk
 from ringfence.language.suggest import did_you_mean
-from ringfence.replay.engine_columns import binding_checks
+from ringfence.replay.engine_columns import binding_checks, halts_books
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs
 from ringfence.replay.trading_days import DEFAULT_DAY
@@ -31,6 +31,10 @@ _MONEY_FIELDS = frozenset(
 _UNKNOWN_INSTRUMENT = REFUSALS.index("UNKNOWN_INSTRUMENT")
 _NO_PRICE = REFUSALS.index("NO_PRICE")
 _SHOWN = 5
+_UNTIL = {
+    "day": "until its next trading day starts, when somebody releases it",
+    "end": "to the end: nobody releases it",
+}
 
 
 class Assumptions:
@@ -51,11 +55,13 @@ class Assumptions:
         needs: Needs,
         *,
         frozen: bool,
+        halts_until: str,
     ) -> None:
         self.endless = self.cancelled = 0
         self._unread = 0
         self._symbols, self._unknown = inputs.orders.symbols, set[int]()
         self._linked, self._money, self._frozen = linked, money, frozen
+        self._halts_until = halts_until
         self._fills, self._marks = inputs.fills is not None, inputs.marks is not None
         self._strategies = [name for name in inputs.orders.strategies if name]
         self._needs = needs
@@ -145,6 +151,10 @@ class Assumptions:
             yield f"no policy says when the trading day starts: it starts at {' '.join(DEFAULT_DAY)}"
         if any(gate.rule.name == "kill-switch" for gate in self._linked.gates):
             yield "every kill switch is active: the history does not say when one was pulled"
+        if self._halts_until:
+            yield f"a book that a gate halts stays so {_UNTIL[self._halts_until]}"
+        elif self._frozen and any(map(halts_books, self._linked.gates)):
+            yield "frozen: no gate halts a book, each order is looked at by itself"
 
     def _needs_money(self, level: str) -> bool:
         """Whether a gate of this level reads its book's equity with the limits that it has."""

@@ -21,6 +21,7 @@ from ringfence.replay.trading_days import TradingDays
 __all__ = ["Feed"]
 
 _OPEN = 1 << 12
+_LEVELS = 3
 _NEVER = -(2**63)
 # As the kernel finds the place of an order's position in its map.
 _HASH = 0x9E3779B1
@@ -38,6 +39,7 @@ class Feed:
     Args:
         marks, fills, money: Batches in time order; None where there are none.
         day: Time and zone of the start of trading days.
+        waits: How many gates wait for several ticks before they halt a book, and how many books there are.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Feed:
         fills: Iterator[FillBatch] | None,
         money: Iterator[MoneyBatch],
         day: tuple[str, str],
+        waits: tuple[int, int],
     ) -> None:
         self._marks, self._fills, self._money = marks, fills, money
         self._day = day
@@ -58,7 +61,9 @@ class Feed:
         cursor[layout.HAS_FILLS] = fills is not None
         cursor[layout.FREE_AT] = size = _OPEN if fills is not None else 1
         self.has_fills = fills is not None
-        self.events = _empty(cursor, size)
+        self.events = _empty(cursor, size)._replace(
+            confirm_n=np.zeros(waits, np.int32), confirm_ts=np.zeros(waits, np.int64)
+        )
         self._more: dict[int, Callable[[], Events]] = {
             MORE_MARKS: self._more_marks,
             MORE_FILLS: self._more_fills,
@@ -72,6 +77,13 @@ class Feed:
         if self._days is None:
             self._days = TradingDays(self._day, moment_ns)
             self.events = self._more_days()
+
+    def room_for_halts(self, orders: int) -> None:
+        """So many orders may halt the books of each of their levels; those of earlier orders are forgotten."""
+        self.events.cursor[layout.HALTS_AT] = 0
+        most = _LEVELS * orders
+        if self.events.halts.shape[0] < most:
+            self.events = self.events._replace(halts=np.zeros((most, layout.HALT_WIDTH), np.int64))
 
     def end(self) -> None:
         """No order is left, so no day has to start any more."""
@@ -203,4 +215,7 @@ def _empty(cursor: layout.Longs, size: int) -> Events:
         map_key=np.full(4 * size, -1, np.int64),
         map_slot=np.zeros(4 * size, np.int32),
         ends=np.zeros((size, 3), np.int64),
+        halts=np.zeros((0, layout.HALT_WIDTH), np.int64),
+        confirm_n=np.zeros((0, 0), np.int32),
+        confirm_ts=np.zeros((0, 0), np.int64),
     )

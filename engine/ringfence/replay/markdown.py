@@ -79,6 +79,7 @@ def _document(summary: Json, rows: int) -> str:
         parts.append(_utilisation(summary, rows))
         parts.append(_decided_by(summary, rows))
         parts.append(_refused(summary))
+        parts.append(_halts(summary, rows))
     parts.append(_unreplayable(summary, rows))
     parts.append(_assumptions(summary, rows))
     parts.append(_provenance(summary))
@@ -221,6 +222,21 @@ def _refused(summary: Json) -> str:
     return fold_text(
         "Rejected whatever the gates say (head)",
         table_text(["reason", "meaning", "orders"], body, "llr"),
+    )
+
+
+def _halts(summary: Json, rows: int) -> str:
+    halts = primary_runs(summary)[0]["halts"]
+    if not halts["count"]:
+        return ""
+    body = [
+        [moment(each["ts"]), code_text(each["book"]), code_text(each["gate"])]
+        for each in halts["first"][:rows]
+    ]
+    return fold_text(
+        f"Books that a gate halted: {plural(halts['count'], 'time')} (head)",
+        table_text(["from", "book", "gate"], body, "lll"),
+        cut_text(halts["count"] - len(body), "halt"),
     )
 
 

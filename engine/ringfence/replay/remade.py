@@ -86,7 +86,13 @@ def remake(
                 survey=True,
             )
         )
-        engine = Engine(linked, own_view(inputs), mode=mode, equity=request.equity)
+        engine = Engine(
+            linked,
+            own_view(inputs),
+            mode=mode,
+            equity=request.equity,
+            halts_until=request.halts_until,
+        )
         for batch in inputs.orders:
             at = position - batch.start
             if at >= len(batch):
@@ -234,7 +240,7 @@ def _shown_book(engine: Engine, level: int, place: int, now: int) -> ShownBook:
     return ShownBook(
         level=level,
         row=np.array(books.book[place]),
-        kill=0,
+        kill=int(books.kill_book[place]),
         symbols=[engine.names.symbols[s] for s in held],
         pos=np.array(books.pos[place, held]).reshape(len(held), layout.POS_WIDTH),
         orders=books.pos_orders[place, held].tolist(),

@@ -22,6 +22,7 @@ _TEXTS = (
     "mapping",
     "marks_mapping",
     "mode",
+    "halts_until",
 )
 
 
@@ -62,7 +63,9 @@ def _sound(given: dict[str, Any]) -> bool:
     return (
         set(given) == {*_TEXTS, "equity"}
         and all(given[name] is None or isinstance(given[name], str) for name in _TEXTS)
-        and all(isinstance(given[name], str) for name in ("orders", "policies", "mode"))
+        and all(
+            isinstance(given[name], str) for name in ("orders", "policies", "mode", "halts_until")
+        )
         and (equity is None or (isinstance(equity, int | float) and not isinstance(equity, bool)))
     )
 

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from ringfence.replay.codes import NameTable
 from ringfence.replay.decided import DECISIONS, GateColumn
+from ringfence.replay.engine import Engine
 from ringfence.replay.moments import finite, iso
 from ringfence.replay.rejects import Rejects
 from ringfence.replay.tally import Tally, quantiles
 
-__all__ = ["orders_part", "run_part", "unreplayable_part"]
+__all__ = ["halts_part", "orders_part", "run_part", "unreplayable_part"]
 
 # Outcomes by place, as `decided.OUTCOMES` has them.
 _PASS, _REDUCE, _BREACH, _EXEMPT, _UNKNOWN = 1, 2, 3, 4, 5
@@ -58,6 +59,7 @@ def run_part(
     codes: Sequence[str],
     currency: str,
     totals: Mapping[str, float],
+    halts: Mapping[str, Any],
     tables: Sequence[NameTable],
 ) -> dict[str, Any]:
     """One run: one side in one mode.
@@ -65,6 +67,7 @@ def run_part(
     Args:
         tally: What was counted.
         codes, currency, totals: Of the engine.
+        halts: As `halts_part` makes it.
         tables: Names of accounts, strategies and symbols.
     """
     asked, approved, cut, rejected = (finite(value) for value in tally.sums[:4])
@@ -82,6 +85,7 @@ def run_part(
             "rejected": rejected,
         },
         "by_gate": _by_gate(tally),
+        "halts": halts,
         "reasons": _reasons(tally.codes, codes),
         "gates": [_gate(tally, place, column) for place, column in enumerate(tally.columns)],
         "series": _series(tally),
@@ -92,6 +96,20 @@ def run_part(
             name: finite(totals[name])
             for name in ("equity_first", "equity_last", "fees", "max_drawdown")
         },
+    }
+
+
+def halts_part(engine: Engine) -> dict[str, Any]:
+    """The books that gates halted."""
+    books, columns = list(engine.names.books()), engine.columns
+    by_gate = {columns[place].name: n for place, n in sorted(engine.halted.items())}
+    return {
+        "count": sum(by_gate.values()),
+        "by_gate": by_gate,
+        "first": [
+            {"ts": iso(each.ts), "book": books[each.book], "gate": columns[each.column].name}
+            for each in engine.halts
+        ],
     }
 
 

@@ -59,6 +59,7 @@ def render_terminal(
         else:
             _decided_by(primary_runs(summary)[0], console)
         _refused(primary_runs(summary)[0], console)
+        _halts(primary_runs(summary)[0], console)
         _utilisation(summary, console)
     _unreplayable(summary, console)
     _assumptions(summary, console)
@@ -222,6 +223,17 @@ def _refused(run: Json, console: Console) -> None:
     for code, meaning, orders in found:
         table.add_row(Text(code), Text(meaning), count(orders))
     console.print(table)
+
+
+def _halts(run: Json, console: Console) -> None:
+    halts = run["halts"]
+    if not halts["count"]:
+        return
+    table = _table("Books that a gate halted", "from", "book", "gate", numbers=0)
+    for each in halts["first"][:_ROWS_SHOWN]:
+        table.add_row(moment(each["ts"]), _name(each["book"]), _name(each["gate"]))
+    console.print(table)
+    _more(halts["count"] - _ROWS_SHOWN, "halt", console)
 
 
 def _utilisation(summary: Json, console: Console) -> None:

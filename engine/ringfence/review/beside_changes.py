@@ -18,8 +18,8 @@ class Move:
     """One thing that moved.
 
     Attributes:
-        what: `limit`, `override`, `scope`, `window`, `mode`, `on_breach`, `applies_to`, `level`, `rule`, `gate`,
-            `policy`, `name`, `version`, `owner`, `ticket`, `currency`, `day`, `order`, `instrument`, `rate`,
+        what: `limit`, `override`, `scope`, `window`, `mode`, `on_breach`, `confirm_ticks`, `applies_to`, `level`, `rule`,
+            `gate`, `policy`, `name`, `version`, `owner`, `ticket`, `currency`, `day`, `order`, `instrument`, `rate`,
             `correlation` or `universe`.
         name: The parameter, or what is declared beside the policies; empty for the whole.
         where: Of an override: where and when it holds.

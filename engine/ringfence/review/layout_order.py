@@ -16,6 +16,7 @@ _GATE = (
     "review_by",
     "limits",
     "on_breach",
+    "confirm_ticks",
     "applies_to",
     "overrides",
 )

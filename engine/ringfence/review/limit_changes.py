@@ -140,8 +140,8 @@ def _gate_moves(
     if base.name != head.name:
         yield Move("name", "", "", base.name, head.name, None, base.span, head.span)
     at_base, at_head = base.rows[0].at, head.rows[0].at
-    for what in ("level", "mode", "on_breach", "applies_to"):
-        old, new = getattr(base, what), getattr(head, what)
+    for what in ("level", "mode", "on_breach", "confirm_ticks", "applies_to"):
+        old, new = str(getattr(base, what)), str(getattr(head, what))
         if old != new:
             spans = base.policy.document.span(*at_base, what), head.policy.document.span(
                 *at_head, what

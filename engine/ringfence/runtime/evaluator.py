@@ -51,13 +51,13 @@ __all__ = [
     "decider_of",
     "gate_needs",
     "gates_of",
-    "halted_by",
+    "halting_gates",
 ]
 
 #: Of an order: account, strategy, venue, symbol.
 Names = tuple[str, str, str, str]
 _ON_HALT = "halt"
-_BREACH = 3
+_PASS, _BREACH = 1, 3
 _REJECT = 2
 # The stage in which a reduced size is asked about.
 _AGAIN = 3
@@ -386,10 +386,12 @@ def _gate(found: Found, k: int) -> GateFound:
     return gate_of(found.content, found.columns, found.route.columns[k])
 
 
-def halted_by(found: Found) -> list[Bound]:
-    """Gates whose breach halts the book that they measure."""
-    columns, bounds, outcomes = found.route.columns, found.route.bounds, found.answer.outcomes
-    return [bounds[k] for k in found.route.halting if outcomes[columns[k]] == _BREACH]
+def halting_gates(found: Found) -> list[tuple[int, bool]]:
+    """Of the gates whose breach halts a book: the places among `Route.bounds` of those that passed, and of those that
+    were breached (True)."""
+    columns, outcomes = found.route.columns, found.answer.outcomes
+    seen = [(k, outcomes[columns[k]]) for k in found.route.halting]
+    return [(k, outcome == _BREACH) for k, outcome in seen if outcome in (_PASS, _BREACH)]
 
 
 def decider_of(found: Found) -> str:

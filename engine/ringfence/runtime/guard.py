@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ringfence.backends.numba_kernel import layout
+from ringfence.backends.numba_kernel.slots import LEVELS
 from ringfence.errors import AuditError, RingfenceError, StateError
 from ringfence.language.answers import denial
 from ringfence.language.decision import RiskDecision
@@ -19,7 +20,8 @@ from ringfence.runtime.asked import (
     read_request_id,
     without_nan,
 )
-from ringfence.runtime.evaluator import Evaluator, Found, Route, halted_by
+from ringfence.runtime.breach_ticks import target_of
+from ringfence.runtime.evaluator import Evaluator, Found, Route, halting_gates
 from ringfence.runtime.guard_answers import (
     NO_AUDIT,
     Answer,
@@ -414,7 +416,7 @@ class CentralRiskGuard(GuardColumns):
                 self._noted.append(found)
             if beside:
                 self._count_shadow(found, beside)
-            if found.decision == _REJECT and found.route.halting:
+            if found.route.halting and (found.decision == _REJECT or self._breaches):
                 self._trip(found)
             decision = self._decision(answer, asked, found, signs=question.signs)
             if not self._records:
@@ -432,26 +434,25 @@ class CentralRiskGuard(GuardColumns):
 
     def _trip(self, found: Found) -> None:
         """Halt the books whose gates say so, until a person resets them."""
-        results = self.evaluator.in_words(found).gates
         account, strategy = found.route.key[:2]
-        for bound in halted_by(found):
-            gate = bound.gate
-            target = {
-                "firm": "firm",
-                "account": f"account/{account}",
-                "strategy": f"strategy/{strategy}",
-            }[gate.level]
+        books = self._books.ledger.arrays.books
+        for k, is_breach in halting_gates(found):
+            gate = found.route.bounds[k].gate
+            target = target_of(gate, account, strategy)
+            if not is_breach:
+                self._breaches.forget(gate, target)
+                continue
             if self._books.switches.state(target) == "halted":
                 continue
-            cause = next(
-                each for each in results if (each.gate, each.level) == (gate.name, gate.level)
-            )
-            fields = [
-                target,
-                "halted",
-                f"rule:{gate.name}",
-                denial(gate.rule, cause, self._linked.currency),
-            ]
+            row = found.route.books[LEVELS.index(gate.level)]
+            if not self._breaches.confirm(gate, target, books, row):
+                continue
+            self._breaches.forget(gate, target)
+            cause = self.evaluator.results(found)[k]
+            reason = denial(gate.rule, cause, self._linked.currency)
+            if gate.confirm_ticks > 1:
+                reason += f" met at {gate.confirm_ticks} ticks"
+            fields = [target, "halted", f"rule:{gate.name}", reason]
             try:
                 self._happen("switch", *fields, audit={"switch": fields})
             except (RingfenceError, OSError):

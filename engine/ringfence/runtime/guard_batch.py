@@ -119,7 +119,9 @@ def _judge(
     ):
         return False
     found = guard._ask(route, asked, lots, now)
-    if isinstance(found, Refusal) or (found.decision == _REJECT and route.halting):
+    if isinstance(found, Refusal):
+        return False
+    if route.halting and (found.decision == _REJECT or guard._breaches):
         return False
     name = f"{guard._run}-{guard._count + 1}"
     shown = guard._shown(route, unwritten=not is_first) if guard._records else ""

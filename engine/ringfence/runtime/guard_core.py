@@ -15,6 +15,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
 from ringfence.runtime.books_keeper import BooksKeeper, OwnBooks
+from ringfence.runtime.breach_ticks import BreachTicks
 from ringfence.runtime.evaluator import Evaluator
 from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks
@@ -93,6 +94,7 @@ class GuardCore:
         if settings.name:
             self._run = f"{settings.name}-{self._run}"
         self._closed = False
+        self._breaches = BreachTicks()
         self._listeners: list[Listener] = []
         self._untold: deque[Event] = deque()
         self._telling = threading.Lock()

@@ -77,6 +77,7 @@ class GuardPolicies(GuardFeeds):
                 self._linked = before
                 self._keeper.adopt(before)
                 raise
+            self._breaches.clear()
             self.evaluator, self._bound = evaluator, bound
             self._bind_anew()
             self._confirmed_ns = self._swapped_ns = self._clock.now_ns()

@@ -207,6 +207,7 @@ class UsualOrders:
         approval = TO_BE_MADE if signs else None
         hears = bool(guard._listeners) or guard._noted is not None
         answers: list[Answer] = []
+        waits = guard._breaches
         for given, market in orders:
             # The order before may have made the arrays grow.
             read = sorts.read(given) if arrays.version == version else None
@@ -214,6 +215,9 @@ class UsualOrders:
                 break
             sort, size, price, client = read
             if client and (client in known or len(known) >= most):
+                break
+            if waits and waits.concern(sort.route.bounds, *sort.names[:2]):
+                # It may find a limit kept whose breach waits for further ticks.
                 break
             lots, more = size.lots, NOTHING_MORE
             if market is not None or sort.route.looks is not None:

@@ -11,7 +11,14 @@ from numba.extending import intrinsic
 
 from ringfence.backends.numba_kernel.jit_books import place
 from ringfence.backends.numba_kernel.jit_fields import whole_lots
-from ringfence.backends.numba_kernel.jit_layout import books_at, events_at, orders_at, results_at
+from ringfence.backends.numba_kernel.jit_halts import settle_halts
+from ringfence.backends.numba_kernel.jit_layout import (
+    bindings_at,
+    books_at,
+    events_at,
+    orders_at,
+    results_at,
+)
 from ringfence.backends.numba_kernel.jit_numbers import inline, money_of, quanta_up, usable
 from ringfence.backends.numba_kernel.jit_recent import note_left
 from ringfence.backends.numba_kernel.jit_replay import (
@@ -24,8 +31,10 @@ from ringfence.backends.numba_kernel.jit_replay import (
 from ringfence.backends.numba_kernel.jit_rows import refusal_of, valuation_price
 from ringfence.backends.numba_kernel.jit_straight import AHEAD, fetch
 from ringfence.backends.numba_kernel.layout import (
+    CONFIRMING,
     FIRST_ORDER,
     FROZEN,
+    HALTING,
     HAS_FILLS,
     LAST_UNREADABLE,
     LOT_MONEY,
@@ -48,6 +57,7 @@ __all__ = [
     "replay",
 ]
 
+_REJECT = 2
 _WHOLE, _NUMBER = ir.IntType(64), ir.DoubleType()
 _DECIDE = ir.FunctionType(
     _NUMBER, [_WHOLE] * 13 + [_NUMBER, _WHOLE, _NUMBER, _NUMBER, _WHOLE]
@@ -166,6 +176,8 @@ def replay(decide, books, bindings, results, details, columns, events):
         asked = lots if lots > 0.0 else O.size[i] / sym[s, LOT_UNITS] * sym[s, LOT_SCALE]
         R.notional[i] = money_of(quanta_up(asked * (value * sym[s, LOT_MONEY])))
         note_total(B, R, i)
+        if cursor[HALTING] != 0 and (R.decision[i] == _REJECT or cursor[CONFIRMING] != 0):
+            settle_halts(B, bindings_at(bindings), R, E, i, now, account, strategy, O.venue[i], s)
         going = lots if frozen else allowed
         at = price if usable(price) else value
         # What cannot be read or valued moves nothing: money that is unknown once stays so.

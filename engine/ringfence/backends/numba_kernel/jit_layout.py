@@ -40,6 +40,7 @@ _TABLES = {
     "open": layout.OPEN_WIDTH,
     "open_lots": 5,
     "ends": 3,
+    "halts": layout.HALT_WIDTH,
     **dict.fromkeys(
         (
             "pos_orders",
@@ -52,6 +53,8 @@ _TABLES = {
             "params",
             "by_list",
             "permits",
+            "confirm_n",
+            "confirm_ts",
         ),
         0,
     ),

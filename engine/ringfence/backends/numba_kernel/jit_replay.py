@@ -12,6 +12,7 @@ from ringfence.backends.numba_kernel.jit_books import (
     reserve,
     reset_day,
 )
+from ringfence.backends.numba_kernel.jit_halts import release_halts
 from ringfence.backends.numba_kernel.jit_numbers import (
     NAN,
     inline,
@@ -272,6 +273,7 @@ def advance(books, events, now, position):
             return 0
         if day == first:
             reset_day(books)
+            release_halts(books, events)
             cursor[DAY_AT] += 1
         elif money == first:
             _money(books, events, cursor[MONEY_AT])

@@ -144,11 +144,12 @@ class Books(NamedTuple):
     total: Floats
 
 
-# `entry`: one row for each gate of a list of gates.
-SLOT, ROW, ROWS, COLUMN, FLAGS, LEVEL = range(6)
+# `entry`: one row for each gate of a list of gates. CONFIRM is at how many ticks a breach must be met to halt the book,
+# and CONFIRM_AT the row of `Events.confirm_n` that counts them.
+SLOT, ROW, ROWS, COLUMN, FLAGS, LEVEL, CONFIRM, CONFIRM_AT = range(8)
 ENTRY_WIDTH = 8
 # Bits of FLAGS.
-ENFORCE, REDUCES, EXEMPTS = 1, 2, 4
+ENFORCE, REDUCES, EXEMPTS, HALTS = 1, 2, 4, 8
 
 # `lists`; TIMED is 1 where an override changes how old data may be, STRAIGHT numbers its sequence of gates.
 START, END, COVERED, TIMED, STRAIGHT = range(5)
@@ -249,9 +250,12 @@ REFUSALS = (
 )
 # Up to this one the gates cannot be asked.
 LAST_UNREADABLE = 6
+# From this one on they were asked with a price.
+FIRST_GATE_REFUSAL = REFUSALS.index("NO_POLICY")
 REFUSAL_COUNT = len(REFUSALS)
 
-# `Events.cursor`; STOP_AT is the order to stop before, 0 for none.
+# `Events.cursor`; STOP_AT is the order to stop before, 0 for none. HALTING: 0 no gate halts a book, 1 each halt lasts until
+# the next trading day, 2 until the end. HALTS_AT counts those of the batch, CONFIRMING the breaches that wait for ticks.
 (
     ORDER_AT,
     FIRST_ORDER,
@@ -276,12 +280,17 @@ REFUSAL_COUNT = len(REFUSALS)
     USES_QUOTES,
     STOP_AT,
     USES_RATES,
-) = range(23)
-CURSOR_WIDTH = 24
+    HALTING,
+    HALTS_AT,
+    CONFIRMING,
+) = range(26)
+CURSOR_WIDTH = 32
 
 # `Events.open`
 OPEN_POSITION, OPEN_ACCOUNT, OPEN_STRATEGY, OPEN_SYMBOL, OPEN_SIDE, OPEN_CANCELLED = range(6)
 OPEN_WIDTH = 6
+# `Events.halts`
+HALT_WIDTH = 3
 
 
 class Events(NamedTuple):
@@ -314,3 +323,8 @@ class Events(NamedTuple):
     map_key: Longs  # (H,) position of an order, -1
     map_slot: Ints  # (H,) its row
     ends: Longs  # (N, 3) heap of ends: time, row, position
+    halts: (
+        Longs  # (N, HALT_WIDTH) time, book and column of each halt of the batch, the first HALTS_AT
+    )
+    confirm_n: Ints  # (K, B) ticks at which a breach was met, of each gate that waits for several
+    confirm_ts: Longs  # (K, B) time of the latest data at the last of them

@@ -14,6 +14,7 @@ from ringfence.backends.numba_kernel.layout import (
     ENFORCE,
     ENTRY_WIDTH,
     EXEMPTS,
+    HALTS,
     LISTS_WIDTH,
     REDUCES,
     Bindings,
@@ -48,6 +49,7 @@ class Limits:
         slots: What the set is compiled from.
         columns: For each column of results: gate name, level, and how many came before it in one list.
         lists: The gates of each list, in the order of their entries.
+        confirmed: Of each gate whose breach halts a book after several ticks alone, by its label: where they are counted.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Limits:
         self._moves: dict[tuple[float, float], int] = {}
         self.columns: list[tuple[str, str, int]] = []
         self._column_of: dict[tuple[str, str, int], int] = {}
+        self.confirmed: dict[str, int] = {}
         self.lists: list[tuple[Bound, ...]] = []
         self._way_of: dict[tuple[Step, ...], int] = {}
         self.bindings = self._bind((accounts, strategies, venues, symbols))
@@ -165,11 +168,13 @@ class Limits:
                 (ENFORCE if gate.mode == "enforce" else 0)
                 | (REDUCES if gate.on_breach == "reduce" else 0)
                 | (EXEMPTS if gate.applies_to == "risk_increasing" else 0)
+                | (HALTS if gate.on_breach == "halt" else 0)
             )
             column = self._column((*key, seen[key]))
             level = LEVELS.index(gate.level)
-            entry = [self._slot(gate), row, len(each.rows), column, flags, level]
-            own.append(entry + [0] * (ENTRY_WIDTH - len(entry)))
+            ticks = gate.confirm_ticks
+            waits = self.confirmed.setdefault(gate.label, len(self.confirmed)) if ticks > 1 else 0
+            own.append([self._slot(gate), row, len(each.rows), column, flags, level, ticks, waits])
             fresh = self._freshness[row : row + len(each.rows)]
             age = min(age, fresh[-1])
             timed |= int(any(value != fresh[-1] for value in fresh))

@@ -34,12 +34,14 @@ class Course(NamedTuple):
         own_prices: Whether an order's price is the mark (there are no others).
         frozen: Whether every order fills as it really did, whatever is decided.
         firm, strategy: Whether orders move such books beside the account's.
+        halts: Whether a gate halts books.
     """
 
     own_prices: bool
     frozen: bool
     firm: bool
     strategy: bool
+    halts: bool
 
     @property
     def levels(self) -> tuple[int, ...]:

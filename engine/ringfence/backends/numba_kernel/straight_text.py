@@ -54,6 +54,7 @@ _GENERAL_ONLY = frozenset(
 
 _IMPORTS = """
 from ringfence.backends.numba_kernel.jit_entry import call_replay
+from ringfence.backends.numba_kernel.jit_halts import settle_halts
 from ringfence.backends.numba_kernel.jit_layout import events_at, orders_at
 from ringfence.backends.numba_kernel.jit_straight import *
 
@@ -229,7 +230,7 @@ _DONE = """        goes, entry = allowed > 0.0, natural(max(way, np.int64(0)))
         R.equity[i] = money_of(worth) if known else NAN
         R.drawdown[i] = fall if known else NAN
         keep_total_fall(total, worth, peak)
-        if {goes}:
+{halts}        if {goes}:
 {going}{moves}            worth += moved1 - worth1
             peak = max(peak, worth)
             fall = fall_from(peak, worth, total)
@@ -239,6 +240,9 @@ _DONE = """        goes, entry = allowed > 0.0, natural(max(way, np.int64(0)))
         total[TOTAL_DRAWDOWN] = fall
     cursor[ORDER_AT] = count
     return 0
+"""
+_HALTS = """        if (not goes) | (cursor[CONFIRMING] != 0):
+            settle_halts(B, P, R, E, i, now, account_code, strategy_code, venue, s)
 """
 _OWN_PRICE = """            if takes:
                 sym[s, BID] = price
@@ -308,6 +312,7 @@ def _loop(known: Sequence[int], ways: Sequence[Sequence[Step]], course: Course) 
     lines.append(
         _DONE.format(
             goes="True" if course.frozen else "goes",
+            halts=_HALTS if course.halts else "",
             going=f"            going = {'lots' if course.frozen else 'allowed'}\n",
             moves=_each(_MOVE, levels),
             kept="" if course.frozen else kept,
