@@ -127,3 +127,45 @@ def test_what_binds_still_is_named_where_the_witness_shows_it(
     assert "nothing passes that did not before" in alone.changes[0].still
     assert reviewed(EDITS[0], whole="LOOSER", gates="LOOSER").changes[0].still == ""
     assert reviewed(EDITS[0], whole="EQUAL", gates="TIGHTER").changes[0].still == ""
+
+
+DEEP = "limits: {max_drawdown: 10%}"
+HALTS = ("desk.yaml", DEEP, f"{DEEP}\n      on_breach: halt")
+WAITS = ("desk.yaml", DEEP, f"{DEEP}\n      on_breach: halt\n      confirm_ticks: 3")
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "direction", "told"),
+    [
+        ((), (HALTS,), "TIGHTER", "`drawdown` halts its book"),
+        ((HALTS,), (), "LOOSER", "`drawdown` halts its book no more"),
+        ((HALTS,), (WAITS,), "LOOSER", "`drawdown` halts its book at tick 3, and did at 1"),
+        ((WAITS,), (HALTS,), "TIGHTER", "`drawdown` halts its book at tick 1, and did at 3"),
+    ],
+)
+def test_who_halts_less_is_looser_though_each_order_gets_what_it_got(
+    base: tuple[Any, ...], head: tuple[Any, ...], direction: str, told: str
+) -> None:
+    found = review_of(*(linked(edited(*each) if each else SHIPPED) for each in (base, head)))
+
+    assert ways(found) == [("desk", "drawdown", direction)]
+    assert found.whole.direction.value == direction
+    assert found.changes[0].directed.halts == (told,)
+    assert found.whole.never_looser == (direction == "TIGHTER")
+    assert found.whole.never_tighter == (direction == "LOOSER")
+
+
+def test_a_book_that_is_halted_later_is_looser_though_another_gate_rejects_the_order() -> None:
+    strict = f"{DEEP}\n    - {{rule: drawdown@1, name: floor, limits: {{max_drawdown: 5%}}}}"
+    halting = strict.replace(DEEP, f"{DEEP}\n      on_breach: halt", 1)
+    base, head = (
+        linked(edited(("desk.yaml", DEEP, halting.replace("10%", limit, 1))))
+        for limit in ("10%", "15%")
+    )
+
+    found = review_of(base, head)
+
+    assert ways(found) == [("desk", "drawdown", "LOOSER")]
+    assert found.whole.direction.value == "LOOSER"
+    assert found.whole.halts == ("`drawdown` halts its book later",)
+    assert found.changes[0].still == ""

@@ -11,6 +11,7 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.policy_tests import read_case
 from ringfence.review.approval_rules import Asked
 from ringfence.review.directions import Directed, Direction, Witness, compare_gates, compare_sets
+from ringfence.review.halt_changes import HaltWords, halt_words, with_halts
 from ringfence.review.limit_changes import Change, limit_changes
 from ringfence.review.matching import match_gates
 
@@ -78,6 +79,7 @@ def review_of(
     compared = _Compared(base, head, since_ns)
     beside = [each for each in changes if not each.policy]
     directed = {id(each): compared.change(each) for each in changes if each.policy}
+    whole = with_halts(whole, compared.halts)
     others_decide = any(
         each.directed.direction is not Direction.EQUAL for each in _paired(changes, directed)
     )
@@ -102,6 +104,8 @@ class _Compared:
     def __init__(self, base: LinkedSet, head: LinkedSet, since_ns: int) -> None:
         self._sets, self._since_ns = (base, head), since_ns
         self._known: dict[tuple[int, int], Directed] = {}
+        self.halts: list[HaltWords] = []
+        """Of all gates that were compared."""
 
     def change(self, change: Change) -> Directed:
         if not change.decides:
@@ -115,9 +119,10 @@ class _Compared:
         key = (id(base), id(head))
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = _tried(
-                lambda: compare_gates(base, head, *self._sets, since_ns=self._since_ns)
-            )
+            alone = _tried(lambda: compare_gates(base, head, *self._sets, since_ns=self._since_ns))
+            halts = halt_words(base, head, alone)
+            self.halts.append(halts)
+            found = self._known[key] = with_halts(alone, (halts,))
         return found
 
 
@@ -151,6 +156,7 @@ def _together(parts: Sequence[Directed]) -> Directed:
         "; ".join(dict.fromkeys(each.blame for each in parts if each.blame)),
         never_looser=all(each.never_looser for each in parts),
         never_tighter=all(each.never_tighter for each in parts),
+        halts=tuple(dict.fromkeys(word for each in parts for word in each.halts)),
     )
 
 

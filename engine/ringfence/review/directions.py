@@ -61,6 +61,8 @@ class Directed:
         blame: What could not be proved, in words; empty where all was.
         never_looser: Proved that no order gets more: head is at least as strict as base.
         never_tighter: Proved that no order gets less.
+        halts: What the change does to the halts of books, in words; where they make it looser or tighter, no single
+            order shows it.
     """
 
     direction: Direction
@@ -69,6 +71,7 @@ class Directed:
     blame: str
     never_looser: bool
     never_tighter: bool
+    halts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -114,6 +114,7 @@ def _change(found: DirectedChange, base: str, head: str) -> dict[str, Any]:
         "direction": directed.direction.value,
         "blame": directed.blame,
         "still": found.still,
+        "halts": list(directed.halts),
         "looser": witness_told(directed.looser),
         "tighter": witness_told(directed.tighter),
         "moves": [_move(each, base, head) for each in change.moves],

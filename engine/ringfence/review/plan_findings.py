@@ -56,4 +56,8 @@ def _moved(change: Json, move: Json) -> str:
 
 
 def _why(change: Json) -> str:
-    return str(change["still"]) or "some orders get more than before; the plan shows one of them"
+    return (
+        "; ".join(change["halts"])
+        or str(change["still"])
+        or "some orders get more than before; the plan shows one of them"
+    )

@@ -128,6 +128,7 @@ def _remarks(plan: Json, most: int) -> Iterator[str]:
         subject = code_text(
             " / ".join(part for part in (each["policy"], each["gate"]) if part) or "beside"
         )
+        lines += [f"- {subject}: {_said(told)}" for told in each["halts"]]
         if each["still"]:
             word = DIRECTIONS[each["direction"]]
             lines.append(f"- {subject} is {word} alone, but {_said(each['still'])}")

@@ -87,6 +87,8 @@ def _remarks(plan: Json, console: Console) -> None:
         subject = visible(
             " / ".join(part for part in (each["policy"], each["gate"]) if part) or "beside"
         )
+        for told in each["halts"]:
+            console.print(Text(f"{subject}: {each['direction']}: {visible(told)}"))
         if each["still"]:
             console.print(
                 Text(f"{subject}: {each['direction']} alone, but {visible(each['still'])}")
