@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3.exceptions import ConnectTimeoutError
 
 from adapters.kraken_server import KrakenServer, running
 from ringfence.adapters.exchange_kraken import KrakenClient, KrakenExchange
@@ -285,6 +286,17 @@ def test_without_a_server_nothing_was_sent(desk: Desk) -> None:
     assert (ack.state, ack.reason) == (OrderState.REJECTED, "no connection")
     with pytest.raises(ExchangeError, match="UNREACHABLE: no answer after 4 requests"):
         desk.exchange.open_orders("main")
+
+
+def test_a_failure_that_its_caller_handles_says_nothing_about_an_order(desk: Desk) -> None:
+    desk.server.fail("AddOrder", "timeout after")
+    try:
+        raise ConnectTimeoutError("of something else")
+    except ConnectTimeoutError:
+        ack = desk.exchange.submit(asked("c-1", type="market", price=None))
+
+    assert ack.state is OrderState.WORKING
+    assert len(desk.server.asked("AddOrder")) == len(desk.server.orders) == 1
 
 
 def test_where_asking_fails_too_the_order_stays_unknown(desk: Desk) -> None:

@@ -48,9 +48,14 @@ class Failure:
     reason: str
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Judge what ccxt raised; the cautious answer is `UNKNOWN`."""
-    chain = _chain(error)
+def failure_of(error: BaseException, handled: BaseException | None = None) -> Failure:
+    """Judge what ccxt raised; the cautious answer is `UNKNOWN`.
+
+    Args:
+        error: What it raised.
+        handled: What its caller was handling before: it became the context of `error`, and is of something else.
+    """
+    chain = _chain(error, handled)
     # A proxy's or an overloaded server's page says nothing about the order, whatever its text.
     for each in chain:
         status = getattr(getattr(each, "response", None), "status_code", None)
@@ -69,12 +74,14 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(Effect.UNKNOWN, reason)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def _chain(error: BaseException, handled: BaseException | None) -> list[BaseException]:
     # Causes, contexts, and what libraries pass on as arguments and reasons; each once.
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting:
         each = waiting.pop()
+        if each is handled:
+            continue
         if isinstance(each, BaseException) and not any(each is other for other in found):
             found.append(each)
             waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]

@@ -1,6 +1,7 @@
 """Requests to Kraken: signed by ccxt, one at a time, paced, and repeated only where that is safe."""
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -167,12 +168,13 @@ class KrakenClient:
         return answer["result"]
 
     def _guarded(self, call: Callable[[], Any]) -> Any:
+        handled = sys.exception()
         with self._one_at_a_time:
             try:
                 return call()
             except Exception as error:
                 # Without its cause: what ccxt raises carries the request, signed.
-                raise RequestFailed(failure_of(error)) from None
+                raise RequestFailed(failure_of(error, handled)) from None
 
 
 class _Silent(logging.Logger):
