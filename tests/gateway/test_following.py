@@ -14,7 +14,7 @@ from ringfence.errors import ExchangeError, InputError, LedgerError, StateError
 from ringfence.gateway import FileCursor, Follower, FollowSettings, MemoryCursor, connect_paper
 from ringfence.gateway.following import _fee
 from ringfence.language.orders import Market
-from ringfence.runtime.exchanges import ExchangeFill, OrderState
+from ringfence.runtime.exchanges import ExchangeFill, ExchangeOrder, OrderAck, OrderState
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import FixedClock
 from ringfence.runtime.used_approvals import MemoryUsedApprovals
@@ -361,6 +361,28 @@ def test_in_a_thread_it_asks_again_after_a_failure(tmp_path: Path) -> None:
             events.wait(lambda: desk.held() == 2)
 
         assert counted(desk.follower, "follow_failures") == {"UNREACHABLE": 3}
+
+
+def test_a_fill_that_is_told_before_the_answer_to_its_order_is_not_forgotten(
+    tmp_path: Path,
+) -> None:
+    with whole_desk(tmp_path, follow=QUIET) as desk:
+        follower, exchange = desk.follower, desk.gateway._exchange
+        follower._look()
+        send = exchange.submit
+
+        def filled_at_once(outgoing: ExchangeOrder) -> OrderAck:
+            answer = send(outgoing)
+            desk.server.fill(answer.exchange_order_id, "2", "1000")
+            follower._told(exchange.find("main", outgoing.client_order_id))
+            return answer
+
+        exchange.submit = filled_at_once  # type: ignore[method-assign]
+        assert desk.send("2", "c-1")[1].state is OrderState.WORKING
+        # No look at everything: only what was told.
+        follower._look()
+
+        assert (desk.held(), desk.working()) == (2, [])
 
 
 def test_it_may_stop_and_start_again(tmp_path: Path) -> None:

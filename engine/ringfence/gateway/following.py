@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ringfence.errors import ExchangeError, LedgerError
 from ringfence.gateway.cursors import Cursor
 from ringfence.gateway.gateway import Gateway
-from ringfence.gateway.guarded import LATE_NS, Guard, Records, is_over, settle
+from ringfence.gateway.guarded import ENDED, LATE_NS, Guard, Records, is_over, settle
 from ringfence.gateway.looping import Looking
 from ringfence.runtime.exchanges import ExchangeFill, OrderAck, OrderState, Watch
 from ringfence.runtime.metric_table import metric, one
@@ -204,9 +204,11 @@ class Follower:
     def _pass(self, news: list[OrderAck | None]) -> int:
         orders = self._orders()
         self.gateway.know(orders)
-        told = {
-            each.client_order_id: each for each in news if each and each.client_order_id in orders
-        }
+        told: dict[str, OrderAck] = {}
+        for each in news:
+            if each and (name := each.client_order_id) in orders:
+                # The answer to an order may be handed on after what the exchange has told of it since.
+                told[name] = max(each, told.get(name, each), key=_progress)
         self._seen = self._seen & orders.keys() | told.keys()
         new = 0
         if (
@@ -331,6 +333,11 @@ class Follower:
             return False
         self._count("ends", answer.state.value)
         return True
+
+
+def _progress(answer: OrderAck) -> tuple[bool, bool, Decimal]:
+    """What only grows: an order is named by the exchange, trades, and ends."""
+    return bool(answer.exchange_order_id), answer.state in ENDED, answer.filled
 
 
 def _is_up(watch: Watch | None) -> bool:

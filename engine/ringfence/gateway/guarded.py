@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from ringfence.runtime.guard_core import WorkingOrder
     from ringfence.runtime.kill_switches import Switch
 
-__all__ = ["LATE_NS", "Guard", "Records", "is_over", "settle"]
+__all__ = ["ENDED", "LATE_NS", "Guard", "Records", "is_over", "settle"]
 
 #: So long after its approval has run out an order that was not found counts as never sent: the clocks of
 #: exchange, gateway and guard may differ by less.
 LATE_NS = 10_000_000_000
-_ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED)
+#: States of an order that has ended.
+ENDED = (OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED)
 
 
 class Records(Protocol):
@@ -82,7 +83,7 @@ def is_over(order: "WorkingOrder", answer: OrderAck, now_ns: int) -> bool:
     """
     if answer.state is OrderState.REJECTED and not answer.exchange_order_id:
         return now_ns >= order.expires_ns + LATE_NS
-    return answer.state in _ENDED
+    return answer.state in ENDED
 
 
 def settle(guard: Guard, order: "WorkingOrder", answer: OrderAck) -> bool:
