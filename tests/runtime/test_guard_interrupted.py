@@ -22,6 +22,7 @@ from ringfence.errors import AuditError, RingfenceError
 from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.known_orders import KnownOrder, KnownOrders
 from ringfence.runtime.ports import FixedClock
 from runtime.desk import IN_MEMORY, NOON, Signer, mark, opened, order, policies
 from runtime.shared_desk import Desk as Shared
@@ -168,6 +169,28 @@ def test_whatever_interrupts_a_call_memory_disk_and_log_agree(
     desk.log.close()
     # A record that was damaged, or is missing, shows here.
     AuditLog.open(tmp_path / "audit", clock=FixedClock(NOON), durability="process").close()
+
+
+def test_books_of_an_interrupted_move_get_into_no_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(policies(tmp_path / "policies"), tmp_path)
+    call = fill(desk.guard, "asked")
+
+    def interrupted(_self: KnownOrders, _order: KnownOrder) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+        patched.setattr(KnownOrders, "end", interrupted)
+        call()
+    desk.guard.checkpoint()
+    call()
+
+    assert desk.guard.working_orders() == ()
+    assert desk.guard.book("account/main").positions["BTC/USD"].size == Decimal("0.1")
+    assert desk.killed() == known(desk.guard)
+    desk.guard.close()
+    desk.log.close()
 
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])

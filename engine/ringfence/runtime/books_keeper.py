@@ -308,6 +308,8 @@ class OwnBooks:
         return found
 
     def renew(self) -> None:
+        if self._is_unsound:
+            self._read_anew()
         self._behind = True
         with no_collection():
             self._store.renew(self.books.dump())
