@@ -265,6 +265,33 @@ def test_a_state_that_does_not_fit_the_policies_is_refused(desk: PolicySet, tmp_
         again(PolicySet.load(folder), tmp_path / "state")
 
 
+FINER = ('lot_step: "0.1", min_size: "0.1"', 'lot_step: "0.01", min_size: "0.01"')
+
+
+def test_a_restart_reads_what_was_counted_before_another_set_came(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "policies"
+    policies(folder)
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace(*FINER))
+    finer = PolicySet.load(folder)
+    guard = opened(desk, state=tmp_path / "state", settings=KEPT)
+    bought = guard.evaluate_order(order("1"))
+    guard.on_fill(bought.id, "1", 1_000)
+    guard.checkpoint()
+    sold = guard.evaluate_order(order("1", side="sell"))
+    guard.on_fill(sold.id, "1", 1_000)
+
+    # Nothing is held any more, so that its rules may change.
+    guard.use(finer, by="reload")
+    guard.evaluate_order(order("0.55"))
+    before = views(guard)
+    abandon(guard)
+
+    assert views(again(finer, tmp_path / "state")) == before
+
+
 class Failing(AppendFile):
     def __init__(self, files: "BadDisk", file: AppendFile) -> None:
         self._files, self._file = files, file
@@ -310,6 +337,49 @@ class BadDisk:
 
     def list(self, folder: Path) -> tuple[Path, ...]:
         return self._files.list(folder)
+
+
+def test_a_restart_ends_the_day_as_a_set_that_came_meanwhile_says(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "policies"
+    policies(folder)
+    path = folder / "desk.yaml"
+    day = '  day: {time: "17:00", zone: UTC}\n'
+    path.write_text(path.read_text().replace("  level: account\n", f"  level: account\n{day}"))
+    other, clock = PolicySet.load(folder), FixedClock(NOON)
+    guard = opened(desk, state=tmp_path / "state", settings=KEPT, clock=clock)
+    bought = guard.evaluate_order(order("1"))
+    guard.on_fill(bought.id, "1", 1_000)
+
+    guard.use(other, by="reload")
+    mark(guard, NOON, 900.0)
+    clock.advance(6 * 3600 * SECOND)
+    mark(guard, clock.now_ns(), 900.0)
+    before = views(guard)
+    abandon(guard)
+
+    assert guard.book("account/main").day_start_equity == 99_900
+    assert views(again(other, tmp_path / "state", now=clock.now_ns())) == before
+
+
+def test_a_set_for_which_no_snapshot_can_be_written_does_not_come(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "policies"
+    policies(folder)
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace(*FINER))
+    files = BadDisk()
+    guard = opened(desk, state=tmp_path / "state", settings=KEPT, files=files)
+    files.full = True
+
+    with pytest.raises(StateError, match="cannot be written"):
+        guard.use(PolicySet.load(folder), by="reload")
+    files.full = False
+
+    assert guard.policy_set == desk.sha256
+    assert guard.evaluate_order(order("0.1")).decision is RiskDecision.APPROVE
 
 
 def test_a_full_disk_rejects_and_mends_by_itself(desk: PolicySet, tmp_path: Path) -> None:

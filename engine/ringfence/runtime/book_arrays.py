@@ -1,6 +1,6 @@
 """The arrays of a ledger's books, by name: accounts, strategies and symbols may appear at any time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -89,9 +89,16 @@ class BookArrays:
         return replace(instrument, fx=float("nan") if rate is None else rate)
 
     def redeclare(
-        self, instruments: Iterable[Instrument], fx: Mapping[tuple[str, str], float]
+        self,
+        instruments: Iterable[Instrument],
+        fx: Mapping[tuple[str, str], float],
+        before_change: Callable[[], None] | None = None,
     ) -> None:
         """Take other rates, and each instrument's rules under them.
+
+        Args:
+            instruments, fx: Rules and rates.
+            before_change: Called before the first change, where there is one; what it raises stops it.
 
         Raises:
             LedgerError: a symbol is held under other rules; nothing has changed.
@@ -100,7 +107,9 @@ class BookArrays:
         try:
             # All of them are looked at before the first is changed.
             changed = [each for each in instruments if self._is_other(each)]
-        except LedgerError:
+            if changed and before_change is not None:
+                before_change()
+        except BaseException:
             self._fx = before
             raise
         for each in changed:

@@ -316,13 +316,31 @@ class OwnBooks:
         self._behind = False
 
     def adopt(self, linked: LinkedSet) -> None:
+        if self._is_unsound:
+            self._read_anew()
+        day = self.books.trading_day
         try:
-            self.books.adopt(linked)
+            self.books.adopt(linked, self._before_other_rules)
         except RingfenceError:
             raise
         except BaseException:
             self._is_unsound = True
             raise
+        if self._read is not None and self.books.trading_day != day:
+            # When the present day ends is in a snapshot alone: the next order or event comes after a new one.
+            self._behind = True
+
+    def _before_other_rules(self) -> None:
+        """Put what was counted under the present rules of instruments into a snapshot.
+
+        A restart reads the journal with the policy set that it is given.
+        """
+        if self._read is None:
+            return
+        try:
+            self.renew()
+        except OSError as error:
+            raise StateError(f"the state cannot be written: {error}") from error
 
     def close(self) -> None:
         try:

@@ -128,8 +128,13 @@ class GuardBooks:
                 ledger.advance(now_ns)
         return self.now_ns
 
-    def adopt(self, linked: LinkedSet) -> None:
+    def adopt(self, linked: LinkedSet, before_change: Callable[[], None] | None = None) -> None:
         """Let these be the books of another policy set, with its instruments, rates, names and trading day.
+
+        Args:
+            linked: The policy set.
+            before_change: Called before an instrument gets other rules or another rate, or is new; what it raises
+                leaves the books as they were.
 
         Raises:
             StateError: the books do not fit it, and stay as they were.
@@ -141,7 +146,7 @@ class GuardBooks:
                 fix="start a new guard with a state of its own",
             )
         try:
-            self.ledger.adopt(linked, self.now_ns)
+            self.ledger.adopt(linked, self.now_ns, before_change)
         except LedgerError as error:
             raise StateError(error.message, error.fix) from None
         self._fit(linked)

@@ -6,7 +6,7 @@ reserves it does both under one lock of his own.
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -120,14 +120,20 @@ class Ledger:
     def clock_state(self, state: tuple[int | None, bool]) -> None:
         self.next_day_ns, self._firm_alone = state
 
-    def adopt(self, linked: LinkedSet, now_ns: int) -> None:
+    def adopt(
+        self,
+        linked: LinkedSet,
+        now_ns: int,
+        before_change: Callable[[], None] | None = None,
+    ) -> None:
         """Take over the instruments, rates and trading day of a policy set; the present day ends as the new
         one would.
 
         Raises:
             LedgerError: a symbol is held under other rules; nothing has changed.
         """
-        self.arrays.redeclare(linked.desk.instruments.values(), linked.desk.fx)
+        desk = linked.desk
+        self.arrays.redeclare(desk.instruments.values(), desk.fx, before_change)
         self._day = TradingDay(*trading_day_of(linked))
         if self.next_day_ns is not None:
             self.next_day_ns = self._day.next_start(now_ns)
