@@ -137,6 +137,19 @@ def test_records_that_were_dropped_before_they_were_read_are_told_of(log: Path) 
     assert next(AuditReader(log).poll()).sequence > 1
 
 
+def test_a_file_may_go_once_all_of_it_was_read(log: Path) -> None:
+    second = int(files_of(log)[1].stem)
+    reader = AuditReader(log)
+    coming = reader.poll()
+    while reader.after < second - 1:
+        next(coming)
+    with opened(log, segment_bytes=1_000) as writer:
+        writer.drop_before(second)
+        last = writer.last
+
+    assert [each.sequence for each in reader.poll()] == list(range(second, last + 1))
+
+
 def test_a_file_that_goes_while_it_is_read_is_told_of(log: Path) -> None:
     reader = AuditReader(log)
     coming = reader.poll()

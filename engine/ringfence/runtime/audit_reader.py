@@ -174,11 +174,12 @@ class AuditReader:
     def _begin(self, paths: list[Path]) -> int:
         """The place in `paths` of the file that holds the next record."""
         names = [path.name for path in paths]
-        if self._segment:
-            if self._segment not in names:
-                raise self._removed()
-            return names.index(self._segment)
         begins = [int(path.stem) for path in paths]
+        if self._segment in names:
+            return names.index(self._segment)
+        # All of the file may have been read before it went.
+        if self._segment and begins[:1] != [self.after + 1]:
+            raise self._removed()
         if begins and self.after > 0 and self.after + 1 < begins[0]:
             raise self._removed()
         return max((at for at, first in enumerate(begins) if first <= self.after + 1), default=0)
