@@ -173,6 +173,15 @@ def test_an_order_that_was_certainly_not_sent_counts_no_more(desk: WholeDesk) ->
     assert desk.working() == []
 
 
+def test_an_order_that_has_no_name_to_be_sent_under_counts_no_more(desk: WholeDesk) -> None:
+    answer = desk.decide("5", "")
+    with pytest.raises(ExchangeError, match="NAME"):
+        desk.gateway.submit(answer.approval, order("5", venue="kraken"))
+    desk.follower.catch_up()
+
+    assert desk.working() == []
+
+
 def test_an_approval_that_nobody_sends_counts_until_it_cannot_be_sent(desk: WholeDesk) -> None:
     desk.decide("5", "c-1")
     seen = []

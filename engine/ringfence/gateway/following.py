@@ -218,7 +218,7 @@ class Follower:
         ):
             new = self._book_fills(orders)
             orders = self._orders()
-        self._settle_never_sent(orders)
+        self._settle_never_sent()
         for name, answer in told.items():
             if name in orders and is_over(orders[name], answer, self._clock.now_ns()):
                 self._over[name] = answer
@@ -287,10 +287,14 @@ class Follower:
 
     # Ends
 
-    def _settle_never_sent(self, orders: "dict[str, WorkingOrder]") -> None:
+    def _settle_never_sent(self) -> None:
         with self._lock:
             never_sent = dict(self._never_sent)
-        by_id = {order.order_id: order for order in orders.values()}
+        if not never_sent:
+            return
+        # Looked at after those: also what was approved and refused a moment ago, and what has no name to be sent under.
+        orders = self.guard.working_orders(account=self.account, venue=self.gateway.venue)
+        by_id = {order.order_id: order for order in orders}
         for order_id, answer in never_sent.items():
             order = by_id.get(order_id)
             if order is not None:
