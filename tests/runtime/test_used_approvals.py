@@ -1,5 +1,6 @@
 """Each approval is used once: across threads, processes, restarts and damage."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -127,6 +128,24 @@ for n in itertools.count(int(sys.argv[2])):
 
 
 @pytest.mark.integration
+def test_a_forked_child_is_granted_nothing_by_its_parents_register(tmp_path: Path) -> None:
+    # Parent and child would hold one lock, and each write where the other does.
+    used = FileUsedApprovals(tmp_path / "used", clock=FixedClock(100))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            used.claim("a", 200)
+        except OSError as error:
+            code = 7 if "forked" in str(error) else 8
+        finally:
+            os._exit(code)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert used.claim("a", 200) is True
+    used.close()
+
+
 def test_a_claim_that_was_granted_survives_a_kill(tmp_path: Path) -> None:
     granted: list[int] = []
     for kill in range(10):

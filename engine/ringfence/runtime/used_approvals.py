@@ -88,7 +88,8 @@ class MemoryUsedApprovals:
 
 
 class FileUsedApprovals:
-    """A file that several processes of one machine share; a claim is on the disk before it is granted.
+    """A file that several processes of one machine share, each with a register of its own that it opened itself; a
+    claim is on the disk before it is granted.
 
     The file is lines of text: a head with the horizon, then one for each claim. Each has a checksum. A last
     line that was cut off belongs to a claim that was never granted, and is dropped; one that only ends in
@@ -120,6 +121,7 @@ class FileUsedApprovals:
         self._lock = threading.Lock()
         self._claims = _Claims()
         self._offset = self._lines = 0
+        self._process = os.getpid()
         self._data = -1
         self._lock_file = os.open(
             path.with_name(f"{path.name}.lock"),
@@ -162,7 +164,9 @@ class FileUsedApprovals:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        # The lock belongs to the open file, so threads of one process need another.
+        # The lock belongs to the open file, so threads of one process need another, and forks have the same.
+        if self._process != os.getpid():
+            raise OSError("the register was opened before the process forked; open one in each")
         with self._lock:
             if self._lock_file < 0:
                 raise OSError("the register is closed")
