@@ -11,6 +11,7 @@ from ringfence.errors import InputError
 from ringfence.reload.git_source import GitSource, Signers
 from ringfence.reload.settings import ReloadSettings
 from ringfence.reload.snapshot import SourceError
+from ringfence.reload.start import first_policy_set
 from ringfence.runtime.policy_set import PolicySet
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("git", "git")]
@@ -427,3 +428,15 @@ def test_a_rewritten_branch_is_noticed_across_a_restart(top: Path, tmp_path: Pat
     with running(source, tmp_path / "store", guard=Recorder(first)) as found:
         assert "does not descend" in found.next("failed").message
         assert found.guard.policy_set == first
+
+
+def test_a_process_does_not_start_with_a_rewritten_branch_that_does_not_count(
+    top: Path, tmp_path: Path
+) -> None:
+    change(top, "9_000 USD")
+    source = GitSource(top, "main", follow_rewrites=False)
+    with running(source, tmp_path / "store") as found:
+        last = found.next("accepted").policy_set
+    forced(top)
+
+    assert first_policy_set(source, store=tmp_path / "store").sha256 == last

@@ -45,7 +45,7 @@ def first_policy_set(
     switch_seconds = settings.switch_ns / 1e9
     prover = Prover(child or Child(settings.child_ns / 1e9), settings.golden, switch_seconds)
     try:
-        snapshot = source.read()
+        snapshot = source.read(_last_commit(control))
         with yielding(switch_seconds):
             found = PolicySet(prover.files(snapshot.files, prover.golden()).linked)
         sets.put(found, {**snapshot.about, "at_ns": clock.now_ns(), "by": _START})
@@ -55,3 +55,12 @@ def first_policy_set(
         if not isinstance(last, str) or not last:
             raise
         return sets.load(last)
+
+
+def _last_commit(control: Control) -> str:
+    """The commit in force when a reloader last ran, which the source's has to descend from; empty where none is known."""
+    try:
+        commit = (control.status() or {}).get("commit")
+    except InputError:
+        return ""
+    return commit if isinstance(commit, str) else ""
