@@ -361,6 +361,26 @@ def test_an_old_file_that_cannot_be_removed_is_told_of_once(tmp_path: Path) -> N
     assert kinds.count("retention") == 1
 
 
+@pytest.mark.parametrize("call", ["list", "size"])
+def test_old_files_that_cannot_be_looked_at_are_told_of_and_writing_goes_on(
+    call: str, tmp_path: Path
+) -> None:
+    write(tmp_path, 100, segment_bytes=1_000)
+    files = FailingFiles()
+    log = opened(tmp_path, files=files, keep_bytes=10_000_000)
+
+    def refuse(_: Path) -> None:
+        raise OSError(24, "Too many open files")
+
+    setattr(files, call, refuse)
+    log._keep_bytes = 3_000
+    log._drop_what_is_too_much()
+    log.append("note", {})
+    log.close()
+
+    assert [record.kind for record in read(tmp_path)][-2:] == ["retention-failed", "note"]
+
+
 def test_a_reader_sees_whole_records_while_they_are_written(tmp_path: Path) -> None:
     seen: list[int] = []
     with opened(tmp_path, segment_bytes=2_000) as log:

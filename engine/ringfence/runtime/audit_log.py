@@ -533,18 +533,19 @@ class AuditLog:
         if self._keep_bytes is None or self._size <= self._keep_bytes:
             return
         left, first = self._size, 0
-        for path, following in pairwise(segments(self._directory, self._files)):
-            if left <= self._keep_bytes:
-                break
-            left -= self._files.size(path)
-            first = int(following.stem)
         try:
+            for path, following in pairwise(segments(self._directory, self._files)):
+                if left <= self._keep_bytes:
+                    break
+                left -= self._files.size(path)
+                first = int(following.stem)
             hold = lowest(self._directory, self._chain, files=self._files)
             self.drop_before(first if hold is None else min(first, hold.sequence + 1))
-        except AuditError as error:
+        except (AuditError, OSError) as error:
             # Not again every moment: from here on the limit of the log alone holds.
             self._keep_bytes = None
-            self._add("retention-failed", encode({"reason": error.message}), bounded=False)
+            why = reason(error) if isinstance(error, OSError) else error.message
+            self._add("retention-failed", encode({"reason": why}), bounded=False)
 
 
 _CLOSED = AuditError("the audit log is closed", "open it again")
