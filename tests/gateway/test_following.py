@@ -394,6 +394,27 @@ def test_a_fill_that_is_told_before_the_answer_to_its_order_is_not_forgotten(
         assert (desk.held(), desk.working()) == (2, [])
 
 
+def test_a_partial_fill_that_the_history_lacks_yet_is_asked_for_again(tmp_path: Path) -> None:
+    with whole_desk(tmp_path, follow=QUIET) as desk:
+        follower, server = desk.follower, desk.server
+        follower._look()
+        _, ack = desk.send("2", "c-1")
+        late = server.trades
+        server.fill(ack.exchange_order_id, "0.5", "1000")
+        told = desk.gateway.find("main", "c-1")
+        server.trades = {}
+        follower._told(told)
+        follower._look()
+        assert desk.held() == 0
+        server.trades = late
+
+        # Nothing more is told, and everything is looked at in an hour.
+        follower._look()
+
+        assert desk.held() == Decimal("0.5")
+        assert follower._behind == {}
+
+
 def test_it_may_stop_and_start_again(tmp_path: Path) -> None:
     with whole_desk(tmp_path, follow=QUIET) as desk:
         events = Events(desk.guard)

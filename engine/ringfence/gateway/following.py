@@ -85,6 +85,8 @@ class Follower:
         self._never_sent: dict[str, OrderAck] = {}
         # Orders that are over, and whose fills are not all known yet.
         self._over: dict[str, OrderAck] = {}
+        # The same of orders that work on.
+        self._behind: dict[str, OrderAck] = {}
         # Orders that the exchange has named before: they are not on their way any more.
         self._seen: set[str] = set()
         self._failures, self._full_look_s = 0, 0.0
@@ -183,7 +185,7 @@ class Follower:
             )
         self._failures, self.failing = 0, ""
         poll_s = self._settings.poll_s
-        if _is_up(self._watch) and not self._over:
+        if _is_up(self._watch) and not (self._over or self._behind):
             poll_s = self._settings.told_poll_s
         if None in news:
             self._full_look_s = self._monotonic() + poll_s
@@ -205,7 +207,7 @@ class Follower:
         orders = self._orders()
         self.gateway.know(orders)
         told: dict[str, OrderAck] = {}
-        for each in news:
+        for each in (*self._behind.values(), *news):
             if each and (name := each.client_order_id) in orders:
                 # The answer to an order may be handed on after what the exchange has told of it since.
                 told[name] = max(each, told.get(name, each), key=_progress)
@@ -227,6 +229,12 @@ class Follower:
                 self._ask_for(orders)
         finally:
             self._settle_over(orders)
+        # The history may say later than the stream that an order has traded.
+        self._behind = {
+            name: answer
+            for name, answer in told.items()
+            if name in orders and name not in self._over and answer.filled > orders[name].filled
+        }
         return new
 
     def _orders(self) -> "dict[str, WorkingOrder]":
