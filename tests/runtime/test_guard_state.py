@@ -363,6 +363,34 @@ def test_a_restart_ends_the_day_as_a_set_that_came_meanwhile_says(
     assert views(again(other, tmp_path / "state", now=clock.now_ns())) == before
 
 
+def test_a_set_that_cannot_be_recorded_goes_again_though_the_disk_is_full(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    folder = tmp_path / "policies"
+    policies(folder)
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace(*FINER))
+    files = BadDisk()
+
+    class Full(Records):
+        def append(self, kind: str, body: Any) -> int:
+            if kind == "policy-swap":
+                files.full = self.fail_append = True
+            return super().append(kind, body)
+
+    audit = Full()
+    guard = opened(
+        desk, state=tmp_path / "state", settings=GuardSettings(), files=files, audit=audit
+    )
+    with pytest.raises(AuditError, match="full"):
+        guard.use(PolicySet.load(folder), by="reload")
+    files.full = audit.fail_append = False
+
+    assert guard.policy_set == desk.sha256
+    assert guard.evaluate_order(order("0.05")).code == "SIZE_OFF_STEP"
+    assert guard.evaluate_order(order("0.1")).decision is RiskDecision.APPROVE
+
+
 def test_a_set_for_which_no_snapshot_can_be_written_does_not_come(
     desk: PolicySet, tmp_path: Path
 ) -> None:

@@ -335,7 +335,7 @@ class OwnBooks:
 
         A restart reads the journal with the policy set that it is given.
         """
-        if self._read is None:
+        if self._read is None or not (self._behind or self._store.written_bytes):
             return
         try:
             self.renew()
