@@ -1,6 +1,6 @@
 """Orders of a batch: answers, books, journal and audit log are those of the same orders one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +195,31 @@ def test_orders_of_a_batch_that_cannot_be_judged_are_rejected_and_never_raise(
     assert working(guard) == []
     guard.close()
     assert [each.code for each in guard.evaluate_orders([(order("1"), None)])] == ["GUARD_CLOSED"]
+
+
+@pytest.mark.parametrize("odd", [5, None, (), "ab", (order("1"),), (order("1"), None, 3)])
+def test_what_is_no_order_with_its_market_data_is_rejected_among_others(
+    desk: PolicySet, odd: Any
+) -> None:
+    guard = opened(desk)
+
+    answers = guard.evaluate_orders([(order("1"), None), odd, [order("2"), None]])
+
+    assert [each.decision for each in answers] == ["APPROVE", "REJECT", "APPROVE"]
+    assert answers[1].code == "INVALID_ORDER"
+    assert [str(each.size) for each in guard.working_orders()] == ["1.0", "2.0"]
+    assert guard.evaluate_order(order("1")).decision is RiskDecision.APPROVE
+
+
+def test_orders_that_cannot_be_had_are_told_before_any_is_decided(desk: PolicySet) -> None:
+    guard = opened(desk)
+
+    def asked() -> Iterator[tuple[OrderRequest, None]]:
+        for _ in range(100):
+            yield order("0.1"), None
+        raise ValueError("the feed broke")
+
+    with pytest.raises(ValueError, match="the feed broke"):
+        guard.evaluate_orders(asked())
+
+    assert guard.working_orders() == ()

@@ -174,12 +174,14 @@ class CentralRiskGuard(GuardColumns):
         written at once. Orders of others may be decided in between.
 
         Args:
-            orders: Each with its market data, or None.
+            orders: Each with its market data, or None; anything else among them is rejected. What they raise themselves
+                is raised before the first is decided.
             signs, request_id: As for `evaluate_order`; all have the same.
         """
         named_by = "" if request_id is _UNNAMED else read_request_id(request_id)
         decided: list[Answer] = []
-        coming, at_once = iter(orders), _AT_FIRST
+        # All are there before one is decided: an answer that nobody is given would go on to count.
+        coming, at_once = iter([_pair(each) for each in orders]), _AT_FIRST
         while some := list(islice(coming, at_once)):
             started = perf_counter_ns()
             with self._lock:
@@ -458,6 +460,17 @@ class CentralRiskGuard(GuardColumns):
             except (RingfenceError, OSError):
                 # It holds in memory; that the state or the log cannot be written rejects what follows.
                 continue
+
+
+def _pair(asked: Any) -> tuple[Any, Any]:
+    """An order and its market data; what is no such pair is an order that cannot be read."""
+    if type(asked) is tuple and len(asked) == 2:
+        return asked
+    try:
+        order, market = asked
+    except Exception:
+        return asked, None
+    return order, market
 
 
 def _question(order_request: Any, market_data: Any, signs: bool, request_id: str) -> Question:
