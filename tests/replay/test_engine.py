@@ -126,6 +126,21 @@ def test_the_end_of_an_order_releases_what_it_reserves(linked, tmp_path):
     )
 
 
+def test_an_order_that_fills_at_once_finds_what_ended_at_that_time_released(linked, tmp_path):
+    orders = [
+        order("12:00:00", 100, 100.0, end_ts=ns("12:05:00")),
+        order("12:05:00", 90, 100.0),
+        order("12:06:00", 10, 100.0, end_ts=ns("12:06:00")),
+        order("12:06:00", 10, 100.0),
+    ]
+    fills = [fill("12:05:00", 1, 90, 100.0), fill("12:06:00", 3, 10, 100.0)]
+    found, engine = run(tmp_path, linked, orders, marks=MARKS, fills=fills, balances=OPEN)
+
+    assert sizes(found) == [100.0, 90.0, 10.0, 10.0]
+    assert measures(found, "total-exposure")[1:] == [9_000.0, 10_000.0, 10_000.0]
+    assert engine.totals()["equity_last"] == 40_000.0
+
+
 def test_an_order_filled_in_part_works_until_its_end(linked, tmp_path):
     orders = [
         order("12:00:00", 80, 100.0, end_ts=ns("12:10:00")),

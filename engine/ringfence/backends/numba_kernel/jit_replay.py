@@ -269,6 +269,8 @@ def advance(books, events, now, position):
         end = events.ends[0, 0] if cursor[END_AT] > 0 else FOREVER
         first = min(min(min(day, money), min(mark, fill)), end)
         cursor[NEXT_EVENT] = first
+        # A fill of this order or a later one follows its order; what ends at that time does not wait for it.
+        waits = fill == first == now and events.fill_position[cursor[FILL_AT]] >= position
         if first > now or first == FOREVER:
             return 0
         if day == first:
@@ -283,12 +285,12 @@ def advance(books, events, now, position):
                 return MORE_QUOTES
             _mark(books, events, cursor[MARK_AT])
             cursor[MARK_AT] += 1
-        elif fill == first:
+        elif waits and end > now:
+            # The fill follows with the next order or at the end.
+            return 0
+        elif fill == first and not waits:
             at = cursor[FILL_AT]
             if events.fill_position[at] >= position:
-                if fill == now:
-                    # Its own order comes first; the fill follows with the next order or at the end.
-                    return 0
                 cursor[EARLY_FILLS] += 1
             else:
                 _fill(books, events, at)
