@@ -2,7 +2,10 @@
 
 import pytest
 
+from ringfence.errors import PolicyError
+from ringfence.language.linking import link
 from ringfence.language.parameters import Money, Parameter, ParameterSet
+from ringfence.language.source import load
 
 pytestmark = pytest.mark.unit
 
@@ -31,6 +34,8 @@ RULE = ParameterSet(
         ("ratio", "250 bps", 0.025),
         ("ratio", 0.03, 0.03),
         ("ratio", "150%", 1.5),
+        ("ratio", "1.0", 1.0),
+        ("ratio", " 1e-2", 0.01),
         ("times", "3x", 3.0),
         ("times", 3, 3.0),
         ("size", "0.25", 0.25),
@@ -72,12 +77,52 @@ def test_rates_that_share_a_window_are_of_the_same_one() -> None:
     assert "`100/m` is of a window of 60s, `a` of one of 1s" in wrong["b"]
 
 
+def test_a_rate_and_a_window_beside_it_are_of_the_same_length() -> None:
+    values, wrong = RULE.read({"count": "600/min", "window": "60s"})
+    assert (values["window"], wrong) == (60.0, {})
+    values, wrong = RULE.read({"count": "600/min", "window": "1s"})
+    assert values == {}
+    assert wrong["count"] == (
+        "`600/min` is of a window of 60s, and `window` is one of 1s: leave one of them out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "override", "name"),
+    [
+        ("{max_orders: 10/s}", "{max_per_symbol: 5/min}", "max_per_symbol"),
+        ("{max_orders: 10/s}", "{window: 1min}", "max_orders"),
+        ("{max_orders: 10, window: 1s}", "{max_orders: 100/min}", "max_orders"),
+    ],
+)
+def test_an_override_at_odds_with_the_gates_own_limits_is_refused_and_not_dropped(
+    own: str, override: str, name: str
+) -> None:
+    text = (
+        "apiVersion: ringfence/v1\nkind: Policy\n"
+        "metadata: {name: desk, version: 1.0.0, owner: risk, description: test}\nspec:\n  gates:\n"
+        f"    - rule: order-rate@1\n      limits: {own}\n"
+        f"      overrides:\n        - {{scope: {{symbols: [BTC/USD]}}, limits: {override}}}\n"
+    )
+    with pytest.raises(PolicyError) as raised:
+        link([load(text, "desk.yaml")], check_mandatory=False)
+
+    (found,) = raised.value.diagnostics
+    assert found.code == "E211"
+    assert found.message.startswith(f"`{name}`: ")
+    assert "is of a window of" in found.message
+    assert found.span is not None
+    assert found.span.line == 9
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("ratio", 3, "write `3%` or `0.03`"),
         ("ratio", "3", "write `3%` or `0.03`"),
         ("ratio", 1, "write `1%` or `0.01`"),
+        ("ratio", "1", "write `1%` or `0.01`"),
+        ("ratio", "+1", "write `1%` or `0.01`"),
         ("ratio", "3,5%", "`3,5%` is not a ratio: write `3%` or `0.03`"),
         ("ratio", True, "`true` is not a number"),
         ("times", "thrice", "`thrice` is not a multiple: write `3x` or `300%`"),

@@ -285,6 +285,18 @@ def _read_row(
     findings: list[Diagnostic],
 ) -> dict[str, Value]:
     values, wrong = rule.parameters.read(limits)
+    _told_wrong(document, at, limits, wrong, rule, findings)
+    return values
+
+
+def _told_wrong(
+    document: Document,
+    at: tuple[str | int, ...],
+    limits: Mapping[str, Any],
+    wrong: Mapping[str, str],
+    rule: Rule,
+    findings: list[Diagnostic],
+) -> None:
     for name, message in wrong.items():
         if name not in rule.parameters.parameters:
             findings.append(
@@ -309,7 +321,6 @@ def _read_row(
                 fix=f"write {fix}" if fix else f"give a {kind} that fits: see `ringfence rules`",
             )
         )
-    return values
 
 
 def _read_override(
@@ -324,9 +335,11 @@ def _read_override(
     merged = {**limits, **given["limits"]}
     before = len(findings)
     values, wrong = rule.parameters.read(merged)
-    own = {key: message for key, message in wrong.items() if key in given["limits"]}
-    if own:
-        _read_row(document, (*at, "limits"), given["limits"], rule, findings)
+    if wrong:
+        # What is wrong with the gate's own limits has been told there.
+        _, told = rule.parameters.read(limits)
+        own = {key: message for key, message in wrong.items() if told.get(key) != message}
+        _told_wrong(document, (*at, "limits"), given["limits"], own, rule, findings)
     bounds = list(ALWAYS)
     for place, key in enumerate(("from", "until")):
         if given.get(key) is None:

@@ -177,7 +177,9 @@ def _ratio(value: object) -> float:
     if isinstance(value, str):
         if not _match(NUMBER, value):
             raise _BadValueError(f"`{value}` is not a ratio: write `3%` or `0.03`")
-        value = float(value.replace("_", ""))
+        value = value.strip().replace("_", "")
+        # In quotes or not, a `1` leaves the same doubt.
+        value = float(value) if not value.lstrip("+-").isdigit() else int(value)
     number = _number(value)
     if number > 1 or (number == 1 and not isinstance(value, float)):
         small = f"{number / 100:g}"
@@ -376,12 +378,19 @@ class ParameterSet:
         return rates
 
     def _other_windows(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """What is wrong with rates that would set one window to another length than the first of them does."""
+        """What is wrong with rates of another window than the first of them, or than the window itself, has."""
         first: dict[str, tuple[str, float]] = {}
         wrong = {}
         for name, (_, seconds) in self._rates(given).items():
-            before, other = first.setdefault(self.parameters[name].window, (name, seconds))
-            if seconds != other:
+            window = self.parameters[name].window
+            said = self._plain_value(window, given[window]) if window in given else None
+            before, other = first.setdefault(window, (name, seconds))
+            if isinstance(said, float) and f"{said:g}" != f"{seconds:g}":
+                wrong[name] = (
+                    f"`{given[name]}` is of a window of {seconds:g}s, and `{window}` is one of {said:g}s: "
+                    "leave one of them out"
+                )
+            elif seconds != other:
                 wrong[name] = (
                     f"`{given[name]}` is of a window of {seconds:g}s, `{before}` of one of {other:g}s: "
                     "they share one, so use a second gate"
