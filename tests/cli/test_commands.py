@@ -137,6 +137,36 @@ def test_effective_shows_each_number_whole_and_what_else_a_gate_looks_at(
     assert (shown["missing"], shown["other_policies"]) == ([], [])
 
 
+def test_effective_calls_no_limit_tighter_than_one_of_another_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = tmp_path / "desk.yaml"
+    more = """\
+    - {rule: order-rate@1, name: slow, limits: {max_orders: 50/min}}
+    - {rule: order-rate@1, name: slower, limits: {max_orders: 40/min}}
+    - {rule: price-collar@1, name: mid, limits: {max_deviation: 2%, reference: mid}}
+    - {rule: price-collar@1, name: last, limits: {max_deviation: 1%, reference: last}}
+"""
+    desk.write_text(EFFECTIVE + more, encoding="utf-8")
+    arguments = ["effective", "--account", "a", "--symbol", "BTC/USD", "--policies", str(desk)]
+
+    assert main([*arguments, "--json"]) == 0
+    tightest = {
+        each["gate"]: each["tightest"]
+        for each in json.loads(capsys.readouterr().out)["limits"]
+        if each["parameter"] in ("max_orders", "max_deviation")
+    }
+
+    # Neither window holds the other: 40 in a minute may all fall into one second.
+    assert tightest == {
+        "order-rate": True,
+        "slow": False,
+        "slower": True,
+        "mid": True,
+        "last": True,
+    }
+
+
 def test_effective_says_where_no_order_would_pass_and_what_binds_others(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

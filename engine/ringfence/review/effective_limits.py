@@ -1,9 +1,11 @@
 """Every limit that binds one account and symbol, and where it comes from."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from ringfence.language import ir
+from ringfence.language.fields import FIELDS
 from ringfence.language.instruments import convert
 from ringfence.language.linking import MANDATORY, LinkedSet
 from ringfence.language.parameters import Money, Value
@@ -31,6 +33,7 @@ def effective_limits(
         `floor` (it must be reached, not kept), `tightest` (of those that are enforced).
     """
     rows: list[dict[str, Any]] = []
+    kinds: list[tuple[object, ...]] = []
     for bound in linked.bind(account, strategy, venue, symbol):
         gate, row, base = bound.gate, bound.row_at(moment_ns), bound.rows[-1]
         declared = gate.rule.parameters.parameters
@@ -42,6 +45,7 @@ def effective_limits(
             if name in limits or declared[name].type in _SHOWN
         }
         for name, value in (shown or {"": ""}).items():
+            kinds.append((gate.rule.key, gate.level, name, _beside(gate.rule, name, row.values)))
             own = row.scope is not None and name in row.spans
             rows.append(
                 {
@@ -60,14 +64,11 @@ def effective_limits(
                     "tightest": False,
                 }
             )
-    for row_ in rows:
+    for row_, kind in zip(rows, kinds, strict=True):
         peers = [
             each
-            for each in rows
-            if each["amount"] is not None
-            and each["mode"] == "enforce"
-            and (each["rule"], each["level"], each["parameter"])
-            == (row_["rule"], row_["level"], row_["parameter"])
+            for each, other in zip(rows, kinds, strict=True)
+            if each["amount"] is not None and each["mode"] == "enforce" and other == kind
         ]
         # A limit that must be reached (a share of fields present) binds hardest where it is largest.
         closest = max if row_["floor"] else min
@@ -110,6 +111,18 @@ def _compared(rule: Rule) -> dict[str, str]:
         for node in walk(check.limit)
         if isinstance(node, ir.Param)
     }
+
+
+def _beside(rule: Rule, name: str, values: Mapping[str, Value]) -> tuple[tuple[str, Value], ...]:
+    """What else the checks of a limit are computed with, such as a window: where it differs, the limits are not of one kind."""
+    used: set[str] = set()
+    for check in rule.checks:
+        nodes = (*walk(check.measure), *walk(check.limit))
+        named = {node.name for node in nodes if isinstance(node, ir.Param)}
+        if name in named:
+            used |= named
+            used.update(*(FIELDS[node.name].uses for node in nodes if isinstance(node, ir.Field)))
+    return tuple((each, values[each]) for each in sorted(used - {name}) if each in values)
 
 
 _WRITTEN = {"ratio": (100, "%"), "duration": (1, "s"), "multiple": (1, "x")}
