@@ -1,5 +1,6 @@
 """Mapping files: what the shipped ones make of real exports, and what is refused in any."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,49 @@ def test_binance_trades_name_the_taker_and_turn_contracts_into_base_units() -> N
     assert orders["side"][place] == "buy"
     assert orders["size"][place] == 4 * 100 / 61804.8
     assert orders["ts"][place] == 1723161256419684465
+
+
+@pytest.mark.parametrize(
+    ("mapping", "kind"), [("binance-trades", "orders"), ("binance-book-ticker", "marks")]
+)
+def test_futures_that_are_delivered_are_not_the_perpetual(
+    tmp_path: Path, mapping: str, kind: str
+) -> None:
+    symbols = ["BTCUSD_PERP", "BTCUSD_240927", "BTCUSDT", "BTCUSDT_240927"]
+    venues = ["binance_coinm", "binance_coinm", "binance_usdm", "binance_usdm"]
+    lines = [
+        "local_ts_ns,venue,symbol,trade_id,price,qty,exec_type,buyer_is_maker,bid,bid_qty,ask,ask_qty"
+    ]
+    lines += [
+        f"172316125641968446{place},{venue},{symbol},{place},61000,1,MARKET,false,1,1,1,1"
+        for place, (venue, symbol) in enumerate(zip(venues, symbols, strict=True))
+    ]
+    file = tmp_path / "export.csv"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    query = (
+        "SELECT local_ts_ns, venue, symbol, trade_id, CAST(price AS DOUBLE) AS price, CAST(qty AS DOUBLE) AS qty, "
+        "exec_type, CAST(buyer_is_maker AS BOOLEAN) AS buyer_is_maker, CAST(bid AS DOUBLE) AS bid, "
+        "CAST(bid_qty AS DOUBLE) AS bid_qty, CAST(ask AS DOUBLE) AS ask, CAST(ask_qty AS DOUBLE) AS ask_qty "
+        f"FROM '{file}'"
+    )
+    stream = open_orders(query, mapping) if kind == "orders" else open_marks(query, mapping)
+
+    assert columns_of(stream)["symbol"] == [
+        "BTC/USD:BTC", "BTC/USD:BTC-240927", "BTC/USDT:USDT", "BTC/USDT:USDT-240927",
+    ]  # fmt: skip
+
+
+def test_a_linear_contract_of_bitmex_is_not_the_inverse_one(tmp_path: Path) -> None:
+    levels = ",".join(["100"] * 10 + ["3000"] * 10 + ["99"] * 10 + ["2000"] * 10)
+    file = tmp_path / "depth.csv"
+    names = ("XBTUSD", "XBTUSDT", "ETHUSDT")
+    rows = (f"2020-03-10 18:26:5{at},1,{name},{levels}" for at, name in enumerate(names))
+    file.write_text("\n".join(rows), encoding="utf-8")
+
+    marks = columns_of(open_marks(str(file), "bitmex-depth10"))
+
+    assert marks["symbol"] == ["BTC/USD:BTC", "XBTUSDT", "ETHUSDT"]
+    assert marks["bid_depth"] == [20_000 / 99, 20_000.0, 20_000.0]
 
 
 def test_trades_of_one_taker_order_become_one_order_with_a_fill_each() -> None:
@@ -210,6 +254,43 @@ def test_ccxt_orders_with_missing_fields() -> None:
         [6.0, 0.0],
     ]
     assert inputs.orders.rejects.counts == {"size is not above zero": 1}
+
+
+def test_kraken_calls_the_tether_pair_by_its_old_name(tmp_path: Path) -> None:
+    head = (FIXTURES / "kraken_trades.csv").read_text(encoding="utf-8").splitlines()[:2]
+    file = tmp_path / "trades.csv"
+    file.write_text("\n".join(head).replace("XXBTZUSD", "USDTZUSD"), encoding="utf-8")
+
+    with open_inputs(str(file), mapping="kraken-orders") as inputs:
+        assert columns_of(inputs.orders)["symbol"] == ["USDT/USD"]
+
+
+def test_a_fee_of_ccxt_in_the_base_currency_counts_at_the_price(tmp_path: Path) -> None:
+    order = {
+        "timestamp": 1709287200123, "symbol": "BTC/USDT", "type": "limit", "side": "buy",
+        "price": 60000, "amount": 0.1, "filled": 0.1, "average": 59000, "status": "closed",
+    }  # fmt: skip
+    fees: list[dict[str, object] | None] = [
+        {"cost": 0.0001, "currency": "BTC"},
+        {"cost": 5.9, "currency": "USDT"},
+        {"cost": 5.9, "currency": None},
+        {"cost": 0.01, "currency": "BNB"},
+        None,
+    ]
+    symbols = {5: "BTC/USDT:USDT", 6: "BTC/USD:BTC"}
+    fees += [fees[1], fees[0]]
+    rows = [
+        {**order, "id": f"a{at}", "fee": fee, "symbol": symbols.get(at, "BTC/USDT")}
+        for at, fee in enumerate(fees)
+    ]
+    file = tmp_path / "orders.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+
+    with open_inputs(str(file), mapping="ccxt-orders") as inputs:
+        fills = columns_of(inputs.fills)
+
+    assert fills["fee"] == pytest.approx([5.9, 5.9, 5.9, 0.0, 0.0, 5.9, 5.9])
+    assert any("third currency" in text for text in inputs.orders.assumptions)
 
 
 @pytest.mark.parametrize("name", ["freqtrade_trades.csv", "freqtrade_trades.json"])
