@@ -316,6 +316,16 @@ def test_windows_and_tickets_of_overrides(lines: str, limit: str, found: list[st
     assert codes(override(lines, limit)) == found
 
 
+def test_an_override_without_a_limit_that_the_gate_has_by_default_needs_a_ticket() -> None:
+    lines = "    - rule: position-size@1\n      overrides:\n        - scope: {accounts: [alpha]}\n"
+    other = f"{lines}          limits: {{max: 1_000_000 USD}}\n"
+    tighter = f"{lines}          limits: {{max_of_equity: 5%}}\n"
+
+    assert codes(policy(other)) == ["E412"]
+    assert codes(policy(f"{other}          ticket: R-1\n")) == []
+    assert codes(policy(tighter)) == []
+
+
 def test_a_ticket_looks_as_the_desk_has_settled() -> None:
     settings = Settings(ticket_pattern=re.compile("RISK-[0-9]+"))
 

@@ -129,6 +129,9 @@ def _loosens(context: Context, gate: Gate, row: LimitRow) -> bool:
     for name, floor in floors(gate.rule).items():
         own = amount(row.values.get(name), context.linked)
         usual = amount(base.values.get(name), context.linked)
+        if usual is not None and name not in row.values:
+            # A limit of the rule's defaults, which bind only where none is given.
+            return True
         if own is not None and usual is not None and ((own < usual) if floor else (own > usual)):
             return True
     return False
