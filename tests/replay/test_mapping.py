@@ -293,6 +293,25 @@ def test_a_fee_of_ccxt_in_the_base_currency_counts_at_the_price(tmp_path: Path) 
     assert any("third currency" in text for text in inputs.orders.assumptions)
 
 
+def test_what_ccxt_says_was_filled_before_the_cancel_counts(tmp_path: Path) -> None:
+    order = {
+        "timestamp": 1709287200000, "symbol": "BTC/USDT", "type": "limit", "side": "buy", "price": 60000,
+        "amount": 0.5, "filled": 0.2, "average": 60000, "status": "canceled", "lastTradeTimestamp": 1709287260000,
+    }  # fmt: skip
+    updates = {"never": None, "before": 1709287200000, "after": 1709287300000}
+    rows = [{**order, "id": name, "lastUpdateTimestamp": at} for name, at in updates.items()]
+    file = tmp_path / "orders.json"
+    file.write_text(json.dumps(rows), encoding="utf-8")
+
+    with open_inputs(str(file), mapping="ccxt-orders") as inputs:
+        orders = columns_of(inputs.orders)
+
+        assert inputs.fills is not None
+        assert inputs.fills.rejects.total == 0
+    assert orders["n_fills"] == [1, 1, 1]
+    assert [end // 10**9 for end in orders["end_ts"]] == [1709287260, 1709287260, 1709287300]
+
+
 @pytest.mark.parametrize("name", ["freqtrade_trades.csv", "freqtrade_trades.json"])
 def test_freqtrade_trade_becomes_an_entry_and_a_reduce_only_exit(name: str) -> None:
     with opened(name, "freqtrade-trades") as inputs:
