@@ -68,6 +68,33 @@ def test_kinds_stakes_and_gates_are_those_of_the_rows():
     assert found["truncated"] == changed.sum() - len(found["examples"])
 
 
+def test_pnl_at_stake_is_reckoned_from_the_orders_own_price_and_not_from_its_valuation():
+    # A buy far below the market is valued at the ask, yet would have filled at its limit.
+    base, head = two_sides()
+    dearer = 2.0 * base.notional
+    found = compared(replace(base, notional=dearer), replace(head, notional=dearer))
+
+    assert found["pnl_at_stake"] == pytest.approx(compared(base, head)["pnl_at_stake"])
+    assert found["notional_at_stake"] == pytest.approx(
+        2.0 * compared(base, head)["notional_at_stake"]
+    )
+
+
+def test_orders_without_a_price_count_at_their_valuation_price():
+    base, head = two_sides(300)
+    priced = base.orders.price == base.orders.price
+    price = np.where(priced, base.orders.price, 98.0)
+    notional = base.orders.size * price * WORTH[base.orders.symbol]
+    found = compared(replace(base, notional=notional), replace(head, notional=notional))
+    delta = (head.size - base.size) * base.orders.side
+    symbol = base.orders.symbol
+
+    assert not priced.all()
+    assert found["pnl_at_stake"] == pytest.approx(
+        (delta * (MARKS[symbol] - price) * WORTH[symbol]).sum()
+    )
+
+
 def test_examples_are_those_that_move_most_in_order_of_time(monkeypatch):
     monkeypatch.setattr(module, "EXAMPLES", 20)
     base, head = two_sides()

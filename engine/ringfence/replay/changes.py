@@ -49,7 +49,7 @@ class Changes:
         )
         self.counts = np.zeros(5, np.int64)
         self._money = np.zeros(2)
-        self._traded = np.zeros(symbols)
+        self._traded = np.zeros((symbols, 2))
         self._parts = {name: np.zeros((0, len(_KINDS)), np.int64) for name in _PARTS}
         self._rows = np.zeros(0, np.int64)
         self._moved = np.zeros(0)
@@ -62,11 +62,11 @@ class Changes:
             self._rows, self._moved = np.zeros(count, np.int64), np.zeros(count)
         most = int(head.orders.symbol.max()) + 1 if count else 0
         if most > len(self._traded):
-            self._traded = np.concatenate([self._traded, np.zeros(most - len(self._traded))])
+            self._traded = np.concatenate([self._traded, np.zeros((most - len(self._traded), 2))])
         orders = head.orders
         found = compiled("tally").count_changes(
-            base.decision, head.decision, base.size, head.size, orders.size, orders.side,
-            orders.symbol, head.notional, base.gate, head.gate, self.counts, self._money,
+            base.decision, head.decision, base.size, head.size, orders.size, orders.price,
+            orders.side, orders.symbol, head.notional, base.gate, head.gate, self.counts, self._money,
             self._traded, self._base.orders, self._base.money, self._head.orders,
             self._head.money, self._rows, self._moved,
         )  # fmt: skip
@@ -148,7 +148,8 @@ class Changes:
         """The comparison, as `changes` of the summary's schema has it.
 
         The P&L at stake is what the difference in size would have made or lost from each order's
-        price to the symbol's last mark; None where a symbol that changed has no mark.
+        price (its valuation price where it has none) to the symbol's last mark; None where a symbol that
+        changed has no mark.
 
         Args:
             currency: Of the head's policy set.
@@ -178,11 +179,12 @@ class Changes:
         self, last_marks: npt.NDArray[np.float64], money_per_price: npt.NDArray[np.float64]
     ) -> float | None:
         worth = 0.0
-        for symbol, size in enumerate(self._traded.tolist()):
-            if size:
+        for symbol, (size, paid) in enumerate(self._traded.tolist()):
+            if size or paid:
                 if symbol >= len(last_marks):
                     return None
-                worth += size * float(last_marks[symbol]) * float(money_per_price[symbol])
+                value = size * float(last_marks[symbol]) if size else 0.0
+                worth += (value - paid) * float(money_per_price[symbol])
         return finite(worth - float(self._money[1]))
 
     def _by_gate(self) -> list[dict[str, Any]]:

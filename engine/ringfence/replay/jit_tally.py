@@ -213,19 +213,20 @@ def count_gates(
 
 
 @njit(
-    "int64(int8[::1], int8[::1], float64[::1], float64[::1], float64[::1], int8[::1], int32[::1], "
-    "float64[::1], int16[::1], int16[::1], int64[::1], float64[::1], float64[::1], int64[::1], "
-    "float64[::1], int64[::1], float64[::1], int64[::1], float64[::1])",
+    "int64(int8[::1], int8[::1], float64[::1], float64[::1], float64[::1], float64[::1], int8[::1], "
+    "int32[::1], float64[::1], int16[::1], int16[::1], int64[::1], float64[::1], float64[:, ::1], "
+    "int64[::1], float64[::1], int64[::1], float64[::1], int64[::1], float64[::1])",
     nogil=True, error_model="numpy", cache=True,
 )  # fmt: skip
 def count_changes(
-    before, after, size_before, size_after, asked, side, symbol, notional, gate_before, gate_after,
+    before, after, size_before, size_after, asked, price, side, symbol, notional, gate_before, gate_after,
     counts, money, by_symbol, orders_base, money_base, orders_head, money_head, rows, moved
 ):  # fmt: skip
     """Compare both sides' decisions of one batch; returns how many orders changed.
 
     `counts` is newly rejected, reduced, approved, resized, orders without notional; `money` the
-    notional and the value at the order's price; `by_symbol` the signed size that head trades more.
+    notional, and what head pays more for orders without a price of their own; `by_symbol` the signed size that
+    head trades more, and that times the order's price where it has one.
     `rows` and `moved` receive each changed row and the notional that it moves. The stricter side's
     gate is the one that did it.
     """
@@ -245,8 +246,11 @@ def count_changes(
         worth = notional[i]
         if worth == worth:
             moves = worth * (abs(delta) / asked[i])
-            by_symbol[symbol[i]] += delta * side[i]
-            money[1] += worth * (delta / asked[i]) * side[i]
+            by_symbol[symbol[i], 0] += delta * side[i]
+            if 0.0 < price[i] < np.inf:
+                by_symbol[symbol[i], 1] += delta * side[i] * price[i]
+            else:
+                money[1] += worth * (delta / asked[i]) * side[i]
         else:
             moves = 0.0
             counts[4] += 1
