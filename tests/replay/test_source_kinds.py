@@ -153,6 +153,23 @@ def test_balances_of_books(tmp_path: Path) -> None:
     assert stream.rejects.total == 5
 
 
+def test_a_book_opens_once(tmp_path: Path) -> None:
+    text = (
+        "ts,book,kind,amount\n2024-01-02,account/a,opening,7\n,account/a,opening,5\n2024-01-03,account/b,opening,2\n"
+        "2024-01-03,account/a,deposit,1\n2024-01-04,account/a,deposit,1\n2024-01-05,account/a,opening,5\n"
+    )
+    stream = open_balances(saved(tmp_path, text))
+
+    (batch,) = stream
+
+    assert [stream.books[code] for code in batch.book] == [
+        "account/a", "account/b", "account/a", "account/a",
+    ]  # fmt: skip
+    assert batch.amount.tolist() == [5.0, 2.0, 1.0, 1.0]
+    assert stream.rejects.counts == {"the book is open already": 2}
+    assert [each.row for each in stream.rejects.examples] == [1, 6]
+
+
 def test_describe_says_rows_and_span(tmp_path: Path) -> None:
     facts = describe(parquet(tmp_path, table(10)))
 

@@ -27,6 +27,11 @@ from ringfence.replay.wording import plural
 __all__ = ["Preparation", "Prepared", "write_sorted"]
 
 _GROUP_ROWS = 1 << 18
+# Of what there is once: by which column, among which rows, and what a further one is called.
+_ONCE = {
+    "orders": ("order_id", "true", "duplicate order id"),
+    "balances": ("book", "kind = 0", "the book is open already"),
+}
 
 
 @dataclass(slots=True)
@@ -87,8 +92,8 @@ class Preparation:
             _count_rejects(database, staged, kind != "marks", result)
             newest_first = mapping is not None and mapping.reads.newest_first
             order = "ts, row DESC, part" if newest_first else "ts, row, part"
-            if kind == "orders":
-                _reject_duplicates(database, staged, order, result)
+            if kind in _ONCE:
+                _reject_repeated(database, kind, staged, order, result)
             _sort(database, kind, staged, order, result)
         staged.unlink()
         return result
@@ -163,22 +168,23 @@ def _count_rejects(
         result.assumptions.append(whole_times(names, first))
 
 
-def _reject_duplicates(
-    database: duckdb.DuckDBPyConnection, staged: Path, order: str, result: Prepared
+def _reject_repeated(
+    database: duckdb.DuckDBPyConnection, kind: str, staged: Path, order: str, result: Prepared
 ) -> None:
-    """Keep the first order of each id: a table `repeated` of (row, part) names the others."""
+    """Keep the first of what there can be once: a table `repeated` of (row, part) names the others."""
+    key, which, reason = _ONCE[kind]
     table = f"read_parquet({text_literal(str(staged))})"
+    good = f"reason IS NULL AND {which}"
     database.execute(
-        f"CREATE TEMP TABLE repeated AS WITH often AS (SELECT order_id FROM {table} WHERE reason IS NULL "  # nosec B608
-        f"GROUP BY order_id HAVING count(*) > 1), ranked AS (SELECT row, part, order_id, row_number() OVER "
-        f"(PARTITION BY order_id ORDER BY {order}) AS place FROM {table} SEMI JOIN often "
-        f"USING (order_id) WHERE reason IS NULL) SELECT row, part, order_id FROM ranked WHERE place > 1"
+        f"CREATE TEMP TABLE repeated AS WITH often AS (SELECT {key} FROM {table} WHERE {good} "  # nosec B608
+        f"GROUP BY {key} HAVING count(*) > 1), ranked AS (SELECT row, part, {key}, row_number() OVER "
+        f"(PARTITION BY {key} ORDER BY {order}) AS place FROM {table} SEMI JOIN often "
+        f"USING ({key}) WHERE {good}) SELECT row, part, {key} FROM ranked WHERE place > 1"
     )
     counted = database.execute("SELECT count(*) FROM repeated").fetchone()
     examples = database.execute(
-        f"SELECT row, order_id FROM repeated ORDER BY row, part LIMIT {result.rejects.limit}"  # nosec B608
+        f"SELECT row, {key} FROM repeated ORDER BY row, part LIMIT {result.rejects.limit}"  # nosec B608
     ).fetchall()
-    reason = "duplicate order id"
     result.rejects.add(
         reason,
         int(counted[0]) if counted else 0,
@@ -192,7 +198,7 @@ def _sort(
     names = [column.name for column in KINDS[kind]] + ["row"]
     # An unpivoted row is several marks of one row: the symbol keeps their order fixed.
     order += ", symbol" if kind == "marks" else ""
-    repeated = kind == "orders" and "duplicate order id" in result.rejects.counts
+    repeated = kind in _ONCE and _ONCE[kind][2] in result.rejects.counts
     once = " ANTI JOIN repeated USING (row, part)" if repeated else ""
     items = ", ".join(quoted(name) for name in names)
     query = (
