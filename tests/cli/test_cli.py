@@ -128,6 +128,20 @@ def test_findings_show_the_source_line_and_end_with_1(
     assert capsys.readouterr().out.startswith("::error file=")
 
 
+def test_what_is_wrong_in_several_tests_is_told_at_once(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = TESTS.replace("kill-switch@1", "kill-swich@1")
+    (desk / "tests.yaml").write_text(wrong, encoding="utf-8")
+    (desk / "more.yaml").write_text(wrong.replace("name: kill,", "name: more,"), encoding="utf-8")
+
+    assert main(["validate", str(desk)]) == 1
+
+    shown = capsys.readouterr().err
+    assert f"{desk}/tests.yaml:4:25: error[E214]" in shown
+    assert f"{desk}/more.yaml:4:25: error[E214]" in shown
+
+
 def test_effective_shows_an_override_only_in_its_window(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ where it is used.
 import argparse
 import atexit
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from ringfence.errors import Diagnostic, PolicyError
 
 if TYPE_CHECKING:
     from ringfence.language.linking import LinkedSet
-    from ringfence.language.source import Document
     from ringfence.runtime.ports import Clock
 
 __all__ = ["add"]
@@ -74,9 +73,8 @@ def _validate(given: argparse.Namespace, now_ns: int) -> int:
     for path in given.paths:
         try:
             linked = link_path(path)
-            _check_tests(linked.documents.values())
-            _check_invariants(linked)
-            _check_approvals(linked.documents.values())
+            if wrong := _wrong_beside(linked):
+                raise PolicyError(wrong)
             found = _mistakes(linked, path, given.base, now_ns)
         except PolicyError as error:
             findings.extend(error.diagnostics)
@@ -124,30 +122,23 @@ def _mistakes(linked: "LinkedSet", path: Path, base: str | None, now_ns: int) ->
     return [*(each for each in previous.findings if each.code not in settings.off), *found]
 
 
-def _check_tests(documents: "Iterable[Document]") -> None:
-    """Link the policies that stand inside tests."""
-    for document in documents:
+def _wrong_beside(linked: "LinkedSet") -> list[Diagnostic]:
+    """What is wrong in the files of a set that say nothing of limits: tests, invariants, approvals."""
+    found: list[Diagnostic] = []
+    for document in linked.documents.values():
         if document.data["kind"] == "PolicyTest" and document.data.get("policy") is not None:
             from ringfence.review.test_runner import check_own_policy
 
-            check_own_policy(document)
-
-
-def _check_approvals(documents: "Iterable[Document]") -> None:
-    """Read who must approve a change."""
-    for document in documents:
-        if document.data["kind"] == "Approvals":
+            try:
+                check_own_policy(document)
+            except PolicyError as error:
+                found.extend(error.diagnostics)
+        elif document.data["kind"] == "Approvals":
             from ringfence.review.approval_rules import approval_findings
 
-            if findings := approval_findings(document):
-                raise PolicyError(findings)
-
-
-def _check_invariants(linked: "LinkedSet") -> None:
-    """Read the claims about this set."""
+            found.extend(approval_findings(document))
     if any(each.data["kind"] == "Invariant" for each in linked.documents.values()):
         from ringfence.language.invariant_library import invariants_for
 
-        _, findings = invariants_for(linked)
-        if findings:
-            raise PolicyError(findings)
+        found.extend(invariants_for(linked)[1])
+    return found

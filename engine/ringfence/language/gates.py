@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ringfence.errors import Diagnostic, Span
+from ringfence.language.broken_parts import BrokenParts
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Rule
 from ringfence.language.scopes import Scope
@@ -16,7 +17,8 @@ __all__ = ["ALWAYS", "Gate", "LimitRow", "Policy", "canonical_value", "read_poli
 
 ALWAYS = (-(2**63), 2**63 - 1)
 
-FindRule = Callable[[str, str], tuple[Rule | None, list[str]]]
+FindRule = Callable[[str, str], tuple[Rule | None, list[str] | None]]
+"""Gives the rule of a name and version; else near misses, or None where it is there with a fault that is told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,25 +100,29 @@ def to_ns(text: str) -> int:
 
 
 def read_policy(
-    document: Document, find_rule: FindRule, broken: Callable[[Span], bool]
+    document: Document, find_rule: FindRule, broken: BrokenParts
 ) -> tuple[Policy, list[Diagnostic]]:
     """Read a policy and its gates.
 
     Args:
-        document: A `kind: Policy` document.
+        document: A `kind: Policy` document, whose `spec` is a mapping with a list of `gates`.
         find_rule: Gives the rule for a name and version, or None with near misses.
-        broken: Says whether the schema already found fault inside a span; such parts are left out.
+        broken: Where the schema already found fault; such parts are left out.
 
     Returns:
-        The policy with every gate that could be read, and the findings.
+        The policy with every gate that could be read, and the findings; its name is empty where it has none.
     """
     data = document.data
-    metadata, spec = data["metadata"], data["spec"]
+    metadata = data.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    # A part with a fault counts as not given.
+    spec = {key: each for key, each in data["spec"].items() if not broken.at("spec", key)}
     findings: list[Diagnostic] = []
     day = spec.get("day")
     policy = Policy(
-        name=str(metadata["name"]),
-        version=str(metadata["version"]),
+        name=str(metadata.get("name") or ""),
+        version=str(metadata.get("version") or ""),
         owner=str(metadata.get("owner") or ""),
         scope=Scope.read(spec.get("scope")),
         currency=str(spec.get("currency") or ""),
@@ -124,9 +130,10 @@ def read_policy(
         document=document,
     )
     seen: dict[str, Span] = {}
-    for index, given in enumerate(spec["gates"]):
+    for index, given in enumerate(data["spec"]["gates"]):
         span = document.span("spec", "gates", index)
-        if broken(span):
+        if broken.at("spec", "gates", index):
+            _check_sound_parts(document, index, given, find_rule, broken, findings)
             continue
         gate = _read_gate(policy, index, span, given, spec.get("level"), find_rule, findings)
         if gate is None:
@@ -197,26 +204,7 @@ def _read_gate(
         if row is not None:
             rows.append(row)
     on_breach = given.get("on_breach") or rule.on_breach
-    if on_breach == "reduce" and not rule.can_reduce:
-        findings.append(
-            Diagnostic(
-                "E208",
-                f"`{rule.name}` cannot reduce: its measure does not only rise with the size",
-                document.span(*at, "on_breach"),
-                why="a smaller order could fail where a larger one passes",
-                fix="use `on_breach: reject`",
-            )
-        )
-    if on_breach == "halt" and not rule.can_halt:
-        findings.append(
-            Diagnostic(
-                "E208",
-                f"`{rule.name}` cannot halt: its measure depends on the order",
-                document.span(*at, "on_breach"),
-                why="one order that is too large would halt the book for all others",
-                fix="use `on_breach: reject`; `daily-loss` and `drawdown` can halt",
-            )
-        )
+    _check_on_breach(document, at, on_breach, rule, findings)
     if on_breach != "halt" and "confirm_ticks" in given:
         findings.append(
             Diagnostic(
@@ -243,6 +231,67 @@ def _read_gate(
     )
 
 
+def _check_sound_parts(
+    document: Document,
+    index: int,
+    given: Any,
+    find_rule: FindRule,
+    broken: BrokenParts,
+    findings: list[Diagnostic],
+) -> None:
+    """What can be said of a gate in which the schema found fault: of its rule, and of limits that are sound."""
+    at = ("spec", "gates", index)
+
+    def sound(where: Any, kind: type, key: str) -> bool:
+        return isinstance(where.get(key), kind) and not broken.at(*at, key)
+
+    if not (isinstance(given, dict) and sound(given, str, "rule")):
+        return
+    rule = _rule_of(document, at, given["rule"], find_rule, findings)
+    if rule is None:
+        return
+    if sound(given, str, "on_breach"):
+        _check_on_breach(document, at, given["on_breach"], rule, findings)
+    # Without them nothing is said: their key may be the one that is misspelt.
+    if not sound(given, dict, "limits"):
+        return
+    _read_row(document, (*at, "limits"), given["limits"], rule, findings)
+    overrides = given.get("overrides")
+    for number, override in enumerate(overrides if isinstance(overrides, list) else ()):
+        place = (*at, "overrides", number)
+        if not broken.at(*place):
+            _read_override(document, place, override, given["limits"], rule, findings)
+
+
+def _check_on_breach(
+    document: Document,
+    at: tuple[str | int, ...],
+    on_breach: str,
+    rule: Rule,
+    findings: list[Diagnostic],
+) -> None:
+    if on_breach == "reduce" and not rule.can_reduce:
+        findings.append(
+            Diagnostic(
+                "E208",
+                f"`{rule.name}` cannot reduce: its measure does not only rise with the size",
+                document.span(*at, "on_breach"),
+                why="a smaller order could fail where a larger one passes",
+                fix="use `on_breach: reject`",
+            )
+        )
+    if on_breach == "halt" and not rule.can_halt:
+        findings.append(
+            Diagnostic(
+                "E208",
+                f"`{rule.name}` cannot halt: its measure depends on the order",
+                document.span(*at, "on_breach"),
+                why="one order that is too large would halt the book for all others",
+                fix="use `on_breach: reject`; `daily-loss` and `drawdown` can halt",
+            )
+        )
+
+
 def _rule_of(
     document: Document,
     at: tuple[str | int, ...],
@@ -252,7 +301,7 @@ def _rule_of(
 ) -> Rule | None:
     name, _, version = reference.partition("@")
     rule, known = find_rule(name, version)
-    if rule is not None:
+    if rule is not None or known is None:
         return rule
     if name in known:
         findings.append(

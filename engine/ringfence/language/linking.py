@@ -1,11 +1,12 @@
 """Linking: files into one policy set, with every finding of every file at once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ringfence.errors import Diagnostic, InputError, PolicyError, Span
 from ringfence.language import schema
+from ringfence.language.broken_parts import BrokenParts
 from ringfence.language.canonical import digest
 from ringfence.language.gates import Gate, LimitRow, Policy, read_policy
 from ringfence.language.instruments import (
@@ -256,24 +257,41 @@ def link(
         faults = schema.check(document, kind)
         found.extend(faults)
         by_kind[kind].append((document, faults))
-    library = RuleLibrary(_own_rules(by_kind["Rule"], found), bundled=bundled)
+    own, faulty_rules = _own_rules(by_kind["Rule"], found)
+    library = RuleLibrary(own, bundled=bundled)
+
+    def find_rule(name: str, version: str) -> tuple[Rule | None, list[str] | None]:
+        rule, known = library.find(name, version)
+        return rule, None if rule is None and name in faulty_rules else known
+
     desk, declared_at = Desk(), dict[tuple[str, str], Span]()
+    # A file that nobody could read may be the one with the rates.
+    rates_known = bool(by_kind["Instruments"]) or not findings
     for document, faults in by_kind["Instruments"]:
+        rates_known &= not faults
         if not faults:
             declared, more = read_instruments(document)
             found.extend(more)
+            rates_known &= not more
             if declared_once:
                 found.extend(declared_otherwise(desk, declared, document, declared_at))
             desk.merge(declared)
     policies: list[Policy] = []
+    currency_known = True
     for document, faults in by_kind["Policy"]:
-        if _readable(document):
-            policy, more = read_policy(document, library.find, _broken(faults))
+        if _readable(document, faults):
+            broken = BrokenParts(document, faults)
+            policy, more = read_policy(document, find_rule, broken)
             found.extend(more)
             policies.append(policy)
+            currency_known &= not broken.beside("spec", "gates")
     found.extend(library.findings)
     found.extend(_check_set(policies))
-    currency = _currency(policies, desk, found)
+    currency = _currency(policies)
+    if currency_known:
+        found.extend(_other_currencies(policies, currency))
+        if rates_known:
+            found.extend(_without_rate(policies, currency, desk))
     places = _policy_places(policies)
     linked = LinkedSet(
         policies=policies,
@@ -297,39 +315,30 @@ def link(
 
 def _own_rules(
     documents: Sequence[tuple[Document, list[Diagnostic]]], found: list[Diagnostic]
-) -> list[Rule]:
-    rules = []
+) -> tuple[list[Rule], set[str]]:
+    """The rules of documents, and the names of those with a fault: a policy that names one has none for it."""
+    rules, faulty = [], set()
     for document, faults in documents:
+        rule = None
         if not faults:
             rule, more = read_rule(document)
             found.extend(more)
-            if rule is not None:
-                rules.append(rule)
-    return rules
+        if rule is not None:
+            rules.append(rule)
+        else:
+            metadata = document.data.get("metadata")
+            faulty.add(str(metadata.get("name")) if isinstance(metadata, dict) else "")
+    return rules, faulty
 
 
-def _readable(document: Document) -> bool:
-    """Whether enough of a faulty policy stands to read its sound gates as well."""
-    data = document.data
-    metadata, spec = data.get("metadata"), data.get("spec")
+def _readable(document: Document, faults: Sequence[Diagnostic]) -> bool:
+    """Whether enough of a policy stands to read what is sound in it; of too many faults some have no place."""
+    spec = document.data.get("spec")
     return (
-        isinstance(metadata, dict)
-        and isinstance(spec, dict)
-        and all(isinstance(metadata.get(key), str) for key in ("name", "version"))
+        isinstance(spec, dict)
         and isinstance(spec.get("gates"), list)
-        and isinstance(spec.get("scope") or {}, dict)
-        and isinstance(spec.get("day") or {}, dict)
+        and all(each.code != "E117" for each in faults)
     )
-
-
-def _broken(faults: Sequence[Diagnostic]):  # type: ignore[no-untyped-def]  # a closure over spans
-    spans = [fault.span for fault in faults if fault.span is not None]
-
-    def broken(span: Span) -> bool:
-        start, end = (span.line, span.column), (span.end_line, span.end_column)
-        return any(start <= (each.line, each.column) <= end for each in spans)
-
-    return broken
 
 
 def _check_set(policies: Sequence[Policy]) -> list[Diagnostic]:
@@ -337,7 +346,7 @@ def _check_set(policies: Sequence[Policy]) -> list[Diagnostic]:
     names: dict[str, Policy] = {}
     day: Policy | None = None
     for policy in policies:
-        if policy.name in names:
+        if policy.name and policy.name in names:
             span = policy.document.span("metadata", "name")
             first = names[policy.name].document.span("metadata", "name")
             found.append(
@@ -369,40 +378,45 @@ def _check_set(policies: Sequence[Policy]) -> list[Diagnostic]:
     return found
 
 
-def _currency(policies: Sequence[Policy], desk: Desk, found: list[Diagnostic]) -> str:
-    """The set's currency: declared, or that of its first money limit; others need an FX rate."""
-    declared = [policy for policy in policies if policy.currency]
-    currency = declared[0].currency if declared else ""
-    found.extend(
-        Diagnostic(
-            "E306",
-            f"this policy counts in {policy.currency}, `{declared[0].name}` in {currency}",
-            policy.document.span("spec", "currency"),
-            why="all books of one policy set are kept in one currency",
-            fix=f"use {currency}; limits in other currencies are converted by a declared FX rate",
-        )
-        for policy in declared
-        if policy.currency != currency
-    )
+def _currency(policies: Sequence[Policy]) -> str:
+    """The set's currency: declared, or that of its first money limit."""
+    declared = (policy.currency for policy in policies if policy.currency)
+    return next(declared, "") or next((money.currency for _, _, money in _amounts(policies)), "")
+
+
+def _amounts(policies: Sequence[Policy]) -> Iterator[tuple[LimitRow, str, Money]]:
     for policy in policies:
         for gate in policy.gates:
             for row in gate.rows:
                 for name, value in row.values.items():
-                    if not isinstance(value, Money):
-                        continue
-                    currency = currency or value.currency
-                    if convert(desk.fx, value.currency, currency) is None:
-                        found.append(
-                            Diagnostic(
-                                "E213",
-                                f"`{value.currency}` and `{currency}` do not add up",
-                                row.spans.get(name, row.span),
-                                why=f"no FX rate between {value.currency} and {currency} is declared",
-                                fix=f"give the limit in {currency}, or declare `fx: "
-                                f"{{{value.currency}/{currency}: ...}}` in the instruments file",
-                            )
-                        )
-    return currency
+                    if isinstance(value, Money):
+                        yield row, name, value
+
+
+def _other_currencies(policies: Sequence[Policy], currency: str) -> Iterator[Diagnostic]:
+    declared = [policy for policy in policies if policy.currency]
+    for policy in declared:
+        if policy.currency != currency:
+            yield Diagnostic(
+                "E306",
+                f"this policy counts in {policy.currency}, `{declared[0].name}` in {currency}",
+                policy.document.span("spec", "currency"),
+                why="all books of one policy set are kept in one currency",
+                fix=f"use {currency}; limits in other currencies are converted by a declared FX rate",
+            )
+
+
+def _without_rate(policies: Sequence[Policy], currency: str, desk: Desk) -> Iterator[Diagnostic]:
+    for row, name, value in _amounts(policies):
+        if convert(desk.fx, value.currency, currency) is None:
+            yield Diagnostic(
+                "E213",
+                f"`{value.currency}` and `{currency}` do not add up",
+                row.spans.get(name, row.span),
+                why=f"no FX rate between {value.currency} and {currency} is declared",
+                fix=f"give the limit in {currency}, or declare `fx: "
+                f"{{{value.currency}/{currency}: ...}}` in the instruments file",
+            )
 
 
 def _check_mandatory(linked: LinkedSet) -> list[Diagnostic]:
