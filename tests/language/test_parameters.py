@@ -4,7 +4,7 @@ import pytest
 
 from ringfence.errors import PolicyError
 from ringfence.language.linking import link
-from ringfence.language.parameters import Money, Parameter, ParameterSet
+from ringfence.language.parameters import TYPES, Money, Parameter, ParameterSet, fitting
 from ringfence.language.source import load
 
 pytestmark = pytest.mark.unit
@@ -136,7 +136,18 @@ def test_an_override_at_odds_with_the_gates_own_limits_is_refused_and_not_droppe
         ("size", -1, "below zero"),
         ("size", float("nan"), "not a finite number"),
         ("size", True, "not a number"),
-        ("working", "net", "net"),
+        ("size", "1e999", "the number in `1e999` is too large"),
+        ("max", "1e999 USD", "the number in `1e999 USD` is too large"),
+        ("max", "-5 USD", "`-5 USD` is below zero"),
+        ("max", True, "`true` is not an amount of money"),
+        ("ratio", "-3%", "`-3%` is below zero"),
+        ("ratio", "1e999%", "the number in `1e999%` is too large"),
+        ("window", "1e308w", "`1e308w` is too long"),
+        ("window", True, "`true` is not a duration"),
+        ("count", "10/y", "`10/y` is not a rate: write `10/s`"),
+        ("count", "10/1e999s", "`10/1e999s` is not a rate: write `10/s`"),
+        ("working", "net", "`net` is not one of "),
+        ("working", 3, "`3` is not one of "),
         ("required", ["volume"], "not one of bid, ask"),
         ("required", [], "empty"),
         ("limit", 3, "unknown field"),
@@ -146,6 +157,20 @@ def test_slips_are_told_what_was_meant(name: str, text: object, message: str) ->
     _, wrong = RULE.read({name: text})
 
     assert message in wrong[name]
+
+
+def test_no_form_of_a_ratio_is_proposed_that_would_be_refused() -> None:
+    _, wrong = RULE.read({"ratio": 2000})
+
+    assert wrong["ratio"] == "a bare `2000` is not a ratio: write `2000%`"
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_every_type_has_words_for_what_fits(type: str) -> None:
+    said = fitting(Parameter("x", type, allowed=("bid", "ask") if "choice" in type else ()))
+
+    assert said.startswith("write ")
+    assert "choice" not in type or "`bid`, `ask`" in said
 
 
 def test_default_limits_bind_only_where_no_limit_is_given() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ringfence.errors import Diagnostic, Span
 from ringfence.language.broken_parts import BrokenParts
-from ringfence.language.parameters import Money, Value
+from ringfence.language.parameters import Money, Value, fitting
 from ringfence.language.rules import Rule
 from ringfence.language.scopes import Scope
 from ringfence.language.source import Document, Key
@@ -359,15 +359,15 @@ def _told_wrong(
             )
             continue
         span = document.span(*at, name) if name in limits else document.span(*at[:-1])
-        kind = rule.parameters.parameters[name].type
+        parameter = rule.parameters.parameters[name]
         what, _, fix = message.partition(": write ")
         findings.append(
             Diagnostic(
                 "E211",
                 f"`{name}`: {what}",
                 span,
-                why=f"`{name}` is of type {kind}",
-                fix=f"write {fix}" if fix else f"give a {kind} that fits: see `ringfence rules`",
+                why=f"`{name}` is of type {parameter.type}",
+                fix=f"write {fix}" if fix else fitting(parameter),
             )
         )
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any
 
 from ringfence.language.units import (
@@ -32,6 +33,7 @@ __all__ = [
     "Parameter",
     "ParameterSet",
     "Value",
+    "fitting",
     "parse_duration",
     "parse_money",
 ]
@@ -124,23 +126,33 @@ RATES = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0
 """Seconds by what may stand after the slash of a rate."""
 
 
-def _number(value: object) -> float:
+def _number(value: object, written: object = None) -> float:
+    """A finite number from zero up; `written` is what findings show for it."""
+    shown = _shown(value if written is None else written)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        shown = str(value).lower() if isinstance(value, bool) else value
         raise _BadValueError(f"`{shown}` is not a number")
     try:
         number = float(value)
     except OverflowError:
         raise _BadValueError("the number is too large") from None
-    if number != number or number in (float("inf"), float("-inf")):
-        raise _BadValueError(f"`{value}` is not a finite number")
+    if number == inf and written is not None:
+        raise _BadValueError(f"the number in `{shown}` is too large")
+    if number != number or number in (inf, -inf):
+        raise _BadValueError(f"`{shown}` is not a finite number")
     if number < 0:
-        raise _BadValueError(f"`{value}` is below zero")
+        raise _BadValueError(f"`{shown}` is below zero")
     return number
 
 
-def _from_text(text: str) -> float:
-    return _number(float(text.replace("_", "")))
+def _shown(value: object) -> str:
+    """As YAML has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _from_text(number: str, written: object) -> float:
+    return _number(float(number.replace("_", "")), written)
 
 
 def _match(pattern: str, value: object) -> re.Match[str] | None:
@@ -150,58 +162,63 @@ def _match(pattern: str, value: object) -> re.Match[str] | None:
 def parse_money(value: object) -> Money:
     """Read `50_000 USD`; raises ValueError that says what is missing."""
     if found := _match(rf"({NUMBER})\s*({CURRENCY})", value):
-        return Money(_from_text(found[1]), found[2])
+        return Money(_from_text(found[1], value), found[2])
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise _BadValueError(f"`{value}` has no currency: write `{value} USD`")
     if _match(NUMBER, value):
         raise _BadValueError(f"`{value}` has no currency: write `{value} USD`")
-    raise _BadValueError(f"`{value}` is not an amount of money: write `50_000 USD`")
+    raise _BadValueError(f"`{_shown(value)}` is not an amount of money: write `50_000 USD`")
 
 
 def parse_duration(value: object) -> float:
     """Read `5s`, `250 ms`, `1h` into seconds; raises ValueError that says what is missing."""
     if found := _match(rf"({NUMBER})\s*([a-z]+)", value):
         if found[2] in DURATIONS:
-            return _from_text(found[1]) * DURATIONS[found[2]]
+            if (seconds := _from_text(found[1], value) * DURATIONS[found[2]]) < inf:
+                return seconds
+            raise _BadValueError(f"`{value}` is too long")
         raise _BadValueError(f"`{found[2]}` is no unit of time: use {', '.join(DURATIONS)}")
     if value == 0 and not isinstance(value, bool):
         return 0.0
-    if isinstance(value, str) and not _match(NUMBER, value):
-        raise _BadValueError(f"`{value}` is not a duration: write `5s` or `250ms`")
+    if isinstance(value, bool) or (isinstance(value, str) and not _match(NUMBER, value)):
+        raise _BadValueError(f"`{_shown(value)}` is not a duration: write `5s` or `250ms`")
     raise _BadValueError(f"`{value}` has no unit of time: write `{value}s` or `{value}ms`")
 
 
 def _ratio(value: object) -> float:
     if found := _match(rf"({NUMBER})\s*(%|bps|bp)", value):
-        return _from_text(found[1]) / (100.0 if found[2] == "%" else 10_000.0)
+        return _from_text(found[1], value) / (100.0 if found[2] == "%" else 10_000.0)
     if isinstance(value, str):
         if not _match(NUMBER, value):
             raise _BadValueError(f"`{value}` is not a ratio: write `3%` or `0.03`")
-        value = value.strip().replace("_", "")
+        number = _from_text(value.strip(), value)
         # In quotes or not, a `1` leaves the same doubt.
-        value = float(value) if not value.lstrip("+-").isdigit() else int(value)
-    number = _number(value)
-    if number > 1 or (number == 1 and not isinstance(value, float)):
-        small = f"{number / 100:g}"
-        raise _BadValueError(
-            f"a bare `{number:g}` is not a ratio: write `{number:g}%` or `{small}`"
-            + (f" (or `{number * 100:g}%` if that is meant)" if number < 20 else "")
-        )
+        whole = value.strip().lstrip("+-").replace("_", "").isdigit()
+    else:
+        number = _number(value)
+        whole = not isinstance(value, float)
+    if number > 1 or (number == 1 and whole):
+        meant = f"`{number:g}%`"
+        if number < 100:
+            meant += f" or `{number / 100:g}`"
+        if number < 20:
+            meant += f" (or `{number * 100:g}%` if that is meant)"
+        raise _BadValueError(f"a bare `{number:g}` is not a ratio: write {meant}")
     return number
 
 
 def _multiple(value: object) -> float:
     if found := _match(rf"({NUMBER})\s*x", value):
-        return _from_text(found[1])
+        return _from_text(found[1], value)
     if found := _match(rf"({NUMBER})\s*%", value):
-        return _from_text(found[1]) / 100.0
+        return _from_text(found[1], value) / 100.0
     if isinstance(value, str) and not _match(NUMBER, value):
         raise _BadValueError(f"`{value}` is not a multiple: write `3x` or `300%`")
     return _plain(value)
 
 
 def _plain(value: object) -> float:
-    return _from_text(str(value)) if _match(NUMBER, value) else _number(value)
+    return _from_text(str(value).strip(), value) if _match(NUMBER, value) else _number(value)
 
 
 def _count(value: object) -> float:
@@ -216,6 +233,27 @@ def _names(value: object) -> tuple[str, ...]:
     if not isinstance(values, list | tuple) or not all(isinstance(each, str) for each in values):
         raise _BadValueError("needs a list of names")
     return tuple(values)
+
+
+_FITTING = {
+    "money": "write an amount with its currency, as `50_000 USD`",
+    "quantity": "write a number from zero up, as `0.5`",
+    "price": "write a number from zero up, as `100.5`",
+    "ratio": "write a share from zero up, as `3%` or `0.03`",
+    "multiple": "write a multiple from zero up, as `3x` or `300%`",
+    "count": "write a whole number from zero up, as `10`",
+    "duration": "write a span of time, as `5s` or `250ms`",
+    "choices": "write a list of names, as `[one, another]`",
+    "globs": "write a list of names, as `[BTC/*, ETH/*]`",
+}
+
+
+def fitting(parameter: Parameter) -> str:
+    """What to write for a parameter, for whoever has written something else."""
+    if parameter.allowed:
+        form = "a list of" if parameter.type == "choices" else "one of"
+        return f"write {form} {', '.join(f'`{each}`' for each in parameter.allowed)}"
+    return _FITTING[parameter.type]
 
 
 _READ: dict[str, Callable[[object], Value]] = {
@@ -321,7 +359,10 @@ class ParameterSet:
         """What Cerberus makes of the values: typed, or per parameter what is wrong with it."""
         validator = self._validator
         if not validator.validate(values):
-            return {}, {key: _message(key, problems) for key, problems in validator.errors.items()}
+            return {}, {
+                key: self._message(key, values.get(key), problems)
+                for key, problems in validator.errors.items()
+            }
         wrong: dict[str, str] = {}
         typed = dict(validator.document)
         for name, value in typed.items():
@@ -334,6 +375,20 @@ class ParameterSet:
                 elif not value:
                     wrong[name] = "the list is empty"
         return typed, wrong
+
+    def _message(self, name: str, value: object, problems: Any) -> str:
+        """Cerberus' own wording turned into ours."""
+        first = problems[0] if isinstance(problems, list) and problems else problems
+        text = str(first)
+        if text == "required field":
+            return f"`{name}` is required"
+        parameter = self.parameters.get(name)
+        if parameter is not None and parameter.window and isinstance(value, str) and "/" in value:
+            return f"`{value}` is not a rate: write `10/s`"
+        if parameter is not None and parameter.type == "choice":
+            return f"`{_shown(value)}` is not one of {', '.join(parameter.allowed)}"
+        # Our own words, behind those of Cerberus.
+        return text.removeprefix(f"field '{name}' cannot be coerced: ")
 
     @cached_property
     def _validator(self) -> Any:
@@ -373,8 +428,9 @@ class ParameterSet:
             if parameter is None or not parameter.window:
                 continue
             found = _match(rf"({NUMBER})\s*/\s*({NUMBER})?\s*([a-z]+)", value)
-            if found and found[3] in RATES:
-                rates[name] = found[1], RATES[found[3]] * float(found[2] or 1)
+            seconds = RATES.get(found[3], inf) * float(found[2] or 1) if found else inf
+            if found and seconds < inf:
+                rates[name] = found[1], seconds
         return rates
 
     def _other_windows(self, given: Mapping[str, Any]) -> dict[str, str]:
@@ -400,17 +456,3 @@ class ParameterSet:
 
 def _as_names(value: Value) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else ()
-
-
-def _message(name: str, problems: Any) -> str:
-    """Cerberus' own wording turned into ours."""
-    first = problems[0] if isinstance(problems, list) and problems else problems
-    text = str(first)
-    if text == "required field":
-        return f"`{name}` is required"
-    if "could not be coerced" in text:
-        prefix = f"field '{name}' cannot be coerced: "
-        return text.removeprefix(prefix)
-    if ": " in text and text.startswith("field "):
-        return text.split(": ", 1)[1]
-    return text
