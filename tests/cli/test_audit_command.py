@@ -477,6 +477,20 @@ def test_sinks_of_what_is_no_log_are_refused(
     assert "`empty` holds no audit log" in refused([*arguments, "--log", "empty"], capsys)
 
 
+@pytest.mark.usefixtures("log")
+@pytest.mark.parametrize(
+    "wrong", [["--metrics", "99999999"], ["--metrics", "-1"], ["--mask-value", "("], []]
+)
+def test_a_wrong_option_of_the_writer_makes_no_directory(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sink = ["--duckdb", "new.duckdb"] if wrong else []
+
+    refused(["write", "--log", "new", *sink, *wrong], capsys)
+
+    assert not Path("new").exists()
+
+
 def test_a_sink_that_waits_for_a_log_is_told_and_released(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,8 +19,17 @@ from ringfence.runtime.backups.shelf import DATA, Made, Shelf, check_backup
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.policy_store import PolicyStore
-from ringfence.runtime.ports import SYSTEM_FILES, FixedClock
-from runtime.audit_logs import files_of, numbers, opened, read, rewrite, write
+from ringfence.runtime.ports import SYSTEM_FILES, AppendFile, FixedClock
+from runtime.audit_logs import (
+    FailingFile,
+    State,
+    files_of,
+    numbers,
+    opened,
+    read,
+    rewrite,
+    write,
+)
 from runtime.desk import NOON, SECOND, policies
 from runtime.desk import opened as guard_of
 
@@ -214,8 +223,15 @@ def test_what_cannot_be_backed_up_is_told(data: Path, shelf: Shelf, tmp_path: Pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds nothing"):
         create(shelf, tmp_path / "empty")
-    with pytest.raises(InputError, match="no backup could be made"):
-        create(shelf, tmp_path / "nowhere")
+    elsewhere = Shelf(tmp_path / "not-made", clock=FixedClock(NOON))
+    (tmp_path / "empty" / "notes.txt").write_text("nothing of a guard")
+    with pytest.raises(InputError, match="holds no audit log, no state and no policy store"):
+        create(elsewhere, tmp_path / "empty")
+    with pytest.raises(InputError, match="does not exist"):
+        create(elsewhere, tmp_path / "nowhere")
+    with pytest.raises(InputError, match="is no directory"):
+        create(elsewhere, tmp_path / "empty" / "notes.txt")
+    assert not (tmp_path / "not-made").exists()
     with pytest.raises(InputError, match="cannot be read"):
         Shelf(tmp_path / "nowhere").list()
     held = SYSTEM_FILES.lock(tmp_path / "backups" / ".lock")
@@ -235,6 +251,27 @@ def test_what_was_interrupted_is_no_backup(data: Path, shelf: Shelf) -> None:
 
     assert shelf.list() == []
     assert check_backup(create(shelf, data).path)[1] == ()
+
+
+class FullDisk:
+    """The system's files, on a disk that takes no more."""
+
+    def append_to(self, path: Path, *, new: bool = False) -> AppendFile:
+        state = State()
+        state.fails = "write"
+        return FailingFile(SYSTEM_FILES.append_to(path, new=new), state)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(SYSTEM_FILES, name)
+
+
+def test_a_full_disk_names_the_backup_and_not_what_is_backed_up(data: Path, tmp_path: Path) -> None:
+    full = Shelf(tmp_path / "backups", clock=FixedClock(NOON), files=FullDisk())
+
+    with pytest.raises(InputError, match="no space left on device") as refused:
+        create(full, data)
+
+    assert f"could be made: `{tmp_path / 'backups'}" in refused.value.message
 
 
 class VanishingFiles:

@@ -200,7 +200,8 @@ def _write_until_stopped(writer: "AuditWriter", port: int | None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT)
     }
     try:
-        with writer, _served(port, writer):
+        # The writer makes directories, so what can be wrong with the port is told before.
+        with _served(port, writer), writer:
             _say_until(stopping, writer)
     finally:
         for number, handler in before.items():

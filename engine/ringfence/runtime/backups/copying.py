@@ -1,5 +1,6 @@
 """One part of a guard's directory, copied while the guard runs, and what is wrong with the copy."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,6 +74,10 @@ def put(path: Path, content: bytes, files: LogFiles) -> None:
     try:
         file.write(content)
         file.sync()
+    except OSError as error:
+        # By itself a write that fails names no file.
+        error.filename = error.filename or os.fspath(path)
+        raise
     finally:
         file.close()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from ringfence import __version__
 from ringfence.errors import InputError, StateError
@@ -17,13 +18,16 @@ from ringfence.runtime.backups.manifest import (
     digest,
     read_manifest,
 )
-from ringfence.runtime.backups.recognise import find_parts
+from ringfence.runtime.backups.recognise import Found, find_parts
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, LogFiles
 
 __all__ = ["DATA", "DUMP", "CopyDump", "Made", "Shelf", "check_backup", "newest"]
 
 CopyDump = Callable[[Path], None]
 """Writes the tables of a database server into a file."""
+
+# What lies in a directory, and what of it is not copied, and why.
+_Parts: TypeAlias = tuple[list[Found], list[tuple[Path, str]]]
 
 DATA, DUMP = "data", "postgres.dump"
 _NAME = "ringfence-%Y%m%dT%H%M%SZ"
@@ -73,7 +77,7 @@ class Shelf:
                 one is not sound, none is removed.
 
         Raises:
-            InputError: the directory holds nothing, or a backup cannot be made here now.
+            InputError: the directory is none of a guard, or a backup cannot be made here now.
             RingfenceError: a part of it cannot be read.
         """
         if keep is not None and keep < 1:
@@ -87,13 +91,15 @@ class Shelf:
         at_ns = self._clock.now_ns()
         name = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime(_NAME)
         try:
+            # Before anything is made for them.
+            held = _parts_of_a_guard(source)
             self._files.make_folder(self._directory)
             with _Held(self._directory, self._files):
-                made = self._made(source, name, at_ns, copy_database, dump)
+                made = self._made(source, held, name, at_ns, copy_database, dump)
                 removed = () if keep is None or made.findings else self._removed(keep)
         except OSError as error:
             raise InputError(
-                f"no backup could be made: {error.filename or source}: {_words(error)}",
+                f"no backup could be made: `{error.filename or source}`: {_words(error)}",
                 "see to the disk and its rights",
             ) from None
         return Made(self._directory / name, made, removed)
@@ -122,6 +128,7 @@ class Shelf:
     def _made(
         self,
         source: Path,
+        held: _Parts,
         name: str,
         at_ns: int,
         copy_database: CopyDatabase,
@@ -130,9 +137,7 @@ class Shelf:
         path = self._directory / name
         if path.exists():
             raise InputError(f"`{path}` is there already", "try again in a second")
-        found, left_out = find_parts(source)
-        if not found:
-            raise InputError(f"`{source}` holds nothing", "name the directory of a guard")
+        found, left_out = held
         beside = self._directory / _UNFINISHED
         if beside.exists():
             shutil.rmtree(beside)
@@ -163,6 +168,22 @@ class Shelf:
         for path in gone:
             shutil.rmtree(path)
         return gone
+
+
+def _parts_of_a_guard(source: Path) -> _Parts:
+    """What lies in the directory, and what is left out; one without anything of a guard was named by mistake."""
+    if not source.is_dir():
+        what = "is no directory" if source.exists() else "does not exist"
+        raise InputError(f"`{source}` {what}", "name the directory of a guard")
+    found, left_out = find_parts(source)
+    if not found:
+        raise InputError(f"`{source}` holds nothing", "name the directory of a guard")
+    if all(each.kind == "files" for each in found):
+        raise InputError(
+            f"`{source}` holds no audit log, no state and no policy store",
+            "name the directory of a guard, as `ringfence-data`",
+        )
+    return found, left_out
 
 
 def newest(path: Path) -> Path:
