@@ -48,7 +48,7 @@ def run_make(given: argparse.Namespace) -> int:
         load_credentials,
     )
     from ringfence.runtime.ports import SYSTEM_CLOCK
-    from ringfence.service.access.names import checked_accounts, is_subject
+    from ringfence.service.access.names import checked_holder, is_subject
     from ringfence.service.access.revoked import LONGEST_NS
     from ringfence.service.access.rights import Principal, Role
     from ringfence.service.access.tokens import Tokens
@@ -67,6 +67,8 @@ def run_make(given: argparse.Namespace) -> int:
         )
     if not is_subject(given.name):
         raise InputError("this is no name", "use letters, digits, `.`, `_`, `@` and `-`")
+    role = Role(given.role)
+    accounts = checked_holder(role, given.account or [])
     valid_ns = span_ns(given.valid)
     if not 0 < valid_ns <= LONGEST_NS:
         raise InputError(f"a token is not valid for {given.valid}", "at most 400d")
@@ -78,9 +80,7 @@ def run_make(given: argparse.Namespace) -> int:
         issuer=about.issuer,
         audience=about.audience,
     )
-    holder = Principal(
-        given.name, Role(given.role), frozenset(checked_accounts(given.account or []))
-    )
+    holder = Principal(given.name, role, frozenset(accounts))
     made = tokens.issue(holder, max(1, valid_ns // 1_000_000_000))
     if settings.data.exists():
         told = {"token": made.id, "for": holder.name, "role": holder.role}

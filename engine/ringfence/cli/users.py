@@ -90,11 +90,14 @@ def run_list(given: argparse.Namespace) -> int:
 
 def run_add(given: argparse.Namespace) -> int:
     """Let a person in."""
+    from ringfence.service.access.names import checked_holder
     from ringfence.service.access.roles import Role
 
     users, folder = _users(given)
+    # Before anybody is asked for a password.
+    accounts = checked_holder(Role(given.role), given.account or [])
     password = _asked(given.password_file, given.name)
-    user = users.add(given.name, Role(given.role), given.account or [], password, caller())
+    user = users.add(given.name, Role(given.role), accounts, password, caller())
     told = {"user": user.name, "role": user.role, "accounts": user.accounts}
     return _done(
         given,

@@ -62,6 +62,7 @@ def keys(tmp_path: Path, clock: FixedClock) -> ApiKeys:
         ("a" * 65, "viewer", [], PASSWORD, "no name"),
         ("x", "viewer", ["alpha"], PASSWORD, "mean nothing"),
         ("x", "market-data", [], PASSWORD, "for machines alone"),
+        ("x", "trader", [], PASSWORD, "could trade for nobody"),
         ("x", "trader", ["*"], PASSWORD, "no name of an account"),
         ("x", "trader", ["al?ha"], PASSWORD, "no name of an account"),
         ("x", "trader", ["a b"], PASSWORD, "no name of an account"),
@@ -76,6 +77,28 @@ def test_who_is_not_let_in(
         users.add(name, Role(role), accounts, password, "a test")
     assert password not in str(caught.value)
     assert [each.name for each in users.all()] == ["ann"]
+
+
+def test_nobody_becomes_a_trader_who_may_trade_for_nobody(users: Users) -> None:
+    users.add("ann", Role.VIEWER, [], PASSWORD, "a test")
+    for given in ({"role": Role.TRADER}, {"role": Role.TRADER, "accounts": []}):
+        with pytest.raises(InputError, match="could trade for nobody"):
+            users.change("ann", **given)
+    users.change("ann", role=Role.TRADER, accounts=["alpha"])
+    with pytest.raises(InputError, match="could trade for nobody"):
+        users.change("ann", accounts=[])
+    assert users.change("ann", role=Role.VIEWER).accounts == []
+
+
+def test_a_trader_without_accounts_of_before_is_shut_out_like_others(
+    tmp_path: Path, users: Users
+) -> None:
+    users.add("tom", Role.TRADER, ["alpha"], PASSWORD, "a test")
+    file = next(tmp_path.rglob("users.json"))
+    file.write_bytes(file.read_bytes().replace(b'["alpha"]', b"[]"))
+    there = Users(file.parent, QUICK, FixedClock(0))
+
+    assert there.change("tom", enabled=False).accounts == []
 
 
 def test_the_first_admin_is_let_in_once(users: Users) -> None:

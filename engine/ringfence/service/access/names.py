@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable
 
 from ringfence.errors import InputError
+from ringfence.service.access.roles import Role
 
-__all__ = ["checked_accounts", "checked_name", "is_subject"]
+__all__ = ["checked_accounts", "checked_holder", "checked_name", "is_subject"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 # Issuers name people in ways of their own, as `auth0|5f7c8ec7c33c6c004bbafe82`.
@@ -33,6 +34,25 @@ def checked_name(name: str) -> str:
 def is_subject(name: object) -> bool:
     """Whether a token may be for somebody of that name."""
     return isinstance(name, str) and _SUBJECT.fullmatch(name) is not None
+
+
+def checked_holder(role: Role, accounts: Iterable[str]) -> list[str]:
+    """The accounts that somebody of a role is given, sorted: a trader has one or more, all others none.
+
+    Raises:
+        InputError: it is otherwise, or one is no name.
+    """
+    found = checked_accounts(accounts)
+    if found and role is not Role.TRADER:
+        raise InputError(
+            f"accounts mean nothing for the role {role}", "name accounts for a trader alone"
+        )
+    if role is Role.TRADER and not found:
+        raise InputError(
+            "a trader without accounts could trade for nobody",
+            "name each account that they trade for, or give the role viewer",
+        )
+    return found
 
 
 def checked_accounts(accounts: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ import msgspec
 
 from ringfence.errors import InputError
 from ringfence.runtime.ports import SYSTEM_FILES, Clock, LogFiles
-from ringfence.service.access.names import checked_accounts, checked_name
+from ringfence.service.access.names import checked_holder, checked_name
 from ringfence.service.access.passwords import Passwords
 from ringfence.service.access.rights import Principal, Role
 from ringfence.service.access.table import Table
@@ -90,9 +90,10 @@ class Users:
         Raises:
             InputError: there is one of that name, or name, accounts or password will not do.
         """
+        held_accounts = _accounts_of(role, accounts)
         kept = self._passwords.keep(password, checked_name(name))
         now = self._clock.now_ns()
-        user = User(name, role, _accounts_of(role, accounts), kept, now, by, now)
+        user = User(name, role, held_accounts, kept, now, by, now)
         user = msgspec.structs.replace(user, must_change=must_change)
         with self._table.changing() as held:
             if name in held:
@@ -143,10 +144,12 @@ class Users:
             now_is = before.role if role is None else Role(role)
             if accounts is None:
                 accounts = before.accounts if now_is is Role.TRADER else []
+            if accounts != before.accounts or now_is is not before.role:
+                accounts = _accounts_of(now_is, accounts)
             after = msgspec.structs.replace(
                 before,
                 role=now_is,
-                accounts=_accounts_of(now_is, accounts),
+                accounts=accounts,
                 enabled=before.enabled if enabled is None else enabled,
             )
             if kept is not None:
@@ -252,12 +255,7 @@ def _accounts_of(role: Role, accounts: list[str]) -> list[str]:
             f"the role {role} is for machines alone",
             f"make an API key: ringfence api-keys make NAME --role {role}",
         )
-    found = checked_accounts(accounts)
-    if found and role is not Role.TRADER:
-        raise InputError(
-            f"accounts mean nothing for the role {role}", "name accounts for a trader alone"
-        )
-    return found
+    return checked_holder(role, accounts)
 
 
 def _check_admin_left(held: dict[str, User], changed: User) -> None:
