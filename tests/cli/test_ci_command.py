@@ -161,6 +161,8 @@ def test_warnings_fail_a_strict_gate_alone(desk) -> None:
         (["--base", "nowhere"], "`nowhere` is no revision of this repository"),
         (["--policies", "nowhere"], "`nowhere` does not exist"),
         (["--now", "noon"], "noon"),
+        (["--marks", "marks.csv"], "`--marks` goes with `--orders`"),
+        (["--equity", "5"], "`--equity` goes with `--orders`"),
         (["--comment", "policies"], "`policies` cannot be written"),
     ],
 )

@@ -4,15 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ringfence.cli.dry_run import add_inputs
 from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, findings_text, print_json
-from ringfence.cli.plan import add_given
-from ringfence.errors import InputError
+from ringfence.cli.plan import add_given, refuse_without_orders
+from ringfence.errors import InputError, PolicyError
 from ringfence.runtime.output_files import write_output
 
 __all__ = ["add"]
@@ -68,6 +68,10 @@ def run(given: argparse.Namespace) -> int:
         )
     base = find_base(given.base, os.environ)
     change = Change(given.policies, base, now_given(given), given)
+    # A fault in the settings is for the steps to tell.
+    with suppress(PolicyError):
+        if not change.replays:
+            refuse_without_orders(given)
     with _progress() as begins:
         result = run_steps(STEPS, change, begins)
     comment = render_gate(result, base)

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from ringfence.review.approval_rules import ApprovalRules
     from ringfence.review.plan import Given, Side
 
-__all__ = ["add", "add_given", "approvals_given", "given_people", "plan_of", "rules_of"]
+__all__ = [
+    "add",
+    "add_given",
+    "approvals_given",
+    "given_people",
+    "plan_of",
+    "refuse_without_orders",
+    "rules_of",
+]
 
 _FORMS = ("text", "json", "markdown", "github", "sarif", "junit")
 _APPROVALS = Path(".ringfence/approvals.yaml")
@@ -149,11 +157,22 @@ def _check_together(given: argparse.Namespace) -> None:
                     f"`--show` shows a plan as it was saved, and `{_option(name)}` changes how one is made",
                     "leave it out, or make the plan anew: ringfence plan --base REF",
                 )
-    elif given.orders is None and read:
-        raise InputError(
-            f"`{_option(read[0])}` goes with `--orders`: without orders nothing is replayed",
-            "give both",
-        )
+    elif given.orders is None:
+        refuse_without_orders(given)
+
+
+def refuse_without_orders(given: argparse.Namespace) -> None:
+    """Refuse options that say how orders are replayed, for there are none.
+
+    Raises:
+        InputError: with the first of them.
+    """
+    for name in _OF_ORDERS:
+        if _is_given(given, name):
+            raise InputError(
+                f"`{_option(name)}` goes with `--orders`: without orders nothing is replayed",
+                "give both",
+            )
 
 
 def _is_given(given: argparse.Namespace, name: str) -> bool:
