@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 
@@ -91,6 +92,7 @@ def test_a_key_that_is_rotated_has_several_lines_and_each_is_looked_at(made: Pat
         (lambda path: path.chmod(0o644), "is open to others"),
         (lambda path: path.chmod(0o660), "is open to others"),
         (lambda path: (path.unlink(), path.symlink_to("/etc/hostname")), "is a link or a device"),
+        (lambda path: (path.unlink(), path.mkdir()), "which is a directory"),
     ],
 )
 def test_what_is_wrong_with_one_is_told(made: Path, spoil, fault: str) -> None:
@@ -99,6 +101,48 @@ def test_what_is_wrong_with_one_is_told(made: Path, spoil, fault: str) -> None:
     found = faults(made)
     assert list(found) == ["JWT_SECRET_KEY"]
     assert fault in found["JWT_SECRET_KEY"]
+
+
+def test_a_file_that_this_user_may_not_read_is_told_so(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, real = file_of(made, JWT_SECRET_KEY), Path.open
+
+    def opened(path: Path, *words: str) -> IO[bytes]:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return cast(IO[bytes], real(path, *words))
+
+    monkeypatch.setattr(Path, "open", opened)
+
+    assert faults(made) == {"JWT_SECRET_KEY": f"cannot be read: `{closed}`: permission denied"}
+
+
+@pytest.mark.parametrize("part", ["check", "list"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(None, "not a directory"), (PermissionError(13, "Permission denied"), "permission denied")],
+)
+def test_a_directory_that_cannot_be_read_is_not_one_without_secrets(
+    part: str,
+    error: OSError | None,
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    place = tmp_path / "secrets"
+    place.touch()
+    if error is not None:
+
+        def fail(_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(os, "lstat", fail)
+
+    assert main(["secrets", part, str(place)]) == 2
+    said = capsys.readouterr().err
+    assert f"`{place}` cannot be read: {reason}\n  fix: " in said
 
 
 def test_a_directory_that_others_may_enter_is_a_fault_of_all_in_it(made: Path) -> None:

@@ -116,8 +116,9 @@ def run_check(given: argparse.Namespace) -> int:
 def run_list(given: argparse.Namespace) -> int:
     """Tell which there are; shows none."""
     from ringfence.runtime.credentials import ALL_SECRETS, PRODUCTION_SECRETS
-    from ringfence.runtime.secret_files import file_of
+    from ringfence.runtime.secret_files import check_directory, file_of
 
+    check_directory(given.directory)
     rows = [
         {
             "name": kind.name,

@@ -21,6 +21,7 @@ __all__ = [
     "CONTAINER_GROUP",
     "FoundSecret",
     "MadeSecret",
+    "check_directory",
     "file_of",
     "look_at_secrets",
     "make_secrets",
@@ -31,6 +32,7 @@ CONTAINER_GROUP = 1000
 
 _DIRECTORY_MODE, _FILE_MODE = 0o700, 0o640
 _MOST_BYTES = 64 << 10
+_SEE_TO_RIGHTS = "check the path, and whether this user may read it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,35 @@ def make_secrets(
         ) from None
 
 
+def check_directory(directory: Path) -> None:
+    """Refuse a directory of which nobody can tell what it holds; one that is not there holds nothing.
+
+    Raises:
+        InputError: it is none, or this user may not look into it.
+    """
+    try:
+        # Asked for a name in it: who may not look into it is told here, and not that each is missing.
+        os.lstat(directory / "any")
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(
+            f"`{directory}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            "name the directory of the secrets, as a user that may read it",
+        ) from None
+
+
 def look_at_secrets(
     directory: Path, kinds: Iterable[SecretKind] = ALL_SECRETS
 ) -> list[FoundSecret]:
     """Look at each secret's file: whether it is there, closed to others, and well-formed.
 
     An optional one that is missing has no fault.
+
+    Raises:
+        InputError: it cannot be told what the directory holds.
     """
+    check_directory(directory)
     closed = _mode_fault(directory, stat.S_ISDIR, _DIRECTORY_MODE, f"chmod 700 {directory}")
     return [_look_at(file_of(directory, kind), kind, closed) for kind in kinds]
 
@@ -151,7 +175,7 @@ def _look_at(path: Path, kind: SecretKind, closed: tuple[str, str]) -> FoundSecr
     if not fault:
         fault, fix = _mode_fault(path, stat.S_ISREG, _FILE_MODE, f"chmod 640 {path}")
     if not fault:
-        fault, fix = _text_fault(path, kind), kind.fix
+        fault, fix = _text_fault(path, kind)
     return FoundSecret(kind, path, True, fault, fix if fault else "")
 
 
@@ -160,19 +184,29 @@ def _mode_fault(path: Path, is_kind: Callable[[int], bool], most: int, fix: str)
     try:
         mode = path.lstat().st_mode
     except OSError as error:
-        return f"cannot be looked at ({type(error).__name__})", "see to the directory"
+        return _unreadable(path, error), _SEE_TO_RIGHTS
     if not is_kind(mode):
-        return f"lies at `{path}`, which is a link or a device", "put the file itself there"
+        what = "a directory" if stat.S_ISDIR(mode) else "a link or a device"
+        return f"lies at `{path}`, which is {what}", "put the file itself there"
     more = stat.S_IMODE(mode) & 0o777 & ~most
     return (f"is open to others: `{path}` has mode {mode & 0o777:o}", fix) if more else ("", "")
 
 
-def _text_fault(path: Path, kind: SecretKind) -> str:
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"cannot be read: `{path}`: {(error.strerror or type(error).__name__).lower()}"
+
+
+def _text_fault(path: Path, kind: SecretKind) -> tuple[str, str]:
+    """What is wrong with the text of a file, and the fix; the first is empty where nothing is."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except OSError as error:
-        return f"cannot be read ({type(error).__name__})"
+        return _unreadable(path, error), _SEE_TO_RIGHTS
+    return _content_fault(content, kind), kind.fix
+
+
+def _content_fault(content: bytes, kind: SecretKind) -> str:
     if len(content) > _MOST_BYTES:
         return "is longer than any secret"
     try:
