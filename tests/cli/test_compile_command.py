@@ -98,3 +98,21 @@ def test_files_without_a_policy_are_not_compiled(
     )
     assert main(["compile", str(tmp_path)]) == 2
     assert "no policy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere", "does not exist\n  fix: name a directory of policies"),
+        ("file", "is no directory\n  fix: name a directory of policies"),
+        ("empty", "holds no YAML files\n  fix: name a directory with policies"),
+    ],
+)
+def test_what_is_no_directory_of_policies_is_not_to_be_put_back(
+    name: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+
+    assert main(["compile", str(tmp_path / name)]) == 2
+    assert capsys.readouterr().err == f"ringfence: `{tmp_path / name}` {said}\n"

@@ -31,9 +31,18 @@ def add(commands: Any) -> None:
 def run(given: argparse.Namespace) -> int:
     """Compile, and say whether anything was."""
     from ringfence.cli.output import compiling_is_said
+    from ringfence.language.yaml_files import yaml_files
     from ringfence.reload import DirectorySource
     from ringfence.reload.compiling import compile_ahead
 
+    # A source says of what it lacks that it be put back; here it was never there.
+    if not given.policies.is_dir():
+        what = "is no directory" if given.policies.exists() else "does not exist"
+        raise InputError(f"`{given.policies}` {what}", "name a directory of policies")
+    if not yaml_files(given.policies):
+        raise InputError(
+            f"`{given.policies}` holds no YAML files", "name a directory with policies"
+        )
     with compiling_is_said(json=given.json):
         report = compile_ahead(DirectorySource(given.policies).read().files)
     failed = given.check and (report.compiled or report.kept_in is None)
