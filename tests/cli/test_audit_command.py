@@ -434,6 +434,18 @@ def test_a_server_that_is_down_is_looked_for_at_its_address(
 
 
 @pytest.mark.usefixtures("log")
+def test_nothing_of_an_answer_is_cut_where_no_terminal_shows_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    columns = ", ".join(f"repeat('x', 60) AS column_{number}" for number in range(10))
+    assert main(["audit", "query", f"SELECT {columns} FROM records LIMIT 1"]) == 0
+
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == [f"column_{number}" for number in range(10)]
+    assert row.split() == ["x" * 60] * 10
+
+
+@pytest.mark.usefixtures("log")
 def test_an_empty_query_is_said_to_be_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is none" in refused(["query", ""], capsys)
 

@@ -1,6 +1,7 @@
 """Wrong usage: an unknown option is refused by its command, with what was meant; streams may be closed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_the_package_is_run_as_the_command_is() -> None:
 
 
 @pytest.mark.parametrize("columns", ["1", "40", "80"])
-def test_no_figure_of_a_dry_run_is_cut_on_a_narrow_terminal(
+def test_no_figure_of_a_dry_run_is_cut_and_no_word_broken_on_a_narrow_terminal(
     columns: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -157,6 +158,14 @@ def test_no_figure_of_a_dry_run_is_cut_on_a_narrow_terminal(
     data, policies = ROOT / "examples" / "data", str(ROOT / "policies")
     given = ["dry-run", "--orders", str(data / "orders.parquet"), "--policies", policies]
     given += ["--instruments", str(data / "instruments.yaml"), "--no-report", "--mode", "frozen"]
+    given += ["--base", str(ROOT / "examples" / "tightened")]
 
     assert main([*given, "--out", str(tmp_path)]) == 0
-    assert "…" not in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    words = shown.split()
+    assert {"frozen", "strategy.total-exposure", "remark"} <= set(words)
+    assert any(re.fullmatch("[A-Z]{7}-[0-9]{10}", word) for word in words)
+    # What stands at the end of a line is not cut off either.
+    assert "notional held back" in shown
+    assert {"sta", "ure", "pro"}.isdisjoint(words)

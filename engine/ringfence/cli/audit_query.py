@@ -108,15 +108,16 @@ def _answer(
 
 
 def show_rows(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print the rows as a table."""
-    from rich.console import Console
+    """Print the rows as a table; only a terminal's width cuts it."""
     from rich.markup import escape
     from rich.table import Table
+
+    from ringfence.cli.consoles import output_console
 
     table = Table(*(escape(visible(name)) for name in names), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(escape(visible(each)) for each in row))
-    Console().print(table)
+    output_console(whole=True).print(table)
 
 
 def _told(value: Any) -> Any:

@@ -29,7 +29,6 @@ __all__ = [
 
 _SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _SPEC = "a directory, a file, git:REF or git:REF:PATH"
-_LEAST_WIDTH = 60
 # Of one run in one mode two find something to do, of a comparison in both modes more.
 _MOST_WORKERS = 4
 
@@ -234,11 +233,7 @@ def _write_markdown(path: Path, summary: dict[str, Any]) -> None:
 
 
 def _show(summary: dict[str, Any], files: dict[str, Path]) -> None:
-    from rich.console import Console
-
+    from ringfence.cli.consoles import output_console
     from ringfence.replay.terminal import render_terminal
 
-    console = Console()
-    # On a narrower terminal lines are broken; a table made for it would cut figures: `1.2…`.
-    console.width = max(console.width, _LEAST_WIDTH)
-    render_terminal(summary, console, {label: str(path) for label, path in files.items()})
+    render_terminal(summary, output_console(), {label: str(path) for label, path in files.items()})

@@ -432,8 +432,7 @@ def _print(plan: dict[str, Any], given: argparse.Namespace, written: dict[str, s
 
         show_findings(plan_findings(plan), given.format, command="plan")
     else:
-        from rich.console import Console
-
+        from ringfence.cli.consoles import output_console
         from ringfence.review.plan_text import render_text
 
-        render_text(plan, Console(), written)
+        render_text(plan, output_console(whole=True), written)

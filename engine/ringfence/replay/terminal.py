@@ -36,6 +36,7 @@ _GATES_SHOWN = 40
 _ROWS_SHOWN = 8
 _NAME_WIDTH = 24
 _ROOMY = 76
+_ANY_WIDTH = 10_000
 _STYLES = {"APPROVE": "green", "REDUCE_SIZE": "yellow", "REJECT": "red"}
 
 Json = Mapping[str, Any]
@@ -53,7 +54,7 @@ def render_terminal(
     """
     _headline(summary, console)
     if summary["orders"]["replayed"]:
-        console.print(_decisions(summary))
+        _show(_decisions(summary), console)
         if summary["changes"] and summary["changes"]["orders"]:
             _changes(summary["changes"], console)
         else:
@@ -125,6 +126,31 @@ def _table(title: str, *columns: str, numbers: int) -> Table:
     return table
 
 
+def _show(table: Table, console: Console) -> None:
+    """Print a table; where it need not fit a terminal it is as wide as its words, so that none is broken."""
+    width = console.width
+    if not console.is_terminal:
+        console.width = _keep_words_whole(table, console)
+    console.print(table)
+    console.width = width
+
+
+def _keep_words_whole(table: Table, console: Console) -> int:
+    """Give each column the width of its longest word, and what is left in the console's; returns the width needed."""
+    options = console.options.update(width=_ANY_WIDTH)
+    wanted = []
+    for column in table.columns:
+        sizes = [console.measure(each, options=options) for each in (column.header, *column.cells)]
+        wanted.append(max(each.maximum for each in sizes))
+        column.width = wanted[-1] if column.no_wrap else max(each.minimum for each in sizes)
+    needed = console.measure(table, options=options).maximum
+    for column, most in zip(table.columns, wanted, strict=True):
+        least = column.width or 0
+        column.width = min(most, least + max(0, console.width - needed))
+        needed += column.width - least
+    return max(console.width, needed)
+
+
 def _decisions(summary: Json) -> Table:
     table = _table(
         "Decisions",
@@ -158,7 +184,7 @@ def _changes(changes: Json, console: Console) -> None:
         table.add_row(
             _name(row["gate"]), count(row["orders"]), clip(money(row["notional"], currency), 28)
         )
-    console.print(table)
+    _show(table, console)
     _more(len(changes["by_gate"]) - _ROWS_SHOWN, "gate", console)
     _largest(changes, console)
 
@@ -187,7 +213,7 @@ def _largest(changes: Json, console: Console) -> None:
             Text(f"{clip(row['gate'], 32)}\n{clip(' vs '.join(figures), 40)}"),
             clip(money(row["notional"], currency), 20),
         )
-    console.print(table)
+    _show(table, console)
     _more(changes["orders"] - len(examples), "order", console)
 
 
@@ -211,7 +237,7 @@ def _decided_by(run: Json, console: Console) -> None:
             count(row["reduce"]),
             clip(money(row["notional"], currency), 24),
         )
-    console.print(table)
+    _show(table, console)
     _more(len(run["by_gate"]) - _ROWS_SHOWN, "gate", console)
 
 
@@ -222,7 +248,7 @@ def _refused(run: Json, console: Console) -> None:
     table = _table("Rejected whatever the gates say", "reason", "meaning", "orders", numbers=1)
     for code, meaning, orders in found:
         table.add_row(Text(code), Text(meaning), count(orders))
-    console.print(table)
+    _show(table, console)
 
 
 def _halts(run: Json, console: Console) -> None:
@@ -265,7 +291,7 @@ def _utilisation(summary: Json, console: Console) -> None:
             count(stopped),
             Text(remark_of(gate), "dim"),
         )
-    console.print(table)
+    _show(table, console)
     _more(len(gates) - _GATES_SHOWN, "gate", console)
 
 
@@ -288,7 +314,7 @@ def _unreplayable(summary: Json, console: Console) -> None:
         first = group["examples"][0] if group["examples"] else None
         place = f"row {count(first['row'])}: {clip(first['detail'], 30)}" if first else ""
         table.add_row(Text(clip(group["reason"], 60)), Text(place), count(group["rows"]))
-    console.print(table)
+    _show(table, console)
     _more(len(groups) - _ROWS_SHOWN, "reason", console)
 
 
