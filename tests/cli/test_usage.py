@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,37 @@ def test_a_path_that_the_system_refuses_is_told_with_its_reason(
     assert reason.startswith("ringfence: `order: \ufffd[2Jxxx")
     assert reason.endswith("xxx…` cannot be used: file name too long")
     assert fix == "  fix: check the path, and the permissions on the way to it"
+
+
+@pytest.mark.parametrize("module", ["argparse", "ringfence.cli.main", "ringfence.errors"])
+@pytest.mark.parametrize("stream", ["", "2>&-"])
+def test_one_that_is_stopped_while_it_begins_ends_as_one_that_is_stopped_later(
+    module: str, stream: str
+) -> None:
+    code = (
+        "import sys; from ringfence.__main__ import main\n"
+        "class Stopped:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == sys.argv[1]: raise KeyboardInterrupt\n"
+        "sys.modules.pop(sys.argv[1], None)\n"
+        "sys.meta_path.insert(0, Stopped())\n"
+        "sys.exit(main())"
+    )
+    ran = subprocess.run(
+        ["sh", "-c", f'"$@" {stream}', "sh", sys.executable, "-c", code, module],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    said = "" if stream else "ringfence: stopped\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", said)
+
+
+def test_the_installed_command_is_the_packages() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["scripts"] == {"ringfence": "ringfence.__main__:main"}
 
 
 def test_the_package_is_run_as_the_command_is() -> None:
