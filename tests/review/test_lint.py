@@ -88,6 +88,15 @@ def test_each_slip_is_found(old: str, new: str, code: str, tmp_path: Path) -> No
     assert set(found) == {code}
 
 
+def test_a_schema_that_is_not_there_is_shown_where_it_is_named(tmp_path: Path) -> None:
+    text = POLICY.replace("https://example.com/policy.json", "../none.json")
+    assert codes(tmp_path, "# of the desk\n" + text) == ["E462"]
+
+    (found,) = lint([tmp_path], tmp_path).findings
+    assert found.span is not None
+    assert (found.span.line, found.span.column, found.span.end_column) == (2, 33, 45)
+
+
 def test_a_description_may_start_with_a_number_or_a_quote(tmp_path: Path) -> None:
     assert (
         codes(tmp_path, POLICY.replace("What the desk may", "'8 gates that the desk must'")) != []

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ringfence.errors import Diagnostic
+from ringfence.errors import Diagnostic, Span
 from ringfence.language.source import Document, Key
 from ringfence.language.suggest import did_you_mean
 from ringfence.review.lint_owners import Owners
@@ -104,26 +104,34 @@ def _schema_line(document: Document) -> Iterator[Diagnostic]:
         f"`ringfence schema --kind {document.data['kind']} --out FILE`, and begin this file with "
         "`# yaml-language-server: $schema=FILE`"
     )
-    head = []
-    for line in document.source.text.splitlines():
-        if line.strip() and not line.startswith("#"):
-            break
-        head.append(line)
-    found = next((each for line in head if (each := _SCHEMA_LINE.match(line))), None)
-    if found is None:
-        message = "no line at the top tells editors the schema"
-    elif "://" not in found[1] and not (Path(document.path).parent / found[1]).is_file():
-        message = f"the schema `{found[1]}` that the top of the file names is not there"
+    named = _schema_named(document)
+    if named is None:
+        message, span = "no line at the top tells editors the schema", document.key_span()
+    elif "://" not in named[0] and not (Path(document.path).parent / named[0]).is_file():
+        message = f"the schema `{named[0]}` that the top of the file names is not there"
+        span = named[1]
     else:
         return
     yield Diagnostic(
         "E462",
         message,
-        document.key_span(),
+        span,
         why="with it an editor completes rules and limits, and marks a slip while it is typed",
         fix=fix,
         severity="warning",
     )
+
+
+def _schema_named(document: Document) -> tuple[str, Span] | None:
+    """The schema that a comment above the document names for editors, and where it names it."""
+    for number, line in enumerate(document.source.text.splitlines(), 1):
+        if found := _SCHEMA_LINE.match(line):
+            return found[1], Span(
+                document.path, number, found.start(1) + 1, number, found.end(1) + 1
+            )
+        if line.strip() and not line.startswith("#"):
+            break
+    return None
 
 
 def _policy_at(document: Document) -> tuple[str, dict]:  # type: ignore[type-arg]  # plain data
