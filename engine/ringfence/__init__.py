@@ -8,7 +8,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ringfence.errors import PolicyError
+    from ringfence.errors import (
+        AuditError,
+        InputError,
+        LedgerError,
+        PolicyError,
+        RingfenceError,
+        StateError,
+    )
     from ringfence.language.decision import RiskDecision
     from ringfence.language.orders import OrderRequest
     from ringfence.runtime.asked import MarketData
@@ -20,25 +27,35 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AuditError",
     "CentralRiskGuard",
     "GuardSettings",
+    "InputError",
+    "LedgerError",
     "MarketData",
     "OrderRequest",
     "PolicyError",
     "PolicySet",
+    "RingfenceError",
     "RiskDecision",
+    "StateError",
     "VenueSnapshot",
     "__version__",
 ]
 
 _HOME = {
+    "AuditError": "ringfence.errors",
     "CentralRiskGuard": "ringfence.runtime.guard",
     "GuardSettings": "ringfence.runtime.guard_settings",
+    "InputError": "ringfence.errors",
+    "LedgerError": "ringfence.errors",
     "MarketData": "ringfence.runtime.asked",
     "OrderRequest": "ringfence.language.orders",
     "PolicyError": "ringfence.errors",
     "PolicySet": "ringfence.runtime.policy_set",
+    "RingfenceError": "ringfence.errors",
     "RiskDecision": "ringfence.language.decision",
+    "StateError": "ringfence.errors",
     "VenueSnapshot": "ringfence.runtime.reconciliation",
 }
 
