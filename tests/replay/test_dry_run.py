@@ -16,6 +16,7 @@ from ringfence.errors import InputError
 from ringfence.replay import dry_run as module
 from ringfence.replay.decided import DecidedBatch, GateColumn
 from ringfence.replay.dry_run import Request, dry_run
+from ringfence.replay.engine_books import Names
 
 pytestmark = pytest.mark.integration
 
@@ -32,10 +33,12 @@ class FakeEngine:
     )
     codes = ("TOTAL_EXPOSURE",)
     currency = "USDT"
+    names, halts, halted = Names([], [], [], []), (), {}
 
-    def __init__(self, linked, inputs, *, mode, equity, standing):
+    def __init__(self, linked, inputs, *, mode, equity, halts_until, standing):
         self.mode, self.sha256 = mode, linked.sha256
         self.assumptions = [f"fake: {equity}"]
+        assert halts_until == "day"
         self._every = 5 if linked.currency == "tight" else 7
         self._sum, self._symbols = 0.0, len(inputs.symbols)
         # Written over as the engine does it: in turns.

@@ -349,6 +349,41 @@ def test_a_loss_halts_the_account_where_its_gate_says_so(tmp_path: Path) -> None
     assert records.of("switch")[0]["switch"][:3] == ["account/main", "halted", "rule:daily-loss"]
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (
+            {"size": "0.1", "price": "1000.001"},
+            "VENUE_RULES tick=1 limit=0 gate=venue-rules policy=desk-main@2.3.0 "
+            "(the price is no multiple of the tick size)",
+        ),
+        (
+            {"symbol": "ETH/USD", "size": "2", "price": "10"},
+            "ORDER_SIZE size=2 limit=0.00001 gate=order-size policy=desk-main@2.3.0",
+        ),
+    ],
+)
+def test_a_reason_names_what_was_measured_and_writes_numbers_out(
+    tmp_path: Path, given: dict[str, str], reason: str
+) -> None:
+    more = """
+    - {rule: venue-rules@1}
+    - {rule: order-size@1, limits: {max_size: 0.00001}}
+"""
+    guard = opened(policies(tmp_path, more=more))
+
+    assert guard.evaluate_order(order(given.pop("size"), **given)).reason == reason
+
+
+def test_a_switch_is_told_by_its_state(guard: CentralRiskGuard) -> None:
+    guard.set_kill_switch("firm", "reducing", by="ann", reason="drill")
+
+    assert guard.evaluate_order(order("1")).reason == (
+        "KILL_SWITCH state=reducing limit=active gate=kill-switch policy=desk-main@2.3.0 "
+        "(a kill switch that touches this order is not active for trading)"
+    )
+
+
 def test_only_a_gate_that_looks_at_the_book_alone_can_halt(tmp_path: Path) -> None:
     more = """
     - {rule: order-notional@1, limits: {max: 50_000 USD}, on_breach: halt}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
 from ringfence.language.differences import reaches
 from ringfence.language.linking import Bound, LinkedSet
-from ringfence.language.orders import Instrument
+from ringfence.language.orders import KILL_STATES, Instrument
 from ringfence.language.rules import Rule
 from ringfence.language.tickets import Refusal
 
@@ -23,24 +23,39 @@ __all__ = [
 ]
 
 
+_STATES = dict(enumerate(KILL_STATES))
+_SMALL, _LARGE = 1e-12, 1e16
+
+
 def amount(value: float, unit: str, currency: str) -> str:
-    """A measure or limit with its unit, such as `3.4%`, `104,000 USD`, `5s`."""
+    """A measure or limit with its unit, such as `3.4%`, `104,000 USD`, `5s`, `halted`."""
     if not math.isfinite(value):
         return "unknown"
+    if unit == "state" and value in _STATES:
+        return _STATES[value]
     if unit == "money":
-        return f"{value:,.10g} {currency}".strip()
+        return f"{_number(value)} {currency}".strip()
     if unit == "ratio":
         return f"{value * 100:.10g}%"
     if unit == "duration":
         return f"{value:.10g}s"
-    return f"{value:,.10g}"
+    return _number(value)
+
+
+def _number(value: float) -> str:
+    """Ten digits, written out unless that would be mostly zeros: `0.00001`, and not `1e-05`."""
+    text = f"{value:,.10g}"
+    return f"{Decimal(text):,f}" if "e" in text and _SMALL < abs(value) < _LARGE else text
 
 
 def denial(rule: Rule, result: GateResult, currency: str) -> str:
-    """One line: the rule's code, measure, limit, gate, policy; and why, where an input is unknown."""
+    """One line: the rule's code, measure, limit, gate, policy; and why, where an input is unknown.
+
+    Where the checks of a rule measure different things, it names the one that decides, and says what that means.
+    """
     parts = [
         rule.code,
-        f"{rule.measures}={amount(result.measure, result.unit, currency)}",
+        f"{rule.measures or result.check or 'measure'}={amount(result.measure, result.unit, currency)}",
         f"limit={amount(result.limit, result.unit, currency)}",
         f"gate={result.gate}",
         f"policy={result.policy}",
@@ -48,6 +63,10 @@ def denial(rule: Rule, result: GateResult, currency: str) -> str:
     if result.outcome is Outcome.UNKNOWN:
         parts.insert(1, f"check={result.check}" if result.check else "check=none")
         parts.append(f"({result.reason or 'an input is missing or stale'})")
+    elif not rule.measures:
+        explained = (each.explain for each in rule.checks if each.name == result.check)
+        if said := next(explained, "").rstrip("."):
+            parts.append(f"({said[0].lower()}{said[1:]})")
     return " ".join(parts)
 
 

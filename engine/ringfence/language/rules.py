@@ -29,6 +29,8 @@ class Check:
     compare: str
     measure_text: str
     limit_text: str
+    explain: str
+    """What a breach means, in a sentence; empty where the rule says none."""
 
     @property
     def unit(self) -> Unit:
@@ -67,7 +69,7 @@ class Rule:
     on_breach: str
     code: str
     measures: str
-    """What a reason calls the measure."""
+    """What a reason calls the measure; empty where its checks measure different things."""
     deprecated: str
     parameters: ParameterSet
     freshness: str
@@ -175,7 +177,7 @@ def read_rule(document: Document) -> tuple[Rule | None, list[Diagnostic]]:
             applies_to=spec.get("applies_to", "risk_increasing"),
             on_breach=on_breach,
             code=spec.get("code") or metadata["name"].upper().replace("-", "_"),
-            measures=spec.get("measures") or "measure",
+            measures=spec.get("measures") or "",
             deprecated=str(metadata.get("deprecated") or ""),
             parameters=parameter_set,
             freshness=spec.get("freshness") or "",
@@ -339,6 +341,7 @@ def _read_check(
         compare=given.get("compare", "<="),
         measure_text=str(given["measure"]).strip(),
         limit_text=str(given["limit"]).strip(),
+        explain=str(given.get("explain") or "").strip(),
     )
 
 
