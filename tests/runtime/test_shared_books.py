@@ -69,6 +69,26 @@ def test_one_client_order_id_stands_for_one_order_at_all_guards(desk: PolicySet)
     assert str(two.book("account/main").positions["BTC/USD"].buys) == "2.0"
 
 
+def test_an_id_that_is_used_anew_once_its_answer_is_forgotten_is_taken_back_by_all(
+    desk: PolicySet,
+) -> None:
+    shared = Desk(desk, client_order_window_ns=SECOND)
+    records = Records()
+    shared.funded("a")
+    one, two = shared.guard("b", audit=records), shared.guard("c")
+    first = one.evaluate_order(order("1", client_order_id="x"))
+    assert two.evaluate_order(order("1", client_order_id="x")).repeated
+    one.on_cancel(first.id)
+    shared.clock.advance(2 * SECOND)
+    shared.mark(two)
+    records.fail_wait = True
+
+    assert one.evaluate_order(order("1", client_order_id="x")).code == "AUDIT_UNAVAILABLE"
+
+    two.catch_up()
+    assert two.working_orders() == one.working_orders() == ()
+
+
 def test_an_approval_that_another_guard_repeated_is_not_taken_back(desk: PolicySet) -> None:
     shared = Desk(desk)
     records = Records()

@@ -278,6 +278,9 @@ class GuardBooks:
         # A day of answers is much: what many of them name is there once.
         same, (account, strategy, venue, symbol, side, kind, *rest) = self._same, answer.content
         names = same[account], same[strategy], same[venue], same[symbol], same[side], same[kind]
+        # A guard that shares the books may not have forgotten yet what stood for the id before.
+        self.answers.pop(client_order_id, None)
+        self.repeated.discard(client_order_id)
         self.answers[client_order_id] = answer._replace(
             content=(*names, *rest), policy_set=same[answer.policy_set]
         )
