@@ -352,9 +352,11 @@ def test_a_restart_ends_the_day_as_a_set_that_came_meanwhile_says(
     bought = guard.evaluate_order(order("1"))
     guard.on_fill(bought.id, "1", 1_000)
 
+    mark(guard, NOON + 1, 900.0)
     guard.use(other, by="reload")
-    mark(guard, NOON, 900.0)
+    abandon(guard)
     clock.advance(6 * 3600 * SECOND)
+    guard = CentralRiskGuard.open(other, state=tmp_path / "state", settings=KEPT, clock=clock)
     mark(guard, clock.now_ns(), 900.0)
     before = views(guard)
     abandon(guard)

@@ -1,6 +1,7 @@
 """Who keeps a guard's books: what a guard asks of them, and books of one process in a directory."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ringfence.errors import RingfenceError, StateError
@@ -327,8 +328,10 @@ class OwnBooks:
             self._is_unsound = True
             raise
         if self._read is not None and self.books.trading_day != day:
-            # When the present day ends is in a snapshot alone: the next order or event comes after a new one.
+            # When the present day ends is in a snapshot alone. Where it cannot be written now, no order comes before it is.
             self._behind = True
+            with suppress(OSError):
+                self.renew()
 
     def _before_other_rules(self) -> None:
         """Put what was counted under the present rules of instruments into a snapshot.
