@@ -339,6 +339,38 @@ class BadDisk:
         return self._files.list(folder)
 
 
+SOL = """  fx: {EUR/USD: 1.25}
+  instruments:
+    SOL/EUR: {lot_step: "1", min_size: "1", tick_size: "0.01", multiplier: 1, base: SOL, quote: EUR}
+"""
+
+
+def test_a_restart_knows_a_rate_of_a_set_that_came_and_went(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    sets = []
+    for name, rate in (("first", "1.25"), ("second", "1.5")):
+        folder = tmp_path / name
+        policies(folder)
+        path = folder / "instruments.yaml"
+        text = path.read_text().replace("  instruments:\n", SOL.replace("1.25", rate))
+        path.write_text(text)
+        sets.append(PolicySet.load(folder))
+    guard = opened(sets[0], state=tmp_path / "state", settings=KEPT)
+    guard.use(sets[1], by="reload")
+    guard.on_mark("SOL/EUR", MarketData(5.0, 5.0, 5.0, NOON))
+    sold = guard.evaluate_order(order("2", symbol="SOL/EUR", price="5", side="sell"))
+    guard.on_fill(sold.id, "2", 5.0)
+    assert guard.book("account/main").cash == 100_015
+
+    # It does not name the instrument any more, which is held on.
+    guard.use(desk, by="reload")
+    before = views(guard)
+    abandon(guard)
+
+    assert views(again(desk, tmp_path / "state")) == before
+
+
 def test_a_restart_ends_the_day_as_a_set_that_came_meanwhile_says(
     desk: PolicySet, tmp_path: Path
 ) -> None:

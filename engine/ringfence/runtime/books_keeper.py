@@ -142,7 +142,7 @@ class OwnBooks:
         self._store, self._journal_bytes, self._told = store, journal_bytes, told
         self._read = read
         self._behind, self._retry_ns = False, 0
-        self._is_unsound = False
+        self._is_unsound = self._has_changed = False
         # Orders and clients' ids of answers that nobody was given, to be taken back from books that are read anew.
         self._to_undo: list[tuple[str, str]] = []
 
@@ -319,7 +319,7 @@ class OwnBooks:
     def adopt(self, linked: LinkedSet) -> None:
         if self._is_unsound:
             self._read_anew()
-        day = self.books.trading_day
+        day, self._has_changed = self.books.trading_day, False
         try:
             self.books.adopt(linked, self._before_other_rules)
         except RingfenceError:
@@ -327,8 +327,9 @@ class OwnBooks:
         except BaseException:
             self._is_unsound = True
             raise
-        if self._read is not None and self.books.trading_day != day:
-            # When the present day ends is in a snapshot alone. Where it cannot be written now, no order comes before it is.
+        if self._read is not None and (self._has_changed or self.books.trading_day != day):
+            # What the journal will hold was counted under these rules, and the present day ends as they say. Where no
+            # snapshot can be written now, no order comes before one is.
             self._behind = True
             with suppress(OSError):
                 self.renew()
@@ -338,6 +339,7 @@ class OwnBooks:
 
         A restart reads the journal with the policy set that it is given.
         """
+        self._has_changed = True
         if self._read is None or not (self._behind or self._store.written_bytes):
             return
         try:
