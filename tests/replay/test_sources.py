@@ -1,5 +1,6 @@
 """Sources of a dry run: every form gives the same rows, in batches of any size."""
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -66,6 +67,50 @@ def test_every_form_of_source_gives_the_same_orders(tmp_path: Path, form: str) -
     one.pop("row")
     again.pop("row")
     assert again == one
+
+
+def test_texts_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
+    rows = [
+        {
+            "ts": "2026-01-02T10:00:00.000000789Z",
+            "order_id": "2026-01-01T00:00:00Z",
+            "account": "007",
+        },
+        {
+            "ts": "2026-01-02T10:00:00.000000001Z",
+            "order_id": "2026-01-01T01:00:00+01:00",
+            "account": 7,
+        },
+        {"ts": "2026-01-02T10:00:01Z", "order_id": 18446744073709551617, "account": "2026-01-01"},
+        {"ts": 1767348002000, "order_id": 9007199254740993, "account": "x"},
+    ]
+    source = tmp_path / "orders.json"
+    source.write_text(
+        json.dumps([{"symbol": "BTC/USD", "side": "buy", "size": 0.1, **each} for each in rows])
+    )
+
+    orders = columns_of(stream := open_orders(str(source)))
+
+    assert stream.rejects.total == 0
+    assert [ts - 1767348000 * 10**9 for ts in orders["ts"]] == [1, 789, 10**9, 2 * 10**9]
+    assert orders["account"] == ["7", "007", "2026-01-01", "x"]
+    assert orders["order_id"] == [
+        "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00Z", "18446744073709551617", "9007199254740993",
+    ]  # fmt: skip
+
+
+def test_a_date_of_json_in_no_known_order_of_day_and_month_is_no_time(tmp_path: Path) -> None:
+    rows = [
+        {"ts": f"{day}-01-2026 10:00:00", "symbol": "A", "side": "buy", "size": 1}
+        for day in ("01", "13")
+    ]
+    source = tmp_path / "orders.json"
+    source.write_text(json.dumps(rows))
+
+    stream = open_orders(str(source))
+
+    assert list(stream) == []
+    assert stream.rejects.counts == {"no usable time": 2}
 
 
 @pytest.mark.parametrize("batch_rows", [1, 3, 136, 137, 138, 1000])

@@ -24,6 +24,9 @@ _ROW = "ringfence_row"
 _CSV_ROW = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _NO_CONDITIONS = ("VARCHAR", "DOUBLE", "FLOAT", "DECIMAL", "DATE", "TIME")
+_TEXTS = ("id", "name", "side", "type", "book", "balance")
+# What a JSON reader makes of texts, and of values of more than one type.
+_GUESSED = ("DATE", "TIME", "UUID", "JSON")
 _NOT_UTF8 = "it is not UTF-8"
 _ALIASES = {"marks": {"price"}}
 
@@ -50,7 +53,7 @@ def union_sql(
         InputError: the source cannot be read, or lacks columns.
         PolicyError: an expression of the mapping does not fit the source.
     """
-    reading = _source_sql(database, source, mapping)
+    reading = _source_sql(database, kind, source, mapping)
     described = describe_columns(database, f"SELECT * FROM {reading}", source)  # nosec B608
     if mapping is None:
         _find_uneven_row(database, kind, source, described)
@@ -70,12 +73,14 @@ def union_sql(
 
 
 def _source_sql(
-    database: duckdb.DuckDBPyConnection, source: Source, mapping: Mapping | None
+    database: duckdb.DuckDBPyConnection, kind: str, source: Source, mapping: Mapping | None
 ) -> str:
     """SQL for a FROM that yields the source's own columns, constants added and unpivoted where asked."""
     if source.format == "csv" and mapping is None:
         # As text, so that ids keep their zeros and sizes their digits.
         options: Sequence[str] = ("header=true", "all_varchar=true")
+    elif source.format == "json" and mapping is None:
+        options = _plain_json(database, kind, source)
     else:
         options = mapping.reads.options(source.format) if mapping is not None else ()
     reader = source.reader(options)
@@ -98,6 +103,26 @@ def _source_sql(
         f"(SELECT * FROM {rows} UNPIVOT INCLUDE NULLS "  # nosec B608
         f"({quoted(unpivot.value)} FOR {quoted(unpivot.name)} IN ({columns})))"
     )
+
+
+def _plain_json(database: duckdb.DuckDBPyConnection, kind: str, source: Source) -> Sequence[str]:
+    """Options of the reader under which ids, names and times stay as they are written.
+
+    Left to itself it takes texts for dates and times, whichever of day and month it thinks comes first, and
+    drops their nanoseconds; long ids become numbers that are no longer they.
+    """
+    kinds = dict.fromkeys(_ALIASES.get(kind, ()), "number")
+    kinds |= {column.name: column.kind for column in KINDS[kind]}
+    described = describe_columns(database, f"SELECT * FROM {source.reader()}", source)  # nosec B608
+    if not any(name.lower() in kinds for name in described):
+        return ()
+    types = {}
+    for name, typed in described.items():
+        held = kinds.get(name.lower())
+        as_text = held in _TEXTS or (held is not None and typed.startswith(_GUESSED))
+        types[name] = "VARCHAR" if as_text else typed
+    pairs = ", ".join(f"{text_literal(n)}: {text_literal(t)}" for n, t in types.items())
+    return (f"columns={{{pairs}}}",)
 
 
 def _first_line(database: duckdb.DuckDBPyConnection, source: Source) -> str:
