@@ -265,6 +265,15 @@ def test_kraken_calls_the_tether_pair_by_its_old_name(tmp_path: Path) -> None:
         assert columns_of(inputs.orders)["symbol"] == ["USDT/USD"]
 
 
+def test_an_iceberg_of_kraken_is_a_limit_order(tmp_path: Path) -> None:
+    head = (FIXTURES / "kraken_trades.csv").read_text(encoding="utf-8").splitlines()[:2]
+    file = tmp_path / "trades.csv"
+    file.write_text("\n".join(head).replace('"limit"', '"iceberg"'), encoding="utf-8")
+
+    with open_inputs(str(file), mapping="kraken-orders") as inputs:
+        assert columns_of(inputs.orders)["type"] == ["limit"]
+
+
 def test_a_fee_of_ccxt_in_the_base_currency_counts_at_the_price(tmp_path: Path) -> None:
     order = {
         "timestamp": 1709287200123, "symbol": "BTC/USDT", "type": "limit", "side": "buy",
