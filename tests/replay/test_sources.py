@@ -69,6 +69,26 @@ def test_every_form_of_source_gives_the_same_orders(tmp_path: Path, form: str) -
     assert again == one
 
 
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_name_that_looks_like_a_pattern_is_that_file_and_no_other(
+    tmp_path: Path, form: str
+) -> None:
+    for name in ("orders[1]", "orders1", "a*b?", "aXbY"):
+        row = {"ts": "2026-01-02", "order_id": name, "symbol": "A", "side": "buy", "size": 1}
+        text = f"{','.join(row)}\n{','.join(map(str, row.values()))}\n"
+        (tmp_path / f"{name}.{form}").write_text(text if form == "csv" else json.dumps(row))
+
+    def ids(source: str) -> list[str]:
+        stream = open_orders(str(tmp_path / source))
+        found = columns_of(stream)["order_id"]
+        assert stream.rejects.total == 0
+        return sorted(found)
+
+    assert ids(f"orders[1].{form}") == ["orders[1]"]
+    assert ids(f"a*b?.{form}") == ["a*b?"]
+    assert ids(f"orders*.{form}") == ["orders1", "orders[1]"]
+
+
 def test_texts_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
     rows = [
         {

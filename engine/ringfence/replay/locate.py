@@ -66,7 +66,8 @@ class Source:
         """Return SQL for a `FROM` that reads this source; `options` are a reader's `key=value`."""
         if self.format == "select":
             return f"({self.select})"
-        names = ", ".join(text_literal(path) for path in self.files)
+        # Each is one file, whatever a pattern of its name would match as well.
+        names = ", ".join(text_literal(glob.escape(path)) for path in self.files)
         arguments = ", ".join([f"[{names}]", *options])
         return f"read_{self.format}({arguments})"
 

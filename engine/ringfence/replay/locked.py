@@ -5,6 +5,7 @@ variables and any later change of these settings are out of reach of what is run
 """
 
 import errno
+import glob
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -48,10 +49,12 @@ def locked_database(
         }
     )
     try:
-        # Files that the query names by a relative path are allowed by that spelling too.
-        paths = sorted({*files, *(os.path.relpath(path) for path in files)})
+        # Files that the query names by a relative path are allowed by that spelling too, and by the one in which
+        # no character of their name is a pattern.
+        paths = {*files, *(os.path.relpath(path) for path in files)}
+        paths |= {glob.escape(path) for path in paths}
         for setting, value in (
-            ("allowed_paths", _list(paths)),
+            ("allowed_paths", _list(sorted(paths))),
             ("allowed_directories", _list([str(scratch), *directories])),
             ("temp_directory", text_literal(str(scratch / "spill"))),
             ("memory_limit", text_literal(f"{memory_mb}MiB")),

@@ -3,6 +3,7 @@
 Names that differ only in their case are the same name here, as in SQL.
 """
 
+import glob
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -129,7 +130,7 @@ def _header(database: duckdb.DuckDBPyConnection, path: str, options: Sequence[st
     except (pa.ArrowException, OSError):
         pass
     others = ", ".join(["header=false", "all_varchar=true", *options])
-    query = f"SELECT * FROM read_csv([{text_literal(path)}], {others}) LIMIT 1"  # nosec B608
+    query = f"SELECT * FROM read_csv([{text_literal(glob.escape(path))}], {others}) LIMIT 1"  # nosec B608
     try:
         rows = database.execute(query).fetchall()
     except duckdb.Error:
