@@ -1,12 +1,14 @@
 """Mapping files: what the shipped ones make of real exports, and what is refused in any."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from replay.stream_rows import columns_of
 from ringfence.errors import InputError, PolicyError
+from ringfence.language.orders import whole_lots
 from ringfence.replay.mapping import load_mapping, mapping_names
 from ringfence.replay.sources import Inputs, describe, open_inputs, open_marks, open_orders
 
@@ -93,7 +95,7 @@ def test_binance_trades_name_the_taker_and_turn_contracts_into_base_units() -> N
     }  # fmt: skip
     place = orders["order_id"].index("binance_coinm-BTCUSD_PERP-849714402")
     assert orders["side"][place] == "buy"
-    assert orders["size"][place] == 4 * 100 / 61804.8
+    assert orders["size"][place] == round(4 * 100 / 61804.8, 8)
     assert orders["ts"][place] == 1723161256419684465
 
 
@@ -157,9 +159,22 @@ def test_bitmex_inverse_contracts_become_bitcoin_and_quanto_ones_stay() -> None:
     orders = columns_of(open_orders(str(FIXTURES / "bitmex_trades.parquet"), "bitmex-trades"))
 
     assert (orders["symbol"][0], orders["side"][0], orders["size"][0]) == (
-        "BTC/USD:BTC", "sell", 20000 / 7822.5,
+        "BTC/USD:BTC", "sell", round(20000 / 7822.5, 8),
     )  # fmt: skip
     assert (orders["symbol"][1], orders["size"][1]) == ("ETH/USD:BTC", 15.0)
+
+
+@pytest.mark.parametrize("name", ["binance_trades", "bitmex_trades"])
+def test_sizes_of_inverse_contracts_are_whole_lots(name: str) -> None:
+    orders = columns_of(open_orders(str(FIXTURES / f"{name}.parquet"), name.replace("_", "-")))
+    inverse = [
+        Decimal(str(size))
+        for symbol, size in zip(orders["symbol"], orders["size"], strict=True)
+        if symbol in ("BTC/USD:BTC", "ETH/USD:ETH")
+    ]
+
+    assert inverse
+    assert all(whole_lots(size, Decimal("0.00000001")) for size in inverse)
 
 
 @pytest.mark.parametrize(
