@@ -183,6 +183,22 @@ def test_text_and_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "<details><summary>order-notional of the account: breach</summary>" in markdown
 
 
+def test_what_is_used_of_a_limit_is_told_of_limits_that_are_used_up(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["explain", *ORDER, "--size", "0.5", "--state", "state.yaml"]
+    assert main([*arguments, "--format", "markdown"]) == 0
+    rows = {
+        cells[1]: cells[6]
+        for line in capsys.readouterr().out.splitlines()
+        if len(cells := [each.strip() for each in line.split("|")]) == 9
+    }
+
+    assert rows["order-notional"] == "12.5%"
+    # The least lot, and data that is complete enough, have to be there.
+    assert (rows["venue-rules"], rows["data-quality"]) == ("", "")
+
+
 def test_a_terminal_shows_colours(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

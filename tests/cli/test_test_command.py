@@ -192,6 +192,20 @@ def test_junit_has_a_case_for_each_case_with_its_place(
     ]
 
 
+def test_measures_of_a_failing_case_are_written_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = GATE.replace("100 USD", "1_234_567 USD")
+    assert gate != GATE
+    bad = BAD.replace('"1.1"', '"123456.7"')
+    monkeypatch.chdir(write_desk(tmp_path, gate, bad))
+
+    assert main(["test", "."]) == 1
+    said = capsys.readouterr().out
+    assert " limit=1,234,567" in said
+    assert "e+0" not in said
+
+
 def test_junit_of_files_that_cannot_be_used_bears_the_commands_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,12 @@ def test_an_exposure_is_written_out_as_a_person_would() -> None:
     )
 
 
+def test_just_beyond_a_limit_is_not_at_it() -> None:
+    linked = policy("{rule: total-exposure@1, limits: {max: 129_970 USD}}")
+
+    assert text(linked, book=ETH)[1].endswith("breach, 30 USD too much, 100.0231% used")
+
+
 def test_working_orders_multipliers_and_rates_are_opened_up() -> None:
     linked = policy("{rule: position-size@1, limits: {max: 100_000 USD}}")
     working = [{"order_id": "w", "symbol": "ADA/EUR", "side": "buy", "size": "300", "price": 0.5}]

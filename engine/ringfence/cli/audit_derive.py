@@ -85,7 +85,7 @@ def recomputed_lines(found: Recomputation, seconds: float) -> Iterator[str]:
     if found.wrong_count > _SHOWN:
         yield f"and {found.wrong_count - _SHOWN:,} more records; --json has the first 10,000"
     rate = f"{found.decisions / seconds:,.0f} a second" if seconds > 0 else "at once"
-    yield f"{found.decisions:,} decisions, {rate}"
+    yield f"{found.decisions:,} decision{'' if found.decisions == 1 else 's'}, {rate}"
     for how, count in sorted(found.counts.items()):
         yield f"{count:,} {how}: {_HOW[How(how)]}"
     for code, count in sorted(found.states.items()):

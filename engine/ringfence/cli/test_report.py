@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import finite, plain_data, print_json, show_findings
 from ringfence.errors import Diagnostic
-from ringfence.language.decision import Decision, GateResult
+from ringfence.language.decision import Decision, GateResult, Outcome
 from ringfence.review.test_runner import CaseResult
 
 if TYPE_CHECKING:
@@ -111,10 +111,13 @@ def _in_a_line(value: Any) -> str:
 
 
 def _gate_line(gate: GateResult) -> str:
-    return (
-        f"{gate.policy}/{gate.gate}: {gate.outcome} measure={gate.measure:g} limit={gate.limit:g}"
-        + (f" ({gate.reason})" if gate.reason else "")
-    )
+    from ringfence.backends.explain.amounts import plain_number
+
+    told = f"{gate.policy}/{gate.gate}: {gate.outcome}"
+    # What an exempt gate would have measured was never asked for.
+    if gate.outcome is not Outcome.EXEMPT:
+        told += f" measure={plain_number(gate.measure)} limit={plain_number(gate.limit)}"
+    return told + (f" ({gate.reason})" if gate.reason else "")
 
 
 def _print_left_out(report: Report) -> None:

@@ -187,9 +187,11 @@ def differences(expected: Mapping[str, Any], decision: Decision) -> list[str]:
             )
             continue
         if result.outcome != outcome:
+            from ringfence.backends.explain.amounts import plain_number
+
             problems.append(
                 f"expected gate {gate}: {outcome}, got {result.outcome} "
-                f"(measure {result.measure:g}, limit {result.limit:g}"
+                f"(measure {plain_number(result.measure)}, limit {plain_number(result.limit)}"
                 + (f", {result.reason})" if result.reason else ")")
             )
     return problems

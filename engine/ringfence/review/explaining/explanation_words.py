@@ -147,8 +147,8 @@ def _check(check: ExplainedCheck, words: Words) -> Iterator[str]:
             ends.append(
                 f"{amount} {'too much' if over and check.compare == '<=' else 'short' if over else 'left'}"
             )
-    if math.isfinite(check.utilisation) and 0 < limit.value < UNBOUNDED and check.compare == "<=":
-        ends.append(f"{check.utilisation * 100:.4g}% used")
+    if used := _used(check):
+        ends.append(f"{used} used")
     yield f"{check.name}: {left} {check.compare} {right}: {', '.join(ends)}"
     for step in measure.steps:
         yield f"  {step}"
@@ -243,6 +243,19 @@ def _way(way: Way) -> str:
     return f"{way.text} (asked again with this alone: does not pass)"
 
 
+def _used(check: ExplainedCheck) -> str:
+    """How much of a limit is used; empty where that says nothing, as of a least value that must be there."""
+    if check.compare != "<=" or not math.isfinite(check.utilisation):
+        return ""
+    if not 0 < check.limit.value < UNBOUNDED:
+        return ""
+    told = f"{check.utilisation * 100:.4g}"
+    # Just beyond a limit is not at it.
+    if float(told) == 100 and check.utilisation != 1:
+        told = f"{check.utilisation * 100:.7g}"
+    return f"{told}%"
+
+
 # Markdown
 
 
@@ -256,14 +269,14 @@ def explanation_markdown(told: Explanation) -> str:
     words = _words(told)
     for each in told.gates:
         result = each.result
-        used = f"{result.utilisation * 100:.4g}%" if math.isfinite(result.utilisation) else ""
+        checks = () if each.explained is None else each.explained.checks
         cells = (
             result.gate,
             result.level,
             str(result.outcome),
             words.amount(result.measure, result.unit) if math.isfinite(result.measure) else "",
             words.amount(result.limit, result.unit) if math.isfinite(result.limit) else "",
-            used,
+            next((_used(check) for check in checks if check.shown), ""),
             "" if result.source is None else f"`{_at(result.source)}`",
         )
         lines.append(f"| {' | '.join(_escaped(cell) for cell in cells)} |")
