@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-_STATES = dict(enumerate(KILL_STATES))
+_STATES = {float(place): name for place, name in enumerate(KILL_STATES)}
 _SMALL, _LARGE = 1e-12, 1e16
 
 
