@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from ringfence import PolicySet, RiskDecision
 from ringfence.errors import AuditError, StateError
 from ringfence.runtime import guard_core
 from ringfence.runtime.asked import MarketData
+from ringfence.runtime.audit_log import AuditLog
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.ports import AppendFile, FixedClock, Lock, SystemFiles
@@ -290,6 +292,38 @@ def test_a_restart_reads_what_was_counted_before_another_set_came(
     abandon(guard)
 
     assert views(again(finer, tmp_path / "state")) == before
+
+
+@pytest.mark.parametrize("is_audited", [True, False])
+def test_a_forked_child_leaves_its_parents_state_as_it_is(
+    desk: PolicySet, tmp_path: Path, is_audited: bool
+) -> None:
+    state, clock = tmp_path / "state", FixedClock(NOON)
+    log = AuditLog.open(tmp_path / "log", clock=clock, durability="process") if is_audited else None
+    settings = GuardSettings(without_audit=log is None)
+    guard = opened(desk, state=state, settings=settings, clock=clock, audit=log)
+    guard.evaluate_order(order("1"))
+    files = sorted(each.name for each in state.iterdir())
+    with warnings.catch_warnings():
+        # The log has a thread; the child calls nothing that a thread could hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            told = [guard.evaluate_order(order("1")).code for _ in range(2)]
+            code = 7 if told[1] in ("STATE_UNAVAILABLE", "AUDIT_UNAVAILABLE") else 8
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+    assert sorted(each.name for each in state.iterdir()) == files
+    guard.evaluate_order(order("2"))
+    before = views(guard)
+    abandon(guard)
+    assert views(again(desk, state)) == before
+    if log is not None:
+        log.close()
 
 
 class Failing(AppendFile):

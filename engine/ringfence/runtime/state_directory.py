@@ -9,6 +9,7 @@ end of a process stands last, lacks the end of its line, and was never answered 
 """
 
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable
@@ -32,6 +33,15 @@ _decode_plain = msgspec.json.Decoder().decode
 _NULL = b"null"
 _NAME = re.compile(r"(snapshot|journal)-(\d{12})")
 _CRC = 9
+# How often this process is a fork of another: asking the system for its number at each record takes longer.
+_forks = [0]
+
+
+def _count_fork() -> None:
+    _forks[0] += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
 
 
 class StateDirectory:
@@ -53,6 +63,7 @@ class StateDirectory:
     def __init__(self, directory: Path, files: LogFiles, durability: Durability) -> None:
         self._directory, self._files, self.durability = directory, files, durability
         self._journal: AppendFile | None = None
+        self._forks = _forks[0]
         self.crc = 0
         self.written_bytes = 0
         try:
@@ -129,7 +140,13 @@ class StateDirectory:
         self.crc = zlib.crc32(text, self.crc)
         return b"%08x %b\n" % (self.crc, text)
 
+    def _check_process(self) -> None:
+        # A forked child has its parent's lock and journal; what both wrote nobody could read again.
+        if self._forks != _forks[0]:
+            raise OSError("the state was opened before the process forked")
+
     def _write(self, lines: bytes) -> None:
+        self._check_process()
         if self._journal is None:
             raise OSError("the journal is not open")
         self._journal.write(lines)
@@ -143,6 +160,7 @@ class StateDirectory:
         Raises:
             OSError: it could not be written; the old files are as they were.
         """
+        self._check_process()
         number = self._number + 1
         try:
             text, form = msgspec.msgpack.encode(snapshot), _MSGPACK
