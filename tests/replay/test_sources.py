@@ -119,6 +119,38 @@ def test_texts_of_json_stay_as_they_are_written(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("mapped", [False, True])
+def test_what_comes_late_in_json_is_read_as_it_is(tmp_path: Path, mapped: bool) -> None:
+    # More rows than the database looks at by itself before it settles what a column holds.
+    first = 20_500
+    row = {"symbol": "A", "side": "buy", "size": 1, "price": None}
+    lines = [json.dumps({"ts": 1767348000 + at, "account": "x", **row}) for at in range(first)]
+    late = {
+        "ts": 1767448000,
+        "account": "y",
+        **row,
+        "size": 0.5,
+        "price": 100.7,
+        "order_id": "late",
+    }
+    source = tmp_path / "orders.ndjson"
+    source.write_text("\n".join([*lines, json.dumps(late)]))
+    mapping = tmp_path / "mapping.yaml"
+    names = ("ts", "order_id", "account", "symbol", "side", "size", "price")
+    mapping.write_text(
+        "apiVersion: ringfence/v1\nkind: Mapping\nmetadata: {name: m, version: 1.0.0}\n"
+        f"spec: {{orders: {{{', '.join(f'{name}: {name}' for name in names)}}}}}\n"
+    )
+
+    orders = columns_of(open_orders(str(source), str(mapping) if mapped else None))
+
+    assert len(orders["ts"]) == first + 1
+    assert orders["price"][0] is None
+    last = {name: orders[name][-1] for name in names}
+    assert last == {**late, "ts": 1767448000 * 10**9}
+    assert orders["type"][-1] == "limit"
+
+
 def test_a_date_of_json_in_no_known_order_of_day_and_month_is_no_time(tmp_path: Path) -> None:
     rows = [
         {"ts": f"{day}-01-2026 10:00:00", "symbol": "A", "side": "buy", "size": 1}

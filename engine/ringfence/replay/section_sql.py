@@ -25,6 +25,8 @@ _CSV_ROW = re.compile(r"CSV Error on Line: (\d+)")
 _CSV_COUNTS = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 _NO_CONDITIONS = ("VARCHAR", "DOUBLE", "FLOAT", "DECIMAL", "DATE", "TIME")
 _TEXTS = ("id", "name", "side", "type", "book", "balance")
+# All rows of all files, and not a sample of them.
+_WHOLE_JSON = ("sample_size=-1", "maximum_sample_files=1000000")
 # What a JSON reader makes of texts, and of values of more than one type.
 _GUESSED = ("DATE", "TIME", "UUID", "JSON")
 _NOT_UTF8 = "it is not UTF-8"
@@ -79,10 +81,10 @@ def _source_sql(
     if source.format == "csv" and mapping is None:
         # As text, so that ids keep their zeros and sizes their digits.
         options: Sequence[str] = ("header=true", "all_varchar=true")
-    elif source.format == "json" and mapping is None:
-        options = _plain_json(database, kind, source)
     else:
         options = mapping.reads.options(source.format) if mapping is not None else ()
+        if source.format == "json" and not options:
+            options = _json_options(database, kind, source, mapping)
     reader = source.reader(options)
     if mapping is None:
         return f"(SELECT * FROM {reader})"  # nosec B608
@@ -105,22 +107,27 @@ def _source_sql(
     )
 
 
-def _plain_json(database: duckdb.DuckDBPyConnection, kind: str, source: Source) -> Sequence[str]:
-    """Options of the reader under which ids, names and times stay as they are written.
+def _json_options(
+    database: duckdb.DuckDBPyConnection, kind: str, source: Source, mapping: Mapping | None
+) -> Sequence[str]:
+    """Options of the reader that say of each column what it holds, found in the whole of the source.
 
-    Left to itself it takes texts for dates and times, whichever of day and month it thinks comes first, and
-    drops their nanoseconds; long ids become numbers that are no longer they.
+    Left to itself it looks at the first rows alone: what follows is rounded to whole numbers where these are, and
+    a column that comes later is not there. It also takes texts for dates and times, whichever of day and month
+    it thinks comes first, drops their nanoseconds, and makes numbers of long ids that are no longer they; without
+    a mapping, which may count on all that, ids, names and times stay as they are written.
     """
     kinds = dict.fromkeys(_ALIASES.get(kind, ()), "number")
     kinds |= {column.name: column.kind for column in KINDS[kind]}
-    described = describe_columns(database, f"SELECT * FROM {source.reader()}", source)  # nosec B608
-    if not any(name.lower() in kinds for name in described):
+    types = describe_columns(
+        database, f"SELECT * FROM {source.reader(_WHOLE_JSON)}", source  # nosec B608
+    )
+    if list(types) == ["json"]:
         return ()
-    types = {}
-    for name, typed in described.items():
+    for name, typed in types.items() if mapping is None else ():
         held = kinds.get(name.lower())
-        as_text = held in _TEXTS or (held is not None and typed.startswith(_GUESSED))
-        types[name] = "VARCHAR" if as_text else typed
+        if held in _TEXTS or (held is not None and typed.startswith(_GUESSED)):
+            types[name] = "VARCHAR"
     pairs = ", ".join(f"{text_literal(n)}: {text_literal(t)}" for n, t in types.items())
     return (f"columns={{{pairs}}}",)
 
