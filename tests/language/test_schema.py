@@ -288,6 +288,13 @@ def test_all_faults_of_a_document_come_in_order_of_place() -> None:
     assert [f.span for f in found] == sorted(f.span for f in found if f.span)
 
 
+@pytest.mark.parametrize("old", ["max: 100_000 USD", "version: 1.0.0"])
+def test_a_key_without_a_value_is_given_no_value_of_another(old: str) -> None:
+    (found,) = changed("Policy", old, old.partition(" ")[0] + " ")
+
+    assert (found.code, found.fix) == ("E153", "give it a value, or remove the key")
+
+
 def test_missing_keys_are_told_once_each() -> None:
     found = changed("Policy", "owner: risk, description: limits of the desk", "")
 

@@ -118,6 +118,9 @@ class ErrorReader:
         if error.validator == "type":
             wanted = schema.get("title") or _types(error.validator_value)
             message = f"{subject} must be {wanted}, not {_found(error.instance)}"
+            # An example of another parameter would be none of this one's.
+            if error.instance is None:
+                fix = ""
             return Diagnostic("E153", message, span, why, fix or self._type_fix(path, error))
         if error.validator in ("enum", "const"):
             return _not_allowed(span, subject, error, why)
