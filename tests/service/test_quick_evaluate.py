@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from ringfence import MarketData
+from ringfence.service.access.opened import Access
 from ringfence.service.app import make_app
 from ringfence.service.desk import Desk
 from ringfence.service.quick_evaluate import MOST_BYTES, QuickAnswer, QuickEvaluate
@@ -61,7 +62,7 @@ def address(desk: Desk, quick: Noting) -> Iterator[str]:
 def asking(address: str, quick: Noting, desk: Desk) -> Iterator[httpx.Client]:
     quick.answered, quick.is_on = 0, True
     # It is due once in half a minute, and then comes first.
-    desk.access.is_upkeep_due()
+    desk.access.takes_upkeep()
     # A fresh price: no reason then tells how old it is.
     desk.guard.on_mark("BTC/USDT", MarketData(49_999, 50_001, 50_000, time.time_ns()))
     with httpx.Client(base_url=address) as opened:
@@ -189,7 +190,7 @@ def test_behind_a_proxy_with_tls_either_way_tells_browsers_to_come_by_it(
     there = replace(desk, settings=settings)
     quick = Noting(there)
     # What is due comes first, and is answered by the application.
-    desk.access.is_upkeep_due()
+    desk.access.takes_upkeep()
     said = []
     with running(make_app(there), partial(QuickProtocol, quick)) as found, httpx.Client(
         base_url=found
@@ -238,3 +239,17 @@ def test_many_connections_at_once_get_their_own_answers(address: str, bearer: An
     for each in threads:
         each.join()
     assert wrong == []
+
+
+def test_who_asks_in_the_usual_way_alone_keeps_nothing_from_being_written_and_recorded(
+    asking: httpx.Client, bearer: Any, desk: Desk, quick: Noting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(Access, "keep_up", lambda _: kept.append(quick.answered))
+    for _ in range(2):
+        desk.access._kept_up_at -= 60.0
+        for _ in range(3):
+            assert ask(asking, "an order", bearer).status_code == 200
+    # Once in its time, by a request that the application answers; the others are answered at once.
+    assert kept == [0, 2]
+    assert quick.answered == 4

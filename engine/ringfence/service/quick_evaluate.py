@@ -63,6 +63,7 @@ class QuickEvaluate:
         """
         started = perf_counter()
         named = _usual(headers)
+        # Upkeep takes longer than an answer from here may: the application does it.
         if named is None or self._desk.access.is_upkeep_due():
             return None
         user = self._user(named)

@@ -58,7 +58,7 @@ class Authentication(AbstractAuthenticationMiddleware):
                 found = await _shown(access, given[0].decode("latin-1"))
             else:
                 found = _logged_in(access, connection)
-            if access.is_upkeep_due():
+            if access.takes_upkeep():
                 await to_thread.run_sync(access.keep_up)
         except StateError as error:
             raise ServiceUnavailableException(

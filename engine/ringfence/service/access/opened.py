@@ -50,12 +50,15 @@ class Access:
     _kept_up_at: float = field(default_factory=time.monotonic)
 
     def is_upkeep_due(self) -> bool:
-        """Whether `keep_up` should be called now; says so to one caller."""
-        now = time.monotonic()
-        if now - self._kept_up_at < _UPKEEP_SECONDS:
-            return False
-        self._kept_up_at = now
-        return True
+        """Whether `takes_upkeep` would say so."""
+        return time.monotonic() - self._kept_up_at >= _UPKEEP_SECONDS
+
+    def takes_upkeep(self) -> bool:
+        """Whether whoever asks is to call `keep_up` now; says so to one caller."""
+        is_due = self.is_upkeep_due()
+        if is_due:
+            self._kept_up_at = time.monotonic()
+        return is_due
 
     def keep_up(self) -> None:
         """Write what is only known here: last uses. And record what the command line changed.
