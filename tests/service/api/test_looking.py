@@ -24,6 +24,13 @@ def test_decisions_come_newest_first_page_by_page(ask, decided):
     assert [each["id"] for each in page["decisions"]] == [decided[1]["id"], decided[0]["id"]]
 
 
+def one_later(moment):
+    """A nanosecond after a time that is none of a whole second's last."""
+    assert not moment.endswith("999999999Z")
+    second, rest = moment[:-1].split(".")
+    return f"{second}.{int(rest) + 1:09d}Z"
+
+
 def test_decisions_are_found_by_what_they_are(ask, decided):
     def ids(query, who="viewer", **others):
         found = ask("GET", f"/v1/decisions?limit=3{query}", who, **others).json()["decisions"]
@@ -35,6 +42,9 @@ def test_decisions_are_found_by_what_they_are(ask, decided):
     assert ids(f"&until={decided[0]['decided_ns'] + 1}")[0] == decided[0]["id"]
     assert ids(f"&from={decided[3]['decided_at'][:26]}Z")[0] == decided[3]["id"]
     assert ids(f"&from={decided[3]['decided_ns'] + 1}") == []
+    # As it is told, to the last of its nine digits.
+    assert decided[3]["id"] not in ids(f"&until={decided[3]['decided_at']}")
+    assert decided[3]["id"] in ids(f"&until={one_later(decided[3]['decided_at'])}")
     assert decided[2]["id"] not in ids("", "trader")
     assert ids("&account=beta", "trader") == []
 

@@ -1,5 +1,6 @@
 """Decisions that were made: pages of them, and one in full."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -28,6 +29,7 @@ _MOMENT = (
     r"^([0-9]{1,19}|[12][0-9]{3}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(\.[0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))$"
 )
+_FRACTION = re.compile(r"[.,]([0-9]+)")
 _MOMENT_WORDS = "Nanoseconds since 1970, or RFC 3339 such as `2026-01-31T08:00:00Z`."
 Moment = Annotated[
     str | None, QueryParameter(pattern=_MOMENT, max_length=50, description=_MOMENT_WORDS)
@@ -224,8 +226,7 @@ def moment_of(text: str | None, name: str) -> int | None:
         found = datetime.fromisoformat(text)
         if found.tzinfo is None:
             raise ValueError("it names no time zone")
-        whole = int(found.timestamp() // 1)
-        return whole * 1_000_000_000 + found.microsecond * 1_000
+        whole = int(found.replace(microsecond=0).timestamp())
     except (ValueError, OverflowError) as error:
         fault = Fault(f"`{text}` is no time: {error}", parameter=name)
         raise Problem(
@@ -234,3 +235,6 @@ def moment_of(text: str | None, name: str) -> int | None:
             fix="write 2026-01-31T08:00:00Z, or nanoseconds since 1970",
             errors=[fault],
         ) from None
+    # All nine digits: `datetime` would leave out the last three, and with them what was decided within the microsecond.
+    fraction = _FRACTION.search(text)
+    return whole * 1_000_000_000 + (0 if fraction is None else int(fraction[1].ljust(9, "0")[:9]))
