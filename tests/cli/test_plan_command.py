@@ -32,6 +32,7 @@ spec:
   rules:
     - {directions: [LOOSER], needs: {risk: 1}}
 """
+OF_ONE_GATE = "    - {policies: [desk], gates: [order-notional], needs: {risk: 2}}\n"
 WHO = ("--by", "dan", "--reason", "approved in the meeting")
 
 
@@ -383,6 +384,27 @@ def test_the_pointer_takes_a_plan_once_approved_and_only_from_its_base(run: Any)
     ]
     _, told, _ = run("apply", late, *pointer, *WHO)
     assert "desk/order-notional: limit max 200,000 USDT -> 300,000 USDT" in told
+
+
+def test_a_new_name_takes_no_policy_and_no_gate_out_of_the_rules(run: Any) -> None:
+    git("checkout", "-q", "main", at=Path())
+    Path(".ringfence").mkdir()
+    Path(".ringfence/approvals.yaml").write_text(APPROVALS + OF_ONE_GATE)
+    commit()
+    git("checkout", "-q", "-b", "renamed", at=Path())
+    change("name: desk", "name: crypto")
+    change("rule: order-notional@1", "name: value\n      rule: order-notional@1")
+    change("limits: {max: 200_000 USDT}", "limits: {max: 300_000 USDT}")
+    commit()
+
+    plan = planned(run, "--base", "main")
+    file = saved(run, "--base", "main")
+
+    assert {each["policy"] for each in plan["changes"]} == {"crypto"}
+    needs = {each["group"]: each["needed"] for each in plan["approvals"]["needs"]}
+    assert needs == {"risk": 2}
+    refused = applied(run, file, "--pointer", "active.json", "--approved-by", "ann", code=1)
+    assert refused["missing"] == ["1 of risk, 1 of 2 given"]
 
 
 def test_a_plan_whose_files_have_changed_is_refused_and_says_where(run: Any) -> None:

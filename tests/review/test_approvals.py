@@ -57,6 +57,14 @@ def test_every_rule_that_fits_a_change_binds_it(
     assert rules.needs([asked]) == needs
 
 
+def test_what_is_called_otherwise_now_falls_under_the_rules_of_its_former_name_too(
+    rules: ApprovalRules,
+) -> None:
+    renamed = Asked("TIGHTER", ("account",), "desk", "exposure", "fx-london", "total-exposure")
+
+    assert rules.needs([renamed]) == {"desk": 2, "anyone": 1}
+
+
 def test_of_several_changes_the_most_is_needed(rules: ApprovalRules) -> None:
     changes = [
         Asked("LOOSER", ("account",)),

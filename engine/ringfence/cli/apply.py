@@ -208,10 +208,21 @@ def _missing(given: argparse.Namespace, saved: "SavedPlan") -> tuple[str, ...]:
     """Approvals that are missing, by the rules of the base, with those that the plan has and those given now."""
     from ringfence.review.approval_rules import Asked
     from ringfence.review.given_approvals import standing
+    from ringfence.review.limit_changes import limit_changes
 
     plan, approvals = saved.plan, saved.plan["approvals"]
+    former = {
+        (each.policy, each.gate, each.kind): (each.former_policy, each.former_gate)
+        for each in limit_changes(saved.base.linked, saved.head.linked)
+    }
     asked = [
-        Asked(each["direction"], tuple(each["levels"]), each["policy"], each["gate"])
+        Asked(
+            each["direction"],
+            tuple(each["levels"]),
+            each["policy"],
+            each["gate"],
+            *former.get((each["policy"], each["gate"], each["kind"]), ()),
+        )
         for each in plan["changes"]
     ]
     if approvals["rules_changed"]:

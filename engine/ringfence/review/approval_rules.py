@@ -39,12 +39,15 @@ class Asked:
         direction: Of the change.
         levels: Whose books it bears on.
         policy, gate: Their names; empty for what is not of one.
+        former_policy, former_gate: What they were called before: a new name takes nothing out of a rule.
     """
 
     direction: str
     levels: tuple[str, ...]
     policy: str = ""
     gate: str = ""
+    former_policy: str = ""
+    former_gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,14 @@ class ApprovalRule:
         return (
             direction
             and (not self.levels or any(each in self.levels for each in asked.levels))
-            and _holds(self.policies, asked.policy)
-            and _holds(self.gates, asked.gate)
+            and _holds(self.policies, asked.policy, asked.former_policy)
+            and _holds(self.gates, asked.gate, asked.former_gate)
         )
 
 
-def _holds(globs: tuple[str, ...], name: str) -> bool:
-    return not globs or any(fnmatchcase(name, glob) for glob in globs)
+def _holds(globs: tuple[str, ...], name: str, former: str) -> bool:
+    names = {name, former or name}
+    return not globs or any(fnmatchcase(each, glob) for each in names for glob in globs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,14 @@ class DirectedChange:
     def asked(self) -> Asked:
         """What approvals are asked for."""
         change = self.change
-        return Asked(self.directed.direction.value, change.levels, change.policy, change.gate)
+        return Asked(
+            self.directed.direction.value,
+            change.levels,
+            change.policy,
+            change.gate,
+            change.former_policy,
+            change.former_gate,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,16 @@ class Change:
         return found.name if found is not None else ""
 
     @property
+    def former_policy(self) -> str:
+        """Name of the policy before; empty where it is new."""
+        return self.base_policy.name if self.base_policy is not None else ""
+
+    @property
+    def former_gate(self) -> str:
+        """Name of the gate before; empty where it is new, or the change not of a gate."""
+        return self.base.name if self.base is not None else ""
+
+    @property
     def levels(self) -> tuple[str, ...]:
         """Whose books it bears on: of the gate on both sides, or of all gates of the policy."""
         gates = [each for each in (self.base, self.head) if each is not None]
