@@ -8,6 +8,8 @@ import pytest
 from review.plans import EDITS, SHIPPED, WITNESS, edited, linked
 from ringfence.errors import InputError
 from ringfence.language.gates import Gate
+from ringfence.language.linking import link
+from ringfence.language.source import load
 from ringfence.review import directed_changes as module
 from ringfence.review.directed_changes import Review, review_of
 from ringfence.review.directions import Directed, Direction
@@ -18,6 +20,20 @@ INSTRUMENT = ("instruments.yaml", "min_notional: 5}", "min_notional: 50}")
 UNIVERSE = ("instruments.yaml", "strategies: [taker]", "strategies: [taker, maker]")
 VERSION = ("firm.yaml", "version: 1.0.0", "version: 1.0.1")
 SCOPE = ("desk.yaml", "accounts: [alpha, beta]", "accounts: [alpha, bet?]")
+DAY = ("firm.yaml", 'day: {time: "00:00"', 'day: {time: "12:00"')
+GAMMA = tuple(
+    (name, "accounts: [alpha, beta]", "accounts: [alpha, beta, gamma]")
+    for name in ("desk.yaml", "instruments.yaml")
+)
+BOOKS = """apiVersion: ringfence/v1
+kind: Policy
+metadata: {name: books, version: 1.0.0, owner: risk@example.com, description: Exposure and marks.}
+spec:
+  currency: USDT
+  gates:
+    - {rule: total-exposure@1, limits: {max: 1_000 USDT}}
+    - {rule: data-quality@1, mode: shadow, limits: {max_age: 1s}}
+"""
 
 
 def answer(direction: str, blame: str = "") -> Directed:
@@ -80,11 +96,49 @@ def test_a_version_decides_nothing_and_asks_no_solver(reviewed: Callable[..., Re
 def test_a_policys_direction_is_that_of_all_its_gates(
     reviewed: Callable[..., Review], gates: dict[str, str], direction: str
 ) -> None:
-    found = reviewed(SCOPE, gates=gates)
+    found = reviewed(SCOPE, whole="TIGHTER", gates=gates)
 
     assert ways(found) == [("desk", "", direction)]
     blame = "daily-loss is too hard" if direction == "UNKNOWN" else ""
     assert found.changes[0].directed.blame == blame
+
+
+def test_a_trading_day_that_moves_is_not_known_to_be_equal_on_the_firms_level(
+    reviewed: Callable[..., Review],
+) -> None:
+    found = reviewed(DAY, whole="UNKNOWN", gates={})
+
+    assert ways(found) == [("firm", "", "UNKNOWN")]
+    beside = reviewed(DAY, EDITS[0], whole="UNKNOWN", gates={"position-size": "TIGHTER"})
+    assert ways(beside) == [("desk", "position-size", "TIGHTER"), ("firm", "", "UNKNOWN")]
+    assert "the trading day starts at another time" in beside.changes[1].directed.blame
+    assert "firm" in beside.changes[1].asked.levels
+
+
+def test_a_policy_that_lets_an_account_trade_is_looser_though_its_gates_bind_more(
+    reviewed: Callable[..., Review],
+) -> None:
+    found = reviewed(*GAMMA, whole="LOOSER", gates="TIGHTER")
+
+    assert ways(found) == [("desk", "", "LOOSER"), ("", "", "EQUAL")]
+    beside = reviewed(*GAMMA, EDITS[3], whole="INCOMPARABLE", gates="TIGHTER")
+    assert ways(beside)[:2] == [("desk", "", "UNKNOWN"), ("firm", "total-exposure", "TIGHTER")]
+    assert "orders that no policy took before" in beside.changes[0].directed.blame
+    # More of the orders that were taken already.
+    assert ways(reviewed(SCOPE, whole="TIGHTER", gates="TIGHTER")) == [("desk", "", "TIGHTER")]
+
+
+def test_older_marks_that_count_are_looser_though_the_gate_that_asks_is_a_shadow() -> None:
+    base = link([load(BOOKS, "books.yaml")], check_mandatory=False)
+    edits = ("max_age: 1s", "max_age: 1m"), (
+        "    - {rule: data-quality@1, mode: shadow, limits: {max_age: 1s}}\n",
+        "",
+    )
+
+    for old, new in edits:
+        head = link([load(BOOKS.replace(old, new), "books.yaml")], check_mandatory=False)
+        found = review_of(base, head, check_mandatory=False)
+        assert ways(found) == [("books", "data-quality", "LOOSER")]
 
 
 @pytest.mark.parametrize("whole", ["LOOSER", "TIGHTER", "EQUAL", "UNKNOWN"])

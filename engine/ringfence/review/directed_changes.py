@@ -14,6 +14,7 @@ from ringfence.review.directions import Directed, Direction, Witness, compare_ga
 from ringfence.review.halt_changes import HaltWords, halt_words, with_halts
 from ringfence.review.limit_changes import Change, limit_changes
 from ringfence.review.matching import match_gates
+from ringfence.review.set_effects import SetEffects, judged_with_whole
 
 __all__ = ["DirectedChange", "Review", "review_of"]
 
@@ -87,6 +88,8 @@ def review_of(
     beside = [each for each in changes if not each.policy]
     directed = {id(each): compared.change(each) for each in changes if each.policy}
     whole = with_halts(whole, compared.halts)
+    effects = SetEffects(base, head, since_ns, check_mandatory)
+    _count_effects(changes, directed, whole, effects)
     others_decide = any(
         each.directed.direction is not Direction.EQUAL for each in _paired(changes, directed)
     )
@@ -99,6 +102,34 @@ def review_of(
         ),
         whole,
     )
+
+
+def _count_effects(
+    changes: Sequence[Change], directed: dict[int, Directed], whole: Directed, effects: SetEffects
+) -> None:
+    """What changes do to the whole set, into their directions: none looks tighter than the set gets by it."""
+    if whole.never_looser:
+        return
+    why = {
+        id(each): effects.may_loosen(each)
+        for each in changes
+        if each.policy and directed[id(each)].never_looser
+    }
+    deciding = [
+        each
+        for each in changes
+        if each.policy
+        and (why.get(id(each)) or directed[id(each)].direction is not Direction.EQUAL)
+    ]
+    for each in deciding:
+        if told := why.get(id(each)):
+            others = any(
+                other.policy != each.policy or (each.gate and other is not each)
+                for other in deciding
+            )
+            directed[id(each)] = judged_with_whole(
+                directed[id(each)], whole, told, others_decide=others
+            )
 
 
 def _paired(changes: Iterable[Change], directed: dict[int, Directed]) -> list[DirectedChange]:

@@ -60,13 +60,15 @@ class Change:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """Whose books it bears on: of the gate on both sides, or of all gates of the policy."""
+        """Whose books it bears on: of the gate on both sides, or of all gates of the policy; all books have one day."""
         gates = [each for each in (self.base, self.head) if each is not None]
         if not gates:
             gates = [
                 gate for each in (self.base_policy, self.head_policy) if each for gate in each.gates
             ]
         found = dict.fromkeys(gate.level for gate in gates)
+        if any(move.what == "day" for move in self.moves):
+            found["firm"] = None
         return tuple(found) or ("firm",)
 
     @property
