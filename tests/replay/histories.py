@@ -136,12 +136,16 @@ def plain_replay(linked, orders, marks, fills, money, mode, halts_until="day"):
     events.sort(key=lambda each: each[:3])
     found, at = [], 0
     for each in orders:
+        waiting = []
         while at < len(events) and events[at][0] <= each["ts"]:
             _, rank, key, act = events[at]
-            if rank >= 3 and key >= each["key"]:
-                break
-            act()
             at += 1
+            if rank >= 3 and key >= each["key"]:
+                # What becomes of an order follows it; what ends at that time does not wait for it.
+                waiting.append(events[at - 1])
+            else:
+                act()
+        events[at:at] = waiting
         found.append(replay.decide(each))
     return found, replay
 
