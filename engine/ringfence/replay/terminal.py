@@ -258,7 +258,7 @@ def _halts(run: Json, console: Console) -> None:
     table = _table("Books that a gate halted", "from", "book", "gate", numbers=0)
     for each in halts["first"][:_ROWS_SHOWN]:
         table.add_row(moment(each["ts"]), _name(each["book"]), _name(each["gate"]))
-    console.print(table)
+    _show(table, console)
     _more(halts["count"] - _ROWS_SHOWN, "halt", console)
 
 
