@@ -211,7 +211,7 @@ def test_what_is_no_order_with_its_market_data_is_rejected_among_others(
     assert guard.evaluate_order(order("1")).decision is RiskDecision.APPROVE
 
 
-def test_orders_that_cannot_be_had_are_told_before_any_is_decided(desk: PolicySet) -> None:
+def test_of_orders_that_cannot_all_be_had_none_counts(desk: PolicySet) -> None:
     guard = opened(desk)
 
     def asked() -> Iterator[tuple[OrderRequest, None]]:

@@ -1,6 +1,6 @@
 """The guard: no order leaves without its decision."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from time import perf_counter_ns
@@ -174,15 +174,14 @@ class CentralRiskGuard(GuardColumns):
         written at once. Orders of others may be decided in between.
 
         Args:
-            orders: Each with its market data, or None; anything else among them is rejected. What they raise themselves
-                is raised before the first is decided.
+            orders: Each with its market data, or None; anything else among them is rejected. Where there is no having
+                them all, what that raises is raised, and none of them counts.
             signs, request_id: As for `evaluate_order`; all have the same.
         """
         named_by = "" if request_id is _UNNAMED else read_request_id(request_id)
         decided: list[Answer] = []
-        # All are there before one is decided: an answer that nobody is given would go on to count.
-        coming, at_once = iter([_pair(each) for each in orders]), _AT_FIRST
-        while some := list(islice(coming, at_once)):
+        coming, at_once = iter(orders), _AT_FIRST
+        while some := self._next_of(coming, at_once, decided):
             started = perf_counter_ns()
             with self._lock:
                 answers = self._decide_some(some, signs, named_by)
@@ -198,6 +197,20 @@ class CentralRiskGuard(GuardColumns):
         except Exception:
             return [self._taken_back(*each) for each in decided]
         return [each[0] for each in decided]
+
+    def _next_of(
+        self, coming: Iterator[Any], count: int, decided: Sequence[Answer]
+    ) -> list[tuple[Any, Any]]:
+        """The next orders of a batch; where they cannot be had, what was decided before is taken back."""
+        try:
+            return [_pair(each) for each in islice(coming, count)]
+        except BaseException:
+            # Nobody is given those answers.
+            with self._lock:
+                for answer, _, undo in reversed(decided):
+                    if undo is not None and answer.decision is not RiskDecision.REJECT:
+                        self._keeper.undo(*undo)
+            raise
 
     def _decide_some(
         self, orders: Sequence[tuple[Any, Any]], signs: bool, request_id: str
