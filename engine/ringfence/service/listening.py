@@ -15,6 +15,7 @@ import uvicorn
 
 from ringfence.errors import InputError
 from ringfence.service.below import Below
+from ringfence.service.bounded_protocol import BoundedProtocol
 from ringfence.service.settings import ServerSettings
 
 __all__ = ["Ports", "SideServers", "TlsFiles", "bind", "make_server", "new_loop"]
@@ -111,7 +112,7 @@ def make_server(
     *,
     is_main: bool = True,
     log_requests: bool = False,
-    protocol: Any = "auto",
+    protocol: Any = BoundedProtocol,
 ) -> uvicorn.Server:
     """A server for an application; `serve(sockets=[...])` runs it.
 

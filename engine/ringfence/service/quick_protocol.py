@@ -7,9 +7,8 @@ own way, with what was read of them.
 
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
 from ringfence.service.access.headers import always
+from ringfence.service.bounded_protocol import BoundedProtocol
 from ringfence.service.quick_evaluate import MOST_BYTES, PATH, QuickAnswer, QuickEvaluate
 
 __all__ = ["QuickProtocol"]
@@ -17,7 +16,7 @@ __all__ = ["QuickProtocol"]
 _PATH = PATH.encode("ascii")
 
 
-class QuickProtocol(HttpToolsProtocol):
+class QuickProtocol(BoundedProtocol):
     """A connection of the main port.
 
     Args:
@@ -35,6 +34,7 @@ class QuickProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins. What the application is told of it is put together once it is to be told."""
+        self.begins()
         self.url, self.headers, self.expect_100_continue = b"", [], False
 
     def on_headers_complete(self) -> None:
@@ -50,6 +50,7 @@ class QuickProtocol(HttpToolsProtocol):
         if not self._is_quick:
             super().on_body(body)
             return
+        self.goes_on()
         self._body += body
         if len(self._body) > MOST_BYTES:
             self._leave()
@@ -59,6 +60,7 @@ class QuickProtocol(HttpToolsProtocol):
         if self._is_quick:
             answer = self._quick.answer(self.headers, self._body)
             if answer is not None:
+                self.is_whole()
                 self._is_quick = False
                 self._send(answer)
                 return

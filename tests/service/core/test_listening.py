@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ringfence.errors import InputError
+from ringfence.service import bounded_protocol
 from ringfence.service.listening import Ports, SideServers, TlsFiles, bind, make_server
 from ringfence.service.settings import ServerSettings
 
@@ -186,3 +187,47 @@ def test_closing_ends_connections_that_wait(side: SideServers) -> None:
     with waiting, suppress(ConnectionResetError):
         assert waiting.recv(1) == b""
     assert time.monotonic() < end
+
+
+HEADS_WITHOUT_END = {
+    "a header": b"GET / HTTP/1.1\r\nhost: x\r\nx: ",
+    "an address": b"GET /",
+    "after a body": b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx: ",
+}
+
+
+@pytest.mark.parametrize("case", HEADS_WITHOUT_END)
+def test_a_head_without_end_is_not_read_on(case: str, side: SideServers) -> None:
+    _, port = served(side, ServerSettings())
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as asking:
+        asking.sendall(HEADS_WITHOUT_END[case])
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            asking.sendall(b"x" * 256 * bounded_protocol.LONGEST_HEAD)
+
+
+def test_a_body_may_be_longer_than_any_head_in_whatever_pieces_it_comes(side: SideServers) -> None:
+    _, port = served(side, ServerSettings())
+    pieces, most = 40, bounded_protocol.LONGEST_HEAD // 16
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+    plain = [b"x" * most] * pieces
+    chunks = [part for each in plain for part in (b"%x\r\n" % len(each), each + b"\r\n")]
+    for about, parts in (
+        (b"content-length: %d\r\n\r\n" % (pieces * most), plain),
+        (b"transfer-encoding: chunked\r\n\r\n", [*chunks, b"0\r\n\r\n"]),
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as asking:
+            asking.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for part in (head + about, *parts):
+                asking.sendall(part)
+            assert asking.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nho"])
+def test_a_request_that_does_not_come_keeps_no_connection(
+    sent: bytes, side: SideServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_protocol, "_PATIENCE_SECONDS", 0.05)
+    _, port = served(side, ServerSettings())
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as asking:
+        asking.sendall(sent)
+        assert asking.recv(1) == b""
