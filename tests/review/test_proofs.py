@@ -285,6 +285,20 @@ def test_strictness_is_skipped_without_a_base_and_held_against_one_with() -> Non
     assert statuses(proofs_of(wide, base=wide)) == {}
 
 
+def test_strictness_is_not_known_where_the_trading_day_starts_at_another_time() -> None:
+    now, before = (
+        desk(policy(*MANDATORY, more=f"  day: {{time: '{each}', zone: UTC}}\n"))
+        for each in ("12:00", "00:00")
+    )
+    strict = [each for each in invariants_for(now, strict=True)[0] if each.name.startswith("as-")]
+
+    (proof,) = prove(Question(now, strict, before, timeout_s=0.5))
+
+    assert proof.status == "unknown"
+    assert "the trading day" in proof.reason
+    assert statuses(proofs_of(now, base=now)) == {}
+
+
 @pytest.mark.parametrize(
     ("head", "base", "status"),
     [

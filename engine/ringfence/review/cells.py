@@ -48,7 +48,7 @@ class Cell:
     bounds: tuple[tuple[Binding, ...], ...]
     _forms: dict[int, str] = field(repr=False)
     _moved: bool = field(repr=False)
-    """Whether what surrounds the gates differs: instruments, FX rates, correlations, the currency."""
+    """Whether what surrounds the gates differs: instruments, FX rates, correlations, the currency, the day."""
 
     @property
     def moment_ns(self) -> int:
@@ -59,8 +59,8 @@ class Cell:
 
     @property
     def surroundings_changed(self) -> bool:
-        """Whether instruments, FX rates, correlations or the currency differ here, between the first and
-        the last policy set."""
+        """Whether instruments, FX rates, correlations, the currency or the trading day differ here, between the
+        first and the last policy set."""
         return self._moved
 
     @property
@@ -119,7 +119,8 @@ def cells(*sets: LinkedSet, since_ns: int = ALWAYS[0]) -> Iterator[Cell]:
 def _surroundings(linked: LinkedSet, symbols: Sequence[str]) -> tuple[object, ...]:
     desk = linked.desk
     own = [desk.instruments.get(symbol) for symbol in symbols]
-    return linked.currency, desk.fx, desk.correlations, own
+    day = {policy.day for policy in linked.policies if policy.day}
+    return linked.currency, day, desk.fx, desk.correlations, own
 
 
 def _names(sets: Sequence[LinkedSet]) -> list[tuple[str, ...]]:

@@ -256,7 +256,7 @@ class Search:
 
     def _no_proof(self, answer: str) -> str:
         if answer == "moved":
-            return "instruments, rates or correlations have changed, which is not compared"
+            return "instruments, rates, correlations or the trading day have changed, which is not compared"
         if answer == "unknown":
             return f"the solver gave up after {self._question.timeout_s:g} s"
         return "the solver has no proof"
