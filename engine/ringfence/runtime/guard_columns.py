@@ -4,6 +4,7 @@ Names, sizes and prices are looked up once for all rows that share them, and com
 so many at a time that others wait a fraction of a millisecond.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,16 +53,18 @@ class GuardColumns(GuardPreview):
                 if isinstance(now, Refusal):
                     found.refuse_rest(now)
                     break
-                if self._slices is not None or self._is_lease_over(now):
+                if self._slices is not None or self._is_lease_over(now) or self._held_off(now):
                     break
                 bound = found.bind(self.evaluator)
+                if bound.is_ready and bound.holds(self._gone):
+                    break
                 if bound.is_ready:
                     found.ask(self.evaluator, now)
             if not bound.is_ready and bound.knows_all_routes:
                 found.make_ready()
         else:
             return found.told()
-        # What guards of a group decide otherwise is asked order by order.
+        # What a guard that is held off decides otherwise is asked order by order.
         return found.told() if found.first == orders.rows else self._row_by_row(orders)
 
     def _row_by_row(self, orders: OrderColumns) -> PreviewedColumns:
@@ -86,6 +89,13 @@ class _Bound:
         self.denials = evaluator.denials
         self.routes: list[Route | Refusal] = []
         self.knows_all_routes = self.is_ready = False
+        self._holds: bool | None = None
+
+    def holds(self, gone: Callable[[Route], str]) -> bool:
+        """Whether any route, once all are there, is of something that the policies know no more."""
+        if self._holds is None:
+            self._holds = any(isinstance(each, Route) and gone(each) for each in self.routes)
+        return self._holds
 
     def is_of(self, evaluator: Evaluator) -> bool:
         return (

@@ -123,6 +123,8 @@ class UsualOrders:
             now = keeper.ready(guard._clock.now_ns())
         except (OSError, StateError):
             return []
+        if guard._held_off(now):
+            return []
         books, signs = keeper.books, signs and self._signer is not None
         log: Any = self._log
         live, sorts = self._fitting(books)
@@ -321,7 +323,8 @@ class UsualOrders:
             live = ahead[2]
         else:
             live = self._made(evaluator)
-        sorts = UsualSorts(evaluator, self._run, self._guard._linked.sha256, self._sorts)
+        guard = self._guard
+        sorts = UsualSorts(evaluator, self._run, guard._linked.sha256, self._sorts, guard._gone)
         self._evaluator, self._live, self._sorts = evaluator, live, sorts
         self._arrays = evaluator.arrays
         self._key, self._teller = None, _Teller(evaluator)

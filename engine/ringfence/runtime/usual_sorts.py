@@ -4,6 +4,7 @@ Most traders send orders of the same few sorts and sizes again and again. An ord
 common with those before it; only what is new is read digit by digit.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -89,15 +90,22 @@ class UsualSorts:
         run: What the ids of orders begin with.
         policy_set: Name of the limits' policy set.
         before: Sorts under the limits from before; their templates differ in the name of the policy set at most.
+        gone: Says what of a route the policy set knows no more; empty for nothing.
 
     Attributes:
         version: Of the arrays of books; sorts are of no use with another.
     """
 
     def __init__(
-        self, evaluator: Evaluator, run: str, policy_set: str, before: "UsualSorts | None"
+        self,
+        evaluator: Evaluator,
+        run: str,
+        policy_set: str,
+        before: "UsualSorts | None",
+        gone: Callable[[Route], str],
     ) -> None:
         self._evaluator, self._run, self.policy_set = evaluator, run, policy_set
+        self._gone = gone
         self.version = evaluator.arrays.version
         self._sorts: _Sorts = {}
         self._prices: dict[str | None, Price] = {} if before is None else before._prices
@@ -173,7 +181,7 @@ class UsualSorts:
         route = self._evaluator.route((account, strategy, venue, symbol))
         if isinstance(route, Refusal):
             return None
-        if route.picks:
+        if route.picks or self._gone(route):
             return ()
         names = (*route.key, side, kind)
         policy_set, before = self._before

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ringfence import RiskDecision
+from ringfence import PolicySet, RiskDecision
 from ringfence.language.orders import OrderRequest
 from ringfence.runtime import guard_columns
 from ringfence.runtime.guard import CentralRiskGuard
@@ -371,3 +372,23 @@ def test_a_decision_s_columns_are_written_as_they_are() -> None:
     found = guard_columns.PreviewedColumns(*columns)
     with pa.ipc.open_stream(write_previews(found, "sha")) as reader:
         assert reader.read_all().column("size").to_pylist() == ["0", "7"]
+
+
+def test_columns_are_held_off_where_the_clock_or_an_instrument_is_in_doubt(tmp_path: Path) -> None:
+    clock = FixedClock(NOON)
+    guard = opened(policies(tmp_path / "desk"), clock=clock)
+    rows = {"account": "main", "symbol": ["BTC/USD", "ETH/USD"], "side": "buy", "size": ["1", "1"]}
+    orders = columns_of(
+        _JSON.decode(json.dumps({"orders": {**rows, "price": ["1000", "10"]}})).orders
+    )
+    clock.moment_ns -= 10 * SECOND
+    assert [each[2] for each in told(guard.preview_columns(orders))] == ["CLOCK_BEHIND"] * 2
+    clock.advance(10 * SECOND)
+    assert [each[2] for each in told(guard.preview_columns(orders))] == ["", ""]
+
+    policies(tmp_path / "fewer")
+    text = (tmp_path / "fewer" / "instruments.yaml").read_text()
+    kept = [line for line in text.splitlines() if "ETH/USD" not in line]
+    (tmp_path / "fewer" / "instruments.yaml").write_text("\n".join(kept))
+    guard.use(PolicySet.load(tmp_path / "fewer"), by="reload")
+    assert [each[2] for each in told(guard.preview_columns(orders))] == ["", "UNKNOWN_INSTRUMENT"]
