@@ -154,6 +154,10 @@ def test_a_case_from_python_is_held_to_the_same(linked: LinkedSet) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (
+            {"market": {"BTC/USD": {"completeness": 90}}},
+            "`completeness: 90` is a share above 100%: write `95%` or `0.95`",
+        ),
         ({"fx": {"EUR/USD": 0}}, "exchange rate `EUR/USD: 0` is not above zero"),
         ({"fx": {"EUR/USD": "-1"}}, "is not above zero"),
         ({"instruments": {"BTC/USD": {"multiplier": 0}}}, "no number above zero"),

@@ -147,7 +147,11 @@ _ALL = (
         "the only possible result is a smaller position, at the level of the gate's book",
     ),
     _order("full_close", BOOLEAN, "the order closes the whole position of the gate's book"),
-    _order("on_tick", BOOLEAN, "the limit price is a multiple of the tick size"),
+    _order(
+        "on_tick",
+        BOOLEAN,
+        "the limit price is a multiple of the tick size; a market order is sent without one",
+    ),
     _order("on_lot_step", BOOLEAN, "the size is a multiple of the lot step"),
     _order(
         "permitted",

@@ -200,7 +200,7 @@ def _market(given: Mapping[str, Any], faults: list[str]) -> Market:
     return Market(
         **{name: _number(given.get(name)) for name in ("bid", "ask", "last", "mark", "volume")},
         age=_seconds(given.get("age"), faults),
-        completeness=_share(given.get("completeness")),
+        completeness=_share("completeness", given.get("completeness"), faults),
         bid_depth=_number(given.get("bid_depth", depth)),
         ask_depth=_number(given.get("ask_depth", depth)),
         history=tuple(_past_quote(each, faults) for each in given.get("recent") or ()),
@@ -226,10 +226,13 @@ def _seconds(value: Any, faults: list[str]) -> float:
         return NAN
 
 
-def _share(value: Any) -> float:
+def _share(name: str, value: Any, faults: list[str]) -> float:
+    share = _number(value)
     if isinstance(value, str) and value.strip().endswith("%"):
-        return _number(value.strip()[:-1]) / 100
-    return _number(value)
+        share = _number(value.strip()[:-1]) / 100
+    if share > 1:
+        faults.append(f"`{name}: {value}` is a share above 100%: write `95%` or `0.95`")
+    return share
 
 
 def _book(

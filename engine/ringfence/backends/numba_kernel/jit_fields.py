@@ -32,6 +32,7 @@ from ringfence.backends.numba_kernel.layout import (
     LONG,
     LOT_MONEY,
     MARK,
+    MARKET,
     OPEN,
     PEAK,
     SELLS,
@@ -81,9 +82,9 @@ def whole_lots(size, units, scale):
 
 
 @inline
-def on_tick(price, sym, s):
+def on_tick(price, kind, sym, s):
     units = sym[s, TICK_UNITS]
-    if units == 0.0 or not usable(price):
+    if units == 0.0 or kind == MARKET or not usable(price):
         return 1.0
     return 1.0 if whole_lots(price, units, sym[s, TICK_SCALE]) >= 0.0 else 0.0
 

@@ -27,7 +27,7 @@ _FIELDS = {
     "order.reduce_only": "(1.0 if reduce_only else 0.0)",
     "order.risk_reducing": "(1.0 if red else 0.0)",
     "order.full_close": "(1.0 if red and x == abs(q) else 0.0)",
-    "order.on_tick": "on_tick(price, sym, s)",
+    "order.on_tick": "on_tick(price, kind, sym, s)",
     "order.on_lot_step": "1.0",
     "order.permitted": "float(P.permits[int(<allow,deny>), s])",
     "order.price_deviation": "price_deviation(sym, s, price, value, <reference>)",

@@ -329,7 +329,8 @@ _READERS: dict[str, Callable[[Inputs, Mapping[str, Any]], float | bool | None]] 
     "order.reduce_only": lambda i, p: i.ticket.reduce_only,
     "order.risk_reducing": lambda i, p: i.risk_reducing,
     "order.full_close": lambda i, p: _flat_or_full(i),
-    "order.on_tick": lambda i, p: not usable(i.ticket.price)
+    "order.on_tick": lambda i, p: i.ticket.type == "market"
+    or not usable(i.ticket.price)
     or _multiple_of(i.ticket.price, i.ticket.instrument.tick_size),
     # An order off the lot step never gets this far: `validity` refuses it.
     "order.on_lot_step": lambda i, p: True,

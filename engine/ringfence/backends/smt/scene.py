@@ -107,9 +107,9 @@ class Scene:
 
     @property
     def on_tick(self) -> bool:
-        """Whether the price is a multiple of the tick size."""
+        """Whether the price is a multiple of the tick size; a market order is sent without one."""
         step = self.instrument.tick_size
-        if not usable(self.price) or step is None:
+        if self.order_type == "market" or not usable(self.price) or step is None:
             return True
         number = to_decimal(self.price)
         if number is None or Fraction(number) * 10 ** step_digits(step)[1] >= 10**15:
