@@ -1,5 +1,7 @@
 """Finds out who asks; a request of nobody goes no further, but to the routes that say they are open."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from anyio import to_thread
@@ -18,10 +20,11 @@ from ringfence.service.access.csrf import LoggedIn
 from ringfence.service.access.opened import Access
 from ringfence.service.access.rights import Principal
 
-__all__ = ["Authentication", "address_of", "known_at_once"]
+__all__ = ["Authentication", "address_of", "known_at_once", "still_in"]
 
 _KEY = "rfk_"
 _LONGEST = 8_192
+_LOOK_SECONDS = 1.0
 
 
 def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
@@ -104,6 +107,40 @@ def known_at_once(access: Access, header: str) -> Principal | None:
         return user
     except (StateError, TooManyRequestsException):
         return None
+
+
+def still_in(
+    connection: ASGIConnection[Any, Any, Any, Any],
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Callable[[], bool]:
+    """Says whether whoever asked may still come in, as the one that they were: for answers that go on for long.
+
+    It looks once a second, and is no further request of theirs: a page that is left open does not keep its session.
+    """
+    access: Access = connection.app.state.desk.access
+    user: Principal = connection.user
+    header = connection.headers.get("authorization")
+    text = "" if header is not None else cookie_value(connection, SESSION)
+    looked, found = monotonic(), True
+
+    def now() -> Principal | None:
+        if header is None:
+            session = access.sessions.find(text, uses=False) if text else None
+            return None if session is None else session[0]
+        token = _bearer(header)
+        return access.api_keys.read(token) if token.startswith(_KEY) else access.tokens.read(token)
+
+    def holds() -> bool:
+        nonlocal looked, found
+        if found and monotonic() - looked >= _LOOK_SECONDS:
+            looked = monotonic()
+            try:
+                found = now() == user
+            except StateError:
+                found = False
+        return found
+
+    return holds
 
 
 def _bearer(header: str) -> str:

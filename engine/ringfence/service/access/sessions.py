@@ -75,8 +75,12 @@ class Sessions:
             held[_hash(text)] = _Session(user.name, user.password_ns, now, now)
         return text
 
-    def find(self, text: str) -> tuple[Principal, LoggedIn] | None:
-        """Who shows that text; None where it does not hold, whatever the reason."""
+    def find(self, text: str, *, uses: bool = True) -> tuple[Principal, LoggedIn] | None:
+        """Who shows that text; None where it does not hold, whatever the reason.
+
+        Args:
+            uses: Whether they use it by that, and idle no longer.
+        """
         if not _FORM.fullmatch(text):
             return None
         name = _hash(text)
@@ -86,7 +90,8 @@ class Sessions:
         user = self._users.find(session.user)
         if user is None or not user.enabled or user.password_ns != session.password_ns:
             return None
-        self._seen[name] = self._clock.now_ns()
+        if uses:
+            self._seen[name] = self._clock.now_ns()
         return user.principal(), LoggedIn(_hash(f"form {text}"), user.must_change)
 
     def end(self, text: str) -> None:

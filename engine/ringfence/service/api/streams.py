@@ -10,6 +10,7 @@ from litestar.params import HeaderParameter
 from litestar.response import Stream
 
 from ringfence.runtime.audit_codec import plain
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Right
 from ringfence.service.api.decisions import row_told
 from ringfence.service.api.problems import Fault, Problem
@@ -24,7 +25,7 @@ _TAG = "events"
 _MEDIA = "text/event-stream"
 # A line goes over an idle stream so often, so that nobody in between takes it for dead.
 HEARTBEAT_S = 15.0
-# Then the client connects anew, and goes on where it was: whoever may no longer look is found out.
+# Then the client connects anew, and goes on where it was.
 _LONGEST_S = 3_600.0
 _AT_A_TIME = 100
 #: Kinds of records that the stream of the state tells of, and the account that each is about.
@@ -69,6 +70,7 @@ LastEventId = Annotated[
 async def decision_events(request: Asking, last_event_id: LastEventId = None) -> Stream:
     """Each decision in short, as `GET /v1/decisions` tells it; a trader hears of its accounts.
 
+    A stream ends where whoever listens may no longer come in, or is another one by now: connect anew.
     An idle stream says `: alive` now and then. `missed` says that decisions before this one are no longer at
     hand; `dropped` ends a stream whose client does not keep up.
     """
@@ -142,14 +144,17 @@ def _stream(
             "too-many-requests", "so many others listen already", headers={"retry-after": "30"}
         ) from None
     return Stream(
-        _events(hub, subscription, told),
+        _events(hub, subscription, told, still_in(request)),
         media_type=_MEDIA,
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
     )
 
 
 async def _events(
-    hub: EventHub, subscription: Subscription, told: Callable[[Event], bytes | None]
+    hub: EventHub,
+    subscription: Subscription,
+    told: Callable[[Event], bytes | None],
+    holds: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[bytes]:
     until = time.monotonic() + _LONGEST_S
     try:
@@ -158,7 +163,10 @@ async def _events(
         if subscription.missed:
             yield b"event: missed\ndata: {}\n\n"
         while time.monotonic() < until:
-            if not await subscription.wait(HEARTBEAT_S):
+            has_news = await subscription.wait(HEARTBEAT_S)
+            if not holds():
+                return
+            if not has_news:
                 yield b": alive\n\n"
                 continue
             if subscription.dropped:

@@ -14,6 +14,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ringfence.errors import AuditError, InputError
 from ringfence.runtime.audit_codec import decode
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.archive import Archive, DecisionRow, Filter, row_of
 from ringfence.service.dashboard.explained import Arithmetic, arithmetic_of
@@ -189,6 +190,7 @@ async def _rows(
 ) -> AsyncIterator[ServerSentEventMessage]:
     desk, hub = _desk_of(request), _hub_of(request)
     seen, units, frame = _filter(request.user, wanted), Units(desk), frame_of(request)
+    holds = still_in(request)
     loop = asyncio.get_running_loop()
     end = loop.time() + LONGEST_S
     try:
@@ -199,7 +201,10 @@ async def _rows(
     try:
         yield message("beat", {})
         while desk.phase != "stopping" and not subscription.ended and loop.time() < end:
-            if not await subscription.wait(_BEAT_S):
+            has_news = await subscription.wait(_BEAT_S)
+            if not holds():
+                break
+            if not has_news:
                 yield message("beat", {})
                 continue
             if subscription.dropped:

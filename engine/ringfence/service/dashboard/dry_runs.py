@@ -20,6 +20,7 @@ from litestar.response import Redirect, ServerSentEvent
 
 from ringfence.errors import InputError
 from ringfence.language.orders import to_decimal
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.policies import stored_sets
@@ -92,7 +93,7 @@ def live_dry_runs(request: Asking) -> ServerSentEvent:
         text = part("dry_runs_list.html", jobs=jobs, states=_STATES, frame=frame_of(request))
         yield "parts", {"dry-runs-list": text}
 
-    return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))
+    return stream(repeated(_desk_of(request), told, every_s=_EVERY_S, holds=still_in(request)))
 
 
 async def _fits(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -148,7 +149,7 @@ def live_dry_run(request: Asking, name: FromPath[str]) -> ServerSentEvent:
         text = part("dry_run_part.html", frame=frame_of(request), **_about(request, job))
         yield "parts", {"dry-run": text}
 
-    return stream(repeated(_desk_of(request), told, every_s=_EVERY_S))
+    return stream(repeated(_desk_of(request), told, every_s=_EVERY_S, holds=still_in(request)))
 
 
 @post(f"{_PATH}/{{name:str}}/cancel", guards=[needs(Right.MANAGE)], sync_to_thread=True)

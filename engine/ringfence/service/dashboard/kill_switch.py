@@ -13,6 +13,7 @@ from litestar.response import Redirect, ServerSentEvent
 
 from ringfence.errors import InputError
 from ringfence.language.orders import KILL_STATES
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Principal, Right, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
@@ -91,7 +92,7 @@ def live_kill_switch(request: Asking) -> ServerSentEvent:
         }
         yield "parts", {**found, "top-state": part("top_state.html", frame=frame)}
 
-    return stream(repeated(desk, told, every_s=_EVERY_S))
+    return stream(repeated(desk, told, every_s=_EVERY_S, holds=still_in(request)))
 
 
 @get(f"{_PATH}/change", guards=[needs(Right.MANAGE)], sync_to_thread=True)

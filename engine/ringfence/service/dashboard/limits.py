@@ -15,6 +15,7 @@ from litestar.response import ServerSentEvent
 from ringfence.language.fields import noun_of_count
 from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.limit_rows import LimitNow, LimitsNow
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.rendering import page, part
@@ -128,7 +129,7 @@ def live_limits(
             "limits-rows": part("limits_rows.html", view=view),
         }
 
-    return stream(repeated(desk, told, every_s=_EVERY_S))
+    return stream(repeated(desk, told, every_s=_EVERY_S, holds=still_in(request)))
 
 
 def line_of(limit: LimitNow, currency: str, now_ns: int) -> Line:

@@ -11,7 +11,7 @@ from ringfence.service.desk import Desk
 
 __all__ = ["LONGEST_S", "Told", "again", "message", "repeated", "stream"]
 
-#: After so long a stream ends, and the browser asks again: who logged out meanwhile gets no more.
+#: After so long a stream ends, and the browser asks again.
 LONGEST_S = 300
 Told = tuple[str, Any]
 """Name of an event, and what it holds."""
@@ -33,7 +33,12 @@ def stream(events: AsyncIterator[ServerSentEventMessage]) -> ServerSentEvent:
 
 
 async def repeated(
-    desk: Desk, make: Callable[[], Iterable[Told]], *, every_s: float, longest_s: float = LONGEST_S
+    desk: Desk,
+    make: Callable[[], Iterable[Told]],
+    *,
+    every_s: float,
+    holds: Callable[[], bool],
+    longest_s: float = LONGEST_S,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """What `make` tells, again and again, until the service stops or it was long enough.
 
@@ -41,12 +46,13 @@ async def repeated(
         desk: Whose service it is.
         make: Is called in a thread; what it gives twice in a row is sent once.
         every_s: Seconds between two looks.
+        holds: Whether who looks may still come in; who may not is told nothing more.
         longest_s: Seconds until the stream ends.
     """
     sent: dict[str, str] = {}
     loop = asyncio.get_running_loop()
     end = loop.time() + longest_s
-    while desk.phase != "stopping" and loop.time() < end:
+    while desk.phase != "stopping" and loop.time() < end and holds():
         for name, about in await asyncio.to_thread(lambda: list(make())):
             event = message(name, about)
             if sent.get(name) != event.data:

@@ -10,6 +10,7 @@ from litestar.response import ServerSentEvent
 from ringfence.reload.outcome import Health
 from ringfence.runtime.guard_core import WorkingOrder
 from ringfence.runtime.kill_switches import Switch
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.limits import Line, line_of
 from ringfence.service.dashboard.live import Told, repeated, stream
@@ -96,7 +97,7 @@ def live_overview(request: Request[Principal, Any, Any]) -> ServerSentEvent:
             last = {name: values[-1] for name, values in rates.items()}
             yield "points", {"at": at[-1], "rates": last}
 
-    return stream(repeated(desk, told, every_s=_EVERY_S))
+    return stream(repeated(desk, told, every_s=_EVERY_S, holds=still_in(request)))
 
 
 def _view(desk: Desk, pulse: Pulse, user: Principal) -> View:

@@ -13,6 +13,7 @@ from litestar.response import Redirect, ServerSentEvent
 from ringfence.errors import InputError, StateError
 from ringfence.reload.outcome import Health, Outcome
 from ringfence.runtime.policy_store import StoredSet
+from ringfence.service.access.authentication import still_in
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
@@ -99,7 +100,7 @@ def live_policies(request: Asking) -> ServerSentEvent:
         }
         yield "parts", {**found, "top-state": part("top_state.html", frame=frame)}
 
-    return stream(repeated(desk, told, every_s=_EVERY_S))
+    return stream(repeated(desk, told, every_s=_EVERY_S, holds=still_in(request)))
 
 
 @get(f"{_PATH}/diff", guards=[needs(Right.LOOK)], sync_to_thread=True)
