@@ -101,7 +101,8 @@ def open_access(
     def is_out(token: str, name: str) -> bool:
         if token and token in revoked:
             return True
-        user = users.find(name)
+        # An issuer may write a name otherwise than it is typed at the login.
+        user = users.find(name.casefold())
         return user is not None and not user.enabled
 
     access = Access(
