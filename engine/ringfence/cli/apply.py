@@ -205,7 +205,11 @@ def _spec_of(source: str, commit: str) -> str:
 
 
 def _missing(given: argparse.Namespace, saved: "SavedPlan") -> tuple[str, ...]:
-    """Approvals that are missing, by the rules of the base, with those that the plan has and those given now."""
+    """Approvals that are missing, by the rules of the base, with those that the plan has and those given now.
+
+    Raises:
+        InputError: other rules are named than those that the plan was judged by.
+    """
     from ringfence.review.approval_rules import Asked
     from ringfence.review.given_approvals import standing
     from ringfence.review.limit_changes import limit_changes
@@ -232,6 +236,12 @@ def _missing(given: argparse.Namespace, saved: "SavedPlan") -> tuple[str, ...]:
     base = plan["base"]
     committed = base["commit"] if base["source"].startswith("git:") else ""
     rules = rules_of(given.approvals, base["source"], committed)
+    if rules.source != approvals["source"]:
+        # A slip in the file's name must not put others in the place of those who have to approve.
+        raise InputError(
+            f"the plan was judged by {approvals['source']}, and not by {rules.source}",
+            "name the same file with --approvals, or make the plan again",
+        )
     found = standing(rules, asked, people, [*approvals["authors"], *given.author], left_out)
     return tuple(
         f"{each.missing} of {each.group}, {len(each.given)} of {each.needed} given"
