@@ -270,6 +270,22 @@ def test_reviews_count_for_the_head_commit_and_authors_do_not(run: Any, tmp_path
     }
 
 
+def test_who_wrote_a_commit_with_its_author_does_not_approve_it(run: Any) -> None:
+    change("max_positions: 10", "max_positions: 12")
+    commit(
+        "Two wrote it\n\nTicket: RISK-1\nCo-authored-by: Cara <cara@example.com>\n"
+        "co-authored-by: Ann <7+Ann@users.noreply.github.com>"
+    )
+
+    given = [
+        word for name in ("cara@example.com", "ann", "zoe") for word in ("--approved-by", name)
+    ]
+    approvals = planned(run, "--base", "main", *given)["approvals"]
+
+    assert [each["person"] for each in approvals["left_out"]] == ["cara@example.com", "ann"]
+    assert [each["given"] for each in approvals["needs"]] == [["zoe"]]
+
+
 def test_rules_with_faults_are_findings(run: Any) -> None:
     git("checkout", "-q", "main", at=Path())
     Path(".ringfence").mkdir()
@@ -405,6 +421,25 @@ def test_a_new_name_takes_no_policy_and_no_gate_out_of_the_rules(run: Any) -> No
     assert needs == {"risk": 2}
     refused = applied(run, file, "--pointer", "active.json", "--approved-by", "ann", code=1)
     assert refused["missing"] == ["1 of risk, 1 of 2 given"]
+
+
+@pytest.mark.parametrize("named", [(), ("--approvals", "rulse.yaml")])
+def test_a_plan_is_applied_by_the_rules_that_it_was_judged_by(
+    named: tuple[str, ...], run: Any
+) -> None:
+    git("checkout", "-q", "main", at=Path())
+    Path("rules.yaml").write_text(APPROVALS)
+    commit("rules")
+    git("rebase", "-q", "main", "change", at=Path())
+    rules = ("--approvals", "rules.yaml")
+    plan = saved(run, "--base", "main", *rules)
+    to = ("--pointer", "active.json", "--approved-by", "zoe")
+
+    code, _, said = run("apply", plan, *to, *WHO, *named)
+
+    assert code == 2
+    assert "judged by main:rules.yaml, and not by built-in rules" in said
+    assert applied(run, plan, *to, *rules, code=1)["missing"] == ["1 of risk, 0 of 1 given"]
 
 
 def test_a_plan_whose_files_have_changed_is_refused_and_says_where(run: Any) -> None:

@@ -1,6 +1,7 @@
 """Commits of the repository that the current directory is in: which one, and by whom."""
 
 import hashlib
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -8,6 +9,10 @@ from ringfence.errors import InputError
 from ringfence.runtime.git_reading import Git, quiet_git, yaml_blobs
 
 __all__ = ["authors_since", "commit_holding", "commit_of", "top_directory"]
+
+# Of an author the address, of a co-author the line that git knows them by: `NAME <ADDRESS>`.
+_AUTHORS = "--format=%ae%n%(trailers:key=Co-authored-by,valueonly)"
+_HIDDEN = re.compile(r"(?:\d+\+)?([^@+]+)@users\.noreply\.github\.com", re.IGNORECASE)
 
 
 def commit_of(revision: str) -> str:
@@ -57,19 +62,26 @@ def top_directory() -> Path | None:
 
 
 def authors_since(base: str, head: str) -> tuple[str, ...]:
-    """Addresses of the authors of the commits that lead from one commit to another, each once.
+    """Addresses of the authors of the commits that lead from one commit to another, and of their co-authors, each once.
+
+    An address that GitHub gives to those who hide theirs is followed by the login in it, by which they approve.
 
     Raises:
         InputError: there is no repository, or it does not hold them.
     """
     with quiet_git() as git:
         said = git.run(
-            "log", "--format=%ae", "--end-of-options", f"{base}..{head}",
+            "log", _AUTHORS, "--end-of-options", f"{base}..{head}",
             otherwise=InputError(
                 f"the way from {base[:12]} to {head[:12]} cannot be read", "fetch the whole history"
             ),
         )  # fmt: skip
-    return tuple(dict.fromkeys(line for line in said.splitlines() if line))
+    found: dict[str, None] = {}
+    for line in said.splitlines():
+        address = line.rpartition("<")[2].rstrip("> ")
+        login = _HIDDEN.fullmatch(address)
+        found |= dict.fromkeys(each for each in (address, login and login[1]) if each)
+    return tuple(found)
 
 
 def _top(git: Git) -> Path:
