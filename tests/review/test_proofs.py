@@ -285,6 +285,33 @@ def test_strictness_is_skipped_without_a_base_and_held_against_one_with() -> Non
     assert statuses(proofs_of(wide, base=wide)) == {}
 
 
+def test_strictness_is_not_known_where_a_book_is_halted_less() -> None:
+    def halting(ticks: int, first: str = "") -> LinkedSet:
+        gate = f"{{rule: drawdown@1, name: stop, on_breach: halt, confirm_ticks: {ticks}}}"
+        return desk(policy(*MANDATORY, first or gate, *([gate] if first else [])))
+
+    gone = desk(policy(*MANDATORY, "{rule: drawdown@1, name: stop}"))
+    strict = [each for each in invariants_for(gone, strict=True)[0] if each.name.startswith("as-")]
+
+    def asked(now: LinkedSet, before: LinkedSet) -> Proof:
+        (proof,) = prove(Question(now, strict, before))
+        return proof
+
+    for now, told in (
+        (gone, "`stop` halts its book no more"),
+        (halting(3), "at tick 3, and did at 2"),
+    ):
+        proof = asked(now, halting(2))
+        assert proof.status == "unknown"
+        assert told in proof.reason
+    # More halts, and the same ones in another place.
+    assert asked(halting(2), gone).status == "proved"
+    assert (
+        asked(halting(2, "{rule: spread@1, limits: {max_spread: 1%}}"), halting(2)).status
+        == "proved"
+    )
+
+
 def test_strictness_is_not_known_where_the_trading_day_starts_at_another_time() -> None:
     now, before = (
         desk(policy(*MANDATORY, more=f"  day: {{time: '{each}', zone: UTC}}\n"))

@@ -1,12 +1,16 @@
 """What a change does to the halts of books, which no single order shows: they reject the orders that follow."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
 from ringfence.language.gates import Gate
-from ringfence.review.directions import Directed, Direction
+from ringfence.language.linking import LinkedSet
+from ringfence.review.cells import cells
+from ringfence.review.directions import Directed, Direction, compare_gates
+from ringfence.review.matching import match_gates, match_policies
 
-__all__ = ["HaltWords", "halt_words", "with_halts"]
+__all__ = ["HaltWords", "halt_words", "lost_halts", "with_halts"]
 
 #: What makes halts rarer or shorter of reach, and what makes them more frequent, in words.
 HaltWords = tuple[tuple[str, ...], tuple[str, ...]]
@@ -48,6 +52,39 @@ def halt_words(base: Gate | None, head: Gate | None, alone: Directed) -> HaltWor
     if alone.tighter is not None:
         tighter.append(f"{name} halts its book earlier")
     return tuple(looser), tuple(tighter)
+
+
+def lost_halts(base: LinkedSet, head: LinkedSet) -> tuple[str, ...]:
+    """In words, what halts books no more, later or at more ticks than before, or may.
+
+    Raises:
+        TooManyClassesError: the globs of the scopes multiply one another beyond reason.
+    """
+    if _as_before(base, head):
+        return ()
+    found: list[str] = []
+    for policies in match_policies(base.policies, head.policies):
+        for before, after in match_gates(*policies):
+            if _halts(before) is None:
+                continue
+            alone = compare_gates(before, after, base, head)
+            looser, _ = halt_words(before, after, alone)
+            if before is not None and alone.direction is Direction.UNKNOWN and not looser:
+                looser = (f"`{before.name}` may halt its book later",)
+            found += looser
+    return tuple(dict.fromkeys(found))
+
+
+def _as_before(base: LinkedSet, head: LinkedSet) -> bool:
+    """Whether each gate that halted a book does so still, wherever it stands now, for the same orders and limits."""
+    sides = [side.only(*filter(_halts, side.gates)) for side in (base, head)]
+    for cell in cells(*sides):
+        before, after = (
+            Counter(map(cell.form, side)) for side in (cell.bounds[0], cell.bounds[-1])
+        )
+        if before - after:
+            return False
+    return True
 
 
 def with_halts(directed: Directed, found: Iterable[HaltWords]) -> Directed:
