@@ -361,6 +361,28 @@ def test_an_old_file_that_cannot_be_removed_is_told_of_once(tmp_path: Path) -> N
     assert kinds.count("retention") == 1
 
 
+def test_old_files_are_removed_once_they_can_be(tmp_path: Path) -> None:
+    write(tmp_path, 100, segment_bytes=1_000)
+    files, clock = FailingFiles(), FixedClock(1_000)
+    remove = files.remove
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    files.remove = refuse  # type: ignore[attr-defined]
+    log = opened(tmp_path, files=files, keep_bytes=3_000, clock=clock)
+    log._drop_what_is_too_much()
+    files.remove = remove  # type: ignore[attr-defined]
+    log._drop_what_is_too_much()
+    assert sum(path.stat().st_size for path in files_of(tmp_path)) > 4_000
+
+    clock.advance(600_000_000_000)
+    log._drop_what_is_too_much()
+    log.close()
+    assert sum(path.stat().st_size for path in files_of(tmp_path)) <= 3_000 + 1_000
+    assert verify(tmp_path).findings == []
+
+
 @pytest.mark.parametrize("call", ["list", "size"])
 def test_old_files_that_cannot_be_looked_at_are_told_of_and_writing_goes_on(
     call: str, tmp_path: Path

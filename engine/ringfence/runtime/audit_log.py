@@ -51,6 +51,8 @@ LIMIT_BYTES = 64 << 30
 BODY_BYTES = 16 << 20
 # What nobody waits for is written after so long, or once so much of it is pending.
 _IDLE_SECONDS = 0.05
+# After old files could not be removed, it is tried again.
+_KEEP_AGAIN_NS = 600_000_000_000
 _PENDING_BYTES = 4 << 20
 # How often this process is a fork of another: asking the system for its number at each record takes longer.
 _forks = [0]
@@ -109,7 +111,7 @@ class AuditLog:
         self._files = files
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
-        self._keep_bytes = keep_bytes
+        self._keep_bytes, self._keep_again_ns = keep_bytes, 0
         self._definitions = Definitions(*definitions)
         self._forks = _forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
@@ -532,6 +534,9 @@ class AuditLog:
     def _drop_what_is_too_much(self) -> None:
         if self._keep_bytes is None or self._size <= self._keep_bytes:
             return
+        now = self._clock.now_ns()
+        if now < self._keep_again_ns:
+            return
         left, first = self._size, 0
         try:
             for path, following in pairwise(segments(self._directory, self._files)):
@@ -542,8 +547,8 @@ class AuditLog:
             hold = lowest(self._directory, self._chain, files=self._files)
             self.drop_before(first if hold is None else min(first, hold.sequence + 1))
         except (AuditError, OSError) as error:
-            # Not again every moment: from here on the limit of the log alone holds.
-            self._keep_bytes = None
+            # Not again every moment: until then the limit of the log alone holds.
+            self._keep_again_ns = now + _KEEP_AGAIN_NS
             why = reason(error) if isinstance(error, OSError) else error.message
             self._add("retention-failed", encode({"reason": why}), bounded=False)
 
