@@ -99,13 +99,25 @@ def test_the_one_price_of_marks_is_bid_ask_and_last_trade(tmp_path: Path, as_par
     assert "marks have one price: it is bid, ask and last trade" in stream.assumptions
 
 
-def test_last_trades_alone_are_no_quote_and_that_is_said(tmp_path: Path) -> None:
-    stream = open_marks(saved(tmp_path, "ts,symbol,last\n2024-01-02,A,1.5\n"))
+@pytest.mark.parametrize(
+    ("columns", "lacking"),
+    [
+        ({"last": 1.5}, "neither bid nor ask"),
+        ({"bid": 1.4, "ask": 1.6}, "no last"),
+        ({"bid": 1.4, "ask": 1.6, "last": 1.5}, ""),
+        ({"price": 1.5}, ""),
+    ],
+)
+def test_prices_that_marks_lack_are_said_with_what_follows(
+    tmp_path: Path, columns: dict[str, float], lacking: str
+) -> None:
+    head, row = ",".join(columns), ",".join(map(str, columns.values()))
+    stream = open_marks(saved(tmp_path, f"ts,symbol,{head}\n2024-01-02,A,{row}\n"))
 
-    assert columns_of(stream)["bid"] == [None]
-    assert "marks have neither bid nor ask: data-quality gates that require these reject" in (
-        stream.assumptions
-    )
+    told = [each for each in stream.assumptions if "data-quality" in each]
+    assert told == [
+        f"marks have {lacking}: data-quality gates reject new risk where `required` names what is missing, as it does by default"
+    ] * bool(lacking)
 
 
 def test_direct_marks_and_their_rejects(tmp_path: Path) -> None:

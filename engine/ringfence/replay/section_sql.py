@@ -321,8 +321,15 @@ def default_notes(kind: str, given: Container[str]) -> list[str]:
     """Return what is taken for granted where columns of `kind` are not `given`, in sentences."""
     if kind == "fills":
         return [] if "fee" in given else ["fills without a fee cost nothing"]
-    if kind == "marks" and "bid" not in given and "ask" not in given:
-        return ["marks have neither bid nor ask: data-quality gates that require these reject"]
+    if kind == "marks":
+        lacking = [name for name in ("bid", "ask", "last") if name not in given]
+        if not lacking:
+            return []
+        told = " nor ".join(lacking) if len(lacking) > 1 else lacking[0]
+        return [
+            f"marks have {'neither' if len(lacking) > 1 else 'no'} {told}: data-quality gates reject new risk where "
+            "`required` names what is missing, as it does by default"
+        ]
     if kind != "orders":
         return []
     notes = {
