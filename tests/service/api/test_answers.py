@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ringfence.errors import LedgerError, StateError
+from ringfence.errors import InputError, LedgerError, StateError
 from ringfence.runtime.ports import FixedClock
 from ringfence.service.api.answers import KEPT_NS, Answers
 from ringfence.service.api.problems import Problem
@@ -114,3 +114,29 @@ def test_only_so_many_keys_are_kept(opened, clock):
         answers.answer(key, request(), lambda: {"n": 1})
     assert opened(most=2).answer("a", request(), lambda: {"n": 2}) == {"n": 2}
     assert answers.answer("d", request(), lambda: {"n": 2}).content == b'{"n":1}'
+
+
+def test_where_no_key_can_be_written_down_nothing_is_done_and_that_is_told(opened):
+    answers, done = opened(), []
+    answers._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(StateError, match="cannot be written down"):
+        answers.answer("k", request(), lambda: done.append(1))
+    assert done == []
+
+
+@pytest.mark.parametrize("error", [None, InputError("no"), StateError("gone")])
+def test_an_end_that_cannot_be_written_down_is_told_once_and_unknown_from_then_on(opened, error):
+    answers = opened()
+
+    def act():
+        answers._database.execute("PRAGMA query_only = ON")
+        if error is not None:
+            raise error
+        return {"n": 1}
+
+    if error is None:
+        assert answers.answer("k", request(), act) == {"n": 1}
+    else:
+        with pytest.raises(type(error)):
+            answers.answer("k", request(), act)
+    assert kind_of(answers) == "idempotency-unknown"

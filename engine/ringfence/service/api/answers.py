@@ -6,7 +6,8 @@ between the two, nobody can say what became of it, and the answer says just that
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,7 @@ class Answers:
         path.chmod(0o600)
         self._database.executescript(_SCHEMA)
         self._since_tidied = 0
+        self._unkept: set[str] = set()
 
     def close(self) -> None:
         """Give the file back."""
@@ -68,24 +70,42 @@ class Answers:
 
         Raises:
             Problem: the key is none, stands for another request, or for one that nobody knows the end of.
+            StateError: keys cannot be written down; nothing was done.
         """
         check_key(key)
         name = _digest(request.user.name, key)
         where = _digest(request.method, request.url.path, request.url.query)
         told = sha256(where.encode("ascii") + request.scope["state"].get("body", b"")).hexdigest()
-        earlier = self._begin(name, told)
+        try:
+            earlier = self._begin(name, told)
+        except sqlite3.Error as error:
+            raise StateError(
+                f"an `Idempotency-Key` cannot be written down ({error})",
+                "see to the disk of the service's data; nothing was done",
+            ) from None
         if earlier is not None:
             return earlier
         try:
             found = act()
         except BaseException as error:
-            if _did_nothing(error):
-                self._forget(name)
-            else:
-                self._leave(name)
+            with self._keeping(name):
+                if _did_nothing(error):
+                    self._forget(name)
+                else:
+                    self._leave(name)
             raise
-        self._end(name, found, request)
+        # It took effect, and whoever asks hears so, whether it can be written down or not.
+        with self._keeping(name):
+            self._end(name, found, request)
         return found
+
+    @contextmanager
+    def _keeping(self, name: str) -> Iterator[None]:
+        """Write how a request ended; of one that cannot be written, nobody knows the end from then on."""
+        try:
+            yield
+        except sqlite3.Error:
+            self._unkept.add(name)
 
     def _begin(self, name: str, told: str) -> Response[bytes] | None:
         with self._lock:
@@ -103,7 +123,8 @@ class Answers:
         if request != told:
             raise Problem("idempotency-mismatch", "the earlier request had another address or body")
         if status is None:
-            kind = "idempotency-running" if run == self._run else "idempotency-unknown"
+            is_running = run == self._run and name not in self._unkept
+            kind = "idempotency-running" if is_running else "idempotency-unknown"
             raise Problem(kind, "there is no answer yet", headers={"retry-after": "1"})
         headers = {"idempotency-replayed": "true"} | ({"location": location} if location else {})
         return Response(body, status_code=status, headers=headers, media_type="application/json")
