@@ -12,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from ringfence.errors import InputError, StateError
-from ringfence.runtime.ports import FixedClock
+from ringfence.runtime.ports import SYSTEM_FILES, FixedClock
 from ringfence.service.access.api_keys import LONGEST_NS, ApiKeys
 from ringfence.service.access.passwords import Passwords
 from ringfence.service.access.rights import Principal, Role
@@ -248,6 +248,27 @@ def test_sessions_outlive_a_restart_and_the_file_lets_nobody_in(
     assert after.find(name) is None
     assert after.end_all("ann") == 1
     assert after.find(text) is None
+
+
+def test_nobody_who_is_at_work_is_logged_out_because_nothing_can_be_written(
+    tmp_path: Path, users: Users, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = sessions(tmp_path, users, clock)
+    text = held.begin(users.add("ann", Role.VIEWER, [], PASSWORD, "a test"))
+    clock.advance(20 * MINUTE)
+    assert held.find(text) is not None
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(type(SYSTEM_FILES), "write_atomic", full)
+        with pytest.raises(StateError, match="No space left"):
+            held.write_uses()
+    clock.advance(20 * MINUTE)
+    assert held.find(text) is not None
+    held.write_uses()
+    assert held._seen == {}
 
 
 def test_there_are_never_more_sessions_than_allowed(

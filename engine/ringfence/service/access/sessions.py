@@ -113,10 +113,14 @@ class Sessions:
             return
         with self._table.changing() as held:
             self._sweep(held)
-            seen, self._seen = self._seen, {}
+            seen = self._seen.copy()
             for name, at_ns in seen.items():
                 if name in held and held[name].seen_ns < at_ns:
                     held[name] = msgspec.structs.replace(held[name], seen_ns=at_ns)
+        # What could not be written is still known: nobody who is at work idles because a disk is full.
+        for name, at_ns in seen.items():
+            if self._seen.get(name) == at_ns:
+                del self._seen[name]
 
     def _holds(self, name: str, session: _Session) -> bool:
         now = self._clock.now_ns()
