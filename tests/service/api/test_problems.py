@@ -19,6 +19,7 @@ def problem(answer, name):
     assert told["request_id"] == answer.headers["x-request-id"] != ""
     assert told["fix"]
     assert told["detail"]
+    assert "jSON" not in told["detail"]
     assert told["title"]
     return told
 

@@ -179,4 +179,5 @@ def _plain(error: Exception) -> str:
 
 
 def _lower(words: str) -> str:
-    return words[:1].lower() + words[1:]
+    # `JSON` stays what it is.
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
