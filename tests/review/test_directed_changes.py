@@ -8,7 +8,7 @@ import pytest
 from review.plans import EDITS, SHIPPED, WITNESS, edited, linked
 from ringfence.errors import InputError
 from ringfence.language.gates import Gate
-from ringfence.language.linking import link
+from ringfence.language.linking import LinkedSet, link
 from ringfence.language.source import load
 from ringfence.review import directed_changes as module
 from ringfence.review.directed_changes import Review, review_of
@@ -207,6 +207,24 @@ def test_who_halts_less_is_looser_though_each_order_gets_what_it_got(
     assert found.changes[0].directed.halts == (told,)
     assert found.whole.never_looser == (direction == "TIGHTER")
     assert found.whole.never_tighter == (direction == "LOOSER")
+
+
+def test_a_halting_gate_that_goes_to_another_policy_halts_as_it_did() -> None:
+    halting = "    - {rule: drawdown@1, on_breach: halt}\n"
+    orders = BOOKS.replace("name: books", "name: orders").replace("max: 1_000", "max: 9_000")
+
+    def both(books: str, others: str) -> LinkedSet:
+        return link([load(books, "books.yaml"), load(others, "orders.yaml")], check_mandatory=False)
+
+    base = both(BOOKS + halting, orders)
+
+    moved = review_of(base, both(BOOKS, orders + halting), check_mandatory=False)
+    assert (moved.whole.direction, moved.whole.halts) == (Direction.EQUAL, ())
+    assert ("books", "drawdown", "LOOSER") in ways(moved)
+    narrower = orders.replace("spec:\n", "spec:\n  scope: {accounts: [alpha]}\n")
+    less = review_of(base, both(BOOKS, narrower + halting), check_mandatory=False)
+    assert "`drawdown` halts its book no more" in less.whole.halts
+    assert not less.whole.never_looser
 
 
 def test_a_book_that_is_halted_later_is_looser_though_another_gate_rejects_the_order() -> None:

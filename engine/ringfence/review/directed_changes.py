@@ -11,7 +11,12 @@ from ringfence.language.linking import LinkedSet
 from ringfence.language.policy_tests import read_case
 from ringfence.review.approval_rules import Asked
 from ringfence.review.directions import Directed, Direction, Witness, compare_gates, compare_sets
-from ringfence.review.halt_changes import HaltWords, halt_words, with_halts
+from ringfence.review.halt_changes import (
+    HaltWords,
+    halt_words,
+    of_whole_sets,
+    with_halts,
+)
 from ringfence.review.limit_changes import Change, limit_changes
 from ringfence.review.matching import match_gates
 from ringfence.review.set_effects import SetEffects, judged_with_whole
@@ -87,7 +92,7 @@ def review_of(
     compared = _Compared(base, head, since_ns)
     beside = [each for each in changes if not each.policy]
     directed = {id(each): compared.change(each) for each in changes if each.policy}
-    whole = with_halts(whole, compared.halts)
+    whole = with_halts(whole, of_whole_sets(base, head, compared.halts))
     effects = SetEffects(base, head, since_ns, check_mandatory)
     _count_effects(changes, directed, whole, effects)
     others_decide = any(

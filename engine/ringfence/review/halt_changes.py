@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 
 from ringfence.language.gates import Gate
 from ringfence.language.linking import LinkedSet
+from ringfence.language.scope_classes import TooManyClassesError
 from ringfence.review.cells import cells
 from ringfence.review.directions import Directed, Direction, compare_gates
 from ringfence.review.matching import match_gates, match_policies
 
-__all__ = ["HaltWords", "halt_words", "lost_halts", "with_halts"]
+__all__ = ["HaltWords", "halt_words", "lost_halts", "of_whole_sets", "with_halts"]
 
 #: What makes halts rarer or shorter of reach, and what makes them more frequent, in words.
 HaltWords = tuple[tuple[str, ...], tuple[str, ...]]
@@ -73,6 +75,18 @@ def lost_halts(base: LinkedSet, head: LinkedSet) -> tuple[str, ...]:
                 looser = (f"`{before.name}` may halt its book later",)
             found += looser
     return tuple(dict.fromkeys(found))
+
+
+def of_whole_sets(base: LinkedSet, head: LinkedSet, found: Iterable[HaltWords]) -> list[HaltWords]:
+    """What of the changes of single gates is true of their sets: a gate that went elsewhere halts as it did."""
+    words = list(found)
+    if not any(chain.from_iterable(words)):
+        return words
+    try:
+        kept, not_new = _as_before(base, head), _as_before(head, base)
+    except TooManyClassesError:
+        return words
+    return [(() if kept else looser, () if not_new else tighter) for looser, tighter in words]
 
 
 def _as_before(base: LinkedSet, head: LinkedSet) -> bool:
