@@ -359,6 +359,24 @@ def test_a_log_of_another_trading_day_is_refused(desk: PolicySet, tmp_path: Path
         )
 
 
+def test_a_set_with_another_lot_step_is_refused_for_the_others_count_in_lots(
+    desk: PolicySet, tmp_path: Path
+) -> None:
+    one, two = Desk(desk).funded("a", "b")
+    folder = tmp_path / "policies"
+    policies(folder)
+    path = folder / "instruments.yaml"
+    path.write_text(path.read_text().replace('lot_step: "0.1"', 'lot_step: "0.01"'))
+
+    with pytest.raises(StateError, match=r"lot step: of `BTC/USD` it is 0.1, and not 0.01"):
+        one.use(PolicySet.load(folder), by="reload")
+
+    assert one.policy_set == desk.sha256
+    one.evaluate_order(order("0.5"))
+    two.catch_up()
+    assert str(two.book("account/main").positions["BTC/USD"].buys) == "0.5"
+
+
 def test_a_guard_that_ends_says_what_was_never_booked(desk: PolicySet) -> None:
     shared = Desk(desk)
     one, two = shared.funded("a", "b")

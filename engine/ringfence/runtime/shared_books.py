@@ -187,6 +187,16 @@ class SharedBooks:
                 "guards that share books agree on the trading day",
                 fix="end them all, and start them with the new one",
             )
+        known = self.books.ledger.arrays.instruments
+        for each in linked.desk.instruments.values():
+            before = known.get(each.symbol)
+            if before is not None and before.lot_step != each.lot_step:
+                # What the others are told of is counted in lots.
+                raise StateError(
+                    f"guards that share books agree on the lot step: of `{each.symbol}` it is {before.lot_step}, "
+                    f"and not {each.lot_step}",
+                    fix="end them all, and start them with the new one and books of their own",
+                )
         self.books.adopt(linked)
         # What was unknown may be known now.
         self._is_lost = self._is_lost or self._is_partial
