@@ -34,6 +34,7 @@ __all__ = ["Gateway", "RefusalLog"]
 _OPERATIONS = ("submit", "find", "cancel", "open_orders", "balances", "fills")
 # Seconds; from a paper exchange in this process to an exchange that does not answer.
 _BOUNDS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_REPLAYED = "REPLAYED"
 _COMPARED = ("account", "strategy", "venue", "symbol", "side", "type", "client_order_id")
 # Whoever forges an approval chooses its texts; the audit log has a bound.
 _LONGEST_TEXT = 200
@@ -97,12 +98,14 @@ class Gateway:
         with self._lock:
             return {code: count for code, count in self._refused.items() if count}
 
-    def submit(self, approval: Approval, order: OrderRequest) -> OrderAck:
+    def submit(self, approval: Approval, order: OrderRequest, *, again: bool = False) -> OrderAck:
         """Send the approved order.
 
         Args:
             approval: The guard's; it is used up as soon as all checks passed, whatever happens then.
             order: The order as the caller means it, with the size that the guard gave.
+            again: Whether the caller may ask for the same order at another time, as its own client does who got no
+                answer. That it was sent then is no attempt at anything, and is neither counted nor recorded.
 
         Returns:
             The exchange's answer. Where its state is `unknown` ask `find`; never send anew before.
@@ -123,7 +126,8 @@ class Gateway:
             self._check_order(taken, order)
             self._claim(taken)
         except ApprovalError as refusal:
-            self._record(refusal, taken)
+            if not (again and refusal.code == _REPLAYED):
+                self._record(refusal, taken)
             raise
         with self._lock:
             self._sent += 1
@@ -297,7 +301,7 @@ class Gateway:
 
     def _claim(self, approval: Approval) -> None:
         if not self._use(approval.approval_id, approval.expires_ns):
-            raise ApprovalError("REPLAYED", "it was used before")
+            raise ApprovalError(_REPLAYED, "it was used before")
 
     def _use(self, approval_id: str, expires_ns: int) -> bool:
         try:

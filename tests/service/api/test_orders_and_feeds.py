@@ -2,6 +2,9 @@
 
 import pytest
 
+from ringfence.runtime.audit_reader import tail
+from ringfence.runtime.guard import CentralRiskGuard
+
 pytestmark = pytest.mark.integration
 
 
@@ -13,11 +16,38 @@ def test_an_order_is_sent_once_however_often_it_is_asked_for(ask, order):
     given, key = at_paper(order), {"idempotency-key": "send once"}
     first = ask("POST", "/v1/orders", json=given, headers=key).json()
     assert first["order"]["state"] == "working"
+    refused, recorded = ask.desk.gateways["paper"].refused, ask.desk.log.last
     again = ask("POST", "/v1/orders", json=given, headers=key).json()
     assert again["decision"]["repeated"]
     assert again["order"]["exchange_order_id"] == first["order"]["exchange_order_id"]
+    # Nobody tried to get round the guard, and nobody is woken.
+    assert ask.desk.gateways["paper"].refused == refused
+    ask.desk.log.wait(ask.desk.log.last)
+    since = tail(ask.desk.data / "audit", ask.desk.log.last - recorded)
+    assert "approval_refused" not in {each.kind for each in since}
     other = ask("POST", "/v1/orders", json={**given, "size": "0.02"}, headers=key)
     assert other.json()["type"].endswith(":idempotency-mismatch")
+
+
+def test_of_two_requests_for_one_order_both_hear_what_became_of_it_whichever_sends_it(
+    ask, order, monkeypatch
+):
+    given, key, second = at_paper(order), {"idempotency-key": "overtaken"}, []
+    evaluate = CentralRiskGuard.evaluate_order
+
+    def overtaken(*asked, **named):
+        answer = evaluate(*asked, **named)
+        if not answer.repeated:
+            second.append(ask("POST", "/v1/orders", json=given, headers=key))
+        return answer
+
+    monkeypatch.setattr(CentralRiskGuard, "evaluate_order", overtaken)
+    refused = ask.desk.gateways["paper"].refused
+    first = ask("POST", "/v1/orders", json=given, headers=key)
+    assert first.status_code == second[0].status_code == 200
+    assert first.json()["order"] == second[0].json()["order"]
+    assert first.json()["order"]["state"] == "working"
+    assert ask.desk.gateways["paper"].refused == refused
 
 
 def test_a_working_order_is_listed_and_cancelled_at_its_venue(ask, order):

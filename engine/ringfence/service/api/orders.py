@@ -140,11 +140,12 @@ def _sent(gateway: Gateway, answer: GuardDecision, order: OrderRequest) -> Order
     order.size = answer.size
     order.price = None if answer.approval.price is None else answer.approval.price
     try:
-        return gateway.submit(answer.approval, order)
+        return gateway.submit(answer.approval, order, again=True)
     except ApprovalError as refusal:
-        if not answer.repeated or refusal.code not in (_SENT_BEFORE, "EXPIRED"):
+        # It was sent by a request of the same name, perhaps of this very moment, or can never be: what became of it is
+        # the answer.
+        if refusal.code != _SENT_BEFORE and not (answer.repeated and refusal.code == "EXPIRED"):
             raise
-        # It was sent before, or can never be: what became of it is the answer.
         return gateway.find(order.account, order.client_order_id)
 
 
