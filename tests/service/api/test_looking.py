@@ -218,3 +218,13 @@ def test_the_log_is_told_with_its_copies(ask):
     head = ask("GET", "/v1/audit/head").json()
     assert head["sequence"] > 0
     assert head["sinks"][0]["sink"] == "duckdb"
+
+
+def test_a_reason_is_as_long_as_the_description_says(ask):
+    def answer(length):
+        body = {"state": "active", "reason": "x" * length}
+        return ask("PUT", "/v1/kill-switches/symbol/ETH/USDT", "risk-officer", json=body)
+
+    assert answer(500).status_code == 200
+    assert answer(501).status_code == 422
+    assert answer(501).json()["errors"][0]["pointer"] == "/reason"

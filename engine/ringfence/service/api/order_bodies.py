@@ -32,7 +32,7 @@ Name = Annotated[str, msgspec.Meta(max_length=200)]
 Reason = Annotated[
     str,
     msgspec.Meta(
-        min_length=1, max_length=1000, pattern=r"\S", description="Why; it stands in the audit log."
+        min_length=1, max_length=500, pattern=r"\S", description="Why; it stands in the audit log."
     ),
 ]
 _TIME = "Nanoseconds since 1970, UTC."
