@@ -262,6 +262,10 @@ class Jobs:
             return
 
     def _load(self) -> None:
+        for folder in self._folder.glob("*/"):
+            # The service ended before the job was noted: nobody can ask for it, and what was sent for it takes up room.
+            if not (folder / "job.json").exists():
+                shutil.rmtree(folder, ignore_errors=True)
         for path in sorted(self._folder.glob("*/job.json")):
             try:
                 job = msgspec.json.decode(path.read_bytes(), type=Job)

@@ -200,3 +200,14 @@ def test_a_job_knows_no_secret(program, tmp_path, monkeypatch):
     assert jobs.wait(job, 30)
     assert "API_SECRET_KEY" not in job.result
     jobs.close()
+
+
+def test_what_was_sent_for_a_job_that_was_never_noted_goes_at_the_next_start(tmp_path):
+    folder = tmp_path / "jobs"
+    killed = Jobs(folder, FixedClock(1))
+    inputs = killed.folder_of(killed.new_name()) / "inputs"
+    inputs.mkdir()
+    (inputs / "orders.csv").write_text(CSV)
+    killed.close()
+    Jobs(folder, FixedClock(2)).close()
+    assert list(folder.iterdir()) == []
