@@ -8,7 +8,6 @@ failed, nobody knows what lies on the disk: the log takes nothing more until it 
 Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
 """
 
-import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -30,6 +29,7 @@ from ringfence.runtime.audit_segments import (
     payload_of,
     segments,
 )
+from ringfence.runtime.forks import forks
 from ringfence.runtime.metric_table import one
 from ringfence.runtime.metrics import Histogram, Metric
 from ringfence.runtime.ports import (
@@ -51,11 +51,9 @@ LIMIT_BYTES = 64 << 30
 BODY_BYTES = 16 << 20
 # What nobody waits for is written after so long, or once so much of it is pending.
 _IDLE_SECONDS = 0.05
+_PENDING_BYTES = 4 << 20
 # After old files could not be removed, it is tried again.
 _KEEP_AGAIN_NS = 600_000_000_000
-_PENDING_BYTES = 4 << 20
-# How often this process is a fork of another: asking the system for its number at each record takes longer.
-_forks = [0]
 # Seconds; from what the system keeps in memory to a disk that stands still.
 _BOUNDS = (
     0.00001,
@@ -73,13 +71,6 @@ _BOUNDS = (
     1.0,
     5.0,
 )
-
-
-def _count_fork() -> None:
-    _forks[0] += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
 
 
 class AuditLog:
@@ -113,7 +104,7 @@ class AuditLog:
         self._limit_bytes = limit_bytes
         self._keep_bytes, self._keep_again_ns = keep_bytes, 0
         self._definitions = Definitions(*definitions)
-        self._forks = _forks[0]
+        self._forks = forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
         self.placing = threading.Lock()
         self._last = written.last
@@ -254,7 +245,7 @@ class AuditLog:
         """
         if (
             self._refusal is not None
-            or self._forks != _forks[0]
+            or self._forks != forks[0]
             or not self._fill_has_records
             or self._fill + most_bytes > self._segment_bytes
             or self._size + most_bytes > self._limit_bytes
@@ -331,7 +322,7 @@ class AuditLog:
         """
         if sequence > self._last:
             raise AuditError(f"record {sequence} was never appended", "give what `append` returned")
-        if self._refusal is not None or self._forks != _forks[0]:
+        if self._refusal is not None or self._forks != forks[0]:
             self._check()
         while self._durable < sequence:
             with self._commit:
@@ -426,7 +417,7 @@ class AuditLog:
         Nothing is added, and the answer is 0, where it would not stand in one file with record `beside`.
         """
         with self.placing:
-            if self._refusal is not None or self._forks != _forks[0]:
+            if self._refusal is not None or self._forks != forks[0]:
                 self._check()
             moment = self._clock.now_ns()
             payload = self._payload(kind, content, moment)
@@ -485,7 +476,7 @@ class AuditLog:
     def _check(self) -> None:
         if self._refusal is not None:
             raise AuditError(self._refusal.message, self._refusal.fix)
-        if self._forks != _forks[0]:
+        if self._forks != forks[0]:
             raise AuditError(
                 "this audit log was opened before the process forked", "open one in each process"
             )

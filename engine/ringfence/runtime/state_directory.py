@@ -9,7 +9,6 @@ end of a process stands last, lacks the end of its line, and was never answered 
 """
 
 import json
-import os
 import re
 import zlib
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from typing import Any, Literal
 import msgspec
 
 from ringfence.errors import StateError
+from ringfence.runtime.forks import forks
 from ringfence.runtime.ports import AppendFile, LogFiles
 
 __all__ = ["Durability", "StateDirectory", "encoded", "read_journal", "read_snapshot"]
@@ -33,15 +33,6 @@ _decode_plain = msgspec.json.Decoder().decode
 _NULL = b"null"
 _NAME = re.compile(r"(snapshot|journal)-(\d{12})")
 _CRC = 9
-# How often this process is a fork of another: asking the system for its number at each record takes longer.
-_forks = [0]
-
-
-def _count_fork() -> None:
-    _forks[0] += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
 
 
 class StateDirectory:
@@ -63,7 +54,7 @@ class StateDirectory:
     def __init__(self, directory: Path, files: LogFiles, durability: Durability) -> None:
         self._directory, self._files, self.durability = directory, files, durability
         self._journal: AppendFile | None = None
-        self._forks = _forks[0]
+        self._forks = forks[0]
         self.crc = 0
         self.written_bytes = 0
         try:
@@ -142,7 +133,7 @@ class StateDirectory:
 
     def _check_process(self) -> None:
         # A forked child has its parent's lock and journal; what both wrote nobody could read again.
-        if self._forks != _forks[0]:
+        if self._forks != forks[0]:
             raise OSError("the state was opened before the process forked")
 
     def _write(self, lines: bytes) -> None:
