@@ -63,6 +63,11 @@ class Gate:
         """`policy@version/gate`, unique in a policy set."""
         return f"{self.policy.label}/{self.name}"
 
+    @property
+    def halts(self) -> bool:
+        """Whether a breach halts the book that the gate measures."""
+        return self.on_breach == "halt" and self.mode == "enforce"
+
 
 @dataclass(slots=True, eq=False)
 class Policy:

@@ -19,7 +19,7 @@ from ringfence.replay.batches import Flags, Floats, OrderBatch
 from ringfence.replay.decided import DecidedBatch, Halt
 from ringfence.replay.engine_assumptions import Assumptions
 from ringfence.replay.engine_books import Names, opened_books
-from ringfence.replay.engine_columns import codes_of, columns_of, halts_books
+from ringfence.replay.engine_columns import codes_of, columns_of
 from ringfence.replay.engine_events import Feed
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs
@@ -89,7 +89,7 @@ class Engine:
         self._needs = needs = needs_of(linked, limits)
         timed = inputs.marks is not None
         # Books that are as they really were are halted as they really were, which the history does not say.
-        halting = mode != "frozen" and any(map(halts_books, linked.gates))
+        halting = mode != "frozen" and any(gate.halts for gate in linked.gates)
         course = None
         if inputs.fills is None and not needs.looks_back:
             course = Course(not timed, mode == "frozen", needs.firm, needs.strategy, halting)

@@ -11,7 +11,7 @@ from ringfence.language import ir
 from ringfence.language.linking import LinkedSet
 from ringfence.language.rules import walk
 from ringfence.language.suggest import did_you_mean
-from ringfence.replay.engine_columns import binding_checks, halts_books
+from ringfence.replay.engine_columns import binding_checks
 from ringfence.replay.engine_money import Money
 from ringfence.replay.sources import Inputs
 from ringfence.replay.trading_days import DEFAULT_DAY
@@ -153,7 +153,7 @@ class Assumptions:
             yield "every kill switch is active: the history does not say when one was pulled"
         if self._halts_until:
             yield f"a book that a gate halts stays so {_UNTIL[self._halts_until]}"
-        elif self._frozen and any(map(halts_books, self._linked.gates)):
+        elif self._frozen and any(gate.halts for gate in self._linked.gates):
             yield "frozen: no gate halts a book, each order is looked at by itself"
 
     def _needs_money(self, level: str) -> bool:

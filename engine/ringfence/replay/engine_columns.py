@@ -13,7 +13,7 @@ from ringfence.language.gates import Gate, LimitRow
 from ringfence.language.rules import Check
 from ringfence.replay.decided import GateColumn
 
-__all__ = ["binding_checks", "codes_of", "columns_of", "halts_books"]
+__all__ = ["binding_checks", "codes_of", "columns_of"]
 
 _UNITS = {
     "money": "money",
@@ -38,11 +38,6 @@ def columns_of(limits: Limits) -> tuple[GateColumn, ...]:
             seen[key] = seen.get(key, -1) + 1
             gates[*key, seen[key]].append(each.gate)
     return tuple(_column(*key, tuple(dict.fromkeys(gates[key]))) for key in limits.columns)
-
-
-def halts_books(gate: Gate) -> bool:
-    """Whether a breach of a gate halts the book that it measures."""
-    return gate.on_breach == "halt" and gate.mode == "enforce"
 
 
 def _column(name: str, level: str, place: int, gates: Sequence[Gate]) -> GateColumn:

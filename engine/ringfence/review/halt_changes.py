@@ -124,6 +124,4 @@ def with_halts(directed: Directed, found: Iterable[HaltWords]) -> Directed:
 
 def _halts(gate: Gate | None) -> Gate | None:
     """The gate, where it halts books."""
-    if gate is not None and gate.on_breach == "halt" and gate.mode == "enforce":
-        return gate
-    return None
+    return gate if gate is not None and gate.halts else None

@@ -56,7 +56,6 @@ __all__ = [
 
 #: Of an order: account, strategy, venue, symbol.
 Names = tuple[str, str, str, str]
-_ON_HALT = "halt"
 _PASS, _BREACH = 1, 3
 _REJECT = 2
 # The stage in which a reduced size is asked about.
@@ -223,11 +222,7 @@ class Evaluator:
             instrument=instrument,
             bounds=bounds,
             columns=columns,
-            halting=tuple(
-                k
-                for k, bound in enumerate(bounds)
-                if bound.gate.on_breach == _ON_HALT and bound.gate.mode == "enforce"
-            ),
+            halting=tuple(k for k, bound in enumerate(bounds) if bound.gate.halts),
             looks=looks_of(bounds, self._fields),
             texts=route_texts((account, strategy, venue, symbol), names, recorded),
             picks=picks,

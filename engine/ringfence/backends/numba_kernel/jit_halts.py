@@ -11,7 +11,6 @@ from ringfence.backends.numba_kernel.layout import (
     CONFIRM_AT,
     CONFIRMING,
     END,
-    ENFORCE,
     EXISTS,
     FIRST_GATE_REFUSAL,
     FLAGS,
@@ -24,10 +23,10 @@ from ringfence.backends.numba_kernel.layout import (
     Q,
 )
 
-__all__ = ["HALTED", "release_halts", "settle_halts"]
+__all__ = ["release_halts", "settle_halts"]
 
-#: The state of a switch that lets nothing through.
-HALTED = 2
+# The state of a switch that lets nothing through.
+_HALTED = 2
 _PASS, _BREACH = 1, 3
 _UNTIL_DAY = 1
 
@@ -94,7 +93,7 @@ def settle_halts(books, bindings, results, events, i, now, account_code, strateg
     )
     for e in range(P.lists[which, START], P.lists[which, END]):
         entry = P.entry[e]
-        if entry[FLAGS] & (HALTS | ENFORCE) != HALTS | ENFORCE:
+        if entry[FLAGS] & HALTS == 0:
             continue
         level, column = entry[LEVEL], np.int64(entry[COLUMN])
         b = np.int64(0)
@@ -110,11 +109,11 @@ def settle_halts(books, bindings, results, events, i, now, account_code, strateg
             forget(events, entry, b)
         elif (
             outcome == _BREACH
-            and books.kill_book[b] != HALTED
+            and books.kill_book[b] != _HALTED
             and is_confirmed(books, events, entry, b, now)
         ):
             forget(events, entry, b)
-            books.kill_book[b] = HALTED
+            books.kill_book[b] = _HALTED
             at = cursor[HALTS_AT]
             events.halts[at, 0], events.halts[at, 1], events.halts[at, 2] = now, b, column
             cursor[HALTS_AT] += 1

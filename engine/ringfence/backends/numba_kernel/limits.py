@@ -168,7 +168,7 @@ class Limits:
                 (ENFORCE if gate.mode == "enforce" else 0)
                 | (REDUCES if gate.on_breach == "reduce" else 0)
                 | (EXEMPTS if gate.applies_to == "risk_increasing" else 0)
-                | (HALTS if gate.on_breach == "halt" else 0)
+                | (HALTS if gate.halts else 0)
             )
             column = self._column((*key, seen[key]))
             level = LEVELS.index(gate.level)
