@@ -56,7 +56,7 @@ class Gate:
     rows: tuple[LimitRow, ...]
     span: Span
     confirm_ticks: int = 1
-    """Ticks at which orders must meet a breach, one after the other, before it halts the book."""
+    """Ticks at which orders or looks must meet a breach, one after the other, before it halts the book."""
 
     @property
     def label(self) -> str:

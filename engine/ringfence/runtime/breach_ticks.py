@@ -1,13 +1,13 @@
 """Breaches that are to halt a book and wait for further ticks, so that one bad price halts nobody."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ringfence.backends.numba_kernel import layout
 from ringfence.backends.numba_kernel.layout import Books
 from ringfence.language.gates import Gate
 from ringfence.language.linking import Bound
 
-__all__ = ["BreachTicks", "target_of"]
+__all__ = ["BreachTicks", "held_times", "target_of"]
 
 
 def target_of(gate: Gate, account: str, strategy: str) -> str:
@@ -18,7 +18,7 @@ def target_of(gate: Gate, account: str, strategy: str) -> str:
 
 
 class BreachTicks:
-    """Counts, for each gate and book, the ticks at which orders met a breach, one after the other.
+    """Counts, for each gate and book, the ticks at which orders or looks met a breach, one after the other.
 
     A tick has passed once every symbol that the book holds has market data newer than any of it had when the breach
     was met before. A dry run counts alike (`jit_halts`). Counts are in memory: a guard that starts counts anew.
@@ -39,11 +39,16 @@ class BreachTicks:
             for each in bounds
         )
 
-    def confirm(self, gate: Gate, target: str, books: Books, b: int) -> bool:
-        """Count a breach in the book of row `b`; whether it halts the book."""
+    def confirm(self, gate: Gate, target: str, times: Sequence[int]) -> bool:
+        """Count a breach; whether it halts the book.
+
+        Args:
+            gate: Found it.
+            target: The switch of the book.
+            times: As `held_times` gives them of the books in which it was found.
+        """
         if gate.confirm_ticks == 1:
             return True
-        times = _times(books, b)
         if not times:
             # It holds nothing whose price could be wrong.
             return True
@@ -66,7 +71,7 @@ class BreachTicks:
         self._latest.clear()
 
 
-def _times(books: Books, b: int) -> list[int]:
-    """When the market data of each symbol that a book holds was seen, ns."""
+def held_times(books: Books, b: int) -> list[int]:
+    """When the market data of each symbol that the book of row `b` holds was seen, ns."""
     held = books.held[b, : int(books.book_n[b, layout.HELD])]
     return [int(books.sym_ts[s]) for s in held.tolist() if books.pos[b, s, layout.Q] != 0.0]

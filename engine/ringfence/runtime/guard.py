@@ -8,9 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ringfence.backends.numba_kernel import layout
-from ringfence.backends.numba_kernel.slots import LEVELS
-from ringfence.errors import AuditError, RingfenceError, StateError
-from ringfence.language.answers import denial
+from ringfence.errors import AuditError, StateError
 from ringfence.language.decision import RiskDecision
 from ringfence.language.tickets import Refusal
 from ringfence.runtime.asked import (
@@ -20,8 +18,7 @@ from ringfence.runtime.asked import (
     read_request_id,
     without_nan,
 )
-from ringfence.runtime.breach_ticks import target_of
-from ringfence.runtime.evaluator import Evaluator, Found, Route, halting_gates
+from ringfence.runtime.evaluator import Evaluator, Found, Route
 from ringfence.runtime.guard_answers import (
     NO_AUDIT,
     Answer,
@@ -32,8 +29,8 @@ from ringfence.runtime.guard_answers import (
 )
 from ringfence.runtime.guard_batch import decide_some
 from ringfence.runtime.guard_books import Remembered
-from ringfence.runtime.guard_columns import GuardColumns
 from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.runtime.guard_halts import GuardHalts
 from ringfence.runtime.guard_looks import CLOSED, NO_STATE
 from ringfence.runtime.guard_settings import Audit, GuardSettings
 from ringfence.runtime.policy_set import PolicySet
@@ -74,7 +71,7 @@ _QUOTE = (
 )
 
 
-class CentralRiskGuard(GuardColumns):
+class CentralRiskGuard(GuardHalts):
     """Decides orders, and keeps count of what it approved, in books of its own or shared with other guards.
 
     Checking and reserving are one step: no two orders use the same headroom. An answer is returned only
@@ -446,33 +443,6 @@ class CentralRiskGuard(GuardColumns):
             if not isinstance(error, Exception):
                 raise
             return self._refuse(name, now, question, Refusal("INTERNAL_ERROR", named(error)))
-
-    def _trip(self, found: Found) -> None:
-        """Halt the books whose gates say so, until a person resets them."""
-        account, strategy = found.route.key[:2]
-        books = self._books.ledger.arrays.books
-        for k, is_breach in halting_gates(found):
-            gate = found.route.bounds[k].gate
-            target = target_of(gate, account, strategy)
-            if not is_breach:
-                self._breaches.forget(gate, target)
-                continue
-            if self._books.switches.state(target) == "halted":
-                continue
-            row = found.route.books[LEVELS.index(gate.level)]
-            if not self._breaches.confirm(gate, target, books, row):
-                continue
-            self._breaches.forget(gate, target)
-            cause = self.evaluator.results(found)[k]
-            reason = denial(gate.rule, cause, self._linked.currency)
-            if gate.confirm_ticks > 1:
-                reason += f" met at {gate.confirm_ticks} ticks"
-            fields = [target, "halted", f"rule:{gate.name}", reason]
-            try:
-                self._happen("switch", *fields, audit={"switch": fields})
-            except (RingfenceError, OSError):
-                # It holds in memory; that the state or the log cannot be written rejects what follows.
-                continue
 
 
 def _pair(asked: Any) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""How much of every limit is used, without an order: for pages, alerts and metrics.
+"""How much of every limit is used, without an order: for pages, alerts and metrics, and for gates that halt books.
 
 The books are copied under the guard's lock; the compiled kernel that decides orders is then asked about the copy,
 at no lots, with the interpreter's lock given back. So no order waits for more than the copy.
@@ -30,6 +30,7 @@ from ringfence.runtime.limit_sample import (
     worse_side,
 )
 from ringfence.runtime.metrics import Metric
+from ringfence.runtime.standing_gates import standing_gates
 
 __all__ = ["LiveLimits"]
 
@@ -53,6 +54,7 @@ class LiveLimits:
         most_series: So many pairs of gate and book have a metric of their own; of the rest the closest of each
             gate is told as that of the book `other`.
         most_noted: So many approvals between two looks count for the peaks; of more, the latest.
+        halts: Whether, while it is started, each look also halts the books whose gates say so, see `halt_breached`.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class LiveLimits:
         every_seconds: float = 1.0,
         most_series: int = 500,
         most_noted: int = 10_000,
+        halts: bool = True,
     ) -> None:
+        self._halts = halts
         self._guard, self._every_seconds, self._most_series = guard, every_seconds, most_series
         self._room = BooksCopy()
         self._lock = threading.RLock()
@@ -95,6 +99,20 @@ class LiveLimits:
             now = np.broadcast_to(np.int64(stand.now_ns), sampled.used.shape)
             self._raise_peaks(np.arange(len(sampled.used)), sampled.used, now)
             return sampled
+
+    def halt_breached(self) -> tuple[str, ...]:
+        """Look at all limits, and halt the books whose gates say so (`on_breach: halt`), though no order meets the breach.
+
+        Returns:
+            The switches that were set.
+
+        Raises:
+            StateError, AuditError: a book was halted, which could not be kept or recorded.
+        """
+        with self._lock:
+            sampled = self.sample()
+            found, stand = standing_gates(sampled), sampled.stand
+        return self._guard.halt_standing(found, stand.linked, stand.now_ns) if found else ()
 
     def _keys_for(self, stand: Stand) -> LimitKeys:
         before = self._sampled.keys if self._sampled is not None else None
@@ -290,7 +308,10 @@ class LiveLimits:
     def _run(self) -> None:
         while not self._ending.wait(self._every_seconds):
             try:
-                self.sample()
+                if self._halts:
+                    self.halt_breached()
+                else:
+                    self.sample()
             except Exception:
                 # The next look may fare better; that it failed is counted, and the sample's age shows it.
                 self._failed += 1

@@ -1,0 +1,109 @@
+"""Books that are halted because a gate says so: by an order that meets the breach, or by how they stand."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ringfence.backends.numba_kernel.slots import LEVELS
+from ringfence.errors import RingfenceError
+from ringfence.language.answers import denial
+from ringfence.language.decision import GateResult
+from ringfence.language.gates import Gate
+from ringfence.language.linking import LinkedSet
+from ringfence.runtime.breach_ticks import held_times, target_of
+from ringfence.runtime.evaluator import Found, halting_gates
+from ringfence.runtime.guard_columns import GuardColumns
+
+__all__ = ["GuardHalts", "StandingGate"]
+
+
+class StandingGate(NamedTuple):
+    """What a gate that halts books found in one, without an order.
+
+    Attributes:
+        target: The switch of the book.
+        breach: The check that lies furthest beyond its limit; None where the limit is kept.
+        times: As `held_times` gives them of the books in which it was found.
+    """
+
+    gate: Gate
+    target: str
+    breach: GateResult | None
+    times: Sequence[int]
+
+
+class GuardHalts(GuardColumns):
+    """The halts of `CentralRiskGuard`."""
+
+    def halt_standing(
+        self, found: Iterable[StandingGate], linked: LinkedSet, at_ns: int
+    ) -> tuple[str, ...]:
+        """Halt the books whose gates found a breach as they stood, until a person resets them.
+
+        A book whose switch is `reducing` takes no new risk already and is left so: a person may be taking its positions down.
+        So is one whose switch was set since.
+
+        Args:
+            found: By gates of `linked`.
+            linked: Where other limits hold meanwhile, nothing is done.
+            at_ns: When the books stood so.
+
+        Returns:
+            The switches that were set.
+
+        Raises:
+            StateError, AuditError: a book was halted, which could not be kept or recorded.
+        """
+        halted: list[str] = []
+        failed: Exception | None = None
+        with self._alone():
+            if self._closed or self.evaluator.linked is not linked:
+                return ()
+            for gate, target, breach, times in found:
+                if breach is None:
+                    self._breaches.forget(gate, target)
+                elif not self._is_settled(target, at_ns) and self._breaches.confirm(
+                    gate, target, times
+                ):
+                    halted.append(target)
+                    try:
+                        self._halt(gate, target, breach)
+                    except (RingfenceError, OSError) as error:
+                        # It holds in memory, and so must those of the books that follow.
+                        failed = error
+        if failed is not None:
+            raise failed
+        return tuple(halted)
+
+    def _is_settled(self, target: str, at_ns: int) -> bool:
+        """Whether a switch takes no new risk already, or was set after `at_ns`."""
+        switch = self._books.switches.switches.get(target)
+        return switch is not None and (switch.state != "active" or switch.at_ns > at_ns)
+
+    def _trip(self, found: Found) -> None:
+        """Halt the books whose gates say so after an order was decided, until a person resets them."""
+        account, strategy = found.route.key[:2]
+        books = self._books.ledger.arrays.books
+        for k, is_breach in halting_gates(found):
+            gate = found.route.bounds[k].gate
+            target = target_of(gate, account, strategy)
+            if not is_breach:
+                self._breaches.forget(gate, target)
+                continue
+            if self._books.switches.state(target) == "halted":
+                continue
+            times = held_times(books, found.route.books[LEVELS.index(gate.level)])
+            if not self._breaches.confirm(gate, target, times):
+                continue
+            try:
+                self._halt(gate, target, self.evaluator.results(found)[k])
+            except (RingfenceError, OSError):
+                # It holds in memory; that the state or the log cannot be written rejects what follows.
+                continue
+
+    def _halt(self, gate: Gate, target: str, breach: GateResult) -> None:
+        self._breaches.forget(gate, target)
+        reason = denial(gate.rule, breach, self._linked.currency)
+        if gate.confirm_ticks > 1:
+            reason += f" met at {gate.confirm_ticks} ticks"
+        fields = [target, "halted", f"rule:{gate.name}", reason]
+        self._happen("switch", *fields, audit={"switch": fields})

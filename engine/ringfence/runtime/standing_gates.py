@@ -1,0 +1,83 @@
+"""What gates that halt books find of them as they stand, of all limits that were looked at."""
+
+from collections.abc import Iterable
+from itertools import chain
+from math import inf, isnan
+
+import numpy as np
+
+from ringfence.language.decision import GateResult, Outcome
+from ringfence.language.gates import Gate
+from ringfence.runtime.breach_ticks import held_times
+from ringfence.runtime.guard_halts import StandingGate
+from ringfence.runtime.limit_keys import NOBODY
+from ringfence.runtime.limit_sample import BREACH, PASS, Sampled
+
+__all__ = ["standing_gates"]
+
+
+def standing_gates(sampled: Sampled) -> list[StandingGate]:
+    """The gates that halt books, by book, where each limit of the gate is kept, or where any order would meet a breach.
+
+    A gate may hold orders of some symbols to tighter limits. That those alone are breached halts no book before such an
+    order comes.
+    """
+    keys = sampled.keys
+    halting = [n for n, kind in enumerate(keys.kinds) if kind.gate.halts]
+    bound = np.flatnonzero(np.isin(keys.kind, halting) & (sampled.outcome != 0))
+    by_book: dict[tuple[str, int], list[int]] = {}
+    for at in bound.tolist():
+        gate = keys.kinds[keys.kind[at]].gate
+        by_book.setdefault((gate.label, int(keys.book[at])), []).append(at)
+    found = []
+    for (_, book), places in by_book.items():
+        gate = keys.kinds[keys.kind[places[0]]].gate
+        is_kept = all(sampled.outcome[at] == PASS for at in places)
+        breach = None if is_kept else _breach(sampled, gate, places)
+        if is_kept or breach is not None:
+            times = held_times(sampled.stand.books, book)
+            found.append(StandingGate(gate, keys.names.books[book], breach, times))
+    return found
+
+
+def _breach(sampled: Sampled, gate: Gate, places: Iterable[int]) -> GateResult | None:
+    """The check furthest beyond its limit, where orders of every kind would meet one."""
+    keys = sampled.keys
+    # By the limits that hold, and by the symbol and account where these matter.
+    by_limits: dict[tuple[int, ...], dict[tuple[int, int], list[int]]] = {}
+    for at in places:
+        limits = by_limits.setdefault(tuple(map(id, keys.kinds[keys.kind[at]].bound.rows)), {})
+        breached = limits.setdefault((int(keys.symbol[at]), int(keys.account[at])), [])
+        if sampled.outcome[at] == BREACH:
+            breached.append(at)
+    if not all(
+        limits.get((NOBODY, NOBODY)) or all(limits.values()) for limits in by_limits.values()
+    ):
+        return None
+    all_breached = chain.from_iterable(
+        each for limits in by_limits.values() for each in limits.values()
+    )
+    at = max(all_breached, key=lambda at: _use(sampled, at))
+    check = keys.kinds[keys.kind[at]].check
+    measure, limit = float(sampled.measure[at]), float(sampled.limit[at])
+    return GateResult(
+        gate=gate.name,
+        rule=gate.rule.key,
+        policy=gate.policy.label,
+        level=gate.level,
+        mode=gate.mode,
+        outcome=Outcome.BREACH,
+        check=check.name,
+        measure=measure,
+        limit=limit,
+        margin=limit - measure if check.compare == "<=" else measure - limit,
+        unit=check.unit.kind,
+        headroom=None,
+        reason="",
+        source=None,
+    )
+
+
+def _use(sampled: Sampled, at: int) -> float:
+    used = float(sampled.used[at])
+    return inf if isnan(used) else used

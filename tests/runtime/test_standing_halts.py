@@ -1,0 +1,258 @@
+"""Books that a gate halts for how they stand, though no order meets the breach."""
+
+import math
+import tempfile
+from itertools import product
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from ringfence import AuditError
+from ringfence.language.decision import Outcome
+from ringfence.runtime.asked import MarketData
+from ringfence.runtime.guard import CentralRiskGuard
+from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.limits_now import LiveLimits
+from ringfence.runtime.ports import FixedClock
+from runtime.desk import NOON, SECOND, Records, opened, order, policies
+from runtime.histories import loaded, policy_texts, steps
+from runtime.test_limits_now import gates_of_reference, lived
+
+pytestmark = pytest.mark.unit
+
+# 10 BTC were bought at 1,000: a loss of 3.4 % of the day's start, where 3 % are allowed.
+DEEP, SOUND = 660.0, 990.0
+MAIN = "account/main"
+TIGHTER = """
+    - rule: daily-loss@1
+      name: tight-in-ether
+      limits: {max_loss_ratio: 50%}
+      on_breach: halt
+      overrides:
+        - {scope: {symbols: [ETH/USD]}, limits: {max_loss_ratio: 1%}}
+"""
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(NOON)
+
+
+@pytest.fixture
+def records() -> Records:
+    return Records()
+
+
+def desk(place: Path, clock: FixedClock, **given: Any) -> CentralRiskGuard:
+    """A guard whose account `main` holds 10 BTC, bought at 1,000."""
+    given.setdefault("daily", "halt")
+    log = given.pop("audit", None)
+    chosen = GuardSettings(in_memory=True, without_audit=log is None)
+    guard = opened(policies(place, **given), clock=clock, settings=chosen, audit=log)
+    guard.on_direct_fill("main", "", "BTC/USD", "buy", "10", 1_000)
+    return guard
+
+
+def tick(guard: CentralRiskGuard, clock: FixedClock, price: float) -> None:
+    clock.advance(SECOND)
+    guard.on_mark("BTC/USD", MarketData(price, price, price, clock.now_ns()))
+
+
+def code(guard: CentralRiskGuard, **changes: Any) -> str:
+    """Of the answer to a small order; empty for an approval."""
+    return guard.evaluate_order(order("0.1", price="600", **changes)).code
+
+
+def test_a_loss_that_marks_alone_bring_halts_the_book_and_says_why(
+    tmp_path: Path, clock: FixedClock, records: Records
+) -> None:
+    guard = desk(tmp_path, clock, audit=records)
+    limits = LiveLimits(guard)
+    assert limits.halt_breached() == ()
+
+    tick(guard, clock, DEEP)
+    assert limits.halt_breached() == (MAIN,)
+
+    # It stays so when the price comes back, for a person has to look into it.
+    tick(guard, clock, SOUND)
+    assert code(guard) == "KILL_SWITCH"
+    assert limits.halt_breached() == ()
+    assert guard.kill_switch("account/other") == guard.kill_switch("firm") == "active"
+    assert [each["switch"] for each in records.of("switch")] == [
+        [
+            MAIN,
+            "halted",
+            "rule:daily-loss",
+            "DAILY_LOSS loss=3.4% limit=3% gate=daily-loss policy=desk-main@2.3.0",
+        ]
+    ]
+
+
+def test_a_gate_that_rejects_or_is_in_the_shadow_halts_nothing(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    shadow = TIGHTER.replace("on_breach: halt", "on_breach: halt\n      mode: shadow")
+    guard = desk(tmp_path, clock, daily="reject", more=shadow.replace("50%", "1%"))
+    tick(guard, clock, DEEP)
+    assert LiveLimits(guard).halt_breached() == ()
+    assert guard.kill_switches == ()
+
+
+def test_what_is_unknown_halts_nothing(tmp_path: Path, clock: FixedClock) -> None:
+    guard = desk(tmp_path, clock)
+    tick(guard, clock, math.nan)
+    assert LiveLimits(guard).halt_breached() == ()
+
+
+def test_looks_and_orders_count_the_same_ticks(tmp_path: Path, clock: FixedClock) -> None:
+    guard = desk(tmp_path, clock, daily="halt, confirm_ticks: 3")
+    limits = LiveLimits(guard)
+    tick(guard, clock, DEEP)
+    for _ in range(5):
+        limits.halt_breached()
+        assert code(guard) == "DAILY_LOSS"
+    tick(guard, clock, DEEP)
+    assert limits.halt_breached() == ()
+    assert guard.kill_switch(MAIN) == "active"
+
+    tick(guard, clock, DEEP)
+    assert limits.halt_breached() == (MAIN,)
+    assert guard.kill_switches[0].reason.endswith("met at 3 ticks")
+
+
+def test_a_look_that_finds_the_limit_kept_starts_the_count_anew(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    guard = desk(tmp_path, clock, daily="halt, confirm_ticks: 2")
+    limits = LiveLimits(guard)
+    for price in (DEEP, SOUND, DEEP):
+        tick(guard, clock, price)
+        limits.halt_breached()
+    assert guard.kill_switches == ()
+
+
+def test_a_book_whose_positions_a_person_takes_down_is_left_to_do_so(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    guard = desk(tmp_path, clock)
+    limits = LiveLimits(guard)
+    tick(guard, clock, DEEP)
+    limits.halt_breached()
+    guard.set_kill_switch(MAIN, "reducing", by="ann", reason="taking it down")
+    tick(guard, clock, DEEP)
+    assert limits.halt_breached() == ()
+    assert code(guard, side="sell") == ""
+
+    # Who releases it while the loss stands has it halted again.
+    guard.set_kill_switch(MAIN, "active", by="ann", reason="all well")
+    assert limits.halt_breached() == (MAIN,)
+
+
+def test_a_limit_that_holds_orders_of_one_symbol_alone_waits_for_such_an_order(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    guard = desk(tmp_path, clock, daily="reject", more=TIGHTER)
+    limits = LiveLimits(guard)
+    # 2 % of the day's start: too much for orders in ether only.
+    tick(guard, clock, 800.0)
+    assert limits.halt_breached() == ()
+    assert code(guard) == ""
+
+    guard.on_mark("ETH/USD", MarketData(10.0, 10.0, 10.0, clock.now_ns()))
+    found = guard.evaluate_order(order("1", symbol="ETH/USD", price="10"))
+    assert found.code == "DAILY_LOSS"
+    assert guard.kill_switch(MAIN) == "halted"
+
+
+def test_with_other_limits_what_was_found_under_the_former_counts_no_more(
+    tmp_path: Path, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = desk(tmp_path / "a", clock)
+    limits = LiveLimits(guard)
+    tick(guard, clock, DEEP)
+    sample = limits.sample
+
+    def swapped() -> Any:
+        found = sample()
+        guard.use(policies(tmp_path / "b", daily="reject"), by="ann")
+        return found
+
+    monkeypatch.setattr(limits, "sample", swapped)
+    assert limits.halt_breached() == ()
+    assert guard.kill_switches == ()
+
+
+def test_a_halt_that_cannot_be_recorded_holds_and_is_told(
+    tmp_path: Path, clock: FixedClock, records: Records
+) -> None:
+    guard = desk(tmp_path, clock, audit=records)
+    tick(guard, clock, DEEP)
+    records.fail_append = True
+    with pytest.raises(AuditError):
+        LiveLimits(guard).halt_breached()
+    assert guard.kill_switch(MAIN) == "halted"
+
+
+@pytest.mark.parametrize("halts", [True, False])
+def test_while_it_is_started_each_look_halts_unless_it_is_told_not_to(
+    tmp_path: Path, clock: FixedClock, halts: bool
+) -> None:
+    guard, looked = desk(tmp_path, clock), Event()
+    seen: list[Any] = []
+    limits = LiveLimits(guard, every_seconds=0.001, halts=halts)
+
+    def hear(event: Any) -> None:
+        if event[0] == "switch":
+            seen.append(event)
+            looked.set()
+
+    guard.listen(hear)
+    tick(guard, clock, DEEP)
+    real = limits.sample
+    looks: list[Any] = []
+
+    def sample() -> Any:
+        found = real()
+        looks.append(found)
+        if not halts and len(looks) > 2:
+            looked.set()
+        return found
+
+    limits.sample = sample  # type: ignore[method-assign]
+    with limits:
+        assert looked.wait(30)
+    assert guard.kill_switch(MAIN) == ("halted" if halts else "active")
+    assert len(seen) == halts
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+@given(texts=policy_texts(), history=steps)
+def test_a_look_halts_where_every_order_would_meet_the_breach(
+    texts: dict[str, str], history: list[Any]
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        guard, clock = lived(loaded(Path(place), texts), history)
+    now = clock.now_ns()
+    symbols = ("BTC/USD", "ETH/USD", "SOL/EUR")
+    met: dict[tuple[str, str], list[bool]] = {}
+    for account in ("main", "other", "new"):
+        for symbol, side in product(symbols, ("buy", "sell")):
+            if symbol in guard.evaluator.linked.desk.instruments:
+                gates = gates_of_reference(guard, now, side, account=account, symbol=symbol)
+                for each in filter(lambda each: each.gate.halts, gates):
+                    target = "firm" if each.gate.level == "firm" else f"account/{account}"
+                    each.inputs.lots = 0
+                    outcomes = [each.found(check).outcome for check in each.binding]
+                    met.setdefault((each.gate.label, target), []).append(Outcome.BREACH in outcomes)
+    breached = {target for (_, target), orders in met.items() if all(orders)}
+    expected = {target for target in breached if guard.kill_switch(target) == "active"}
+    assert set(LiveLimits(guard).halt_breached()) == expected
