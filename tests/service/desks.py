@@ -14,11 +14,9 @@ PRICES = {"BTC/USDT": 50_000.0, "ETH/USDT": 3_000.0}
 
 
 @contextmanager
-def desk_in(folder: Path) -> Iterator[Desk]:
+def desk_in(folder: Path, policies: Path = Path("policies")) -> Iterator[Desk]:
     """A desk with money, for as long as the block runs."""
-    settings = ServiceSettings(
-        environment="testing", policies=Path("policies").resolve(), data=folder
-    )
+    settings = ServiceSettings(environment="testing", policies=policies.resolve(), data=folder)
     credentials = load_credentials(
         (API_SECRET_KEY, JWT_SECRET_KEY), {"RINGFENCE_ENVIRONMENT": "testing"}
     )
