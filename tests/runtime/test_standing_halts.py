@@ -144,6 +144,8 @@ def test_a_book_whose_positions_a_person_takes_down_is_left_to_do_so(
     guard.set_kill_switch(MAIN, "reducing", by="ann", reason="taking it down")
     tick(guard, clock, DEEP)
     assert limits.halt_breached() == ()
+    # Nor does a bot that goes on buying close the way out.
+    assert code(guard) == "KILL_SWITCH"
     assert code(guard, side="sell") == ""
 
     # Who releases it while the loss stands has it halted again.

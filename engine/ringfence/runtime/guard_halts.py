@@ -80,7 +80,10 @@ class GuardHalts(GuardColumns):
         return switch is not None and (switch.state != "active" or switch.at_ns > at_ns)
 
     def _trip(self, found: Found) -> None:
-        """Halt the books whose gates say so after an order was decided, until a person resets them."""
+        """Halt the books whose gates say so after an order was decided, until a person resets them.
+
+        As in `halt_standing` one that is `reducing` is left so.
+        """
         account, strategy = found.route.key[:2]
         books = self._books.ledger.arrays.books
         for k, is_breach in halting_gates(found):
@@ -89,7 +92,7 @@ class GuardHalts(GuardColumns):
             if not is_breach:
                 self._breaches.forget(gate, target)
                 continue
-            if self._books.switches.state(target) == "halted":
+            if self._books.switches.state(target) != "active":
                 continue
             times = held_times(books, found.route.books[LEVELS.index(gate.level)])
             if not self._breaches.confirm(gate, target, times):
