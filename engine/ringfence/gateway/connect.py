@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ringfence.adapters.exchange_kraken import KrakenClient, KrakenExchange
 from ringfence.adapters.exchange_paper import PaperExchange, PaperSettings
-from ringfence.gateway.gateway import Gateway, RefusalLog
+from ringfence.gateway.gateway import Gateway, HoldsBack, RefusalLog
 from ringfence.language.instruments import Instrument
 from ringfence.language.orders import Market
 from ringfence.runtime.approvals import Signer
@@ -57,6 +57,7 @@ def connect_paper(
     venue: str = "paper",
     settings: PaperSettings | None = None,
     signer: Signer | None = None,
+    guard: HoldsBack | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> tuple[Gateway, Callable[[str, Market], None]]:
     """A gateway to a paper exchange, and the function that tells it a symbol's market data.
@@ -64,9 +65,12 @@ def connect_paper(
     Args:
         venue: What orders and approvals call it; another venue's approvals are refused.
         signer: The guard's, so that one `renew_signer` reaches both; made of the credentials where not given.
+        guard: As `Gateway` takes it.
     """
     exchange = PaperExchange(instruments, accounts, seed, venue, settings or PaperSettings(), clock)
-    gateway = Gateway(exchange, signer or signer_of(credentials), used, audit, clock=clock)
+    gateway = Gateway(
+        exchange, signer or signer_of(credentials), used, audit, guard=guard, clock=clock
+    )
     return gateway, exchange.on_market
 
 
@@ -81,6 +85,7 @@ def connect_kraken(
     timeout_s: float = 10.0,
     pace_s: float = 1.0,
     signer: Signer | None = None,
+    guard: HoldsBack | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Gateway:
     """A gateway to Kraken's spot market, for the account that the API key belongs to.
@@ -89,7 +94,7 @@ def connect_kraken(
         account: What orders and policies call it.
         url, timeout_s, pace_s: As `KrakenClient` takes them.
         stream_url: Kraken's private websocket, which a `Follower` is told over; None to ask and never be told.
-        signer: As for `connect_paper`.
+        signer, guard: As for `connect_paper`.
 
     Raises:
         InputError: a secret is missing.
@@ -103,4 +108,6 @@ def connect_kraken(
         pace_s=pace_s,
     )
     exchange = KrakenExchange(client, account, stream_url=stream_url, clock=clock)
-    return Gateway(exchange, signer or signer_of(credentials), used, audit, clock=clock)
+    return Gateway(
+        exchange, signer or signer_of(credentials), used, audit, guard=guard, clock=clock
+    )

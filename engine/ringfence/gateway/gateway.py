@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ringfence.errors import ApprovalError, ExchangeError
 from ringfence.language.orders import OrderRequest, to_decimal
+from ringfence.language.tickets import Refusal
 from ringfence.runtime.approvals import REFUSED, Approval, Signer, snapshot
 from ringfence.runtime.exchanges import (
     Exchange,
@@ -48,10 +49,22 @@ class RefusalLog(Protocol):
         ...
 
 
+class HoldsBack(Protocol):
+    """The part of `CentralRiskGuard` that the gateway asks."""
+
+    def held_back(self, approval: Approval) -> Refusal | None:
+        """Why an approved order may not leave any more; None where it may."""
+        ...
+
+
 class Gateway:
     """The only holder of the exchange, and so of its credentials.
 
     Counts what it did: `sent` orders, and `refused` approvals by code.
+
+    Args:
+        guard: Asked before an order leaves whether it still counts in the books, and whether a switch was set since.
+            None where the gateway is a process of its own: an approval is then good until it runs out.
     """
 
     def __init__(
@@ -61,9 +74,11 @@ class Gateway:
         used: UsedApprovals,
         audit: RefusalLog | None = None,
         *,
+        guard: HoldsBack | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._exchange = exchange
+        self._guard = guard
         self._signer = signer
         self._used = used
         self._audit = audit
@@ -112,8 +127,9 @@ class Gateway:
 
         Raises:
             ApprovalError: nothing was sent: `FORGED`, `EXPIRED`, `FOREIGN` (another venue or account),
-                `ALTERED` (another order), `REPLAYED` (used before) or `REGISTER_DOWN` (whether it was
-                used cannot be told).
+                `ALTERED` (another order), `REPLAYED` (used before), `ENDED` (its order was cancelled or has expired in the
+                guard's books), `SWITCHED` (a kill switch was set since) or `REGISTER_DOWN` (whether it was used, or
+                still counts, cannot be told).
             AuditError: nothing was sent, and the refusal could not be recorded.
             ExchangeError: nothing was sent, for the exchange could not be reached or refuses such orders.
         """
@@ -125,6 +141,7 @@ class Gateway:
             self._check_place(taken)
             self._check_order(taken, order)
             self._claim(taken)
+            self._check_held_back(taken)
         except ApprovalError as refusal:
             if not (again and refusal.code == _REPLAYED):
                 self._record(refusal, taken)
@@ -145,9 +162,7 @@ class Gateway:
             with self._counted("submit"):
                 answer = self._exchange.submit(outgoing)
         except ExchangeError as error:
-            name = taken.client_order_id
-            never = OrderAck(name, "", OrderState.REJECTED, Decimal(0), reason=str(error))
-            self._tell(taken.approval_id, never)
+            self._tell_never(taken, str(error))
             raise
         self._tell(taken.approval_id, answer)
         return answer
@@ -274,6 +289,13 @@ class Gateway:
         for callback in listeners:
             callback(approval_id, answer)
 
+    def _tell_never(self, approval: Approval, reason: str) -> None:
+        """The order has never reached the exchange, and never will."""
+        name = approval.client_order_id
+        self._tell(
+            approval.approval_id, OrderAck(name, "", OrderState.REJECTED, Decimal(0), reason=reason)
+        )
+
     def _check_place(self, approval: Approval) -> None:
         if approval.venue != self._exchange.venue:
             raise ApprovalError(
@@ -302,6 +324,20 @@ class Gateway:
     def _claim(self, approval: Approval) -> None:
         if not self._use(approval.approval_id, approval.expires_ns):
             raise ApprovalError(_REPLAYED, "it was used before")
+
+    def _check_held_back(self, approval: Approval) -> None:
+        """An approval that is held back stays used up: its order can never leave."""
+        if self._guard is None:
+            return
+        try:
+            held = self._guard.held_back(approval)
+        except Exception as error:
+            raise ApprovalError(
+                "REGISTER_DOWN", f"cannot tell whether its order still counts: {error}"
+            ) from error
+        if held is not None:
+            self._tell_never(approval, held.message)
+            raise ApprovalError(held.code, held.message)
 
     def _use(self, approval_id: str, expires_ns: int) -> bool:
         try:

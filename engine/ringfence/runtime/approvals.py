@@ -28,7 +28,16 @@ __all__ = [
 # As long as the hash: a shorter key would be what is easiest to guess.
 MIN_KEY_BYTES = 32
 #: Why an approval may not be honoured: codes of `ApprovalError`.
-REFUSED = ("ALTERED", "EXPIRED", "FOREIGN", "FORGED", "REGISTER_DOWN", "REPLAYED")
+REFUSED = (
+    "ALTERED",
+    "ENDED",
+    "EXPIRED",
+    "FOREIGN",
+    "FORGED",
+    "REGISTER_DOWN",
+    "REPLAYED",
+    "SWITCHED",
+)
 _PURPOSE = "ringfence-approval/1"
 _ZERO = Decimal(0)
 _TOO_LATE = 2**63

@@ -1,4 +1,4 @@
-"""Books that are halted because a gate says so: by an order that meets the breach, or by how they stand."""
+"""Halts: of books, where a gate says so, and of approved orders that have not left yet."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,6 +9,8 @@ from ringfence.language.answers import denial
 from ringfence.language.decision import GateResult
 from ringfence.language.gates import Gate
 from ringfence.language.linking import LinkedSet
+from ringfence.language.tickets import Refusal
+from ringfence.runtime.approvals import Approval
 from ringfence.runtime.breach_ticks import held_times, target_of
 from ringfence.runtime.evaluator import Found, halting_gates
 from ringfence.runtime.guard_columns import GuardColumns
@@ -74,6 +76,30 @@ class GuardHalts(GuardColumns):
             raise failed
         return tuple(halted)
 
+    def held_back(self, approval: Approval) -> Refusal | None:
+        """Why an approved order may not leave any more; None where it may.
+
+        `ENDED`: it was cancelled or has expired here, and its headroom was given back. `SWITCHED`: a switch was set since that
+        would have rejected it; where that is `reducing`, any order that is not `reduce_only`.
+
+        Raises:
+            StateError: others share the books, and cannot be asked.
+        """
+        with self._lock:
+            if self._keeper.is_shared:
+                self._keeper.current()
+                self._bind_anew()
+            if approval.approval_id not in self._books.ledger.orders.working:
+                return Refusal("ENDED", "its order has ended in the books")
+            for target in _targets(approval):
+                switch = self._books.switches.switches.get(target)
+                if switch is None or switch.state == "active":
+                    continue
+                is_new = switch.at_ns > approval.issued_ns and not approval.reduce_only
+                if switch.state == "halted" or is_new:
+                    return Refusal("SWITCHED", f"`{target}` was set to {switch.state} since")
+        return None
+
     def _is_settled(self, target: str, at_ns: int) -> bool:
         """Whether a switch takes no new risk already, or was set after `at_ns`."""
         switch = self._books.switches.switches.get(target)
@@ -110,3 +136,14 @@ class GuardHalts(GuardColumns):
             reason += f" met at {gate.confirm_ticks} ticks"
         fields = [target, "halted", f"rule:{gate.name}", reason]
         self._happen("switch", *fields, audit={"switch": fields})
+
+
+def _targets(approval: Approval) -> tuple[str, ...]:
+    """The switches that an order is under."""
+    return (
+        "firm",
+        f"account/{approval.account}",
+        f"strategy/{approval.strategy}",
+        f"venue/{approval.venue}",
+        f"symbol/{approval.symbol}",
+    )

@@ -136,6 +136,7 @@ def _gateway(
             timeout_s=about.timeout / 1e9,
             pace_s=about.pace / 1e9,
             signer=trade.signer,
+            guard=trade.guard,
             clock=trade.clock,
             **known,
         )
@@ -152,6 +153,7 @@ def _gateway(
             owned=_owned(trade.guard, accounts),
         ),
         signer=trade.signer,
+        guard=trade.guard,
         clock=trade.clock,
     )
     venues.tell_paper[name] = tell
