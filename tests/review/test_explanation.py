@@ -15,6 +15,11 @@ from ringfence.review.explaining.explanation_words import explanation_lines
 pytestmark = pytest.mark.unit
 
 ETH = {"positions": {"ETH/USD": {"size": "40", "mark": 2000}}}
+DOGE = {
+    "instruments": {"DOGE/USD": {"lot_step": "0.00000001", "base": "DOGE", "quote": "USD"}},
+    "market": {"DOGE/USD": {"bid": 0.1, "ask": 0.1, "last": 0.1, "age": "1s"}},
+}
+OF_DOGE = {"symbol": "DOGE/USD", "price": "0.1"}
 
 
 def text(linked: LinkedSet, **given: Any) -> list[str]:
@@ -54,6 +59,35 @@ def test_just_beyond_a_limit_is_not_at_it() -> None:
     linked = policy("{rule: total-exposure@1, limits: {max: 129_970 USD}}")
 
     assert text(linked, book=ETH)[1].endswith("breach, 30 USD too much, 100.0231% used")
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("2_000_000", "2,000,000"),
+        ("12_345.12345678", "12,345.12345678"),
+        ("0.00000012", "0.00000012"),
+        ("100_000_000", None),
+    ],
+)
+def test_the_largest_size_is_told_to_the_last_lot_however_small_a_lot_is(
+    limit: str, told: str | None
+) -> None:
+    lines = text(
+        policy(f"{{rule: order-size@1, limits: {{max_size: {limit}}}}}"), given=DOGE, **OF_DOGE
+    )
+
+    # Of more lots than float64 counts no order is taken.
+    said = "any size passes" if told is None else f"largest size that passes: {told} DOGE"
+    assert f"  {said}" in lines
+
+
+def test_a_small_lot_step_is_written_out() -> None:
+    linked = policy("{rule: order-notional@1, limits: {max: 10 USD}, on_breach: reduce}")
+
+    assert path(linked, given=DOGE, **{**OF_DOGE, "size": "200"})[0].endswith(
+        "the least, in whole lots of 0.00000001, is 100.00000000"
+    )
 
 
 def test_working_orders_multipliers_and_rates_are_opened_up() -> None:

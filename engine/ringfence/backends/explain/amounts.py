@@ -72,6 +72,10 @@ class Words:
             return "unknown"
         return f"{plain_number(value)} {self._quote}".rstrip()
 
+    def size(self, size: Decimal) -> str:
+        """A size of the order's symbol with every digit: one that is rounded may be none that can be sent."""
+        return f"{size.normalize():,f} {self._base}".rstrip()
+
     @staticmethod
     def lots(lots: int, instrument: Instrument) -> str:
         """Lots as a size in the base of an instrument; sign kept."""

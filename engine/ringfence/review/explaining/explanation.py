@@ -17,7 +17,7 @@ from ringfence.language.answers import too_small
 from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
 from ringfence.language.gates import Gate
 from ringfence.language.linking import LinkedSet
-from ringfence.language.orders import Case
+from ringfence.language.orders import COUNTABLE, Case, step_digits
 from ringfence.language.suggest import suggestion
 from ringfence.language.tickets import Ticket, read_ticket
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Explanation", "GateExplained", "Origin", "explain"]
 
-# A size of so many lots that passes is as good as any size.
-_MOST_LOTS = 1 << 45
 _PASSED = (Outcome.PASS, Outcome.EXEMPT)
 
 
@@ -178,15 +176,15 @@ def _names(gate: Gate) -> tuple[str, str]:
 
 
 def _largest(gate: AskedGate, ticket: Ticket) -> tuple[Decimal | None, bool]:
-    """The largest size that passes a gate whose measure only rises with it; by doubling, then bisection."""
+    """The largest size that passes a gate whose measure only rises with it; by bisection."""
     if not gate.gate.rule.can_reduce:
         return None, False
-    high = max(1, ticket.lots)
-    while gate.at(high).outcome in _PASSED:
-        if high >= _MOST_LOTS:
-            return None, True
-        high *= 2
-    return gate.headroom(high) * ticket.instrument.lot_step, False
+    step = ticket.instrument.lot_step
+    # An order of more lots is refused before any gate is asked.
+    most = COUNTABLE // step_digits(step)[0]
+    if gate.at(most).outcome in _PASSED:
+        return None, True
+    return gate.headroom(most) * step, False
 
 
 def _path(linked: LinkedSet, decision: Decision, ticket: Ticket | None) -> list[str]:
@@ -225,7 +223,7 @@ def _path(linked: LinkedSet, decision: Decision, ticket: Ticket | None) -> list[
     size = least.headroom or Decimal(0)
     steps = [
         "; ".join(rooms)
-        + f": the least, in whole lots of {ticket.instrument.lot_step}, is {size:f}"
+        + f": the least, in whole lots of {ticket.instrument.lot_step:f}, is {size:f}"
     ]
     if note := too_small(ticket.instrument, size, ticket.valuation_price):
         steps.append(f"{note}: rejected")

@@ -119,7 +119,7 @@ def _gate_lines(explained: ExplainedGate, each: GateExplained, words: Words) -> 
     if each.any_size:
         yield "any size passes"
     elif each.largest is not None:
-        yield f"largest size that passes: {words.amount(float(each.largest), 'quantity')}"
+        yield f"largest size that passes: {words.size(each.largest)}"
     limits = [
         f"{limit.name} {limit.text} ({_at(limit.span) if limit.span else 'default of the rule'}"
         f"{', override' if limit.from_override else ''})"
