@@ -86,7 +86,7 @@ def test_effective_names_file_and_line(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     assert "total-exposure" in shown
     assert ".yaml:" in shown
-    assert "tightest" in shown
+    assert "no two enforced limits are of one kind" in shown
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["limits"]
 
@@ -165,6 +165,22 @@ def test_effective_calls_no_limit_tighter_than_one_of_another_measure(
         "mid": True,
         "last": True,
     }
+
+
+def test_effective_marks_the_tightest_only_where_several_are_of_one_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = tmp_path / "desk.yaml"
+    more = "    - {rule: position-size@1, name: wider, limits: {max: 60_000 USD, max_of_equity: 9%}}\n"
+    desk.write_text(EFFECTIVE + more, encoding="utf-8")
+
+    assert main(["effective", "--account", "a", "--symbol", "BTC/USD", "--policies", str(desk)]) == 0
+
+    shown = capsys.readouterr().out
+    marked = [line.split()[0] for line in shown.splitlines() if "tightest" in line]
+    assert marked == ["position-size"]
+    assert "  (tightest of 2)" in shown
+    assert "of one kind" not in shown
 
 
 def test_effective_says_where_no_order_would_pass_and_what_binds_others(

@@ -10,7 +10,7 @@ from ringfence.language.gates import to_ns
 from ringfence.language.linking import link_path
 from ringfence.language.suggest import did_you_mean
 from ringfence.review.effective_limits import (
-    effective_limits,
+    counted_limits,
     missing_gates,
     policies_of_others,
 )
@@ -37,14 +37,15 @@ def add(commands: Any) -> None:
 
 
 def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
-    """Print the limits, the tightest of each kind marked; 1 where none binds. Without `--at` those of the clock's time."""
+    """Print the limits, of several of one kind the tightest marked; 1 where none binds. Without `--at` those of the clock's time."""
     try:
         moment = to_ns(given.at) if given.at else clock.now_ns()
     except ValueError as error:
         raise InputError(str(error), fix="write --at 2026-01-31T08:00:00Z") from None
     linked = link_path(given.policies)
     order = (given.account, given.strategy, given.venue, given.symbol)
-    rows = effective_limits(linked, *order, moment)
+    counted = counted_limits(linked, *order, moment)
+    rows = [row for row, _ in counted]
     missing, others = missing_gates(linked, *order), policies_of_others(linked, *order)
     if given.json:
         print_json(
@@ -60,11 +61,11 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
         print(f"nothing binds account `{given.account}` symbol `{given.symbol}`")
         return 1
     print(f"account {given.account}, symbol {given.symbol}, policy set {linked.sha256[:12]}")
-    for row in rows:
+    for row, count in counted:
         marks = ", ".join(
             word
             for word in (
-                "tightest" if row["tightest"] else "",
+                f"tightest of {count}" if row["tightest"] and count > 1 else "",
                 row["mode"] if row["mode"] != "enforce" else "",
                 f"override {row['ticket']}".strip() if row["override"] else "",
             )
@@ -74,6 +75,8 @@ def run(given: argparse.Namespace, clock: Clock = SYSTEM_CLOCK) -> int:
             f"  {row['gate']:<22} {row['level']:<9} {row['parameter']:<18} "
             f"{row['value']:<18} {row['place']}" + (f"  ({marks})" if marks else "")
         )
+    if all(count <= 1 for _, count in counted):
+        print("no two enforced limits are of one kind: an order has to keep all of them")
     if missing:
         print(f"every order is rejected, for no enforced gate is there of: {', '.join(missing)}")
     declared = linked.desk.instruments

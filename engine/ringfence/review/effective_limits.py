@@ -11,7 +11,7 @@ from ringfence.language.linking import MANDATORY, LinkedSet
 from ringfence.language.parameters import Money, Value
 from ringfence.language.rules import Rule, walk
 
-__all__ = ["effective_limits", "missing_gates", "policies_of_others"]
+__all__ = ["counted_limits", "effective_limits", "missing_gates", "policies_of_others"]
 
 # Besides limits, what a gate looks at: names that may be traded, and windows of time.
 _SHOWN = ("globs", "duration")
@@ -32,6 +32,13 @@ def effective_limits(
         people write it, `amount` in the set's currency where it is a number, `place`, `override`, `ticket`,
         `floor` (it must be reached, not kept), `tightest` (of those that are enforced).
     """
+    return [row for row, _ in counted_limits(linked, account, strategy, venue, symbol, moment_ns)]
+
+
+def counted_limits(
+    linked: LinkedSet, account: str, strategy: str, venue: str, symbol: str, moment_ns: int
+) -> list[tuple[dict[str, Any], int]]:
+    """The same, each with how many enforced limits of its kind bind: of one alone it says nothing to be the tightest."""
     rows: list[dict[str, Any]] = []
     kinds: list[tuple[object, ...]] = []
     for bound in linked.bind(account, strategy, venue, symbol):
@@ -64,6 +71,7 @@ def effective_limits(
                     "tightest": False,
                 }
             )
+    counts: list[int] = []
     for row_, kind in zip(rows, kinds, strict=True):
         peers = [
             each
@@ -75,7 +83,8 @@ def effective_limits(
         row_["tightest"] = row_ in peers and row_["amount"] == closest(
             each["amount"] for each in peers
         )
-    return rows
+        counts.append(len(peers))
+    return list(zip(rows, counts, strict=True))
 
 
 def missing_gates(
