@@ -108,7 +108,7 @@ def test_json_says_what_was_written(place: Path, capsys: pytest.CaptureFixture[s
         (["policy", "desk", "--in", ".."], "does not lie in"),
         (["test", "desk", "--in", "polices"], "`polices` does not exist"),
         (["rule", "own-limit", "--in", "policies/taken.yaml"], "is no directory"),
-        (["paper", "desk"], "invalid choice"),
+        (["paper", "desk"], "argument kind: invalid choice"),
     ],
 )
 def test_what_cannot_be_begun_is_refused(

@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
     """Add the command's arguments."""
     parser = commands.add_parser("new", help="begin a policy, rule, test or invariant")
     parser.add_argument(
-        "what",
+        "kind",
         choices=("policy", "rule", "test", "invariant"),
         help="what to begin; a test for the policy of its name, if there is one",
     )
@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
         )
     _check_there(given.policies)
     top = repository_of(given.policies) or Path.cwd()
-    files = new_document(given.what, given.name, given.policies, top, given.owner)
+    files = new_document(given.kind, given.name, given.policies, top, given.owner)
     written = write_new(top, files)
     if given.format == "json":
         print_json({"created": written.created, "kept": written.kept})
