@@ -281,10 +281,40 @@ def test_suggest_writes_a_test_file_and_says_what_is_left(
 
     # Nothing is written over, and nothing is suggested twice.
     assert main(["test", str(desk), "--suggest", "-o", str(more)]) == 0
-    assert capsys.readouterr().err.endswith("0 cases suggested\n")
+    assert capsys.readouterr().err.endswith(
+        "0 cases suggested, 1 left: write a case for it by hand, "
+        "`ringfence test --coverage` lists what no case shows\n"
+    )
     write_desk(tmp_path, GATE, GOOD)
+    assert main(["test", str(desk), "--suggest"]) == 0
+    assert capsys.readouterr().err == (
+        "0 cases suggested: the cases show every gate, limit, override and scope\n"
+    )
     more.write_text("# mine\n")
     assert main(["test", str(desk / "tests" / "desk.yaml"), "--policies", str(desk)]) == 1
+
+
+@pytest.mark.parametrize("file", ["My_more cases.yaml", "2026.yaml"])
+def test_what_is_suggested_is_a_sound_document_whatever_its_file_is_called(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = write_desk(tmp_path / "policies", GATE, GOOD)
+    monkeypatch.chdir(tmp_path)
+    schema = Path(".ringfence/schemas/policytest.schema.json")
+    schema.parent.mkdir(parents=True)
+    schema.write_text("{}\n")
+    tests = desk.relative_to(tmp_path) / "tests"
+
+    assert main(["test", str(tests.parent), "--suggest", "-o", str(tests / file)]) == 0
+
+    first = (tests / file).read_text().partition("\n")[0]
+    assert first == f"# yaml-language-server: $schema={os.path.relpath(schema, tests)}"
+    assert main(["validate", str(tests.parent)]) == 0
+    assert main(["lint", str(tests / file)]) == 1
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if "warning[" in line and "E452" not in line] == []
+    # A name that no document may have is not proposed.
+    assert "or the document" not in said
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ __all__ = ["name_findings"]
 
 # Kinds of which there are many, each in a file of its own.
 _NAMED = ("Policy", "PolicyTest", "Rule", "Invariant")
+_KEBAB = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _SCHEMA_LINE = re.compile(r"#\s*yaml-language-server:\s*\$schema=(\S+)")
 
 
@@ -50,7 +51,8 @@ def _file_name(document: Document) -> Iterator[Diagnostic]:
             f"the file is called `{path.name}`, and what is in it `{name}`",
             ("metadata", "name"),
             "decisions and findings give the name, and one looks for the file of that name",
-            f"call the file `{name}{path.suffix}`, or the document `{path.stem}`",
+            f"call the file `{name}{path.suffix}`"
+            + (f", or the document `{path.stem}`" if _KEBAB.fullmatch(path.stem) else ""),
         )
 
 

@@ -17,7 +17,7 @@ from ringfence.language.yaml_files import yaml_files
 from ringfence.review.scaffold import render, schema_file, schema_text
 from ringfence.review.test_runner import run_file
 
-__all__ = ["WHAT", "new_document"]
+__all__ = ["WHAT", "new_document", "schema_from"]
 
 WHAT = {
     "policy": ("Policy", ""),
@@ -92,16 +92,25 @@ def _place(kind: str, path: Path, top: Path) -> _Place:
         raise InputError(
             f"`{path}` does not lie in `{above}`", fix="name a directory in the repository"
         )
-    published = Path("schemas", f"{_PUBLISHED.get(kind, kind.lower())}.v1.schema.json")
-    missing = {}
-    if (above / published).is_file():
-        schema = published
-    else:
-        schema = Path(schema_file(kind))
-        if not (above / schema).exists():
-            missing[str(schema)] = schema_text(kind)
+    schema, missing = _schema(kind, above), {}
+    if not (above / schema).exists():
+        missing[str(schema)] = schema_text(kind)
     relative = whole.relative_to(above)
     return _Place(str(relative), os.path.relpath(schema, relative.parent), missing)
+
+
+def schema_from(kind: str, path: Path, top: Path) -> str:
+    """The schema for editors of the repository at `top`, as a file at `path` names it; empty where there is none."""
+    whole, above = Path(os.path.realpath(path)), top.resolve()
+    schema = _schema(kind, above)
+    if not whole.is_relative_to(above) or not (above / schema).is_file():
+        return ""
+    return os.path.relpath(above / schema, whole.parent)
+
+
+def _schema(kind: str, top: Path) -> Path:
+    published = Path("schemas", f"{_PUBLISHED.get(kind, kind.lower())}.v1.schema.json")
+    return published if (top / published).is_file() else Path(schema_file(kind))
 
 
 def _policy(values: Mapping[str, Any], linked: LinkedSet | None) -> str:

@@ -12,14 +12,13 @@ from ringfence.review.testing.cases import TestCase
 
 __all__ = ["render_test_document"]
 
-_EDITOR = "# yaml-language-server: $schema=../../schemas/policy-test-editor.v1.schema.json\n"
 _NO_FOLDING = 1 << 20
 _ON_ONE_LINE = ("given", "when", "then")
 _QUOTED_TIME = re.compile(r"'(\d{4}-\d\d-\d\dT[0-9:.]+Z)'")
 
 
 def render_test_document(
-    name: str, description: str, cases: Sequence[TestCase], *, editor: bool = True
+    name: str, description: str, cases: Sequence[TestCase], *, schema: str = ""
 ) -> str:
     """A `kind: PolicyTest` document.
 
@@ -27,7 +26,7 @@ def render_test_document(
         name: What the test is called, in kebab case.
         description: What it is for.
         cases: In their order.
-        editor: Whether a first line tells editors of the schema, two directories up.
+        schema: The schema that the first line tells editors of, as seen from the file; no such line where empty.
     """
     wholes = [{"given": _plain(each.given), "when": _plain(each.when)} for each in cases]
     defaults = _common(wholes)
@@ -45,7 +44,8 @@ def render_test_document(
             for case, whole in zip(cases, wholes, strict=True)
         ],
     }
-    text = (_EDITOR if editor else "") + _yaml(document)
+    first = f"# yaml-language-server: $schema={schema}\n" if schema else ""
+    text = first + _yaml(document)
     return format_document(load(text, f"{name}.yaml"))
 
 
