@@ -215,6 +215,8 @@ def test_directories_that_lead_elsewhere_are_refused(
     [
         ["--name", "Desk"],
         ["--name", "firm"],
+        ["--name", "a" * 81],
+        ["--bases", "USD,BTC"],
         ["--currency", "usd"],
         ["--accounts", "a b"],
         ["--accounts", ","],
@@ -261,9 +263,21 @@ def test_a_name_comes_from_the_directory(place: Path) -> None:
     assert main(["init"]) == 0
     assert (place / "policies" / "equity-desk.yaml").is_file()
 
-    for directory, name in (("2026", "desk"), ("firm", "desk"), ("Ünï", "n")):
+    long = "a" * 79 + "-b"
+    for directory, name in (("2026", "desk"), ("firm", "desk"), ("Ünï", "n"), (long, "a" * 79)):
         assert main(["init", directory]) == 0
         assert (place / directory / "policies" / f"{name}.yaml").is_file()
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(("directory", "said"), [("my desk", "'my desk'"), ("-desk", "./-desk")])
+def test_the_next_commands_are_for_a_shell(
+    directory: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--", directory]) == 0
+
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"next: cd {said}; ringfence validate policies; ")
 
 
 @pytest.mark.needs("git", "git")

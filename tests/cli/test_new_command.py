@@ -62,6 +62,16 @@ def test_everything_new_fits_into_a_set(capsys: pytest.CaptureFixture[str]) -> N
     is_green(capsys, "validate", "lint")
 
 
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("name", ["null", "on"])
+def test_a_rule_whose_name_means_something_else_in_yaml_is_quoted(name: str) -> None:
+    assert main(["new", "policy", "desk"]) == 0
+    assert main(["new", "rule", name]) == 0
+
+    for words in (["validate"], ["lint"], ["fmt", "--check"], ["test"]):
+        assert main([*words, f"policies/rules/{name}.yaml"]) == 0
+
+
 def test_it_takes_owner_and_schema_from_what_is_there(place: Path) -> None:
     shutil.copytree(ROOT / "policies", place / "policies")
     (place / "schemas").mkdir()

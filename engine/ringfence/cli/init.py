@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 import shutil
 import subprocess  # nosec B404  # git, with fixed arguments, and only where it was asked for
 from pathlib import Path
@@ -107,12 +108,15 @@ def _tell(top: Path, written: "Written", policies: str, *, committed: bool) -> N
     steps = [f"ringfence {each} {policies}" for each in ("validate", "test", "lint", "prove")]
     if not committed:
         steps += ["git init", "git add .", "git commit -m 'The first limits'"]
-    print("next: " + ("" if top == Path() else f"cd {top}; ") + "; ".join(steps))
+    # A shell takes the line as it stands, and `cd` no name that begins with a dash.
+    place = shlex.quote(f"./{top}" if str(top).startswith("-") else str(top))
+    print("next: " + ("" if top == Path() else f"cd {place}; ") + "; ".join(steps))
 
 
 def _name_from(directory: str) -> str:
     words = re.findall(r"[a-z0-9]+", directory.lower())
-    name = "-".join(words)
+    # No document has a longer name.
+    name = "-".join(words)[:80].rstrip("-")
     return name if name[:1].isalpha() and name not in ("firm", "instruments") else "desk"
 
 

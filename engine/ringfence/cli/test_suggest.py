@@ -63,7 +63,7 @@ def _document(cases: Sequence[TestCase], results: Sequence[CaseResult], out: Pat
 
 
 def _name_of(path: Path) -> str:
-    name = "-".join(re.findall(r"[a-z0-9]+", path.stem.lower()))
+    name = "-".join(re.findall(r"[a-z0-9]+", path.stem.lower()))[:80].rstrip("-")
     return name if name[:1].isalpha() else "suggested"
 
 

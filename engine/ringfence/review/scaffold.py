@@ -20,6 +20,7 @@ from ringfence.review.layout_tree import Scalar
 __all__ = ["Desk", "Written", "render", "repository_files", "schema_file", "write_new"]
 
 _FILES = Path(__file__).parent / "scaffold_files"
+_MOST_LETTERS = 80
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Names that stand in YAML without quotes, in paths of books and in lists.
 _ACCOUNT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -88,6 +89,11 @@ class Desk:
         ):
             if not pattern.fullmatch(text):
                 raise InputError(f"`{text}` is no {what}", fix=f"write for example `{fix}`")
+        if len(self.name) > _MOST_LETTERS:
+            raise InputError(
+                f"a name has at most {_MOST_LETTERS} letters, and `{self.name}` has {len(self.name)}",
+                fix="write for example `--name equity-desk`",
+            )
         if self.name in ("firm", "instruments"):
             raise InputError(
                 f"`{self.name}` is the name of another file", fix="choose another name"
@@ -96,6 +102,11 @@ class Desk:
             raise InputError(
                 "one account and two different bases are the least",
                 fix="--accounts main --bases BTC,ETH",
+            )
+        if self.currency in self.bases:
+            raise InputError(
+                f"`{self.currency}` cannot be traded against itself",
+                fix="leave it out of `--bases`, or count in another `--currency`",
             )
         for option, names in (("--accounts", self.accounts), ("--bases", self.bases)):
             once = list(dict.fromkeys(names))
