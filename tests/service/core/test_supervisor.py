@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +74,55 @@ def test_a_worker_that_dies_is_started_again_and_all_are_stopped(
         assert not Path(f"/proc/{process}").exists()
     told = json.loads((tmp_path / "workers" / "1" / "health.json").read_text())
     assert told["ready"]
+
+
+# Tells that it is well, and dies of its work a moment later; notes what it found of the one before it.
+MORTAL = """
+import json, pathlib, sys, time
+job = json.loads(sys.stdin.readline())
+folder = pathlib.Path(job["settings"]["data"], "workers", str(job["worker"]))
+with (folder / "found").open("a") as notes:
+    print((folder / "health.json").exists(), file=notes)
+check = {"status": "ok", "detail": "fine"}
+told = {"ready": True, "phase": "serving", "detail": "", "lives": True, "at_ns": time.time_ns()}
+told["checks"] = {name: check for name in ("audit", "policies", "db", "cache")}
+(folder / "coming").write_text(json.dumps(told))
+(folder / "coming").replace(folder / "health.json")
+time.sleep(0.5)
+sys.exit(7)
+"""
+
+
+def test_workers_that_have_ended_are_not_told_to_be_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "COMMAND", (sys.executable, "-c", MORTAL))
+    settings = ServiceSettings(
+        environment="development",
+        data=tmp_path,
+        state={"kind": "redis"},
+        server={"workers": 2, "port": 0, "metrics_port": 0, "health_port": 0},
+    )
+    for number in range(2):
+        # As a run leaves it that was killed together with its workers, a moment ago.
+        told = {"ready": True, "lives": True, "at_ns": time.time_ns(), "checks": {}}
+        settings.data_of(number).mkdir(parents=True)
+        (settings.data_of(number) / "health.json").write_text(json.dumps(told))
+    statuses = []
+
+    def look(port: int) -> None:
+        until = time.monotonic() + 8
+        while time.monotonic() < until and 503 not in statuses:
+            answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=30)
+            statuses.append(answer.status_code)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def started(ports: Ports, _: tuple[int, ...]) -> None:
+        # Ends of workers are dealt with by the thread that calls this.
+        threading.Thread(target=look, args=(ports.numbers[2],)).start()
+
+    supervisor.supervise(settings, started)
+
+    assert 503 in statuses
+    for number in range(2):
+        assert "True" not in (settings.data_of(number) / "found").read_text()

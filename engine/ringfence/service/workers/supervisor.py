@@ -20,7 +20,7 @@ from ringfence.service.listening import Ports, SideServers, make_server
 from ringfence.service.merged_metrics import MergedMetrics
 from ringfence.service.process_metrics import ProcessMetrics
 from ringfence.service.settings import ServiceSettings
-from ringfence.service.workers.told_health import read_health
+from ringfence.service.workers.told_health import forget_health, read_health
 
 __all__ = ["supervise"]
 
@@ -125,6 +125,8 @@ class _Supervisor:
 
     def _start(self, number: int, failures: int) -> None:
         bound = self._ports.main.fileno()
+        # Of a run before this one, which may have been killed a moment ago.
+        forget_health(self._settings, number)
         process = subprocess.Popen(  # nosec B603  # no shell
             COMMAND,
             stdin=subprocess.PIPE,
@@ -155,6 +157,7 @@ class _Supervisor:
     def _ended(self, number: int) -> None:
         worker = self._workers[number]
         worker.is_gone = True
+        forget_health(self._settings, number)
         _let_go(worker)
         lived_s = time.monotonic() - worker.started_s
         worker.failures = 1 if lived_s >= _LIVED_S else worker.failures + 1

@@ -2,14 +2,16 @@
 
 import json
 import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ringfence.errors import InputError
-from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, Files
+from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_FILES, Clock, Files, LogFiles
 from ringfence.service.health import Health
 from ringfence.service.settings import ServiceSettings
 
-__all__ = ["TellHealth", "read_health"]
+__all__ = ["TellHealth", "forget_health", "read_health"]
 
 _EVERY_S = 1.0
 _STALE_NS = 10_000_000_000
@@ -20,7 +22,7 @@ class TellHealth:
 
     def __init__(self, health: Health, settings: ServiceSettings, worker: int) -> None:
         self._health = health
-        self._path = settings.data_of(worker) / "health.json"
+        self._path = _path(settings, worker)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ringfence-told", daemon=True)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -58,11 +60,22 @@ def read_health(
     Raises:
         InputError: it told nothing, or nothing of late, or its main loop stands still.
     """
-    path = settings.data_of(worker) / "health.json"
     try:
-        told: dict[str, Any] = json.loads(files.read_bytes(path))
+        told: dict[str, Any] = json.loads(files.read_bytes(_path(settings, worker)))
     except (OSError, ValueError):
         raise InputError(f"worker {worker} has not told how it is") from None
     if clock.now_ns() - told["at_ns"] > _STALE_NS or not told["lives"]:
         raise InputError(f"worker {worker} gives no sign of life")
     return told
+
+
+def forget_health(
+    settings: ServiceSettings, worker: int, *, files: LogFiles = SYSTEM_FILES
+) -> None:
+    """Forget what a worker told that has ended, or will only start: it would be told to be well for ten seconds more."""
+    with suppress(OSError):
+        files.remove(_path(settings, worker))
+
+
+def _path(settings: ServiceSettings, worker: int) -> Path:
+    return settings.data_of(worker) / "health.json"
