@@ -42,8 +42,10 @@ def seen_ns(desk, target: str) -> str:
 def test_a_switch_is_set_in_two_steps_and_told_who_set_it_why(asked, desk) -> None:
     first = asked("GET", "/kill-switch/change?target=account/alpha&to=halted")
     second = asked(
-        "POST", "/kill-switch/confirm", target="account/alpha", state="halted", reason="a drill"
-    )
+        "POST", "/kill-switch/confirm", target="account/alpha", state="halted",
+        # As a field of several lines sends it.
+        reason="a drill\r\nof the desk",
+    )  # fmt: skip
     assert first.status_code == second.status_code == 200
     assert "Halt account/alpha?" in second.text
     assert desk.guard.kill_switch("account/alpha") == "active"
@@ -54,7 +56,7 @@ def test_a_switch_is_set_in_two_steps_and_told_who_set_it_why(asked, desk) -> No
     assert desk.guard.kill_switch("account/alpha") == "halted"
     text = asked("GET", done.headers["location"]).text
     assert "The kill switch is set." in text
-    assert "a drill" in text
+    assert "a drill of the desk" in text
     assert "a risk-officer" in text
 
 
@@ -89,7 +91,12 @@ def test_a_drawdown_that_cannot_count_anew_is_said_before_anything_is_done(asked
 
 @pytest.mark.parametrize(
     ("state", "reason", "said"),
-    [("", "a drill", "Choose what"), ("off", "a drill", "Choose what"), ("halted", " ", "Say why")],
+    [
+        ("", "a drill", "Choose what"),
+        ("off", "a drill", "Choose what"),
+        ("halted", " ", "no reason is given"),
+        ("halted", "a \u202elird", "this is no reason that can be kept"),
+    ],
 )
 def test_what_is_missing_is_asked_for_again(asked, state: str, reason: str, said: str) -> None:
     answer = asked("POST", "/kill-switch/confirm", target="firm", state=state, reason=reason)

@@ -201,14 +201,21 @@ def test_a_machine_proposes_nothing_and_a_trader_releases_nothing(held: Watched)
         held.four_eyes(()).rollback(trader, "abcd", "because")
 
 
-@pytest.mark.parametrize("reason", ["", "  \t", "a\nb", "x" * 501, "\x1b[2J"])
-def test_a_reason_is_one_line_that_can_be_read(held: Watched, reason: str) -> None:
+@pytest.mark.parametrize("reason", ["", "  \t", "x" * 501, "\x1b[2J", "ok \u202egniht\u202c"])
+def test_a_reason_is_text_that_can_be_read(held: Watched, reason: str) -> None:
     for actions in ((), ("kill-switch-release", "rollback")):
         four_eyes = held.four_eyes(actions)
         with pytest.raises(InputError):
             four_eyes.set_kill_switch(ANN, "firm", "active", reason)
         with pytest.raises(InputError):
             four_eyes.rollback(ANN, held.guard.policy_set, reason)
+
+
+def test_lines_of_a_reason_become_one(held: Watched) -> None:
+    held.four_eyes().set_kill_switch(ANN, "firm", "halted", "prices jump:\r\nthe feed is wrong\n")
+
+    (switch,) = held.guard.kill_switches
+    assert switch.reason == "prices jump: the feed is wrong"
 
 
 def test_a_proposal_runs_out(held: Watched) -> None:

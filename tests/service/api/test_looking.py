@@ -228,3 +228,29 @@ def test_a_reason_is_as_long_as_the_description_says(ask):
     assert answer(500).status_code == 200
     assert answer(501).status_code == 422
     assert answer(501).json()["errors"][0]["pointer"] == "/reason"
+
+
+@pytest.mark.parametrize("reason", [" \n", "a\0b", "a\x1b[2Jb", "a \u202elird", "\u2067a"])
+def test_a_reason_that_does_not_read_as_it_stands_there_is_refused(ask, reason):
+    for method, path, more in (
+        ("PUT", "/v1/kill-switches/symbol/ETH/USDT", {"state": "active"}),
+        ("POST", "/v1/policies/reload", {}),
+        ("POST", "/v1/policies/rollback", {"policy_set": "0" * 64}),
+        ("POST", "/v1/reconciliations/beta/acceptance", {}),
+    ):
+        answer = ask(method, path, "risk-officer", json={"reason": reason, **more})
+        assert answer.status_code == 422, answer.text
+        (fault,) = answer.json()["errors"]
+        assert fault["pointer"] == "/reason"
+        assert fault["detail"].startswith("expected plain text")
+
+
+def test_lines_of_a_reason_become_one(ask):
+    body = {"state": "active", "reason": " the feed\r\nis well \u2028again\n"}
+    told = ask("PUT", "/v1/kill-switches/symbol/ETH/USDT", "risk-officer", json=body).json()
+    assert told["switch"]["reason"] == "the feed is well again"
+    body = {"reason": "try\nagain"}
+    assert (
+        ask("POST", "/v1/policies/reload", "risk-officer", json=body).json()["reason"]
+        == "try again"
+    )

@@ -6,7 +6,6 @@ restart, and are good for the state they were made in: where the switch or the s
 Two names are two people where nobody may be acting under both, as whoever set somebody's password may.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import get_args
@@ -21,6 +20,7 @@ from ringfence.reload.outcome import Outcome
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.policy_store import PolicyStore
 from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Clock, LogFiles, Random
+from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.records import Records
 from ringfence.service.access.rights import Principal, Right
 from ringfence.service.access.table import Table
@@ -30,9 +30,7 @@ __all__ = ["ACTIONS", "Conflict", "FourEyes", "Proposal"]
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
-_LONGEST_REASON = 500
 _MOST_PENDING = 20
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Conflict(HTTPException):
@@ -117,7 +115,7 @@ class FourEyes:
             Conflict: somebody else set the switch at the same moment.
         """
         _allowed(user)
-        reason = _checked(reason)
+        reason = checked_reason(reason)
         if not self.needs_two("kill-switch-release"):
             self._guard.set_kill_switch(target, state, by=user.name, reason=reason, rearm=rearm)
             return None
@@ -146,7 +144,7 @@ class FourEyes:
             InputError: there is no such set, or no reason.
         """
         _allowed(user)
-        reason = _checked(reason)
+        reason = checked_reason(reason)
         if not self.needs_two("rollback"):
             return self._reloader.rollback(policy_set, by=user.name, reason=reason)
         found = self._store.find(policy_set)
@@ -288,17 +286,6 @@ def _apart(confirming: frozenset[str], proposing: frozenset[str]) -> None:
             f"{each} has set the password of one of the two and may be both: "
             "let another admin, or the command line, set a new one"
         )
-
-
-def _checked(reason: str) -> str:
-    text = reason.strip()
-    if not text:
-        raise InputError("no reason is given", "say why")
-    if len(text) > _LONGEST_REASON or _CONTROL.search(text):
-        raise InputError(
-            "this is no reason that can be kept", f"one line of at most {_LONGEST_REASON} letters"
-        )
-    return text
 
 
 def _no_such() -> NotFoundException:

@@ -16,6 +16,7 @@ from litestar.dto.data_structures import DTOFieldDefinition
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
+from ringfence.service.access.reasons import REASON_PATTERN, SAID_OF_REASONS
 from ringfence.service.api.problems import Fault, Problem
 
 __all__ = ["ExactJson", "check_keys", "pointer_of", "read_json"]
@@ -23,6 +24,8 @@ __all__ = ["ExactJson", "check_keys", "pointer_of", "read_json"]
 T = TypeVar("T")
 _PLACE = re.compile(r"(?P<words>.*?)(?: - at `(?P<at>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+# A pattern as such tells nobody what to write.
+_SAID = {f"Expected `str` matching regex {REASON_PATTERN!r}": f"expected {SAID_OF_REASONS}"}
 _DECODERS: dict[str, msgspec.json.Decoder[Any]] = {}
 
 
@@ -142,6 +145,7 @@ def invalid(message: str) -> Problem:
     """The problem of a body that is not of its type, from the decoder's words."""
     found = _PLACE.match(message)
     words, at = (found["words"], found["at"]) if found is not None else (message, None)
+    words = _SAID.get(words, words)
     fault = Fault(_lower(words), pointer=pointer_of(at or "$"))
     return Problem("invalid-body", f"{fault.pointer or 'the body'}: {fault.detail}", errors=[fault])
 

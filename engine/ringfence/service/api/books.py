@@ -8,6 +8,7 @@ from litestar.params import JSONBody, PathParameter
 from ringfence.gateway import Follower, reconcile
 from ringfence.runtime.book_view import BookView, PositionView
 from ringfence.runtime.reconciliation import Difference, VenueSnapshot
+from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.rights import Right
 from ringfence.service.api.numbers import (
     NO_NUMBER,
@@ -180,7 +181,9 @@ def accept_differences(
     request: Asking,
 ) -> AcceptedBody:
     """Accept what differs, in the name of the one who asks; the books stay as they are."""
-    desk_of(request).guard.accept_differences(account, by=request.user.name, reason=data.reason)
+    desk_of(request).guard.accept_differences(
+        account, by=request.user.name, reason=checked_reason(data.reason)
+    )
     return AcceptedBody(account, request.user.name)
 
 

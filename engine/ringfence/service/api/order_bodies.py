@@ -10,6 +10,7 @@ from ringfence.language.decision import GateResult
 from ringfence.language.orders import OrderRequest
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard_decision import GuardDecision
+from ringfence.service.access.reasons import LONGEST_REASON, REASON_PATTERN
 from ringfence.service.api.numbers import NO_NUMBER, MaybeNumber, Number, text_of, text_or_none
 from ringfence.service.api.problems import Problem
 from ringfence.service.api.told import moment, money, number
@@ -32,7 +33,10 @@ Name = Annotated[str, msgspec.Meta(max_length=200)]
 Reason = Annotated[
     str,
     msgspec.Meta(
-        min_length=1, max_length=500, pattern=r"\S", description="Why; it stands in the audit log."
+        min_length=1,
+        max_length=LONGEST_REASON,
+        pattern=REASON_PATTERN,
+        description="Why; it stands in the audit log, on one line.",
     ),
 ]
 _TIME = "Nanoseconds since 1970, UTC."

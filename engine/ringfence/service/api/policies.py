@@ -14,6 +14,7 @@ from ringfence.review.effective_limits import effective_limits
 from ringfence.runtime.audit_codec import plain
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.service.access.four_eyes import Proposal
+from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.rights import Right
 from ringfence.service.api.decisions import moment_of
 from ringfence.service.api.order_bodies import Reason
@@ -336,7 +337,9 @@ def policy_set(policy_set: SetInPath, request: Asking) -> SetBody:
 @route("post", "/policies/reload", Right.MANAGE, summary="Look at the source now", tag=_TAG)
 def reload_policies(data: JSONBody[WhyBody], request: Asking) -> OutcomeBody:
     """Have the source looked at now, and what failed tried again. Where the new set fails, the last good one stays."""
-    found = desk_of(request).reloader.reload(by=request.user.name, reason=data.reason)
+    found = desk_of(request).reloader.reload(
+        by=request.user.name, reason=checked_reason(data.reason)
+    )
     return _outcome(found.told)
 
 
@@ -369,7 +372,9 @@ def rollback_policies(data: JSONBody[RollbackBody], request: Asking) -> Response
 @route("post", "/policies/unpin", Right.MANAGE, summary="Follow the source again", tag=_TAG)
 def unpin_policies(data: JSONBody[WhyBody], request: Asking) -> OutcomeBody:
     """Follow the source again after a rollback."""
-    found = desk_of(request).reloader.unpin(by=request.user.name, reason=data.reason)
+    found = desk_of(request).reloader.unpin(
+        by=request.user.name, reason=checked_reason(data.reason)
+    )
     return _outcome(found.told)
 
 
@@ -384,7 +389,9 @@ def unpin_policies(data: JSONBody[WhyBody], request: Asking) -> OutcomeBody:
 def shadow_policies(data: JSONBody[ShadowBody], request: Asking) -> OutcomeBody:
     """Ask another whole set about each order as well; it decides nothing. Null ends it."""
     wanted = None if data.policy_set is None else _found(request, data.policy_set)
-    return _outcome(set_shadow(desk_of(request), request.user.name, wanted, data.reason))
+    return _outcome(
+        set_shadow(desk_of(request), request.user.name, wanted, checked_reason(data.reason))
+    )
 
 
 def _jobs(request: Asking) -> Jobs:

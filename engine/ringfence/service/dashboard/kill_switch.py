@@ -15,6 +15,7 @@ from ringfence.errors import InputError
 from ringfence.language.orders import KILL_STATES
 from ringfence.service.access.authentication import still_in
 from ringfence.service.access.four_eyes import Proposal
+from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.rights import Principal, Right, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.proposals import back_to, proposal_forms
@@ -118,19 +119,21 @@ def confirm_kill_switch(request: Asking, data: Form) -> Response[str]:
     """Says what would happen, and asks again."""
     desk = _desk_of(request)
     stand = _known(desk, data.get("target", ""))
-    state, reason = data.get("state", ""), data.get("reason", "").strip()
+    state, reason = data.get("state", ""), data.get("reason", "")
     rearm, peak = data.get("rearm") == "yes" and stand.has_drawdown, None
-    fault = ""
+    fault, fix = "", ""
+    try:
+        reason = checked_reason(reason)
+    except InputError as error:
+        fault, fix = error.message, error.fix
     if state not in KILL_STATES:
-        fault = "Choose what the switch is to be set to."
-    elif not reason:
-        fault = "Say why: the reason stands in the audit log."
-    elif rearm:
+        fault, fix = "Choose what the switch is to be set to.", ""
+    elif rearm and not fault:
         peak, fault = _peak(desk, stand, state)
     if fault:
         return page(
             request, "kill_switch_change.html", status=400, stand=stand, wanted=state,
-            rearm=rearm, reason=reason, fault=fault, fix="",
+            rearm=rearm, reason=reason, fault=fault, fix=fix,
         )  # fmt: skip
     looser = KILL_STATES.index(state) < KILL_STATES.index(stand.state)
     return page(

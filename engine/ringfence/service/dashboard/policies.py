@@ -15,6 +15,7 @@ from ringfence.reload.outcome import Health, Outcome
 from ringfence.runtime.policy_store import StoredSet
 from ringfence.service.access.authentication import still_in
 from ringfence.service.access.four_eyes import Proposal
+from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.live import Told, repeated, stream
 from ringfence.service.dashboard.policy_diff import Diff, diff_of
@@ -136,12 +137,11 @@ def ask_policies(
 @post(f"{_PATH}/change", guards=[needs(Right.MANAGE)], sync_to_thread=True)
 def change_policies(request: Asking, data: Form) -> Response[Any]:
     """Does it, or proposes it where that takes two people."""
-    desk, what, reason = _desk_of(request), data.get("what", ""), data.get("reason", "").strip()
+    desk, what, reason = _desk_of(request), data.get("what", ""), data.get("reason", "")
     wanted = data.get("policy_set", "")
     outcome: Outcome | Proposal
     try:
-        if not reason:
-            raise InputError("no reason is given", "say why: it stands in the audit log")
+        reason = checked_reason(reason)
         if what == "rollback":
             if data.get("seen") != desk.guard.policy_set:
                 raise InputError(
