@@ -20,6 +20,8 @@ __all__ = ["add"]
 
 # Orders of the recording are 53 a second; one in three leaves room on any machine.
 _DEMO_EVERY = 3
+# Nothing else is told until then.
+_FIRST_START = "the first start on a machine compiles for about a minute"
 
 
 def add(commands: Any) -> None:
@@ -71,6 +73,7 @@ def _run(given: argparse.Namespace) -> int:
     credentials = credentials_for(settings)
     for warning in credentials.warnings:
         print(f"warning: {warning}", flush=True)
+    print(f"opening: {_FIRST_START}", flush=True)
     if settings.server.workers > 1:
         from ringfence.service.workers.supervisor import supervise
 
@@ -111,7 +114,7 @@ def _run_demo(given: argparse.Namespace, opened: ExitStack) -> int:
     from ringfence.service.serve import Stopped, serve
 
     set_up_logs(settings.log)
-    print("opening the demo: the first start on a machine compiles for about a minute", flush=True)
+    print(f"opening the demo: {_FIRST_START}", flush=True)
 
     def traffic(desk: "Desk") -> Traffic:
         return Traffic(desk, data, given.demo_every)

@@ -179,6 +179,9 @@ def open_desk(
     data = settings.data_of(worker)
     name = guard_name(settings, worker)
     with ExitStack() as opened:
+        with opening("the data directory", "name another with `data`"):
+            # Files of libraries, as DuckDB's, are left open to all that may reach them.
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
         with opening("the policies"):
             source = policy_source(settings.policies)
             how = reload_settings(settings.reload)

@@ -33,6 +33,8 @@ _BEAT_S = 1.0
 # Of the garbage collector's third threshold.
 _NEVER = 1_000_000_000
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Set by a signal that came before anything could be done about it.
+_keys_were_renewed = threading.Event()
 
 
 class Stopped(BaseException):
@@ -122,7 +124,7 @@ def serve_on(
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let a signal end what is being opened, and close what was."""
+    """Let a signal end what is being opened, and close what was; that of keys is heeded once all is open."""
 
     def stop(number: int, _: object) -> None:
         raise Stopped(signal.Signals(number).name)
@@ -130,7 +132,10 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _keys_were_renewed.clear()
     before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    # Left to itself it would end the process, for which systemd does not start it again.
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: _keys_were_renewed.set())
     try:
         yield
     finally:
@@ -152,6 +157,8 @@ async def _serve(
         for number in _SIGNALS:
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, renew_or_tell, desk)
+        if _keys_were_renewed.is_set():
+            loop.run_in_executor(None, renew_or_tell, desk)
     desk.stop = lambda: loop.call_soon_threadsafe(stopping.set)
     running = asyncio.create_task(server.serve(sockets=[bound]))
     beside = [

@@ -1,5 +1,7 @@
 """Serving in this process: how it starts, what it tells on its three ports, and how it ends."""
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +15,13 @@ import pytest
 from ringfence.cli.main import main
 from ringfence.errors import InputError
 from ringfence.reload import DirectorySource
+from ringfence.runtime.audit_reader import AuditReader
 from ringfence.runtime.credentials import API_SECRET_KEY, JWT_SECRET_KEY, load_credentials
-from ringfence.runtime.ports import FixedClock
+from ringfence.runtime.ports import SYSTEM_RANDOM, FixedClock
 from ringfence.service.desk import Desk, open_desk
 from ringfence.service.health import Health
 from ringfence.service.listening import Ports
+from ringfence.service.renewing import KEYS_RENEWED
 from ringfence.service.serve import serve
 from ringfence.service.settings import ServiceSettings
 from ringfence.service.workers.every_reloader import EveryReloader
@@ -126,10 +130,48 @@ def test_the_command_says_what_keeps_it_from_serving(
     ports = ["--port=0", "--metrics-port=0", "--health-port=0"]
     assert main(["serve", "--environment", "testing", "--policies", "none", *ports]) == 2
 
-    told = capsys.readouterr().err
+    out, told = capsys.readouterr()
     assert "`API_SECRET_KEY` is not set" in told
     assert "tokens would cross the network unencrypted" in told
     assert "the policies cannot be opened" in told
+    # Only the last one came so far, and nothing else would be told for a minute.
+    assert out.count("the first start on a machine compiles for about a minute") == 1
+
+
+def test_keys_that_were_renewed_while_it_opened_are_read_once_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "api-secret-key"
+    file.write_text(API_SECRET_KEY.make(SYSTEM_RANDOM))
+    monkeypatch.setenv("API_SECRET_KEY_FILE", str(file))
+    monkeypatch.setenv("JWT_SECRET_KEY", JWT_SECRET_KEY.make(SYSTEM_RANDOM))
+    about = settings(tmp_path).model_copy(update={"environment": "development"})
+    credentials = load_credentials(KINDS, os.environ)
+
+    def opens() -> Desk:
+        with file.open("a") as keys:
+            keys.write("\n" + API_SECRET_KEY.make(SYSTEM_RANDOM))
+        os.kill(os.getpid(), signal.SIGHUP)
+        return open_desk(about, credentials)
+
+    def stops(desk: Desk, _: Ports) -> None:
+        desk.stop()
+
+    # What it was asked before it served is done before it has ended.
+    serve(about.server, opens, stops)
+
+    log = AuditReader(tmp_path / "data" / "audit")
+    renewed = [each.body for each in log.poll() if each.kind == KEYS_RENEWED]
+    assert renewed == [{"keys": {"API_SECRET_KEY": 2, "JWT_SECRET_KEY": 1}}]
+
+
+def test_nobody_else_of_the_machine_reaches_what_it_keeps(tmp_path: Path) -> None:
+    about = settings(tmp_path)
+    credentials = load_credentials(KINDS, {"RINGFENCE_ENVIRONMENT": "testing"})
+
+    open_desk(about, credentials).close()
+
+    assert about.data.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_worker_tells_how_it_is_and_is_not_believed_for_ever(tmp_path: Path) -> None:
