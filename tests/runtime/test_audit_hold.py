@@ -41,8 +41,9 @@ def test_one_writer_has_a_hold_at_a_time(tmp_path: Path) -> None:
         Hold(tmp_path, "../x")
     hold = Hold(tmp_path, "duckdb")
     for action in (Hold, release):
-        with pytest.raises(AuditError, match="another writer"):
+        with pytest.raises(AuditError, match="another writer") as refused:
             action(tmp_path, "duckdb")
+        assert refused.value.fix.startswith("stop that writer first")
     hold.close()
     assert release(tmp_path, "duckdb").sink == "duckdb"
     with pytest.raises(AuditError, match="no sink"):

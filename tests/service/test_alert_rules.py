@@ -1,6 +1,7 @@
 """The rules of alerts: complete, on metrics that there are, each fired and kept still by Prometheus's own tests."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ringfence.cli.main import build_parser
 from ringfence.runtime.metric_table import METRICS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,6 +105,20 @@ def test_each_runbook_is_of_an_alert_and_in_the_list() -> None:
     for name, rule in RULES.items():
         assert f"| `{name}` | " in listed
         assert f"({Path(rule['annotations']['runbook_url']).name})" in listed
+
+
+@pytest.mark.unit
+def test_commands_of_a_runbook_are_whole_and_say_which_directory() -> None:
+    pages = "\n".join(path.read_text("utf-8") for path in RUNBOOKS.glob("*.md"))
+    commands = re.findall(r"`ringfence ((?:audit|reload) [^`]+)`", pages)
+
+    assert len(commands) >= 8
+    for command in commands:
+        words = shlex.split(command)
+        given = build_parser(words[0]).parse_args(words)
+        assert "--postgres" in words or {Path("DATA/audit"), Path("DATA/policies")} & set(
+            vars(given).values()
+        ), command
 
 
 @pytest.mark.unit

@@ -54,7 +54,8 @@ class Hold:
             self._lock: Lock = files.lock(self._path.with_suffix(".lock"))
         except BlockingIOError:
             raise AuditError(
-                f"another writer feeds `{sink}` from `{log}`", "one writer for each sink is enough"
+                f"another writer feeds `{sink}` from `{log}`",
+                "stop that writer first, or leave it to it: one for each sink is enough",
             ) from None
         except OSError as error:
             raise _unwritable(self._path, error) from None
