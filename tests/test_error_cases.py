@@ -30,6 +30,7 @@ from ringfence.review.approval_rules import DEFAULT_RULES, approval_findings
 from ringfence.review.directed_changes import review_of
 from ringfence.review.layout_files import lay_out, not_canonical
 from ringfence.review.lint import lint
+from ringfence.review.lost_checks import lost_invariants
 from ringfence.review.mistakes import Context, Settings, find_mistakes
 from ringfence.review.mistakes.previous import Previous, previous_of
 from ringfence.review.mistakes.settings import load_settings
@@ -78,15 +79,23 @@ def style(folder: Path) -> list[Diagnostic]:
 
 def planned(folder: Path) -> list[Diagnostic]:
     sides = [
-        Side(link([load(path.read_bytes(), "policy.yaml")], check_mandatory=False), "policy.yaml")
-        for path in (folder / "previous" / "policy.yaml", folder / "policy.yaml")
+        Side(
+            link(
+                [load(path.read_bytes(), path.name) for path in sorted(place.glob("*.yaml"))],
+                check_mandatory=False,
+            ),
+            "policy.yaml",
+        )
+        for place in (folder / "previous", folder)
     ]
     review = review_of(sides[0].linked, sides[1].linked, check_mandatory=False)
-    return plan_findings(make_plan(sides[0], sides[1], Given(DEFAULT_RULES), review=review))
+    checks = list(lost_invariants(sides[0].linked, sides[1].linked))
+    given = Given(DEFAULT_RULES)
+    return plan_findings(make_plan(sides[0], sides[1], given, review=review, checks=checks))
 
 
 def diagnose(folder: Path) -> list[Diagnostic]:
-    if folder.name in ("E565", "E566"):
+    if folder.name in ("E565", "E566", "E567"):
         return planned(folder)
     if "E450" <= folder.name < "E500":
         return style(folder)

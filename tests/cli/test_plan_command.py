@@ -33,6 +33,11 @@ spec:
     - {directions: [LOOSER], needs: {risk: 1}}
 """
 OF_ONE_GATE = "    - {policies: [desk], gates: [order-notional], needs: {risk: 2}}\n"
+INVARIANT = """apiVersion: ringfence/v1
+kind: Invariant
+metadata: {name: sizes, version: 1.0.0, owner: risk@example.com, description: Small orders.}
+spec: {claim: order.notional <= params.most, parameters: {most: 900_000 USDT}}
+"""
 WHO = ("--by", "dan", "--reason", "approved in the meeting")
 
 
@@ -284,6 +289,50 @@ def test_who_wrote_a_commit_with_its_author_does_not_approve_it(run: Any) -> Non
 
     assert [each["person"] for each in approvals["left_out"]] == ["cara@example.com", "ann"]
     assert [each["given"] for each in approvals["needs"]] == [["zoe"]]
+
+
+def test_an_invariant_that_is_dropped_is_approved_as_a_looser_limit_is(run: Any) -> None:
+    git("checkout", "-q", "main", at=Path())
+    Path(".ringfence").mkdir()
+    Path(".ringfence/approvals.yaml").write_text(APPROVALS)
+    Path("policies/sizes.yaml").write_text(INVARIANT)
+    commit("rules, and an invariant")
+    git("checkout", "-q", "-b", "unproved", at=Path())
+    Path("policies/sizes.yaml").unlink()
+    change("version: ", "version: 9", "firm.yaml")
+    commit("nothing proves the sizes any more")
+
+    plan = planned(run, "--base", "main", "--check-approvals", "--approved-by", "zoe", code=1)
+    file = saved(run, "--base", "main", "--approved-by", "zoe")
+
+    assert {each["direction"] for each in plan["changes"]} == {"EQUAL"}
+    (check,) = plan["checks"]
+    assert (check["what"], check["kind"], check["name"]) == ("invariant", "removed", "sizes")
+    assert check["base"] == {"path": "policies/sizes.yaml", "line": 4, "column": 15}
+    assert [(each["group"], each["missing"]) for each in plan["approvals"]["needs"]] == [
+        ("risk", 1)
+    ]
+    _, told, _ = run("plan", "--base", "main")
+    assert "  invariant `sizes` is removed: order.notional <= params.most\n" in told
+    _, notes, _ = run("plan", "--base", "main", "--format", "github")
+    assert "title=E567::invariant `sizes` is removed" in notes
+    refused = applied(run, file, "--pointer", "active.json", code=1)
+    assert refused["missing"] == ["1 of risk, 0 of 1 given"]
+    applied(run, file, "--pointer", "active.json", "--approved-by", "ann", code=0)
+
+
+def test_checks_alone_are_something_that_changes(run: Any) -> None:
+    git("checkout", "-q", "main", at=Path())
+    Path("policies/sizes.yaml").write_text(INVARIANT)
+    commit("an invariant")
+    git("checkout", "-q", "-b", "unproved", at=Path())
+    Path("policies/sizes.yaml").unlink()
+    commit("none")
+
+    code, told, _ = run("plan", "--base", "main", "--detailed-exitcode")
+
+    assert code == 2
+    assert told.startswith("No limit changes: both sides are the same policy set, and 1 check is")
 
 
 def test_rules_with_faults_are_findings(run: Any) -> None:

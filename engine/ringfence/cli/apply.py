@@ -229,6 +229,7 @@ def _missing(given: argparse.Namespace, saved: "SavedPlan") -> tuple[str, ...]:
         )
         for each in plan["changes"]
     ]
+    asked += [Asked(each["direction"], tuple(each["levels"])) for each in plan["checks"]]
     if approvals["rules_changed"]:
         asked.append(Asked("UNKNOWN", ("firm",)))
     people, left_out = given_people(given, given.commit or plan["head"]["commit"])

@@ -9,6 +9,7 @@ from typing import Any
 from ringfence.cli.plan import approvals_given, plan_of
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.markdown import MAX_CHARACTERS
+from ringfence.replay.wording import plural
 from ringfence.review.approval_rules import Asked
 from ringfence.review.gate import StepResult, Verdict
 from ringfence.review.given_approvals import standing
@@ -48,10 +49,13 @@ def plan_step(
     plan, *_ = plan_of(asked)
     changes = plan["changes"]
     said = DIRECTIONS[plan["direction"]] if changes else "no limit changes"
+    if lost := plan["checks"]:
+        said += f"; {plural(len(lost), 'check')} gone or weaker"
     # What is looser is no fault; it is told on its lines all the same.
     notes = tuple(replace(each, severity="note") for each in plan_findings(plan))
+    told = changes or lost or plan["approvals"]["needs"]
     section, short = (
-        render_markdown(plan, most).removeprefix(MARKER).strip() if changes else ""
+        render_markdown(plan, most).removeprefix(MARKER).strip() if told else ""
         for most in (MAX_CHARACTERS, _SHORT)
     )
     needs = [(each["group"], each["missing"]) for each in plan["approvals"]["needs"]]

@@ -18,6 +18,7 @@ from ringfence.errors import InputError
 
 if TYPE_CHECKING:
     from ringfence.review.approval_rules import ApprovalRules
+    from ringfence.review.lost_checks import LostCheck
     from ringfence.review.plan import Given, Side
 
 __all__ = [
@@ -224,11 +225,12 @@ def plan_of(given: argparse.Namespace) -> "tuple[dict[str, Any], dict[str, Path]
         base, head = _sides(given)
         review = review_of(base.linked, head.linked, since_ns=now_given(given))
     approvals = approvals_given(given, base, head)
+    checks = _lost_checks(base, head)
     summary: dict[str, Any] | None = None
     written: dict[str, Path] = {}
     if given.orders is not None:
         summary, written = _dry_run(given, base, head, equity)
-    plan = make_plan(base, head, approvals, summary, review=review)
+    plan = make_plan(base, head, approvals, summary, review=review, checks=checks)
     if given.out is not None:
         written = {**written, **_write(given.out, plan)}
     return plan, written, base, head
@@ -237,7 +239,7 @@ def plan_of(given: argparse.Namespace) -> "tuple[dict[str, Any], dict[str, Path]
 def _code(plan: dict[str, Any], given: argparse.Namespace) -> int:
     if given.check_approvals and not plan["approvals"]["complete"]:
         return 1
-    return 2 if given.detailed_exitcode and plan["changes"] else 0
+    return 2 if given.detailed_exitcode and (plan["changes"] or plan["checks"]) else 0
 
 
 def _sides(given: argparse.Namespace) -> "tuple[Side, Side]":
@@ -279,24 +281,46 @@ def approvals_given(given: argparse.Namespace, base: "Side", head: "Side") -> "G
     authors = authors_since(base.commit, here) if here else ()
     people, left_out = given_people(given, given.commit or here)
     # A directory stands for the working tree, whose rules may not be committed yet.
-    before, now = (
-        _rules_at(given.approvals, side.commit if side.source.startswith("git:") else "")
-        for side in (base, head)
-    )
+    before, now = (_file_at(given.approvals, _revision(side)) for side in (base, head))
     if before is None and now is None and given.approvals != _APPROVALS:
         raise InputError(
             f"there are no rules of approvals `{given.approvals}`, before the change or after it",
             f"name their file from the repository's top, as {_APPROVALS}",
         )
     return Given(
-        rules_of(
-            given.approvals, base.source, base.commit if base.source.startswith("git:") else ""
-        ),
+        rules_of(given.approvals, base.source, _revision(base)),
         tuple(people),
         tuple(dict.fromkeys((*authors, *given.author))),
         tuple(left_out),
         rules_changed=before != now,
     )
+
+
+def _lost_checks(base: "Side", head: "Side") -> "list[LostCheck]":
+    """What is checked no more, or less strictly: invariants, cases, and what the desk has settled.
+
+    Raises:
+        PolicyError: with every finding in the settings of a side.
+    """
+    from ringfence.review.lost_cases import lost_cases
+    from ringfence.review.lost_checks import lost_invariants, weaker_settings
+    from ringfence.review.mistakes.settings import SETTINGS, Settings, read_settings
+
+    settled = []
+    for side in (base, head):
+        content = _file_at(SETTINGS, _revision(side))
+        shown = _shown(SETTINGS, side.source, _revision(side))
+        settled.append(Settings() if content is None else read_settings(content, shown))
+    return [
+        *lost_invariants(base.linked, head.linked),
+        *lost_cases(base.linked, head.linked),
+        *weaker_settings(*settled),
+    ]
+
+
+def _revision(side: "Side") -> str:
+    """The commit that a side is read from; empty for a directory, which stands for the working tree."""
+    return side.commit if side.source.startswith("git:") else ""
 
 
 def _checked_out() -> str:
@@ -320,15 +344,20 @@ def rules_of(path: Path, source: str, commit: str) -> "ApprovalRules":
     """
     from ringfence.review.approval_rules import DEFAULT_RULES, read_approvals
 
-    content = _rules_at(path, commit)
-    if content is None:
-        return DEFAULT_RULES
+    content = _file_at(path, commit)
+    return (
+        DEFAULT_RULES if content is None else read_approvals(content, _shown(path, source, commit))
+    )
+
+
+def _shown(path: Path, source: str, commit: str) -> str:
+    """A file of a side, as findings name it."""
     revision = f"{source.removeprefix('git:').partition(':')[0]}:" if commit else ""
-    return read_approvals(content, f"{revision}{path.as_posix()}")
+    return f"{revision}{path.as_posix()}"
 
 
-def _rules_at(path: Path, commit: str) -> bytes | None:
-    """The rules of approvals in a commit, or in the working tree; None where there are none."""
+def _file_at(path: Path, commit: str) -> bytes | None:
+    """A file in a commit, or in the working tree, named from the repository's top; None where there is none."""
     from ringfence.runtime.commits import top_directory
     from ringfence.runtime.ports import SYSTEM_FILES
     from ringfence.runtime.revisions import read_at

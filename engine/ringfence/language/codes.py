@@ -127,4 +127,5 @@ CODES: dict[str, str] = {
     "E564": "looser change that would need nobody",
     "E565": "limit looser than before",
     "E566": "change that is looser for some orders, or may be",
+    "E567": "check that is gone or weaker than before",
 }

@@ -3,6 +3,7 @@
 `schemas/plan.v1.schema.json` says what is in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from ringfence.review.beside_changes import Move
 from ringfence.review.directed_changes import DirectedChange, Review, review_of
 from ringfence.review.given_approvals import standing
 from ringfence.review.limit_words import scope_words
+from ringfence.review.lost_checks import LostCheck
 from ringfence.review.witness_words import witness_told
 from ringfence.runtime.ports import SYSTEM_CLOCK, Clock
 
@@ -64,6 +66,7 @@ def make_plan(
     dry_run: dict[str, Any] | None = None,
     *,
     review: Review | None = None,
+    checks: Sequence[LostCheck] = (),
     clock: Clock = SYSTEM_CLOCK,
 ) -> dict[str, Any]:
     """Make a plan.
@@ -73,6 +76,7 @@ def make_plan(
         given: Approvals.
         dry_run: Summary of a dry run of both sides; None where no orders were given.
         review: Of both sides, where it is known already.
+        checks: What is checked no more, or otherwise.
         clock: Tells the time.
     """
     review = review or review_of(base.linked, head.linked, since_ns=clock.now_ns())
@@ -87,8 +91,9 @@ def make_plan(
         "looser": witness_told(review.whole.looser),
         "tighter": witness_told(review.whole.tighter),
         "changes": [_change(each, base.source, head.source) for each in review.changes],
+        "checks": [_check(each, base.source, head.source) for each in checks],
         "dry_run": dry_run,
-        "approvals": _approvals(review, given),
+        "approvals": _approvals(review, checks, given),
     }
 
 
@@ -121,6 +126,19 @@ def _change(found: DirectedChange, base: str, head: str) -> dict[str, Any]:
     }
 
 
+def _check(check: LostCheck, base: str, head: str) -> dict[str, Any]:
+    return {
+        "kind": check.kind,
+        "what": check.what,
+        "name": check.name,
+        "says": check.says,
+        "levels": list(check.levels),
+        "direction": check.direction,
+        "base": _place(check.base, base),
+        "head": _place(check.head, head),
+    }
+
+
 def _move(move: Move, base: str, head: str) -> dict[str, Any]:
     return {
         "what": move.what,
@@ -142,8 +160,8 @@ def _place(span: Span | None, source: str) -> dict[str, Any] | None:
     return {"path": path, "line": span.line, "column": span.column}
 
 
-def _approvals(review: Review, given: Given) -> dict[str, Any]:
-    asked = [each.asked for each in review.changes]
+def _approvals(review: Review, checks: Sequence[LostCheck], given: Given) -> dict[str, Any]:
+    asked = [*(each.asked for each in review.changes), *(each.asked for each in checks)]
     if given.rules_changed:
         # Who may approve is worth as much as any limit.
         asked.append(Asked("UNKNOWN", ("firm",)))

@@ -1,9 +1,10 @@
-"""A plan as annotations on the lines of a pull request: what lets more pass, and what may."""
+"""A plan as annotations on the lines of a pull request: what lets more pass, what may, and what checks less."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ringfence.errors import Diagnostic, Span
+from ringfence.review.plan_words import check_words
 
 __all__ = ["plan_findings"]
 
@@ -12,8 +13,11 @@ _CANNOT_TELL = ("UNKNOWN", "INCOMPARABLE")
 
 
 def plan_findings(plan: Json) -> list[Diagnostic]:
-    """One warning for each line that is looser, or may be, in the order of the plan."""
-    return [each for change in plan["changes"] for each in _of_change(change)]
+    """One warning for each line that is looser, or may be, and for each check that is lost, in the order of the plan."""
+    return [
+        *(each for change in plan["changes"] for each in _of_change(change)),
+        *(each for check in plan["checks"] for each in _of_check(check)),
+    ]
 
 
 def _of_change(change: Json) -> Iterator[Diagnostic]:
@@ -39,9 +43,25 @@ def _of_change(change: Json) -> Iterator[Diagnostic]:
                 or "it lets some orders pass that were held back, and holds others back"
             )
             fix = "split the change, or have it approved as a looser one"
-        column = place["column"]
-        span = Span(place["path"], place["line"], column, place["line"], column + 1)
-        yield Diagnostic(code, message, span, why=why, fix=fix, severity="warning")
+        yield Diagnostic(code, message, _span(place), why=why, fix=fix, severity="warning")
+
+
+def _of_check(check: Json) -> Iterator[Diagnostic]:
+    place = check["head"] or check["base"]
+    if place is not None:
+        yield Diagnostic(
+            "E567",
+            check_words(check),
+            _span(place),
+            why="nothing decides otherwise at once, and what nothing checks any more can be loosened unseen",
+            fix="keep it as it was, or have it approved as a looser limit",
+            severity="warning",
+        )
+
+
+def _span(place: Json) -> Span:
+    column = place["column"]
+    return Span(place["path"], place["line"], column, place["line"], column + 1)
 
 
 def _moved(change: Json, move: Json) -> str:

@@ -31,7 +31,7 @@ def render_html(plan: dict[str, Any]) -> str:
     )
     for name in ("clip", "count", "money", "percent", "plural", "visible", "moment"):
         environment.globals[name] = getattr(wording, name)
-    for name in ("answer_words", "book_words", "seen_words"):
+    for name in ("answer_words", "book_words", "check_words", "place_words", "seen_words"):
         environment.globals[name] = getattr(plan_words, name)
     rows, witnesses, uses = (
         each(plan) for each in (plan_words.rows_of, plan_words.witnesses_of, plan_words.uses_of)

@@ -23,9 +23,11 @@ from ringfence.review.plan_words import (
     Row,
     answer_words,
     book_words,
+    check_words,
     compared,
     headline,
     need_words,
+    place_words,
     rows_of,
     seen_words,
     uses_of,
@@ -68,6 +70,7 @@ def _document(plan: Json, rows: int, witnesses: int, details: int) -> str:
     parts += _approvals(plan)
     parts += _limits(plan, rows)
     parts += _remarks(plan, rows)
+    parts += _checks(plan, rows)
     parts += _witnesses(plan, witnesses)
     parts += _dry_run(plan, details)
     parts.append(_provenance(plan))
@@ -137,6 +140,18 @@ def _remarks(plan: Json, most: int) -> Iterator[str]:
     if lines:
         yield "\n".join(lines[:most])
         yield cut_text(len(lines) - most, "remark")
+
+
+def _checks(plan: Json, most: int) -> Iterator[str]:
+    found = plan["checks"]
+    if found:
+        lines = [
+            f"- {_said(check_words(each))} {code_text(place_words(each['head'] or each['base']))}"
+            for each in found[:most]
+        ]
+        yield "**Checks that are gone or weaker**, which are approved as a looser limit is:"
+        yield "\n".join(lines)
+        yield cut_text(len(found) - most, "check")
 
 
 def _witnesses(plan: Json, most: int) -> Iterator[str]:

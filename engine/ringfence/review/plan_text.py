@@ -12,9 +12,11 @@ from ringfence.review.plan_words import (
     Row,
     answer_words,
     book_words,
+    check_words,
     compared,
     headline,
     need_words,
+    place_words,
     rows_of,
     seen_words,
     uses_of,
@@ -51,6 +53,7 @@ def render_text(
         if len(rows) > _ROWS:
             console.print(f"... and {plural(len(rows) - _ROWS, 'more line')}, in the JSON")
     _remarks(plan, console)
+    _checks(plan, console)
     _witnesses(plan, console)
     if plan["dry_run"] is not None:
         _dry_run(plan, console)
@@ -95,6 +98,19 @@ def _remarks(plan: Json, console: Console) -> None:
             )
         if each["blame"] and each["direction"] in ("UNKNOWN", "INCOMPARABLE"):
             console.print(Text(f"{subject}: {each['direction']}: {visible(each['blame'])}"))
+
+
+def _checks(plan: Json, console: Console) -> None:
+    found = plan["checks"]
+    if found:
+        console.print(Text("\nChecks that are gone or weaker", "bold"))
+    for each in found[:_ROWS]:
+        console.print(Text(f"  {visible(check_words(each))}"), soft_wrap=True)
+        places = [place_words(each[side]) for side in ("head", "base")]
+        at = "  ".join(part for part in (places[0], places[1] and f"was {places[1]}") if part)
+        console.print(Text(f"    {visible(at)}", "dim"), soft_wrap=True)
+    if len(found) > _ROWS:
+        console.print(f"... and {plural(len(found) - _ROWS, 'more check')}, in the JSON")
 
 
 def _witnesses(plan: Json, console: Console) -> None:

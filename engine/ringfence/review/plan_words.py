@@ -14,6 +14,7 @@ __all__ = [
     "Use",
     "answer_words",
     "book_words",
+    "check_words",
     "compared",
     "headline",
     "need_words",
@@ -103,11 +104,27 @@ class Use:
 
 def headline(plan: Json) -> str:
     """One plain sentence: what the change is, by its direction and by what it is made of."""
+    lost = _lost_words(plan)
     if not plan["changes"]:
-        return "Nothing changes: both sides are the same policy set."
+        same = "both sides are the same policy set"
+        return f"No limit changes: {same}, and {lost}." if lost else f"Nothing changes: {same}."
     counts = Counter(each["direction"] for each in plan["changes"])
     parts = [f"{counts[name]} {DIRECTIONS[name]}" for name in RANKS if counts.get(name)]
-    return f"{_WHOLE[plan['direction']]}. {plural(len(plan['changes']), 'change')}: {', '.join(parts)}."
+    told = f"{_WHOLE[plan['direction']]}. {plural(len(plan['changes']), 'change')}: {', '.join(parts)}."
+    return f"{told} {lost[:1].upper()}{lost[1:]}." if lost else told
+
+
+def _lost_words(plan: Json) -> str:
+    """How much is checked no more; empty where all is."""
+    count = len(plan["checks"])
+    return (
+        f"{plural(count, 'check')} {'is' if count == 1 else 'are'} gone or weaker" if count else ""
+    )
+
+
+def check_words(check: Json) -> str:
+    """What was taken away from the checks, in a sentence: ``invariant `size` is removed: order.size <= 1``."""
+    return f"{check['what']} `{check['name']}` is {check['kind']}: {check['says']}"
 
 
 def rows_of(plan: Json) -> list[Row]:
