@@ -230,6 +230,8 @@ def test_a_desk_settles_its_factor_its_tickets_and_what_is_not_looked_for(
 
     assert codes(capsys, "--now", "2026-01-01", exit_code=1) == ["E412"]
     settle("validate: {limit_factor: 1.1}\n")
+    git("add", ".ringfence")
+    git("commit", "-q", "-m", "settings")
     change(desk, "max: 200_000 USDT}", "max: 240_000 USDT}")
     change(desk, "version: 1.0.1", "version: 1.1.0")
     found = codes(capsys, "--now", "2026-01-01", "--base", "main", exit_code=1)
@@ -248,6 +250,32 @@ def test_a_change_does_not_settle_how_it_is_checked(
     assert codes(capsys, "--base", "main", exit_code=1) == ["E400"]
     commit()
     assert codes(capsys, "--base", "HEAD~1", exit_code=1) == ["E400"]
+
+
+def test_settings_that_a_change_adds_do_not_settle_how_it_is_checked(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(desk, "max: 200_000 USDT}", "max: 2_000_000 USDT}")
+    change(desk, "version: 1.0.1", "version: 1.1.0")
+    settle("validate: {switched_off: [{code: E400, reason: In the way.}]}\n")
+
+    assert codes(capsys, "--base", "main", exit_code=1) == ["E400"]
+    # Once they are there, they hold.
+    git("add", ".ringfence")
+    git("commit", "-q", "-m", "settings")
+    assert codes(capsys, "--base", "HEAD", exit_code=0) == []
+
+
+def test_settings_that_come_with_the_first_policies_hold_of_them(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(desk, "max_positions: 10", "max_positions: 0")
+    git("mv", "policies", "limits")
+    git("commit", "-q", "-m", "no policies here")
+    git("mv", "limits", "policies")
+    settle("validate: {switched_off: [{code: E424, reason: Frozen.}]}\n")
+
+    assert codes(capsys, "--base", "HEAD", "--strict", exit_code=0) == []
 
 
 @pytest.mark.parametrize(

@@ -56,14 +56,15 @@ class Change:
 
     @cached_property
     def settings(self) -> Settings:
-        """What the desk has settled: in the base, where it has settled anything there.
+        """What the desk has settled: in the base, where there are policies.
 
         Raises:
             PolicyError: with every finding of the file.
         """
         from ringfence.review.mistakes.previous import settings_of
 
-        return settings_of(self.policies, self.base.short if self.base is not None else None)
+        base = self.base.short if self.base is not None else None
+        return settings_of(self.policies, base, self.previous)
 
     @property
     def replays(self) -> bool:

@@ -116,8 +116,8 @@ def _mistakes(linked: "LinkedSet", path: Path, base: str | None, now_ns: int) ->
     from ringfence.review.mistakes import Context, find_mistakes
     from ringfence.review.mistakes.previous import Previous, previous_of, settings_of
 
-    settings = settings_of(path, base)
     previous = previous_of(base, path, linked) if base is not None else Previous(None)
+    settings = settings_of(path, base, previous)
     found = find_mistakes(Context(linked, now_ns, previous.linked, settings))
     return [*(each for each in previous.findings if each.code not in settings.off), *found]
 

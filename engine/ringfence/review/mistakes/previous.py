@@ -73,10 +73,16 @@ def previous_of(base: str, path: Path, known: LinkedSet | None = None) -> Previo
         )
 
 
-def settings_of(path: Path, base: str | None) -> Settings:
+def settings_of(path: Path, base: str | None, previous: Previous) -> Settings:
     """The settings that hold for the policies at `path`.
 
-    Those of the revision compared with, where it has some: a change does not settle how it is checked.
+    Those of the revision compared with, or the built-in ones where it has none: a change does not settle how it is
+    checked. It settles what is a matter of taste, where nothing was settled; and all of it where it brings the first policies.
+
+    Args:
+        path: What is validated.
+        base: As in `previous_of`.
+        previous: What stood there.
 
     Raises:
         InputError: they cannot be read.
@@ -91,7 +97,9 @@ def settings_of(path: Path, base: str | None) -> Settings:
         if content is not None:
             return read_settings(content, f"{revision}:{SETTINGS.as_posix()}")
     found = find_settings(path)
-    return load_settings(found) if found is not None else Settings()
+    own = load_settings(found) if found is not None else Settings()
+    judged = named is not None and (previous.linked is not None or previous.findings)
+    return Settings(lint_off=own.lint_off) if judged else own
 
 
 def _revision(base: str) -> tuple[str, str] | None:
