@@ -1,4 +1,4 @@
-"""What can go wrong, as values: a place in a file, a finding, and the two exceptions users meet.
+"""What can go wrong, as values: a place in a file, a finding, and the exceptions users meet.
 
 `PolicyError` carries every finding of a run, never only the first. `InputError` is bad usage or bad
 input outside policy files (a missing orders file, a mapping that does not fit). Both are rendered by
@@ -20,6 +20,7 @@ __all__ = [
     "RingfenceError",
     "Span",
     "StateError",
+    "reason_of",
 ]
 
 
@@ -124,6 +125,11 @@ class ExchangeError(RingfenceError):
 
 class StateError(InputError):
     """A guard's state on disk that cannot be read, or belongs to another."""
+
+
+def reason_of(error: OSError) -> str:
+    """Why the system refused, in its own words: `no space left on device`, without number and path."""
+    return (error.strerror or str(error) or "unknown reason").lower()
 
 
 _NOWHERE = Span("", 0, 0, 0, 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.audit_sinks import add_sinks, postgres_argument, server_of
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError, PolicyError
+from ringfence.errors import InputError, PolicyError, reason_of
 from ringfence.runtime.audit_decision import DECISION, POLICY_SET
 from ringfence.runtime.audit_head import check_there
 from ringfence.runtime.audit_mask import Mask
@@ -406,10 +406,10 @@ def _read(path: Path) -> bytes:
     try:
         return SYSTEM_FILES.read_bytes(path)
     except OSError as error:
-        reason = (error.strerror or "no reason given").lower()
+        reason = reason_of(error)
         raise InputError(f"`{path}` cannot be read: {reason}", "name a file that exists") from None
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    reason = (error.strerror or "no reason given").lower()
+    reason = reason_of(error)
     return InputError(f"`{path}` cannot be written: {reason}", "name a file in a writable folder")

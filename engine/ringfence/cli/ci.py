@@ -12,7 +12,7 @@ from ringfence.cli.dry_run import add_inputs
 from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, findings_text, print_json
 from ringfence.cli.plan import add_given, refuse_without_orders
-from ringfence.errors import InputError, PolicyError
+from ringfence.errors import InputError, PolicyError, reason_of
 from ringfence.runtime.output_files import write_output
 
 __all__ = ["add"]
@@ -118,7 +118,7 @@ def _write(path: Path, text: str, option: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_output(path, text)
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(
             f"`{path}` cannot be written: {reason}", f"name another file with {option}"
         ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.gates import to_ns
 from ringfence.language.parameters import parse_duration
 from ringfence.runtime.output_files import write_output
@@ -129,7 +129,7 @@ def _write(path: Path, text: str) -> None:
     try:
         write_output(path, text)
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(
             f"`{path}` cannot be written: {reason}", "name another file with -o"
         ) from None

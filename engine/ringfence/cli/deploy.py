@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 __all__ = ["add", "run"]
 
@@ -146,6 +146,6 @@ def _write(folder: Path, data: dict[str, Any], text: str, files: Any) -> None:
         files.write_atomic(folder / "report.txt", text.encode())
     except OSError as error:
         raise InputError(
-            f"the report cannot be written to `{folder}`: {(error.strerror or str(error)).lower()}",
+            f"the report cannot be written to `{folder}`: {reason_of(error)}",
             "name another directory with --report",
         ) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import compiling_is_said, print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.differences import QUANTA
 from ringfence.language.orders import COUNTABLE
 
@@ -226,7 +226,7 @@ def _write_markdown(path: Path, summary: dict[str, Any]) -> None:
     try:
         write_output(path, render_markdown(summary))
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(
             f"`{path}` cannot be written: {reason}", "name another file with --markdown"
         ) from None

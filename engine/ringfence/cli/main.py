@@ -16,7 +16,7 @@ from importlib import import_module
 from ringfence import __version__
 from ringfence.cli.ending import Ended, tidily
 from ringfence.cli.usage import UsageParser, parse
-from ringfence.errors import InputError, PolicyError
+from ringfence.errors import InputError, PolicyError, reason_of
 
 __all__ = ["build_parser", "leaves", "main"]
 
@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif isinstance(error, OSError) and error.errno in _OF_THE_PATH and error.filename:
             from ringfence.language.scalars import clip
 
-            reason = (error.strerror or "unknown reason").lower()
+            reason = reason_of(error)
             print(
                 f"ringfence: `{clip(os.fsdecode(error.filename))}` cannot be used: {reason}\n"
                 "  fix: check the path, and the permissions on the way to it",

@@ -14,7 +14,7 @@ from ringfence.cli.dry_run import (
 )
 from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import compiling_is_said, print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from ringfence.review.approval_rules import ApprovalRules
@@ -373,7 +373,7 @@ def _file_at(path: Path, commit: str) -> bytes | None:
     try:
         return SYSTEM_FILES.read_bytes(place) if SYSTEM_FILES.exists(place) else None
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(f"`{place}` cannot be read: {reason}", "see to its rights") from None
 
 
@@ -388,7 +388,7 @@ def given_people(given: argparse.Namespace, commit: str) -> tuple[list[str], lis
         try:
             content = SYSTEM_FILES.read_bytes(given.approvals_from)
         except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+            reason = reason_of(error)
             raise InputError(
                 f"`{given.approvals_from}` cannot be read: {reason}", "name the file"
             ) from None
@@ -441,7 +441,7 @@ def _write(out: Path, plan: dict[str, Any]) -> dict[str, Path]:
         for path, text in files.values():
             SYSTEM_FILES.write_atomic(path, text.encode("utf-8"))
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(
             f"`{out}` cannot be written: {reason}", "name another directory with --out"
         ) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.editor_schema import editor_schema
 from ringfence.language.rule_library import load_rule_library
 from ringfence.language.schema import KINDS
@@ -38,7 +38,7 @@ def run(given: argparse.Namespace) -> int:
         write_output(given.out, json.dumps(whole, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(
-            f"`{given.out}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
+            f"`{given.out}` cannot be written: {reason_of(error)}",
             fix="name another file with --out",
         ) from None
     print(given.out)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.runtime import secret_files
 
 __all__ = ["group_of_secrets", "tell_compose"]
@@ -41,7 +41,7 @@ def tell_compose(directory: Path, group: int) -> str:
         dot_env.write_text(f"# The group that may read secrets/\n{line}\n", encoding="utf-8")
     except OSError as error:
         raise InputError(
-            f"`{dot_env}` cannot be written: {(error.strerror or str(error)).lower()}",
+            f"`{dot_env}` cannot be written: {reason_of(error)}",
             f"set {line} in the environment of `docker compose`",
         ) from None
     return f"{dot_env}: made, with {line}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringfence.cli.output import add_format, compiling_is_said, print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from ringfence.review.suggesting.suggestion import Goal, Suggestion
@@ -138,7 +138,7 @@ def _write(told: "Suggestion") -> list[str]:
         try:
             SYSTEM_FILES.write_atomic(Path(path), after.encode("utf-8"))
         except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+            reason = reason_of(error)
             raise InputError(
                 f"`{path}` cannot be written: {reason}", "check its permissions"
             ) from None

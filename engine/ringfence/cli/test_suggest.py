@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.review.new_documents import schema_from
 from ringfence.review.test_runner import CaseResult
 from ringfence.review.testing.cases import TestCase
@@ -78,5 +78,5 @@ def _write(text: str, out: Path | None) -> None:
     try:
         SYSTEM_FILES.write_atomic(out, text.encode("utf-8"))
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(f"`{out}` cannot be written: {reason}", "name another file") from None

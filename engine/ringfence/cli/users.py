@@ -16,7 +16,7 @@ from ringfence.cli.access_options import (
     record,
 )
 from ringfence.cli.output import print_json
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 if TYPE_CHECKING:
     from ringfence.service.access.users import User, Users
@@ -172,7 +172,7 @@ def _asked(file: str | None, name: str) -> str:
             return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
         # Not its name: somebody may have put the password there.
         except OSError as error:
-            reason = (error.strerror or "unknown reason").lower()
+            reason = reason_of(error)
             raise InputError(
                 f"the file of the password cannot be read: {reason}", "name a file that holds it"
             ) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ringfence.errors import InputError, PolicyError, Span
+from ringfence.errors import InputError, PolicyError, Span, reason_of
 from ringfence.language.document_builder import (
     Builder,
     MappingNode,
@@ -188,7 +188,7 @@ def load_file(path: Path, shown: str | None = None) -> Document:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(
-            f"`{name}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            f"`{name}` cannot be read: {reason_of(error)}",
             fix="check its permissions",
         ) from None
     return load(content, name)

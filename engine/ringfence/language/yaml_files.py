@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 __all__ = ["named_files", "yaml_files"]
 
@@ -49,6 +49,6 @@ def named_files(path: Path) -> list[Path]:
 
 def _refuse(error: OSError) -> None:
     raise InputError(
-        f"`{error.filename}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+        f"`{error.filename}` cannot be read: {reason_of(error)}",
         fix="check its permissions",
     ) from None

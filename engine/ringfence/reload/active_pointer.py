@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
 
 __all__ = ["ActivePointer", "point", "read_pointer"]
@@ -107,5 +107,5 @@ def _no_pointer(path: Path) -> InputError:
 
 
 def _unusable(path: Path, error: OSError) -> InputError:
-    reason = (error.strerror or str(error)).lower()
+    reason = reason_of(error)
     return InputError(f"`{path}` cannot be used: {reason}", "see to the disk and its rights")

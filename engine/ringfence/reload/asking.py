@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.reload.control import Control, Request
 
 __all__ = ["ask", "running_control"]
@@ -41,7 +41,7 @@ def ask(control: Control, request: Request, seconds: float) -> dict[str, Any]:
         return _answer(control, request, seconds)
     except OSError as error:
         raise InputError(
-            f"`{control.directory}` cannot be used: {(error.strerror or str(error)).lower()}",
+            f"`{control.directory}` cannot be used: {reason_of(error)}",
             fix="run as the user that the guard runs as",
         ) from None
 

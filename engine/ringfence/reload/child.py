@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import ringfence
+from ringfence.errors import reason_of
 from ringfence.reload.candidate import CandidateError
 
 __all__ = ["Child"]
@@ -55,7 +56,7 @@ class Child:
         try:
             done = self._run(json.dumps(job).encode())
         except OSError as error:
-            raise _died(f"could not be started: {(error.strerror or str(error)).lower()}") from None
+            raise _died(f"could not be started: {reason_of(error)}") from None
         try:
             found: Any = json.loads(done)
         except ValueError:

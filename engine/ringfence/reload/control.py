@@ -18,7 +18,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
 __all__ = ["MOST_OUTCOMES", "Control", "Pin", "Request"]
@@ -106,7 +106,7 @@ class Control:
             ) from None
         except OSError as error:
             raise InputError(
-                f"`{self.directory}` cannot be used: {(error.strerror or str(error)).lower()}",
+                f"`{self.directory}` cannot be used: {reason_of(error)}",
                 fix="name a directory that can be written",
             ) from None
 
@@ -294,7 +294,7 @@ def _check_owner(path: Path, owners: Set[int]) -> None:
 
 def _unreadable(path: Path, error: OSError) -> InputError:
     return InputError(
-        f"`{path}` cannot be read: {(error.strerror or str(error)).lower()}",
+        f"`{path}` cannot be read: {reason_of(error)}",
         fix="run as the user that the guard runs as",
     )
 

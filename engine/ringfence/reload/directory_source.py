@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.source import MAX_BYTES
 from ringfence.language.yaml_files import yaml_files
 from ringfence.reload.snapshot import MAX_TOTAL, Snapshot, SourceError, Target
@@ -105,7 +105,7 @@ def _listed(folder: Path) -> list[Path]:
         raise SourceError(f"`{folder}` {reason}", fix="put the directory back, or name where it is")
     except OSError as error:
         raise SourceError(
-            f"`{folder}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            f"`{folder}` cannot be read: {reason_of(error)}",
             fix="check the permissions on the way to it",
         ) from None
     except SourceError:
@@ -127,7 +127,7 @@ def _content(path: Path) -> bytes:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise SourceError(
-            f"`{path}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            f"`{path}` cannot be read: {reason_of(error)}",
             fix="check its permissions, and where it leads",
         ) from None
 

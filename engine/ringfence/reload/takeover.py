@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ringfence.errors import InputError, RingfenceError
+from ringfence.errors import InputError, RingfenceError, reason_of
 from ringfence.reload.candidate import CandidateError, linked_of
 from ringfence.reload.control import Control, Pin
 from ringfence.reload.needs import Guard, Store
@@ -321,5 +321,5 @@ def _words(error: Exception) -> tuple[str, str]:
         case RingfenceError():
             return str(error), "mend the policies"
         case OSError():
-            return (error.strerror or str(error)).lower(), "see to the disk and its rights"
+            return reason_of(error), "see to the disk and its rights"
     return f"{type(error).__name__}: {error}", "this should not happen: report it"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence import __version__
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.changed_books import ChangedBooks, changed_books
 from ringfence.replay.changes import Changes
@@ -435,7 +435,7 @@ def request_of(given: dict[str, Any]) -> Request:
 
 
 def _no_directory(out: Path, error: OSError) -> InputError:
-    reason = (error.strerror or "unknown reason").lower()
+    reason = reason_of(error)
     return InputError(
         f"results cannot be written to `{out}`: {reason}", "name another directory with --out"
     )

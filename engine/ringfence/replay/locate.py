@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.suggest import did_you_mean
 from ringfence.replay.sql_check import (
     RefusedSqlError,
@@ -130,7 +130,7 @@ def _readable(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        raise InputError(f"cannot read `{path}`: {(error.strerror or 'unknown').lower()}") from None
+        raise InputError(f"cannot read `{path}`: {reason_of(error)}") from None
     if not stat.S_ISREG(mode):
         # A source is read more than once, which a pipe cannot be.
         raise InputError(f"`{path}` is not a plain file", "write it to a file first")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.replay.codes import ORDER_TYPES, NameTable
 from ringfence.replay.decided import DECISIONS, OUTCOMES, DecidedBatch, GateColumn
 from ringfence.replay.page_chunks import (
@@ -315,5 +315,5 @@ def _fixed_of(batch: DecidedBatch) -> dict[str, npt.NDArray[Any]]:
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    reason = (error.strerror or "unknown reason").lower()
+    reason = reason_of(error)
     return InputError(f"`{path}` cannot be written: {reason}", "name another directory with --out")

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ringfence.errors import InputError, PolicyError
+from ringfence.errors import InputError, PolicyError, reason_of
 from ringfence.language import schema
 from ringfence.language.source import Document, load, load_file
 from ringfence.runtime.ports import SYSTEM_FILES, Files
@@ -68,7 +68,7 @@ def add_cases(
             files.write_atomic(path, text.encode("utf-8"))
         except OSError as error:
             raise InputError(
-                f"`{path}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
+                f"`{path}` cannot be written: {reason_of(error)}",
                 fix="name a file in a directory that exists",
             ) from None
     return [each.name for each in added]

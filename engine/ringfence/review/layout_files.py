@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringfence.errors import Diagnostic, InputError, PolicyError, Span
+from ringfence.errors import Diagnostic, InputError, PolicyError, Span, reason_of
 from ringfence.language.schema import kind_of
 from ringfence.language.source import Document, load_file
 from ringfence.language.yaml_files import named_files
@@ -87,7 +87,7 @@ def write_layout(file: LaidOut, files: Files) -> None:
         files.write_atomic(real, file.after.encode("utf-8"), mode=mode)
     except OSError as error:
         raise InputError(
-            f"`{file.path}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
+            f"`{file.path}` cannot be written: {reason_of(error)}",
             fix="check its permissions and those of its directory",
         ) from None
 

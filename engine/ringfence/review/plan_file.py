@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence import _resources
-from ringfence.errors import InputError, PolicyError
+from ringfence.errors import InputError, PolicyError, reason_of
 from ringfence.language.linking import LinkedSet
 from ringfence.review.plan import SCHEMA
 from ringfence.runtime.output_files import write_output
@@ -54,7 +54,7 @@ def save_plan(
     try:
         write_output(path, text, files)
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(
             f"`{path}` cannot be written: {reason}", "name another file with -o"
         ) from None
@@ -83,7 +83,7 @@ def _read(path: Path) -> Any:
             raise InputError(f"`{path}` is larger than any plan", _AGAIN)
         return json.loads(path.read_bytes())
     except OSError as error:
-        reason = (error.strerror or "unknown reason").lower()
+        reason = reason_of(error)
         raise InputError(
             f"`{path}` cannot be read: {reason}", "name a file that `plan -o` wrote"
         ) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.language.editor_schema import editor_schema
 from ringfence.language.parameters import CURRENCY
 from ringfence.language.rule_library import load_rule_library
@@ -221,7 +221,7 @@ def write_new(top: Path, files: dict[str, str], *, new_set: str = "") -> Written
                 file.write(files[path])
         except OSError as error:
             raise InputError(
-                f"`{target}` cannot be written: {(error.strerror or 'unknown reason').lower()}",
+                f"`{target}` cannot be written: {reason_of(error)}",
                 fix="check the permissions of its directory, and the room on its disk",
             ) from None
     return Written(created, kept)

@@ -8,9 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
-from ringfence.errors import AuditError, AuditSinkError
+from ringfence.errors import AuditError, AuditSinkError, reason_of
 from ringfence.runtime.audit_batches import Batches
-from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_head import chain_of
 from ringfence.runtime.audit_mask import Mask
 from ringfence.runtime.audit_reader import AuditReader, RawRecord
@@ -156,5 +155,5 @@ class Feed:
             return
         except OSError as error:
             raise AuditError(
-                f"`{path}` cannot be synced: {reason(error)}", "see to the disk of the log"
+                f"`{path}` cannot be synced: {reason_of(error)}", "see to the disk of the log"
             ) from None

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.audit_segments import (
     Damage,
     Header,
@@ -181,14 +181,9 @@ def open_files(directory: Path, files: LogFiles, clock: Clock, random: Random) -
         ) from None
     except OSError as error:
         raise AuditError(
-            f"the audit log `{directory}` cannot be opened: {reason(error)}",
+            f"the audit log `{directory}` cannot be opened: {reason_of(error)}",
             "name a directory on a disk with free space that this user may write to",
         ) from None
-
-
-def reason(error: OSError) -> str:
-    """What the system says, without numbers."""
-    return (error.strerror or str(error) or "no reason given").lower()
 
 
 def _damaged(path: Path, offset: int) -> AuditError:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from ringfence.errors import AuditError
-from ringfence.runtime.audit_files import reason
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.audit_segments import (
     Envelope,
     Frame,
@@ -86,5 +85,5 @@ def _read(path: Path, offset: int, size: int, files: LogFiles) -> bytes:
         return files.read_from(path, offset, size)
     except OSError as error:
         raise AuditError(
-            f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
+            f"`{path}` cannot be read: {reason_of(error)}", "give this user the right to read it"
         ) from None

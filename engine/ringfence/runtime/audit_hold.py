@@ -10,8 +10,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ringfence.errors import AuditError
-from ringfence.runtime.audit_files import reason
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
 __all__ = ["Hold", "Noted", "holds", "lowest", "release"]
@@ -96,7 +95,7 @@ def holds(log: Path, chain: str = "", *, files: LogFiles = SYSTEM_FILES) -> list
         paths = files.list(folder) if files.exists(folder) else ()
     except OSError as error:
         raise AuditError(
-            f"`{folder}` cannot be read: {reason(error)}", "give this user the right to read it"
+            f"`{folder}` cannot be read: {reason_of(error)}", "give this user the right to read it"
         ) from None
     found = [_read(path, files) for path in paths if path.suffix == ".json"]
     return [replace(each, sequence=0) if chain and each.chain != chain else each for each in found]
@@ -151,6 +150,6 @@ def _read(path: Path, files: LogFiles) -> Noted:
 
 def _unwritable(path: Path, error: OSError) -> AuditError:
     return AuditError(
-        f"`{path}` cannot be written: {reason(error)}",
+        f"`{path}` cannot be written: {reason_of(error)}",
         "a sink's writer must be allowed to write there",
     )

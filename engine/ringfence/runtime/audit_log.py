@@ -16,10 +16,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.audit_definitions import Definitions
-from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files, reason
+from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files
 from ringfence.runtime.audit_hold import lowest
 from ringfence.runtime.audit_segments import (
     FRAME_BYTES,
@@ -361,7 +361,7 @@ class AuditLog:
                     removed = self._written.remove(paths[:gone])
                 except OSError as error:
                     raise AuditError(
-                        f"an old file of the audit log cannot be removed: {reason(error)}",
+                        f"an old file of the audit log cannot be removed: {reason_of(error)}",
                         f"give this user the right to change `{self._directory}`",
                     ) from None
                 with self.placing:
@@ -504,7 +504,7 @@ class AuditLog:
             self._written.write(frames, begins, sync=self._sync)
             self._took.observe(perf_counter() - started)
         except BaseException as error:
-            why = reason(error) if isinstance(error, OSError) else type(error).__name__
+            why = reason_of(error) if isinstance(error, OSError) else type(error).__name__
             self._refusal = AuditError(
                 f"the audit log could not be written: {why}",
                 f"see to the disk of `{self._directory}`, then open the log again",
@@ -540,7 +540,7 @@ class AuditLog:
         except (AuditError, OSError) as error:
             # Not again every moment: until then the limit of the log alone holds.
             self._keep_again_ns = now + _KEEP_AGAIN_NS
-            why = reason(error) if isinstance(error, OSError) else error.message
+            why = reason_of(error) if isinstance(error, OSError) else error.message
             self._add("retention-failed", encode({"reason": why}), bounded=False)
 
 

@@ -13,10 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.audit_codec import decode
 from ringfence.runtime.audit_decision import DECISION
-from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_segments import (
     Damage,
     Envelope,
@@ -155,7 +154,8 @@ class AuditReader:
             content = self._files.read_from(path, begin, end - begin)
         except OSError as error:
             raise AuditError(
-                f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
+                f"`{path}` cannot be read: {reason_of(error)}",
+                "give this user the right to read it",
             ) from None
         piece = next(scan(content, 0), None)
         about = envelope(piece.payload) if isinstance(piece, Frame) else None
@@ -230,7 +230,8 @@ class AuditReader:
             raise self._removed() from None
         except OSError as error:
             raise AuditError(
-                f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
+                f"`{path}` cannot be read: {reason_of(error)}",
+                "give this user the right to read it",
             ) from None
 
     def _removed(self) -> AuditError:

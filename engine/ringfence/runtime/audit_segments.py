@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.ports import LogFiles
 
 __all__ = [
@@ -131,7 +131,7 @@ def segments(folder: Path, files: LogFiles) -> list[Path]:
         return [path for path in files.list(folder) if _NAME.fullmatch(path.name)]
     except OSError as error:
         raise AuditError(
-            f"the audit log `{folder}` cannot be read: {(error.strerror or 'no reason').lower()}",
+            f"the audit log `{folder}` cannot be read: {reason_of(error)}",
             "name the directory that the guard writes its audit log to",
         ) from None
 

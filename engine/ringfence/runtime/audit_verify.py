@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from ringfence.errors import AuditError
+from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.audit_anchor import Anchor
 from ringfence.runtime.audit_decision import DECISION
-from ringfence.runtime.audit_files import reason
 from ringfence.runtime.audit_head import no_log_in
 from ringfence.runtime.audit_reader import Record, record_of
 from ringfence.runtime.audit_segments import (
@@ -109,7 +108,8 @@ def verify(
             content = files.read_from(path, 0)
         except OSError as error:
             raise AuditError(
-                f"`{path}` cannot be read: {reason(error)}", "give this user the right to read it"
+                f"`{path}` cannot be read: {reason_of(error)}",
+                "give this user the right to read it",
             ) from None
         check.segment(path.name, content, is_last=path is paths[-1])
     return check.done()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ringfence import __version__
-from ringfence.errors import InputError, PolicyError, StateError
+from ringfence.errors import InputError, PolicyError, StateError, reason_of
 from ringfence.runtime.policy_files import compressed, expanded
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import SYSTEM_FILES, LogFiles
@@ -98,7 +98,7 @@ class PolicyStore:
             self._files.write_atomic(path, whole)
         except OSError as error:
             raise StateError(
-                f"`{path}` cannot be written: {_words(error)}", "see to the disk and its rights"
+                f"`{path}` cannot be written: {reason_of(error)}", "see to the disk and its rights"
             ) from None
         return name
 
@@ -179,7 +179,7 @@ class PolicyStore:
         try:
             content = self._files.read_bytes(path)
         except OSError as error:
-            raise StateError(f"`{path}` cannot be read: {_words(error)}") from None
+            raise StateError(f"`{path}` cannot be read: {reason_of(error)}") from None
         first, _, rest = content.partition(b"\n")
         if first != _MAGIC + sha256(rest).hexdigest().encode("ascii"):
             raise StateError(
@@ -203,7 +203,7 @@ class PolicyStore:
                 each for each in self._files.list(self._directory) if _NAME.fullmatch(each.name)
             ]
         except OSError as error:
-            raise StateError(f"`{self._directory}` cannot be read: {_words(error)}") from None
+            raise StateError(f"`{self._directory}` cannot be read: {reason_of(error)}") from None
 
 
 def _head(content: bytes) -> Any:
@@ -211,7 +211,3 @@ def _head(content: bytes) -> Any:
         return json.loads(content.partition(b"\n")[0])
     except (ValueError, RecursionError):
         return None
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.runtime.credentials import ALL_SECRETS, SecretKind
 from ringfence.runtime.ports import SYSTEM_RANDOM, Random
 
@@ -89,7 +89,7 @@ def make_secrets(
         return [_make(directory, kind, given.get(kind.name), group, random) for kind in wanted]
     except OSError as error:
         raise InputError(
-            f"`{directory}` cannot be written: {(error.strerror or str(error)).lower()}",
+            f"`{directory}` cannot be written: {reason_of(error)}",
             "name a directory that this user may write, and a group that it belongs to",
         ) from None
 
@@ -107,7 +107,7 @@ def check_directory(directory: Path) -> None:
         pass
     except OSError as error:
         raise InputError(
-            f"`{directory}` cannot be read: {(error.strerror or 'unknown reason').lower()}",
+            f"`{directory}` cannot be read: {reason_of(error)}",
             "name the directory of the secrets, as a user that may read it",
         ) from None
 
@@ -193,7 +193,7 @@ def _mode_fault(path: Path, is_kind: Callable[[int], bool], most: int, fix: str)
 
 
 def _unreadable(path: Path, error: OSError) -> str:
-    return f"cannot be read: `{path}`: {(error.strerror or type(error).__name__).lower()}"
+    return f"cannot be read: `{path}`: {reason_of(error)}"
 
 
 def _text_fault(path: Path, kind: SecretKind) -> tuple[str, str]:

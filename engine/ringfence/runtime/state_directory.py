@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ringfence.errors import StateError
+from ringfence.errors import StateError, reason_of
 from ringfence.runtime.forks import forks
 from ringfence.runtime.ports import AppendFile, LogFiles
 
@@ -65,7 +65,7 @@ class StateDirectory:
                 f"another guard holds `{directory}`", fix="give each guard a directory of its own"
             ) from None
         except OSError as error:
-            raise StateError(f"`{directory}` cannot be used: {_words(error)}") from None
+            raise StateError(f"`{directory}` cannot be used: {reason_of(error)}") from None
         self._number = max(self._numbers("snapshot"), default=0)
 
     def read(self) -> tuple[dict[str, Any] | None, list[list[Any]]]:
@@ -92,7 +92,7 @@ class StateDirectory:
                 )
             events = read_journal(path, self._files.read_bytes(path))
         except OSError as error:
-            raise StateError(f"`{path}` cannot be read: {_words(error)}") from None
+            raise StateError(f"`{path}` cannot be read: {reason_of(error)}") from None
         return snapshot, events
 
     def append(self, record: list[Any]) -> None:
@@ -265,7 +265,3 @@ def read_journal(path: Path, content: bytes) -> list[list[Any]]:
 def _is_whole(line: bytes, before: int) -> bool:
     """Whether a line's checksum is that of its text, going on from the one before."""
     return line[:_CRC] == b"%08x " % zlib.crc32(line[_CRC:], before)
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

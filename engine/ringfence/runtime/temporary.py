@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 __all__ = ["temporary_directory"]
 
@@ -21,7 +21,7 @@ def temporary_directory(parent: str | Path | None = None) -> Path:
         return Path(tempfile.mkdtemp(prefix="ringfence-", dir=parent))
     except OSError as error:
         if parent is not None:
-            reason = (error.strerror or str(error)).lower()
+            reason = reason_of(error)
             raise InputError(
                 f"no temporary directory can be made in `{parent}`: {reason}",
                 "name another directory",

@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.service.below import Below
 from ringfence.service.bounded_protocol import BoundedProtocol
 from ringfence.service.settings import ServerSettings
@@ -80,7 +80,7 @@ def bind(host: str, port: int, flag: str) -> socket.socket:
         found = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise InputError(
-            f"`{host}` is no address to listen on: {(error.strerror or str(error)).lower()}",
+            f"`{host}` is no address to listen on: {reason_of(error)}",
             "set `server.host`, for example to 127.0.0.1",
         ) from None
     try:
@@ -91,7 +91,7 @@ def bind(host: str, port: int, flag: str) -> socket.socket:
     except OSError as error:
         found.close()
         raise InputError(
-            f"port {port} of {host} cannot be had: {(error.strerror or str(error)).lower()}",
+            f"port {port} of {host} cannot be had: {reason_of(error)}",
             f"end what uses it, or give another with --{flag}",
         ) from None
     return found

@@ -263,7 +263,7 @@ def test_nobody_who_is_at_work_is_logged_out_because_nothing_can_be_written(
 
     with monkeypatch.context() as failing:
         failing.setattr(type(SYSTEM_FILES), "write_atomic", full)
-        with pytest.raises(StateError, match="No space left"):
+        with pytest.raises(StateError, match="no space left"):
             held.write_uses()
     clock.advance(20 * MINUTE)
     assert held.find(text) is not None

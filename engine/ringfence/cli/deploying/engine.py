@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 
 __all__ = [
     "COMPOSE_FILE",
@@ -192,7 +192,7 @@ class ComposeEngine:
             ) from None
         except OSError as error:
             raise InputError(
-                f"`{shown}` cannot be run: {(error.strerror or str(error)).lower()}",
+                f"`{shown}` cannot be run: {reason_of(error)}",
                 "install Docker or Podman with Compose",
             ) from None
         if done.returncode:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from ringfence.errors import StateError
+from ringfence.errors import StateError, reason_of
 from ringfence.runtime.ports import LogFiles
 
 __all__ = ["MANIFEST", "Copied", "Kind", "Manifest", "Part", "digest", "read_manifest"]
@@ -130,7 +130,7 @@ def read_manifest(backup: Path, files: LogFiles) -> Manifest:
             _check_path(each.path)
     except OSError as error:
         raise StateError(
-            f"`{backup}` is no backup: {(error.strerror or str(error)).lower()}",
+            f"`{backup}` is no backup: {reason_of(error)}",
             "name a directory that `ringfence backup create` made",
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

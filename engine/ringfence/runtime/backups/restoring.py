@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringfence.errors import InputError
+from ringfence.errors import InputError, reason_of
 from ringfence.runtime.backups.copying import put
 from ringfence.runtime.backups.manifest import Copied, Manifest, Part, digest
 from ringfence.runtime.backups.shelf import DATA, check_backup
@@ -77,7 +77,7 @@ def restore_backup(
         files.sync(target)
     except OSError as error:
         raise InputError(
-            f"`{target}` cannot be written: {(error.strerror or str(error)).lower()}",
+            f"`{target}` cannot be written: {reason_of(error)}",
             "see to the disk and its rights, then restore again",
         ) from None
     return Restored(manifest, parts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ringfence import __version__
-from ringfence.errors import InputError, StateError
+from ringfence.errors import InputError, StateError, reason_of
 from ringfence.runtime.backups.copying import CopyDatabase, check_part, copy_part, put
 from ringfence.runtime.backups.manifest import (
     MANIFEST,
@@ -99,7 +99,7 @@ class Shelf:
                 removed = () if keep is None or made.findings else self._removed(keep)
         except OSError as error:
             raise InputError(
-                f"no backup could be made: `{error.filename or source}`: {_words(error)}",
+                f"no backup could be made: `{error.filename or source}`: {reason_of(error)}",
                 "see to the disk and its rights",
             ) from None
         return Made(self._directory / name, made, removed)
@@ -114,7 +114,7 @@ class Shelf:
             paths = [each for each in self._files.list(self._directory) if _is_backup(each)]
         except OSError as error:
             raise InputError(
-                f"`{self._directory}` cannot be read: {_words(error)}",
+                f"`{self._directory}` cannot be read: {reason_of(error)}",
                 "name the directory that backups were made in",
             ) from None
         found: list[tuple[Path, Manifest | None]] = []
@@ -232,7 +232,7 @@ def _difference(path: Path, copied: Copied, files: LogFiles) -> str:
     try:
         content = files.read_bytes(path)
     except OSError as error:
-        return f"`{copied.path}` cannot be read: {_words(error)}"
+        return f"`{copied.path}` cannot be read: {reason_of(error)}"
     if digest(content) != copied.sha256:
         return f"`{copied.path}` is not what was copied"
     return ""
@@ -262,7 +262,3 @@ def _is_backup(path: Path) -> bool:
     except ValueError:
         return False
     return path.is_dir()
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

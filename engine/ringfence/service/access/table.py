@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ringfence.errors import StateError
+from ringfence.errors import StateError, reason_of
 from ringfence.runtime.ports import SYSTEM_FILES, Lock, LogFiles
 
 __all__ = ["FOLDER", "Table"]
@@ -91,7 +91,7 @@ class Table(Generic[T]):
         except FileNotFoundError:
             content = _EMPTY
         except OSError as error:
-            raise self._unusable(f"cannot be read ({error.strerror})") from None
+            raise self._unusable(f"cannot be read ({reason_of(error)})") from None
         if content != self._content:
             try:
                 held = self._decode(content)
@@ -105,7 +105,7 @@ class Table(Generic[T]):
         try:
             self._files.write_atomic(self._path, content, _MODE)
         except OSError as error:
-            raise self._unusable(f"cannot be written ({error.strerror})") from None
+            raise self._unusable(f"cannot be written ({reason_of(error)})") from None
 
     def _lock(self) -> Lock:
         until = time.monotonic() + _LOCK_SECONDS
@@ -119,7 +119,7 @@ class Table(Generic[T]):
                         raise self._unusable("is held by another process") from None
                     time.sleep(_PAUSE_SECONDS)
         except OSError as error:
-            raise self._unusable(f"cannot be locked ({error.strerror})") from None
+            raise self._unusable(f"cannot be locked ({reason_of(error)})") from None
 
     def _unusable(self, why: str) -> StateError:
         return StateError(
