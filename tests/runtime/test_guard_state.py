@@ -218,8 +218,10 @@ def test_a_snapshot_that_cannot_be_read_is_refused(
 ) -> None:
     again(desk, tmp_path).close()
     max(tmp_path.glob("snapshot-*")).write_bytes(content)
-    with pytest.raises(StateError):
+    with pytest.raises(StateError) as raised:
         again(desk, tmp_path)
+
+    assert raised.value.fix
 
 
 def test_a_journal_without_its_snapshot_is_refused(desk: PolicySet, tmp_path: Path) -> None:

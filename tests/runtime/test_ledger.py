@@ -365,9 +365,10 @@ def test_what_cannot_be_booked_raises_and_moves_nothing(
     ledger.cancel("gone")
     before = [ledger.book(name) for name in ("firm", "account/main", "strategy/trend")]
 
-    with pytest.raises(LedgerError, match=message):
+    with pytest.raises(LedgerError, match=message) as raised:
         act(ledger)
 
+    assert raised.value.fix
     after = [ledger.book(name) for name in ("firm", "account/main", "strategy/trend")]
     assert repr(after) == repr(before)
 

@@ -130,7 +130,10 @@ def _readable(path: str) -> None:
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
-        raise InputError(f"cannot read `{path}`: {reason_of(error)}") from None
+        raise InputError(
+            f"cannot read `{path}`: {reason_of(error)}",
+            "check the path, and the permissions on the way to it",
+        ) from None
     if not stat.S_ISREG(mode):
         # A source is read more than once, which a pipe cannot be.
         raise InputError(f"`{path}` is not a plain file", "write it to a file first")

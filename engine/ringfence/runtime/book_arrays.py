@@ -148,7 +148,7 @@ class BookArrays:
         if code is not None:
             return code
         if not name:
-            raise LedgerError("a symbol needs a name")
+            raise LedgerError("a symbol needs a name", fix="give the name that its instrument has")
         code = len(self.symbols)
         if code == self.books.sym.shape[0]:
             self._grow(self.books.book.shape[0], 2 * code)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from ringfence.errors import RingfenceError, StateError
+from ringfence.errors import RingfenceError, StateError, reason_of
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.garbage import no_collection
 from ringfence.runtime.guard_books import Event, GuardBooks, Remembered
@@ -14,6 +14,7 @@ from ringfence.runtime.metrics import Metric
 __all__ = ["BooksKeeper", "OwnBooks", "order_event"]
 
 _RETRY_NS = 1_000_000_000
+_SEE_TO_DISK = "see to the disk and its rights"
 Told = Callable[[Event], None]
 
 
@@ -301,7 +302,9 @@ class OwnBooks:
                 self._store.append(event)
         except OSError as error:
             self._behind = True
-            raise StateError(f"booked, but the state cannot be written: {error}") from error
+            raise StateError(
+                f"booked, but the state cannot be written: {reason_of(error)}", _SEE_TO_DISK
+            ) from error
         except BaseException:
             self._behind = True
             raise
@@ -345,7 +348,9 @@ class OwnBooks:
         try:
             self.renew()
         except OSError as error:
-            raise StateError(f"the state cannot be written: {error}") from error
+            raise StateError(
+                f"the state cannot be written: {reason_of(error)}", _SEE_TO_DISK
+            ) from error
 
     def close(self) -> None:
         try:
@@ -353,7 +358,9 @@ class OwnBooks:
                 self._read_anew()
             self.renew()
         except OSError as error:
-            raise StateError(f"the state cannot be written: {error}") from error
+            raise StateError(
+                f"the state cannot be written: {reason_of(error)}", _SEE_TO_DISK
+            ) from error
         finally:
             self.release()
 

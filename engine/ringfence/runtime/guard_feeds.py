@@ -89,12 +89,18 @@ class GuardFeeds(GuardCore):
         """
         read = read_market(market_data)
         if not isinstance(read, tuple):
-            raise InputError("no market data" if read is None else read.message)
+            raise InputError(
+                "no market data" if read is None else read.message,
+                fix="give a `MarketData` with a time and prices above zero",
+            )
         with self._alone():
             if symbol not in self._books.ledger.arrays.symbols:
                 raise InputError("the symbol is unknown", fix="declare its instrument")
             if read[0] > self._clock.now_ns() + self.settings.max_skew_ns:
-                raise InputError("the market data is ahead of the guard's clock")
+                raise InputError(
+                    "the market data is ahead of the guard's clock",
+                    fix="see to both clocks, and to the unit of its time: nanoseconds",
+                )
             self._happen("mark", symbol, read[0], *without_nan(read[1]))
         if self.settings.market_cache is not None:
             # What cannot be shared is still booked here.
@@ -261,7 +267,10 @@ class GuardFeeds(GuardCore):
             target = f"account/{account}"
             self._books.switches.check(target, self.kill_switch(target), by, reason)
             if account not in self._books.switches.unreconciled:
-                raise InputError(f"`{account}` does not wait for a reconciliation")
+                raise InputError(
+                    f"`{account}` does not wait for a reconciliation",
+                    fix="see `unreconciled` for those that do",
+                )
             self._record("reconcile", {"account": account, "accepted": [by, reason]})
             self._happen("reconcile", account, False)
 

@@ -86,7 +86,9 @@ class KnownOrders:
         if known is None:
             return False
         if known.content != order.content:
-            raise LedgerError(f"`{order.order_id}` stands for another order")
+            raise LedgerError(
+                f"`{order.order_id}` stands for another order", fix="give a new order a new name"
+            )
         return True
 
     def add(self, order: KnownOrder) -> None:

@@ -191,7 +191,9 @@ class Ledger:
         """
         money = read_amount(amount)
         if not self._firm_alone:
-            raise LedgerError("the firm's book follows its accounts")
+            raise LedgerError(
+                "the firm's book follows its accounts", fix="open it by itself, before any account"
+            )
         row = self.arrays.books.book[0]
         peak = float(row[layout.PEAK])
         self._moves.open_with(self.arrays.pack.address, 0, money, 0)
@@ -219,7 +221,9 @@ class Ledger:
         if b is None or not self._is_open(b):
             raise LedgerError(f"`{book}` is not open", fix="open it with what it holds")
         if not money > 0:
-            raise LedgerError(f"`{amount}` is no amount above zero")
+            raise LedgerError(
+                f"`{amount}` is no amount above zero", fix="give what moves, without a sign"
+            )
         if b == 0 and not self._firm_alone:
             raise LedgerError(
                 "the firm's book follows its accounts", fix="move the money of an account"
@@ -411,7 +415,10 @@ class Ledger:
             raise LedgerError(f"`{symbol}` is no known instrument", fix="declare it")
         lots = whole_lots(read_size(size), instrument.lot_step)
         if lots is None:
-            raise LedgerError(f"size {size} is no multiple of the lot step {instrument.lot_step}")
+            raise LedgerError(
+                f"size {size} is no multiple of the lot step {instrument.lot_step}",
+                fix="round it down to whole lots",
+            )
         return lots
 
     def _filled_lots(
@@ -420,7 +427,10 @@ class Ledger:
         """Lots of what was filled, a part of one counting whole; without sense the fee is unknown."""
         step = self.arrays.lot_step(symbol)
         if size > COUNTABLE * step:
-            raise LedgerError(f"size {size} has more lots than can be counted")
+            raise LedgerError(
+                f"size {size} has more lots than can be counted",
+                fix="see whether it is in units of the base, and the lot step what the venue states",
+            )
         lots = int(-(-size // step))
         if symbol not in self.arrays.instruments:
             self._note("UNKNOWN_INSTRUMENT_FILL", subject, f"`{symbol}` has no instrument")
@@ -504,7 +514,9 @@ class Ledger:
             LedgerError: there is no such book.
         """
         if name not in self.arrays.book_codes:
-            raise LedgerError(f"there is no book `{name}`")
+            raise LedgerError(
+                f"there is no book `{name}`", fix="name `firm`, `account/NAME` or `strategy/NAME`"
+            )
         return view_book(self.arrays, name, self._orders_of(name))
 
     def as_case_book(self, name: str) -> Book:

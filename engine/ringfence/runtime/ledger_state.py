@@ -44,7 +44,8 @@ def load_ledger(linked: LinkedSet, state: dict[str, Any]) -> Ledger:
     """
     if state["currency"] != linked.currency:
         raise StateError(
-            f"the state counts in {state['currency']}, the policies in {linked.currency}"
+            f"the state counts in {state['currency']}, the policies in {linked.currency}",
+            "go back to policies in the currency of the state, or begin in an empty directory",
         )
     ledger = Ledger.of(linked)
     arrays = ledger.arrays

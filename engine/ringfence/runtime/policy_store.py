@@ -82,7 +82,9 @@ class PolicyStore:
         try:
             text = json.dumps(head, sort_keys=True).encode("ascii")
         except (TypeError, ValueError) as error:
-            raise InputError(f"this cannot be stored with a policy set: {error}") from None
+            raise InputError(
+                f"this cannot be stored with a policy set: {error}", "give what JSON can hold"
+            ) from None
         content = text + b"\n" + compressed(policy_set.files)
         whole = _MAGIC + sha256(content).hexdigest().encode("ascii") + b"\n" + content
         try:
@@ -179,7 +181,9 @@ class PolicyStore:
         try:
             content = self._files.read_bytes(path)
         except OSError as error:
-            raise StateError(f"`{path}` cannot be read: {reason_of(error)}") from None
+            raise StateError(
+                f"`{path}` cannot be read: {reason_of(error)}", "let this user read it"
+            ) from None
         first, _, rest = content.partition(b"\n")
         if first != _MAGIC + sha256(rest).hexdigest().encode("ascii"):
             raise StateError(
@@ -203,7 +207,9 @@ class PolicyStore:
                 each for each in self._files.list(self._directory) if _NAME.fullmatch(each.name)
             ]
         except OSError as error:
-            raise StateError(f"`{self._directory}` cannot be read: {reason_of(error)}") from None
+            raise StateError(
+                f"`{self._directory}` cannot be read: {reason_of(error)}", "let this user read it"
+            ) from None
 
 
 def _head(content: bytes) -> Any:

@@ -78,5 +78,8 @@ def _differences(book: "BookView", snapshot: VenueSnapshot) -> Iterator[Differen
 def _number(value: Any) -> Decimal:
     number = to_decimal(value)
     if number is None:
-        raise InputError(f"`{value}` in the venue's snapshot is no number")
+        raise InputError(
+            f"`{value}` in the venue's snapshot is no number",
+            "give sizes and cash as decimal numbers",
+        )
     return number

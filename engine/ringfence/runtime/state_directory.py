@@ -33,6 +33,8 @@ _decode_plain = msgspec.json.Decoder().decode
 _NULL = b"null"
 _NAME = re.compile(r"(snapshot|journal)-(\d{12})")
 _CRC = 9
+_SEE_TO_RIGHTS = "see to the disk, and let this user read and write it"
+_RESTORE = "restore it from a backup; or begin in an empty directory, and reconcile every account"
 
 
 class StateDirectory:
@@ -65,7 +67,9 @@ class StateDirectory:
                 f"another guard holds `{directory}`", fix="give each guard a directory of its own"
             ) from None
         except OSError as error:
-            raise StateError(f"`{directory}` cannot be used: {reason_of(error)}") from None
+            raise StateError(
+                f"`{directory}` cannot be used: {reason_of(error)}", _SEE_TO_RIGHTS
+            ) from None
         self._number = max(self._numbers("snapshot"), default=0)
 
     def read(self) -> tuple[dict[str, Any] | None, list[list[Any]]]:
@@ -83,7 +87,9 @@ class StateDirectory:
                 # The first journal is made before the first snapshot, and holds nothing until that is there.
                 first, journals = self._path("journal", 1), self._numbers("journal")
                 if journals - {1} or (journals and self._files.size(first)):
-                    raise StateError(f"the snapshot before `{path.parent}`'s journal is missing")
+                    raise StateError(
+                        f"the snapshot before `{path.parent}`'s journal is missing", _RESTORE
+                    )
                 return None, []
             if not self._files.exists(path):
                 raise StateError(
@@ -92,7 +98,9 @@ class StateDirectory:
                 )
             events = read_journal(path, self._files.read_bytes(path))
         except OSError as error:
-            raise StateError(f"`{path}` cannot be read: {reason_of(error)}") from None
+            raise StateError(
+                f"`{path}` cannot be read: {reason_of(error)}", _SEE_TO_RIGHTS
+            ) from None
         return snapshot, events
 
     def append(self, record: list[Any]) -> None:
@@ -235,11 +243,14 @@ def read_snapshot(path: Path, content: bytes) -> dict[str, Any]:
     head, _, text = content.partition(b"\n")
     words = head.split()
     if len(words) != 3 or words[0] != b"ringfence-state":
-        raise StateError(f"`{path}` is no state of a guard")
+        raise StateError(f"`{path}` is no state of a guard", _RESTORE)
     if words[1] not in (b"%d" % _JSON, b"%d" % _MSGPACK):
-        raise StateError(f"`{path}` has the format {words[1].decode('ascii', 'replace')}")
+        raise StateError(
+            f"`{path}` has the format {words[1].decode('ascii', 'replace')}",
+            "open it with the version that wrote it",
+        )
     if words[2] != b"%08x" % zlib.crc32(text):
-        raise StateError(f"`{path}` was changed: its checksum is another")
+        raise StateError(f"`{path}` was changed: its checksum is another", _RESTORE)
     is_json = words[1] == b"%d" % _JSON
     found: dict[str, Any] = json.loads(text) if is_json else msgspec.msgpack.decode(text)
     return found
@@ -253,12 +264,15 @@ def read_journal(path: Path, content: bytes) -> list[list[Any]]:
     for number, line in enumerate(lines, 1):
         if not _is_whole(line, crc):
             raise StateError(
-                f"`{path}` was changed: record {number} has another checksum, or one before it is missing"
+                f"`{path}` was changed: record {number} has another checksum, or one before it is missing",
+                _RESTORE,
             )
         crc = int(line[:_CRC], 16) if goes_on else 0
     # What is torn lacks its end. Whole but for the last byte, it was written to its end.
     if _is_whole(rest[:-1], crc):
-        raise StateError(f"`{path}` was changed: record {len(lines) + 1} ends in another byte")
+        raise StateError(
+            f"`{path}` was changed: record {len(lines) + 1} ends in another byte", _RESTORE
+        )
     return [_decoded(line[_CRC:]) for line in lines]
 
 

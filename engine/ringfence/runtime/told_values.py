@@ -27,7 +27,10 @@ def read_amount(value: Any) -> float:
     """
     number = to_decimal(value)
     if number is None or abs(number) * QUANTA > COUNTABLE:
-        raise LedgerError(f"`{value}` is no amount of money that can be counted")
+        raise LedgerError(
+            f"`{value}` is no amount of money that can be counted",
+            fix="give a number, of less than nine billion",
+        )
     return float(number)
 
 
@@ -39,7 +42,10 @@ def read_size(value: Any) -> Decimal:
     """
     number = to_decimal(value)
     if number is None or number <= 0:
-        raise LedgerError(f"size `{value}` is not a number above zero")
+        raise LedgerError(
+            f"size `{value}` is not a number above zero",
+            fix="give it in units of the base, without a sign",
+        )
     return number
 
 
@@ -50,7 +56,7 @@ def read_side(value: str) -> str:
         LedgerError: it is neither.
     """
     if value not in ("buy", "sell"):
-        raise LedgerError(f"side `{value}` is neither buy nor sell")
+        raise LedgerError(f"side `{value}` is neither buy nor sell", fix="give `buy` or `sell`")
     return value
 
 
@@ -61,5 +67,5 @@ def read_account(name: str) -> str:
         LedgerError: it is empty.
     """
     if not name:
-        raise LedgerError("an order needs the name of its account")
+        raise LedgerError("an order needs the name of its account", fix="name the account")
     return name

@@ -61,7 +61,7 @@ def load_set(desk: Desk, name: str) -> PolicySet:
         except InputError:
             continue
         return store.load(found)
-    raise InputError(f"no policy set is called `{name}`")
+    raise InputError(f"no policy set is called `{name}`", "GET /v1/policies lists them")
 
 
 def write_files(policy_set: PolicySet, folder: Path) -> str:

@@ -129,7 +129,10 @@ def _batches(names: list[str]) -> Iterable[list[str]]:
 def _written(symbol: str, data: MarketData) -> tuple[str, str]:
     read = read_market(data)
     if read is None or isinstance(read, Refusal):
-        raise InputError(f"what is given for {symbol!a} is no market data")
+        raise InputError(
+            f"what is given for {symbol!a} is no market data",
+            "give a `MarketData` with a time and prices above zero",
+        )
     timestamp, numbers = read
     # NaN is written as null.
     return f"{timestamp:019d}", json.dumps([None if x != x else x for x in numbers])

@@ -64,7 +64,7 @@ def read_wanted(given: Mapping[str, str]) -> Wanted:
         name: text for name in (*_NAMES, *_TIMES) if (text := str(given.get(name, "")).strip())
     }
     if any(len(text) > _LONGEST for text in known.values()):
-        raise InputError(f"nothing that is searched has more than {_LONGEST} letters")
+        raise InputError(f"nothing that is searched has more than {_LONGEST} letters", "shorten it")
     return Wanted(known, _moment(known, "from"), _moment(known, "until"))
 
 
