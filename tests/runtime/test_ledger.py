@@ -226,7 +226,7 @@ def test_a_partial_fill_moves_its_part_and_a_cancel_releases_the_rest(ledger: Le
     assert [order.size for order in main(ledger).open_orders] == [6]
 
     assert ledger.cancel("a")
-    assert not ledger.expire("a")
+    assert not ledger.cancel("a")
     assert (main(ledger).exposure, main(ledger).open_orders) == (400, ())
     assert main(ledger).cash == 9_600
 
@@ -241,21 +241,6 @@ def test_working_orders_count_at_their_worst_case(ledger: Ledger) -> None:
     ledger.cancel("b")
     assert main(ledger).exposure == 30
     assert ledger.book("strategy/trend").exposure == 20
-
-
-def test_an_amended_order_reserves_its_new_size_less_what_is_filled(ledger: Ledger) -> None:
-    quote(ledger, 10)
-    ledger.reserve("a", "main", "trend", "BTC", "sell", "5")
-    ledger.fill("a", "2", 10)
-
-    ledger.amend("a", "8")
-    assert main(ledger).positions["BTC"].sells == 6
-
-    ledger.amend("a", "2")
-    assert main(ledger).open_orders == ()
-    assert main(ledger).exposure == 20
-    with pytest.raises(LedgerError, match="has ended"):
-        ledger.amend("a", "9")
 
 
 def test_an_order_without_a_mark_makes_its_books_unknown_while_it_works(ledger: Ledger) -> None:
@@ -332,7 +317,6 @@ def test_a_symbol_without_a_rate_leaves_money_unknown(ledger: Ledger) -> None:
     [
         (lambda led: led.fill("nope", 1, 1), "no order `nope`"),
         (lambda led: led.cancel("nope"), "no order `nope`"),
-        (lambda led: led.amend("nope", 1), "no order `nope`"),
         (lambda led: led.fill("a", 2, 11), "was reported at"),
         (lambda led: led.fill("a", 0, 11), "not a number above zero"),
         (lambda led: led.fill("a", "1e30", 11), "more lots than can be counted"),

@@ -345,29 +345,15 @@ class LedgerMachine(RuleBasedStateMachine):
             side = -1 if lots > 0 else 1
             self.fill_direct(account, strategy, symbol, side, abs(lots), price, Decimal(0))
 
-    @rule(pick=picks, expires=st.booleans())
-    def end(self, pick: int, expires: bool) -> None:
+    @rule(pick=picks)
+    def end(self, pick: int) -> None:
         if not self.orders:
             return
         order = self.orders[pick % len(self.orders)]
 
-        assert (self.ledger.expire if expires else self.ledger.cancel)(order.key) == order.works
+        assert self.ledger.cancel(order.key) == order.works
 
         if order.works:
-            self.work(order, order.filled - order.lots)
-            order.works = False
-
-    @rule(pick=picks, lots=lots_of)
-    def amend(self, pick: int, lots: int) -> None:
-        working = [order for order in self.orders if order.works]
-        if not working:
-            return
-        order = working[pick % len(working)]
-        self.ledger.amend(order.key, lots * STEP[order.symbol])
-        if lots > order.filled:
-            self.work(order, lots - order.lots)
-            order.lots = lots
-        else:
             self.work(order, order.filled - order.lots)
             order.works = False
 

@@ -107,11 +107,6 @@ class NameDecoder:
             codes[unknown] = self.codes.take(places)
         return codes
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether every name of the dictionary at hand has a code."""
-        return not (self.codes[:-1] < UNKNOWN).any()
-
     def _look_up(self) -> None:
         known = [self._code(place, name) for place, name in enumerate(self._names)]
         self.codes = np.array(known, np.int32)

@@ -45,8 +45,6 @@ class CellDirections:
     tighter: Witness | None = None
     unsure_looser: list[str] = field(default_factory=list)
     unsure_tighter: list[str] = field(default_factory=list)
-    solved: int = 0
-    """How many cells were given to the solver."""
     _forms: dict[int, str] = field(default_factory=dict)
     _proofs: dict[Any, bool] = field(default_factory=dict)
 
@@ -74,7 +72,6 @@ class CellDirections:
             self.unsure_looser.append(told)
             self.unsure_tighter.append(told)
         base, head = self._sides(cell)
-        self.solved += 1
         if known:
             self._both(_with(cell, known), base, head)
         # No order in a symbol that is not declared is taken.

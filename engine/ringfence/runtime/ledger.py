@@ -361,7 +361,7 @@ class Ledger:
         self._moves.fill(*places, float(lots), 0.0, told[0], told_fee, 0)
 
     def cancel(self, order_id: str) -> bool:
-        """Release what the order still reserves; False where it had ended before.
+        """Release what the order still reserves, cancelled or expired; False where it had ended before.
 
         Raises:
             LedgerError: the order is unknown or forgotten.
@@ -372,33 +372,6 @@ class Ledger:
         self._moves.release(*self._places(order), float(order.rest), 1)
         self.orders.end(order)
         return True
-
-    def expire(self, order_id: str) -> bool:
-        """As `cancel`: the order ended by itself."""
-        return self.cancel(order_id)
-
-    def amend(self, order_id: str, new_size: Any) -> None:
-        """Release a working order and reserve it anew at another size, in one step.
-
-        Args:
-            order_id: The order.
-            new_size: In all, what is filled included, in units of the base. At or below what is filled
-                the order ends.
-
-        Raises:
-            LedgerError: the order is unknown or does not work any more, or the size is no whole number of
-                lots.
-        """
-        order = self.orders.find(order_id)
-        if order_id not in self.orders.working:
-            raise LedgerError(f"`{order_id}` has ended", fix="send a new order")
-        lots = self._whole(order.symbol, new_size)
-        if lots <= order.filled:
-            self.cancel(order_id)
-            return
-        # In one step, so that no one reads the books between.
-        self._moves.release(*self._places(order), float(order.lots - lots), 0)
-        order.lots = lots
 
     def _places(self, order: KnownOrder) -> tuple[int, int, int, int, int]:
         """Pack, account's book, strategy's book, symbol and side; new names get theirs first."""
