@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add",
     "add_inputs",
+    "add_sources",
     "amount_given",
     "progress_bar",
     "refuse_none_replayed",
@@ -71,7 +72,7 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
+def add_sources(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the arguments of what a dry run reads.
 
     Args:
@@ -90,6 +91,11 @@ def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
     )
+
+
+def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the arguments of what a dry run reads, as `add_sources`, and how many threads it has."""
+    add_sources(parser, required=required)
     parser.add_argument(
         "--workers",
         type=int,

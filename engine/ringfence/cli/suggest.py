@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringfence.cli.dry_run import add_sources, amount_given
 from ringfence.cli.output import add_format, compiling_is_said, print_json
 from ringfence.errors import InputError, reason_of
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add"]
 
-_SRC = "a Parquet, CSV or JSON path or glob, or a SELECT over such files"
 _LEAST_RUNS = 4
 
 
@@ -25,18 +25,7 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "suggest", help="limits out of history: a rejection rate, or what was never used"
     )
-    parser.add_argument("--orders", required=True, metavar="SRC", help=_SRC)
-    parser.add_argument("--fills", metavar="SRC", help="what was filled, of which order")
-    parser.add_argument("--marks", metavar="SRC", help="prices over time")
-    parser.add_argument("--balances", metavar="SRC", help="opening money, deposits, withdrawals")
-    parser.add_argument(
-        "--instruments", type=Path, metavar="F", help="an instruments file; it wins over others"
-    )
-    parser.add_argument("--mapping", metavar="F", help="a shipped mapping's name, or a file")
-    parser.add_argument("--marks-mapping", metavar="F", help="another mapping, for the marks")
-    parser.add_argument(
-        "--equity", metavar="AMOUNT", help="what an account opens with where no balance says so"
-    )
+    add_sources(parser, required=True)
     parser.add_argument(
         "--policies", default="policies", metavar="DIR", help="the policies to suggest changes of"
     )
@@ -69,8 +58,6 @@ def add(commands: Any) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the patch; 1 where the goal cannot be reached."""
-    from ringfence.cli.dry_run import amount_given
-
     goal, equity = _goal(given), amount_given(given.equity)
     if given.policies.startswith("git:"):
         raise InputError(
