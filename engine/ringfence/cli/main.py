@@ -158,33 +158,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last resort: no traceback reaches a user
         if isinstance(error, RuntimeError) and str(error) == _DATABASE_STOPPED:
             return _stopped(error.__cause__ or error.__context__)
-        if given.debug:
-            import traceback
-
-            traceback.print_exc()
-        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            print(
-                "ringfence: no space is left where the output goes\n"
-                "  fix: make room, or write to another place",
-                file=sys.stderr,
-            )
-            _drop_what_cannot_be_written()
-        elif isinstance(error, OSError) and error.errno in _OF_THE_PATH and error.filename:
-            from ringfence.language.scalars import clip
-
-            reason = reason_of(error)
-            print(
-                f"ringfence: `{clip(os.fsdecode(error.filename))}` cannot be used: {reason}\n"
-                "  fix: check the path, and the permissions on the way to it",
-                file=sys.stderr,
-            )
-        else:
-            print(
-                f"ringfence: {type(error).__name__}: {error}\n"
-                "  fix: this should not happen; run again with --debug and report it",
-                file=sys.stderr,
-            )
+        _tell_unforeseen(error, debug=given.debug)
         return 2
+
+
+def _tell_unforeseen(error: Exception, *, debug: bool) -> None:
+    """Say in two lines what no command expected; with `debug` where it comes from."""
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        print(
+            "ringfence: no space is left where the output goes\n"
+            "  fix: make room, or write to another place",
+            file=sys.stderr,
+        )
+        _drop_what_cannot_be_written()
+    elif isinstance(error, OSError) and error.errno in _OF_THE_PATH and error.filename:
+        from ringfence.language.scalars import clip
+
+        print(
+            f"ringfence: `{clip(os.fsdecode(error.filename))}` cannot be used: {reason_of(error)}\n"
+            "  fix: check the path, and the permissions on the way to it",
+            file=sys.stderr,
+        )
+    else:
+        print(
+            f"ringfence: {type(error).__name__}: {error}\n"
+            "  fix: this should not happen; run again with --debug and report it",
+            file=sys.stderr,
+        )
 
 
 def _open_closed_streams() -> None:
