@@ -120,50 +120,19 @@ def convert(fx: Mapping[tuple[str, str], float], source: str, target: str) -> fl
     return None
 
 
+_NUMBERS = ("lot_step", "min_size", "max_size", "tick_size", "multiplier", "min_notional")
+
+
 def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
     """Read a document already checked against its schema; findings are `E218`."""
-    spec, desk, findings = document.data["spec"], Desk(), []
-
-    def decimal(
-        path: tuple[str | int, ...], value: Any, *, positive: bool = True
-    ) -> Decimal | None:
-        number = to_decimal(value)
-        if number is None or number < 0 or (positive and number == 0):
-            findings.append(
-                Diagnostic(
-                    "E218",
-                    f"`{value}` is not a number above zero",
-                    document.span(*path),
-                    why="sizes, steps, prices and rates are positive",
-                    fix="give a number above zero, in quotes where digits matter",
-                )
-            )
-            return None
-        if not countable(number):
-            findings.append(
-                Diagnostic(
-                    "E218",
-                    f"`{value}` is beyond any size, price or rate",
-                    document.span(*path),
-                    why=f"numbers of more than {_MOST_DIGITS} digits before or behind the point cannot be counted with",
-                    fix="give the number that the venue states",
-                )
-            )
-            return None
-        return number
-
+    spec, desk, findings = document.data["spec"], Desk(), list[Diagnostic]()
     for symbol, given in (spec.get("instruments") or {}).items():
         at = ("spec", "instruments", symbol)
         numbers = {
-            name: decimal((*at, name), given[name], positive=name != "min_notional")
-            for name in (
-                "lot_step",
-                "min_size",
-                "max_size",
-                "tick_size",
-                "multiplier",
-                "min_notional",
+            name: _decimal(
+                document, findings, (*at, name), given[name], positive=name != "min_notional"
             )
+            for name in _NUMBERS
             if given.get(name) is not None
         }
         desk.instruments[symbol] = Instrument(
@@ -179,11 +148,53 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
             full_close_exempt=bool(given.get("full_close_exempt", False)),
         )
     for pair, rate in (spec.get("fx") or {}).items():
-        number = decimal(("spec", "fx", pair), rate)
+        number = _decimal(document, findings, ("spec", "fx", pair), rate)
         source, _, target = pair.partition("/")
         if number is not None:
             desk.fx[source, target] = float(number)
-    for pair, rho in (spec.get("correlations") or {}).items():
+    _read_correlations(document, findings, desk)
+    for name in ("accounts", "strategies", "venues"):
+        setattr(desk, name, tuple(spec.get(name) or ()))
+    return desk, findings
+
+
+def _decimal(
+    document: Document,
+    findings: list[Diagnostic],
+    path: tuple[str | int, ...],
+    value: Any,
+    *,
+    positive: bool = True,
+) -> Decimal | None:
+    """A number above zero, or zero where it need not be `positive`; None, and a finding, where it is none."""
+    number = to_decimal(value)
+    if number is None or number < 0 or (positive and number == 0):
+        findings.append(
+            Diagnostic(
+                "E218",
+                f"`{value}` is not a number above zero",
+                document.span(*path),
+                why="sizes, steps, prices and rates are positive",
+                fix="give a number above zero, in quotes where digits matter",
+            )
+        )
+        return None
+    if not countable(number):
+        findings.append(
+            Diagnostic(
+                "E218",
+                f"`{value}` is beyond any size, price or rate",
+                document.span(*path),
+                why=f"numbers of more than {_MOST_DIGITS} digits before or behind the point cannot be counted with",
+                fix="give the number that the venue states",
+            )
+        )
+        return None
+    return number
+
+
+def _read_correlations(document: Document, findings: list[Diagnostic], desk: Desk) -> None:
+    for pair, rho in (document.data["spec"].get("correlations") or {}).items():
         read = read_correlation(pair, rho)
         if read is None:
             findings.append(
@@ -207,9 +218,6 @@ def read_instruments(document: Document) -> tuple[Desk, list[Diagnostic]]:
                     related=(document.key_span("spec", "correlations", other),),
                 )
             )
-    for name in ("accounts", "strategies", "venues"):
-        setattr(desk, name, tuple(spec.get(name) or ()))
-    return desk, findings
 
 
 def read_correlation(pair: str, given: Any) -> tuple[tuple[str, str], tuple[float, float]] | None:
