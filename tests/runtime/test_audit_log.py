@@ -395,7 +395,7 @@ def test_old_files_that_cannot_be_looked_at_are_told_of_and_writing_goes_on(
         raise OSError(24, "Too many open files")
 
     setattr(files, call, refuse)
-    log._keep_bytes = 3_000
+    log._retention._keep_bytes = 3_000
     log._drop_what_is_too_much()
     log.append("note", {})
     log.close()

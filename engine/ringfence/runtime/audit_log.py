@@ -5,13 +5,12 @@ asked. Whoever waits writes everything that is pending (group commit), so that o
 serves all who wait meanwhile; what nobody waits for is written by a thread a moment later. Once a write has
 failed, nobody knows what lies on the disk: the log takes nothing more until it is opened again.
 
-Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`.
+Layout on disk: `audit_segments`. Reading: `audit_reader`, `audit_verify`. What may go: `audit_retention`.
 """
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
@@ -20,15 +19,8 @@ from ringfence.errors import AuditError, reason_of
 from ringfence.runtime.audit_codec import encode
 from ringfence.runtime.audit_definitions import Definitions
 from ringfence.runtime.audit_files import Begin, Recovery, SegmentFiles, open_files
-from ringfence.runtime.audit_hold import lowest
-from ringfence.runtime.audit_segments import (
-    FRAME_BYTES,
-    KIND,
-    framed,
-    header_bytes,
-    payload_of,
-    segments,
-)
+from ringfence.runtime.audit_retention import Retention
+from ringfence.runtime.audit_segments import FRAME_BYTES, KIND, framed, header_bytes, payload_of
 from ringfence.runtime.forks import forks
 from ringfence.runtime.metric_table import one
 from ringfence.runtime.metrics import Histogram, Metric
@@ -52,25 +44,8 @@ BODY_BYTES = 16 << 20
 # What nobody waits for is written after so long, or once so much of it is pending.
 _IDLE_SECONDS = 0.05
 _PENDING_BYTES = 4 << 20
-# After old files could not be removed, it is tried again.
-_KEEP_AGAIN_NS = 600_000_000_000
 # Seconds; from what the system keeps in memory to a disk that stands still.
-_BOUNDS = (
-    0.00001,
-    0.000025,
-    0.00005,
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.05,
-    0.25,
-    1.0,
-    5.0,
-)
+_BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.05, 0.25, 1.0, 5.0)
 
 
 class AuditLog:
@@ -99,10 +74,9 @@ class AuditLog:
         self._directory = directory
         self._sync = durability == "disk"
         self._clock = clock
-        self._files = files
         self._segment_bytes = segment_bytes
         self._limit_bytes = limit_bytes
-        self._keep_bytes, self._keep_again_ns = keep_bytes, 0
+        self._retention = Retention(directory, written.chain, keep_bytes, clock, files)
         self._definitions = Definitions(*definitions)
         self._forks = forks[0]
         # Guards the numbers, the chain and what is pending; held for microseconds.
@@ -342,23 +316,13 @@ class AuditLog:
             AuditError: as `append` and `wait`, a file cannot be removed, or a sink has yet to get some of
                 these records.
         """
-        paths = segments(self._directory, self._files)
-        # A file ends where the next one begins; the last one stays.
-        begins = [int(path.stem) for path in paths]
-        gone = max((at for at, first in enumerate(begins) if first <= sequence), default=0)
+        gone, first = self._retention.before(sequence)
         if gone:
-            hold = lowest(self._directory, self._chain, files=self._files)
-            if hold is not None and hold.sequence + 1 < begins[gone]:
-                raise AuditError(
-                    f"records up to {begins[gone] - 1} cannot go: the sink `{hold.sink}` has come to "
-                    f"{hold.sequence}",
-                    f"let its writer catch up, or give the sink up: `ringfence audit release {hold.sink}`",
-                )
-            body = encode({"first": begins[gone], "segments": gone})
+            body = encode({"first": first, "segments": len(gone)})
             self.wait(self._add("retention", body, bounded=False))
             with self._commit:
                 try:
-                    removed = self._written.remove(paths[:gone])
+                    removed = self._written.remove(gone)
                 except OSError as error:
                     raise AuditError(
                         f"an old file of the audit log cannot be removed: {reason_of(error)}",
@@ -366,7 +330,7 @@ class AuditLog:
                     ) from None
                 with self.placing:
                     self._size -= removed
-        return gone
+        return len(gone)
 
     def check(self) -> None:
         """Say whether the log takes records, as far as its latest use has shown; writes nothing.
@@ -523,23 +487,11 @@ class AuditLog:
                 return  # whoever appends or waits from here on is told
 
     def _drop_what_is_too_much(self) -> None:
-        if self._keep_bytes is None or self._size <= self._keep_bytes:
-            return
-        now = self._clock.now_ns()
-        if now < self._keep_again_ns:
-            return
-        left, first = self._size, 0
         try:
-            for path, following in pairwise(segments(self._directory, self._files)):
-                if left <= self._keep_bytes:
-                    break
-                left -= self._files.size(path)
-                first = int(following.stem)
-            hold = lowest(self._directory, self._chain, files=self._files)
-            self.drop_before(first if hold is None else min(first, hold.sequence + 1))
+            if sequence := self._retention.due(self._size):
+                self.drop_before(sequence)
         except (AuditError, OSError) as error:
-            # Not again every moment: until then the limit of the log alone holds.
-            self._keep_again_ns = now + _KEEP_AGAIN_NS
+            self._retention.failed()
             why = reason_of(error) if isinstance(error, OSError) else error.message
             self._add("retention-failed", encode({"reason": why}), bounded=False)
 
