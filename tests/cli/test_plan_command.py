@@ -346,6 +346,22 @@ def test_rules_with_faults_are_findings(run: Any) -> None:
     assert (code, "main:.ringfence/approvals.yaml:8:" in err, "E560" in err) == (1, True, True)
 
 
+def test_rules_that_nothing_could_be_judged_by_are_findings_of_the_change_that_makes_them(
+    run: Any,
+) -> None:
+    git("checkout", "-q", "main", at=Path())
+    Path(".ringfence").mkdir()
+    Path(".ringfence/approvals.yaml").write_text(APPROVALS)
+    commit("rules")
+    git("checkout", "-q", "-b", "worse", at=Path())
+    Path(".ringfence/approvals.yaml").write_text(APPROVALS.replace("risk: 1", "rsik: 1"))
+    commit("a slip")
+
+    for head in ((), ("--head", "worse")):
+        code, _, err = run("plan", "--base", "main", *head)
+        assert (code, ".ringfence/approvals.yaml:8:" in err, "E560" in err) == (1, True, True)
+
+
 def test_the_rules_can_be_validated_by_themselves(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "approvals.yaml"
     path.write_text(APPROVALS)

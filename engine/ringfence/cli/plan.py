@@ -273,7 +273,13 @@ def _spec(text: str, policies: str) -> str:
 
 
 def approvals_given(given: argparse.Namespace, base: "Side", head: "Side") -> "Given":
-    """Approvals, by the rules of the base."""
+    """Approvals, by the rules of the base.
+
+    Raises:
+        InputError: there are none where they were named, or who approves cannot be read.
+        PolicyError: with every finding in the rules, also in those that the change makes of them.
+    """
+    from ringfence.review.approval_rules import read_approvals
     from ringfence.review.plan import Given
     from ringfence.runtime.commits import authors_since
 
@@ -282,6 +288,9 @@ def approvals_given(given: argparse.Namespace, base: "Side", head: "Side") -> "G
     people, left_out = given_people(given, given.commit or here)
     # A directory stands for the working tree, whose rules may not be committed yet.
     before, now = (_file_at(given.approvals, _revision(side)) for side in (base, head))
+    if now is not None and now != before:
+        # By rules that cannot be read no later change could be judged, nor one that mends them.
+        read_approvals(now, _shown(given.approvals, head.source, _revision(head)))
     if before is None and now is None and given.approvals != _APPROVALS:
         raise InputError(
             f"there are no rules of approvals `{given.approvals}`, before the change or after it",
