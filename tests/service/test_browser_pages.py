@@ -140,6 +140,39 @@ def test_what_is_old_is_said_to_be_old(browsing: Browsing) -> None:
     page.wait_for_selector("#link-state", state="hidden")
 
 
+def test_more_pages_than_a_browser_keeps_connections_leave_the_kill_switch_usable(
+    browsing: Browsing,
+) -> None:
+    page = browsing.open("/kill-switch")
+    for path in ("/", "/limits", "/decisions", "/policies", "/dry-runs", "/kill-switch", "/"):
+        page.context.new_page().goto(path, wait_until="load")
+
+    page.click("#halt-firm")
+    page.wait_for_selector("#state-halted:checked")
+
+
+_SEEN = """seen => {
+  Object.defineProperty(document, "hidden", { value: !seen, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.mark.usefixtures("switched_back")
+def test_a_page_that_nobody_sees_keeps_no_connection_and_is_current_once_it_is_seen(
+    browsing: Browsing, desk
+) -> None:
+    page = browsing.open("/")
+    with page.expect_event("requestfailed", lambda request: "/live/overview" in request.url):
+        page.evaluate(_SEEN, False)
+    desk.guard.set_kill_switch("firm", "halted", by="rita", reason="a drill")
+    page.wait_for_timeout(1500)
+    assert page.locator(".firm-state").inner_text() == "Active"
+
+    with page.expect_request("**/live/overview?since=*"):
+        page.evaluate(_SEEN, True)
+    page.wait_for_selector(".firm-state:has-text('Halted')")
+
+
 PASSWORD = "correct horse battery staple 9"
 
 
@@ -175,6 +208,20 @@ def test_a_person_logs_in_sets_a_switch_and_logs_out(
     page.wait_for_selector("text=Log in to Ringfence")
     page.goto("/")
     assert "/login" in page.url
+
+
+def test_a_session_that_ended_is_told_for_as_long_as_the_page_is_open(
+    browsing: Browsing, desk, officer: str
+) -> None:
+    page = browsing.open("/kill-switch", role="", ready="main h1")
+    log_in(page, officer, PASSWORD)
+    page.wait_for_selector("#halt-firm")
+    desk.access.sessions.end_all(officer)
+
+    page.wait_for_selector("#link-state:has-text('You are logged out')")
+    # Longer than the silence after which a connection counts as lost.
+    page.wait_for_timeout(7_000)
+    assert page.locator("#link-state").inner_text().startswith("You are logged out")
 
 
 def log_in(page: Any, name: str, password: str) -> None:

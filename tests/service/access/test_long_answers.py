@@ -79,11 +79,18 @@ def test_who_may_no_longer_come_in_hears_no_more(
             assert time.monotonic() < until, "the stream goes on"
 
 
-def test_a_page_that_is_left_open_does_not_keep_its_session(desk: Desk) -> None:
-    user = desk.access.users.find(person(desk, "idle", "viewer"))
+@pytest.mark.parametrize("path", ["overview", "limits", "decisions", "policies", "kill-switch"])
+def test_a_page_that_is_left_open_does_not_keep_its_session(
+    desk: Desk, streams: httpx.Client, path: str
+) -> None:
+    user = desk.access.users.find(person(desk, f"idle-{path}", "viewer"))
     assert user is not None
     text = desk.access.sessions.begin(user)
+    shown = {"cookie": f"ringfence-session={text}"}
     desk.access.sessions.write_uses()
-    before = desk.access.sessions._seen.copy()
-    assert desk.access.sessions.find(text, uses=False) is not None
-    assert desk.access.sessions._seen == before
+    with streams.stream("GET", f"/live/{path}", headers=shown) as answer:
+        next(answer.iter_lines())
+    assert desk.access.sessions._seen == {}
+
+    assert streams.get(f"/{path}".replace("overview", ""), headers=shown).status_code == 200
+    assert len(desk.access.sessions._seen) == 1

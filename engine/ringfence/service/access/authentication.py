@@ -36,7 +36,8 @@ def address_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
 class Authentication(AbstractAuthenticationMiddleware):
     """Sets `request.user`, a `Principal`, and `request.auth`: `token`, `key`, or `LoggedIn` of a session.
 
-    A route with `opt={"open": True}` is not asked.
+    A route with `opt={"open": True}` is not asked. One with `opt={"watches": True}` is asked for by an open page of itself,
+    which uses no session by that.
     """
 
     async def authenticate_request(
@@ -153,4 +154,5 @@ def _logged_in(
     access: Access, connection: ASGIConnection[Any, Any, Any, Any]
 ) -> tuple[Principal, LoggedIn] | None:
     text = cookie_value(connection, SESSION)
-    return access.sessions.find(text) if text else None
+    uses = not connection.route_handler.opt.get("watches", False)
+    return access.sessions.find(text, uses=uses) if text else None

@@ -18,7 +18,7 @@ from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.archive import Archive, DecisionRow, Filter, row_of
 from ringfence.service.dashboard.explained import Arithmetic, arithmetic_of
-from ringfence.service.dashboard.live import LONGEST_S, again, message, stream
+from ringfence.service.dashboard.live import WATCHES, again, longest_s, message, stream
 from ringfence.service.dashboard.recorded import Recorded, recorded
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account
@@ -85,7 +85,7 @@ def decisions(request: Asking) -> Response[str]:
     )
 
 
-@get("/live/decisions", guards=[needs(Right.LOOK)])
+@get("/live/decisions", guards=[needs(Right.LOOK)], opt=WATCHES)
 async def live_decisions(request: Asking) -> ServerSentEvent:
     """Decisions that are searched, as they are made."""
     given = dict(request.query_params)
@@ -192,7 +192,7 @@ async def _rows(
     seen, units, frame = _filter(request.user, wanted), Units(desk), frame_of(request)
     holds = still_in(request)
     loop = asyncio.get_running_loop()
-    end = loop.time() + LONGEST_S
+    end = loop.time() + longest_s(desk)
     try:
         subscription = hub.subscribe(decisions=True, after=after)
     except TooManyError:

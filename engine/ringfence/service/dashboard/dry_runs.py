@@ -22,7 +22,7 @@ from ringfence.errors import InputError
 from ringfence.language.orders import to_decimal
 from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
-from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.live import WATCHES, Told, repeated, stream
 from ringfence.service.dashboard.policies import stored_sets
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.desk import Desk
@@ -83,7 +83,7 @@ def dry_runs(request: Asking) -> Response[str]:
     return _listed(request, {}, "", "")
 
 
-@get("/live/dry-runs", guards=[needs(Right.LOOK)], sync_to_thread=False)
+@get("/live/dry-runs", guards=[needs(Right.LOOK)], opt=WATCHES, sync_to_thread=False)
 def live_dry_runs(request: Asking) -> ServerSentEvent:
     """What changes on it."""
     _sees_all(request)
@@ -140,7 +140,7 @@ def dry_run(request: Asking, name: FromPath[str]) -> Response[str]:
     return page(request, "dry_run.html", **_about(request, _job(request, name)))
 
 
-@get("/live/dry-runs/{name:str}", guards=[needs(Right.LOOK)], sync_to_thread=False)
+@get("/live/dry-runs/{name:str}", guards=[needs(Right.LOOK)], opt=WATCHES, sync_to_thread=False)
 def live_dry_run(request: Asking, name: FromPath[str]) -> ServerSentEvent:
     """How far it is."""
     job = _job(request, name)

@@ -17,7 +17,7 @@ from ringfence.service.access.authentication import still_in
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.rights import Principal, Right, needs
-from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.live import WATCHES, Told, repeated, stream
 from ringfence.service.dashboard.proposals import back_to, proposal_forms
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account, sees_target
@@ -79,7 +79,7 @@ _DONE = {
 }
 
 
-@get("/live/kill-switch", guards=[needs(Right.LOOK)], sync_to_thread=False)
+@get("/live/kill-switch", guards=[needs(Right.LOOK)], opt=WATCHES, sync_to_thread=False)
 def live_kill_switch(request: Asking) -> ServerSentEvent:
     """What changes on the page."""
     desk, user = _desk_of(request), request.user

@@ -17,7 +17,7 @@ from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.limit_rows import LimitNow, LimitsNow
 from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
-from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.live import WATCHES, Told, repeated, stream
 from ringfence.service.dashboard.rendering import page, part
 from ringfence.service.dashboard.words import amount, number, utc
 from ringfence.service.desk import Desk
@@ -111,7 +111,7 @@ def limits(
     return page(request, "limits.html", view=view)
 
 
-@get("/live/limits", guards=[needs(Right.LOOK)], sync_to_thread=False)
+@get("/live/limits", guards=[needs(Right.LOOK)], opt=WATCHES, sync_to_thread=False)
 def live_limits(
     request: Request[Principal, Any, Any],
     account: FromQuery[str] = "",

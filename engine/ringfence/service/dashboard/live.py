@@ -9,12 +9,20 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from ringfence.service.desk import Desk
 
-__all__ = ["LONGEST_S", "Told", "again", "message", "repeated", "stream"]
+__all__ = ["WATCHES", "Told", "again", "longest_s", "message", "repeated", "stream"]
 
-#: After so long a stream ends, and the browser asks again.
-LONGEST_S = 300
+# A browser keeps six connections to a service, over all its windows: where as many pages are open, the next one, or a form,
+# waits until a stream ends. Of several workers another may answer then, whose numbers are others.
+_LONGEST_S, _LONGEST_OF_ONE_S = 10.0, 300.0
+#: Options of the routes that stream: an open page asks for them by itself.
+WATCHES = {"watches": True}
 Told = tuple[str, Any]
 """Name of an event, and what it holds."""
+
+
+def longest_s(desk: Desk) -> float:
+    """After so many seconds a stream ends, and the browser asks again."""
+    return _LONGEST_S if desk.settings.server.workers == 1 else _LONGEST_OF_ONE_S
 
 
 def message(name: str, about: Any) -> ServerSentEventMessage:
@@ -38,7 +46,6 @@ async def repeated(
     *,
     every_s: float,
     holds: Callable[[], bool],
-    longest_s: float = LONGEST_S,
 ) -> AsyncIterator[ServerSentEventMessage]:
     """What `make` tells, again and again, until the service stops or it was long enough.
 
@@ -47,11 +54,10 @@ async def repeated(
         make: Is called in a thread; what it gives twice in a row is sent once.
         every_s: Seconds between two looks.
         holds: Whether who looks may still come in; who may not is told nothing more.
-        longest_s: Seconds until the stream ends.
     """
     sent: dict[str, str] = {}
     loop = asyncio.get_running_loop()
-    end = loop.time() + longest_s
+    end = loop.time() + longest_s(desk)
     while desk.phase != "stopping" and loop.time() < end and holds():
         for name, about in await asyncio.to_thread(lambda: list(make())):
             event = message(name, about)

@@ -1,10 +1,12 @@
 """The overview: how things stand, at one look."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromQuery
 from litestar.response import ServerSentEvent
 
 from ringfence.reload.outcome import Health
@@ -13,7 +15,7 @@ from ringfence.runtime.kill_switches import Switch
 from ringfence.service.access.authentication import still_in
 from ringfence.service.access.rights import Principal, Right, Role, needs
 from ringfence.service.dashboard.limits import Line, line_of
-from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.live import WATCHES, Told, repeated, stream
 from ringfence.service.dashboard.pulse import Pulse, Window
 from ringfence.service.dashboard.rendering import frame_of, page, part
 from ringfence.service.dashboard.sight import sees_account, sees_target
@@ -81,21 +83,27 @@ def overview(request: Request[Principal, Any, Any]) -> Response[str]:
     return page(request, "overview.html", view=_view(desk, pulse, request.user), at=at, rates=rates)
 
 
-@get("/live/overview", guards=[needs(Right.LOOK)], sync_to_thread=False)
-def live_overview(request: Request[Principal, Any, Any]) -> ServerSentEvent:
-    """What changes on it."""
+@get("/live/overview", guards=[needs(Right.LOOK)], opt=WATCHES, sync_to_thread=False)
+def live_overview(
+    request: Request[Principal, Any, Any], since: FromQuery[float] = 0.0
+) -> ServerSentEvent:
+    """What changes on it; rates of the seconds after `since`, which the page has."""
     desk, pulse, user = _desk_of(request), _pulse_of(request), request.user
+    known = since
 
     def told() -> Iterator[Told]:
+        nonlocal known
         view = _view(desk, pulse, user)
         frame = frame_of(request)
         found = {name: part(f"overview_{name}.html", view=view, frame=frame) for name in _PARTS}
         found["top-state"] = part("top_state.html", frame=frame)
         yield "parts", found
         at, rates = pulse.rates()
-        if at:
-            last = {name: values[-1] for name, values in rates.items()}
-            yield "points", {"at": at[-1], "rates": last}
+        first = bisect_right(at, known)
+        if at[first:]:
+            known = at[-1]
+            fresh = {name: values[first:] for name, values in rates.items()}
+            yield "points", {"at": at[first:], "rates": fresh, "since": known}
 
     return stream(repeated(desk, told, every_s=_EVERY_S, holds=still_in(request)))
 

@@ -17,7 +17,7 @@ from ringfence.service.access.authentication import still_in
 from ringfence.service.access.four_eyes import Proposal
 from ringfence.service.access.reasons import checked_reason
 from ringfence.service.access.rights import Principal, Right, Role, needs
-from ringfence.service.dashboard.live import Told, repeated, stream
+from ringfence.service.dashboard.live import WATCHES, Told, repeated, stream
 from ringfence.service.dashboard.policy_diff import Diff, diff_of
 from ringfence.service.dashboard.proposals import back_to, proposal_forms
 from ringfence.service.dashboard.rendering import frame_of, page, part
@@ -88,7 +88,7 @@ def policies(request: Asking, done: FromQuery[str] = "") -> Response[str]:
     )
 
 
-@get("/live/policies", guards=[needs(Right.LOOK)], sync_to_thread=False)
+@get("/live/policies", guards=[needs(Right.LOOK)], opt=WATCHES, sync_to_thread=False)
 def live_policies(request: Asking) -> ServerSentEvent:
     """What changes on it."""
     desk, user = _desk_of(request), request.user

@@ -1,8 +1,9 @@
 // Keeps a page current. `<main data-live="/live/...">` names a stream of events:
 //   parts   {"id": "<html>", ...}             what now stands inside the elements of these ids
 //   rows    {"into", "html", "most", ...}     rows that come first in a list of at most so many
-//   points  {...}                             is passed on as an event of the document, for charts
-// Focus and scrolling stay where they are. When nothing comes any more, the page says so.
+//   points  {"since", ...}                    is passed on as an event of the document, for charts
+// Focus and scrolling stay where they are. When nothing comes any more, the page says so. A page that nobody sees asks for
+// nothing: a browser keeps six connections to a service, and tabs in the background would leave none for the one in front.
 import { localise } from "./times.js";
 
 const SILENT_MS = 6000;
@@ -82,13 +83,20 @@ function tell(text) {
 }
 
 // Whoever is no longer logged in would be sent to the login; everybody else asks again a little later.
-async function askWhy(open) {
+async function askWhy(address, open, leave) {
+  const enough = new AbortController();
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual" });
+    const answer = await fetch(address, {
+      headers: { accept: "text/html" },
+      redirect: "manual",
+      signal: enough.signal,
+    });
     if (answer.type === "opaqueredirect") {
+      leave();
       tell("You are logged out: load the page again to log in");
       return;
     }
+    enough.abort();
   } catch {
     // The service cannot be reached.
   }
@@ -96,16 +104,20 @@ async function askWhy(open) {
 }
 
 export function followLive() {
-  const address = document.querySelector("[data-live]")?.dataset.live;
-  if (!address) return;
-  const from = new URL(address, location.href);
+  const page = document.querySelector("[data-live]");
+  if (!page) return;
+  const from = new URL(page.dataset.live, location.href);
   let last = Date.now();
+  let isOut = false;
   let source;
   const heard = () => {
     last = Date.now();
+    isOut = false;
     tell("");
   };
   const open = () => {
+    if (document.hidden) return;
+    source?.close();
     source = new EventSource(from);
     const on = (name, use) =>
       source.addEventListener(name, (event) => {
@@ -113,6 +125,7 @@ export function followLive() {
         const detail = JSON.parse(event.data);
         // A stream that begins anew goes on where this one ends.
         if (detail.last && from.searchParams.has("after")) from.searchParams.set("after", detail.last);
+        if (detail.since) from.searchParams.set("since", detail.since);
         use(detail);
       });
     source.addEventListener("open", heard);
@@ -120,21 +133,27 @@ export function followLive() {
     on("rows", putRows);
     on("points", (detail) => document.dispatchEvent(new CustomEvent("ringfence:points", { detail })));
     on("beat", () => {});
-    on("again", () => {
-      source.close();
-      open();
-    });
+    on("again", open);
     source.addEventListener("error", () => {
       tell(LOST);
       // The browser would try again by itself, but from where this stream began.
       source.close();
-      askWhy(open);
+      askWhy(from, open, () => (isOut = true));
     });
   };
   open();
   allowPause();
   setInterval(() => {
-    if (Date.now() - last > SILENT_MS) tell(LOST);
+    if (!document.hidden && !isOut && Date.now() - last > SILENT_MS) tell(LOST);
   }, 1000);
-  addEventListener("pagehide", () => source.close());
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) source?.close();
+    // Of several workers another may answer now: then the whole page is that one's.
+    else if ("ofOne" in page.dataset) location.reload();
+    else {
+      last = Date.now();
+      open();
+    }
+  });
+  addEventListener("pagehide", () => source?.close());
 }

@@ -75,10 +75,12 @@ function fillTable() {
 }
 
 document.addEventListener("ringfence:points", ({ detail }) => {
-  if (data[0].length && detail.at <= data[0][data[0].length - 1]) return;
-  data[0].push(detail.at);
-  NAMES.forEach((name, at) => data[at + 1].push(detail.rates[name]));
-  if (data[0].length > SECONDS) for (const series of data) series.shift();
+  detail.at.forEach((second, place) => {
+    if (data[0].length && second <= data[0].at(-1)) return;
+    data[0].push(second);
+    NAMES.forEach((name, at) => data[at + 1].push(detail.rates[name][place]));
+  });
+  while (data[0][0] < data[0].at(-1) - SECONDS) for (const series of data) series.shift();
   chart.setData(data);
   fillTable();
 });
