@@ -128,7 +128,10 @@ def test_what_is_replayed_stands_in_the_settings_of_the_base(
 
     said = capsys.readouterr()
     assert code == 0, said
-    assert "looser; 1 check gone or weaker; approvals missing: 1 more of anyone, 2 more of risk" in said.out
+    assert (
+        "looser; 1 check gone or weaker; approvals missing: 1 more of anyone, 2 more of risk"
+        in said.out
+    )
     assert "Details of the dry run" in (out / "comment.md").read_text("utf-8")
     assert (out / "report" / "plan.html").is_file()
 

@@ -171,10 +171,14 @@ def test_effective_marks_the_tightest_only_where_several_are_of_one_kind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     desk = tmp_path / "desk.yaml"
-    more = "    - {rule: position-size@1, name: wider, limits: {max: 60_000 USD, max_of_equity: 9%}}\n"
+    more = (
+        "    - {rule: position-size@1, name: wider, limits: {max: 60_000 USD, max_of_equity: 9%}}\n"
+    )
     desk.write_text(EFFECTIVE + more, encoding="utf-8")
 
-    assert main(["effective", "--account", "a", "--symbol", "BTC/USD", "--policies", str(desk)]) == 0
+    assert (
+        main(["effective", "--account", "a", "--symbol", "BTC/USD", "--policies", str(desk)]) == 0
+    )
 
     shown = capsys.readouterr().out
     marked = [line.split()[0] for line in shown.splitlines() if "tightest" in line]
