@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from litestar.testing import TestClient
@@ -188,3 +189,19 @@ def test_an_open_desk_is_well(desk: Desk) -> None:
     assert sorted(found) == ["audit", "cache", "db", "policies", "venue-paper"]
     assert {name: each.detail for name, each in found.items() if not each.ok} == {}
     assert lease_fault(desk) == ""
+
+
+@pytest.mark.parametrize(
+    ("checked_ns", "told"),
+    [(0, "not looked at"), (1_700_000_000 * 10**9, "found current at 2023-11-14T22:13:20+00:00")],
+)
+def test_a_service_that_starts_names_no_time_at_which_it_found_its_policies_current(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, checked_ns: int, told: str
+) -> None:
+    about = replace(desk.reloader.health(), checked_ns=checked_ns)
+    monkeypatch.setattr(desk.reloader, "health", lambda: about)
+    checks = Checks()
+    look_at(desk, checks)
+    (detail,) = (each.detail for each in checks.all if each.name == "policies")
+    checks.close()
+    assert detail == f"set {desk.guard.policy_set[:12]}, {told}"
