@@ -161,6 +161,24 @@ def test_a_rate_that_other_gates_already_exceed_is_not_reached(
     assert capsys.readouterr().err.endswith("the goal is not reached\n")
 
 
+def test_limits_that_are_widened_though_they_stopped_nothing_are_named(
+    inputs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = suggested([*inputs, "--reject-rate", "0.1%"], capsys)
+
+    idle = {
+        f"{each['policy']}/{each['gate']}" for each in told["limits"] if each["peak_before"] <= 1
+    }
+    (note,) = [each for each in told["notes"] if "stopped no order" in each]
+    assert "desk/daily-loss" in idle
+    assert set(note.partition("together: ")[2].partition(";")[0].split(", ")) == idle
+    # What is tightened stops no order at first, either.
+    assert not any(
+        "stopped no order" in note
+        for note in suggested([*inputs, "--reject-rate", "5%"], capsys)["notes"]
+    )
+
+
 def test_limits_that_are_the_closest_stay(
     inputs: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -207,9 +207,21 @@ class _Work:
             self._settle({(gate_key(gate), name): wide for gate, name in self._limits})
         if found.after is not None:
             found.reached = found.after.reject_rate <= goal
+            found.notes += self._widened(wide)
         else:
             found.notes.append("the limits as they are come closest: nothing has to move")
         return self._judged()
+
+    def _widened(self, factor: float) -> Iterator[str]:
+        """The gates that would be wider though they stopped no order."""
+        peak = self._found.before.peak
+        keys = dict.fromkeys(gate_key(edit.gate) for edit in self._found.edits)
+        idle = [key for key in keys if peak.get(key, 0.0) <= 1.0]
+        if factor > 1.0 and idle:
+            yield (
+                f"these stopped no order, and are wider because all limits of `{self._goal.gates}` move together: "
+                f"{', '.join(idle)}; name with --gate those that should move"
+            )
 
     def _outward(
         self, step: float, there: Callable[[LimitUse], bool]
