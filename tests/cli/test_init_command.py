@@ -280,6 +280,23 @@ def test_the_next_commands_are_for_a_shell(
     assert last.startswith(f"next: cd {said}; ringfence validate policies; ")
 
 
+@pytest.mark.parametrize("directory", [".", "inner"])
+def test_in_a_repository_no_other_one_is_made(
+    directory: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / ".git").mkdir()
+
+    assert main(["init", directory]) == 0
+
+    shown = capsys.readouterr()
+    last = shown.out.splitlines()[-1]
+    assert "git init" not in last
+    assert "git add ." not in last.split("; ")
+    assert "git add .editorconfig .gitattributes .github " in last
+    # There is nobody who reads what stands at the top of a directory below.
+    assert ("are read at its top alone" in shown.err) is (directory == "inner")
+
+
 @pytest.mark.needs("git", "git")
 def test_a_commit_that_fails_is_said(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import subprocess  # nosec B404  # git, with fixed arguments, and only where it was asked for
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,15 +102,30 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _tell(top: Path, written: "Written", policies: str, *, committed: bool) -> None:
+    from ringfence.runtime.repository import repository_of
+
     for path in written.created:
         print(f"{top / path}")
     for path in written.kept:
         print(f"{top / path}: was there, and is left as it is")
     steps = [f"ringfence {each} {policies}" for each in ("validate", "test", "lint", "prove")]
+    around = repository_of(top)
+    if around is None:
+        steps += ["git init", "git add ."]
+    elif not committed:
+        # Of a repository with other work in it what was written here, and nothing else.
+        heads = sorted({path.partition("/")[0] for path in written.created})
+        steps += [f"git add {' '.join(heads)}"] if heads else []
     if not committed:
-        steps += ["git init", "git add .", "git commit -m 'The first limits'"]
+        steps.append("git commit -m 'The first limits'")
     # A shell takes the line as it stands, and `cd` no name that begins with a dash.
     place = shlex.quote(f"./{top}" if str(top).startswith("-") else str(top))
+    if around is not None and not os.path.samefile(around, top):
+        print(
+            f"note: `{top}` lies in the repository `{around}`, and `.github`, `.ringfence` and `.pre-commit-config.yaml` are read at "
+            "its top alone: move them there, or begin anew there, with `--policies`",
+            file=sys.stderr,
+        )
     print("next: " + ("" if top == Path() else f"cd {place}; ") + "; ".join(steps))
 
 
