@@ -40,8 +40,9 @@ def _policies(desk: Desk) -> str:
     if not about.ok:
         raise InputError(about.message or "the policies are not followed any more")
     pinned = ", held by a person" if about.pinned else ""
-    # A service that is starting has not looked at the source yet.
-    checked = f"found current at {_time(about.checked_ns)}" if about.checked_ns else "not looked at"
+    checked = (
+        f"found current at {_time(about.checked_ns)}" if about.checked_ns else "not looked at yet"
+    )
     return f"set {about.policy_set[:12]}{pinned}, {checked}"
 
 

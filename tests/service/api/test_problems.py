@@ -117,6 +117,19 @@ def test_a_failure_inside_tells_nothing_of_it(ask, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("error", "traced"), [(RuntimeError("x"), True), (StateError("the store is away"), False)]
+)
+def test_only_what_nobody_foresaw_is_logged_with_its_trace(ask, monkeypatch, caplog, error, traced):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(type(ask.desk.guard), "books", property(broken))
+    assert ask("GET", "/v1/books").status_code >= 500
+    (record,) = (each for each in caplog.records if each.name.endswith("request_faults"))
+    assert bool(record.exc_info) == traced
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [(StateError("x"), 503), (AuditError("x"), 503), (ExchangeError("UNREACHABLE", "x"), 502)],
 )
