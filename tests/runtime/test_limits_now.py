@@ -248,6 +248,21 @@ def test_the_closest_come_first(guard: CentralRiskGuard) -> None:
     assert limits[-1].outcome == "each-order"
 
 
+def test_switches_hide_nothing_that_is_beyond_its_limit(guard: CentralRiskGuard) -> None:
+    guard.on_direct_fill("main", "taker", "BTC/USD", "buy", "100", 50_000.0)
+    guard.set_kill_switch("firm", "halted", by="me", reason="a test")
+    live = LiveLimits(guard)
+
+    beyond = [each for each in live.now().limits if each.outcome == "breach"]
+    without = live.now(switches=False, most=3)
+
+    switches = [each.gate == "kill-switch" for each in beyond]
+    assert switches == sorted(switches)
+    assert set(switches) == {True, False}
+    assert [each.gate for each in without.limits] == [each.gate for each in beyond[:3]]
+    assert all(each.gate != "kill-switch" for each in live.now(switches=False).limits)
+
+
 def test_limits_of_one_account_symbol_and_gate(guard: CentralRiskGuard) -> None:
     live = LiveLimits(guard)
 

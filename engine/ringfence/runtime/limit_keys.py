@@ -79,6 +79,11 @@ class Kind(NamedTuple):
         return self.check.compare != "<="
 
     @property
+    def is_switch(self) -> bool:
+        """Whether it is a kill switch."""
+        return self.check.unit.kind == "state"
+
+    @property
     def is_shadow(self) -> bool:
         """Whether it changes no decision."""
         return self.gate.mode != "enforce"

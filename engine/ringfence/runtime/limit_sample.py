@@ -66,12 +66,15 @@ def worse_side(keys: LimitKeys, stand: Stand, found: Standing) -> Sampled:
 
 def closest(sampled: Sampled, places: Codes) -> Codes:
     """Places in the order in which they are shown: what is beyond its limit, what is unknown, then by use."""
-    of_order, shadow = (sampled.keys.each(name)[places] for name in ("of_order", "is_shadow"))
+    of_order, shadow, switch = (
+        sampled.keys.each(name)[places] for name in ("of_order", "is_shadow", "is_switch")
+    )
     outcome, used = sampled.outcome[places], sampled.used[places]
     group = np.select([of_order, outcome == BREACH, outcome == UNKNOWN], [3, 0, 1], 2)
-    # Beyond a limit of zero comes first of what is beyond its limit.
+    # Beyond a limit of zero comes first of what is beyond its limit, and a switch last: one stands there with every symbol.
     unsaid = np.where(group == 0, -np.inf, np.inf)
-    return places[np.lexsort((places, shadow, np.where(np.isnan(used), unsaid, -used), group))]
+    use = np.where(np.isnan(used), unsaid, -used)
+    return places[np.lexsort((places, shadow, use, switch & (group == 0), group))]
 
 
 def rooms_of(sampled: Sampled, places: Codes) -> dict[int, tuple[str | None, str | None]]:

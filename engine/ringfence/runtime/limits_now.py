@@ -177,6 +177,7 @@ class LiveLimits:
         gate: str = "",
         seen: Collection[str] | None = None,
         each_order: bool = True,
+        switches: bool = True,
         most: int | None = None,
         largest: bool = False,
     ) -> LimitsNow:
@@ -186,6 +187,7 @@ class LiveLimits:
             account, symbol, gate: Only what binds that account and symbol, and gates of that name; empty for all.
             seen: Of accounts only these; what belongs to no account is told all the same. None for all accounts.
             each_order: Also limits of single orders alone.
+            switches: Also kill switches.
             most: So many at most.
             largest: Also find the largest orders that pass.
         """
@@ -201,6 +203,8 @@ class LiveLimits:
                 kept &= _of_accounts(keys, seen)
             if not each_order:
                 kept &= ~keys.each("of_order")
+            if not switches:
+                kept &= ~keys.each("is_switch")
             if symbol in names.symbols:
                 kept &= np.isin(keys.symbol, [NOBODY, names.symbols.index(symbol)])
             if gate:

@@ -28,7 +28,7 @@ _EVERY_S = 1.0
 _MOST_ORDERS = 8
 _MOST_GATES = 8
 _RATE_S, _SHARE_S = 10.0, 600.0
-_MOST_LIMITS, _LOOKED_AT = 6, 100
+_MOST_LIMITS = 6
 _PARTS = ("standing", "figures", "rejections", "tightest", "health", "orders")
 
 
@@ -113,9 +113,8 @@ def _view(desk: Desk, pulse: Pulse, user: Principal) -> View:
     switches = guard.kill_switches
     orders = _working(desk, user)
     seen = user.accounts if user.role is Role.TRADER else None
-    limits = desk.limits.now(seen=seen, each_order=False, most=_LOOKED_AT)
     # Switches stand above, and are not close to anything.
-    close = [each for each in limits.limits if each.unit != "state"][:_MOST_LIMITS]
+    limits = desk.limits.now(seen=seen, each_order=False, switches=False, most=_MOST_LIMITS)
     return View(
         desk.clock.now_ns(),
         guard.kill_switch("firm"),
@@ -133,7 +132,7 @@ def _view(desk: Desk, pulse: Pulse, user: Principal) -> View:
         parts_of(desk),
         len(orders),
         tuple(reversed(orders[-_MOST_ORDERS:])),
-        tuple(line_of(each, limits.currency, limits.at_ns) for each in close),
+        tuple(line_of(each, limits.currency, limits.at_ns) for each in limits.limits),
     )
 
 
