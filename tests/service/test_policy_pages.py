@@ -151,7 +151,7 @@ def test_going_back_asks_and_takes_a_reason(asking: TestClient, own: Desk, offic
 
     without = asking.post("/policies/change", data={**given, "reason": " "}, headers=officer)
     stale = asking.post(
-        "/policies/change", data={**given, "seen": wanted, "reason": "x"}, headers=officer
+        "/policies/change", data={**given, "seen": wanted, "reason": "as <agreed>"}, headers=officer
     )
     viewer = asking.post(
         "/policies/change", data={**given, "reason": "x"}, headers=headers(own, "viewer")
@@ -160,6 +160,7 @@ def test_going_back_asks_and_takes_a_reason(asking: TestClient, own: Desk, offic
     assert (without.status_code, stale.status_code, viewer.status_code) == (409, 409, 403)
     assert "no reason is given" in without.text
     assert "while you were deciding" in stale.text
+    assert "as &lt;agreed&gt;</textarea>" in stale.text
     assert own.guard.policy_set == now
 
     done = asking.post(
