@@ -271,13 +271,13 @@ def test_stale_market_data_rejects_new_risk_and_lets_out(desk: PolicySet) -> Non
 
 
 def test_marks_that_cannot_be_used_are_refused(guard: CentralRiskGuard) -> None:
-    for symbol, data in (
-        ("XRP/USD", MarketData(1.0, 1.0, 1.0, NOON)),
-        ("BTC/USD", MarketData(1.0, 1.0, 1.0, NOON + 5 * SECOND)),
-        ("BTC/USD", None),
-        ("BTC/USD", 3),
+    for symbol, data, why in (
+        ("XRP/USD", MarketData(1.0, 1.0, 1.0, NOON), "`XRP/USD` is unknown"),
+        ("BTC/USD", MarketData(1.0, 1.0, 1.0, NOON + 5 * SECOND), "ahead"),
+        ("BTC/USD", None, "no market data"),
+        ("BTC/USD", 3, "market data"),
     ):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match=why):
             guard.on_mark(symbol, data)  # type: ignore[arg-type]
 
 

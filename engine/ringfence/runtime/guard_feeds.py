@@ -95,7 +95,7 @@ class GuardFeeds(GuardCore):
             )
         with self._alone():
             if symbol not in self._books.ledger.arrays.symbols:
-                raise InputError("the symbol is unknown", fix="declare its instrument")
+                raise InputError(f"the symbol `{symbol}` is unknown", fix="declare its instrument")
             if read[0] > self._clock.now_ns() + self.settings.max_skew_ns:
                 raise InputError(
                     "the market data is ahead of the guard's clock",
