@@ -163,6 +163,51 @@ def test_a_policy_that_is_renamed_is_still_the_one_of_its_scope() -> None:
     assert codes(named("other", "2_000_000 USD", "{accounts: [beta]}"), before=before) == []
 
 
+ALPHA = "{accounts: [alpha]}"
+
+
+def sized(name: str, limit: str, scope: str = ALPHA, more: str = "") -> str:
+    gate = f"    - {{rule: order-notional@1, limits: {{max: {limit}}}{more}}}\n"
+    return policy(gate, scope, name=name)
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (sized("other", "2_000_000 USD", "{accounts: [alpha, beta]}"), ["E400"]),
+        (sized("other", "2_000_000 USD", "{accounts: [a*], symbols: [BTC/*]}"), ["E400"]),
+        (sized("other", "2_000_000 USD", "{exclude: {accounts: [beta]}}"), ["E400"]),
+        (sized("other", "300_000 USD", "{accounts: [alpha, beta]}"), []),
+        # For none of its orders, or for other books.
+        (sized("other", "2_000_000 USD", "{accounts: [b*]}"), []),
+        (sized("other", "2_000_000 USD", "{exclude: {accounts: [a*]}}"), []),
+        (sized("other", "2_000_000 USD", "{accounts: [alpha, beta]}", ", level: firm"), []),
+    ],
+)
+def test_a_new_name_and_another_scope_at_once_hide_no_move(head: str, found: list[str]) -> None:
+    assert codes(head, before=sized("desk", "200_000 USD")) == found
+
+
+def test_a_gate_that_goes_to_another_policy_takes_its_limit_along() -> None:
+    rate = "    - {rule: order-rate@1, limits: {max_orders: 10/s}}\n"
+    base = linked(sized("desk", "200_000 USD"), policy(rate, name="rates"))
+    moved = f"{rate}    - {{rule: order-notional@1, limits: {{max: 2_000_000 USD}}}}\n"
+    head = linked(policy(rate, ALPHA, "1.1.0"), policy(moved, version="1.1.0", name="rates"))
+
+    found = find_mistakes(Context(head, to_ns("2026-01-15"), base, Settings()))
+
+    assert [each.code for each in found] == ["E400"]
+    assert "from 200_000 USD to 2_000_000 USD" in found[0].message
+
+
+def test_of_several_that_went_the_nearest_is_the_one_that_came() -> None:
+    base = linked(sized("desk", "200_000 USD"), sized("desk-2", "1_900_000 USD", "{}"))
+
+    head = linked(sized("other", "2_000_000 USD", "{accounts: [alpha, beta]}"))
+
+    assert find_mistakes(Context(head, to_ns("2026-01-15"), base, Settings())) == []
+
+
 def test_all_numbers_that_a_policy_gives_are_looked_at() -> None:
     def gates(age: str, rate: str) -> str:
         return (

@@ -10,6 +10,7 @@ from ringfence.language.gates import Gate, LimitRow, Policy
 from ringfence.language.linking import LinkedSet
 from ringfence.language.rules import Rule, parse_version, read_rule
 from ringfence.language.source import Document
+from ringfence.review.mistakes.containment import apart
 from ringfence.review.mistakes.context import (
     Context,
     amount,
@@ -23,15 +24,41 @@ __all__ = ["gate_before", "moves", "versions"]
 
 
 def gate_before(context: Context, gate: Gate) -> Gate | None:
-    """The gate as it was: that of its name in the policy of its name, or the only one of its rule there."""
+    """The gate as it was: that of its name in the policy of its name, or the only one of its rule there.
+
+    Else one that went as it came, of its rule and level and for some of its orders, whatever it was called and
+    wherever it stood: of several the one whose limits are the nearest.
+    """
     before = context.before.get(gate.policy.name)
-    if before is None:
-        return None
-    for each in before.gates:
-        if each.name == gate.name:
-            return each
-    alike = [each for each in before.gates if each.rule.name == gate.rule.name]
-    return alike[0] if len(alike) == 1 else None
+    if before is not None:
+        for each in before.gates:
+            if each.name == gate.name:
+                return each
+        alike = [each for each in before.gates if each.rule.name == gate.rule.name]
+        if len(alike) == 1:
+            return alike[0]
+    went = (
+        each
+        for each in context.gone
+        if (each.rule.name, each.level) == (gate.rule.name, gate.level)
+        and not apart(each.policy.scope, gate.policy.scope)
+    )
+    return min(went, key=lambda each: _farthest(context, each, gate), default=None)
+
+
+def _farthest(context: Context, one: Gate, other: Gate) -> float:
+    """By what the limits of two gates differ at most."""
+    return max(
+        (
+            _factor(
+                _number(context, one, one.rows[0], name),
+                _number(context, other, other.rows[0], name),
+            )
+            or 1.0
+            for name in one.rows[0].values.keys() & other.rows[0].values.keys()
+        ),
+        default=math.inf,
+    )
 
 
 def moves(context: Context) -> Iterable[Diagnostic]:

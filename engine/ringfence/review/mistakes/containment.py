@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from ringfence.language.scopes import DIMENSIONS, Scope, ScopeIndex
 
-__all__ = ["Wider", "within"]
+__all__ = ["Wider", "apart", "within"]
 
 Globs = Sequence[str]
 
@@ -13,6 +13,31 @@ Globs = Sequence[str]
 def within(narrow: Sequence[Scope], wide: Scope) -> bool:
     """Whether every order that is in all of `narrow` is in `wide`; False where it cannot be told."""
     return all(_dimension(narrow, wide, number) for number in range(len(DIMENSIONS)))
+
+
+def apart(one: Scope, other: Scope) -> bool:
+    """Whether no order is in both; False where it cannot be told."""
+    return any(
+        _no_name_in_both(one.parts(number), other.parts(number))
+        for number in range(len(DIMENSIONS))
+    )
+
+
+def _no_name_in_both(one: tuple[Globs, Globs], other: tuple[Globs, Globs]) -> bool:
+    (mine, without), (theirs, others_without) = one, other
+    if mine and theirs:
+        return not any(_may_meet(glob, each) for glob in mine for each in theirs)
+    # What the other one takes out whole.
+    return bool(
+        (mine and all(_any_holds(others_without, glob) for glob in mine))
+        or (theirs and all(_any_holds(without, glob) for glob in theirs))
+    )
+
+
+def _may_meet(one: str, other: str) -> bool:
+    if _is_glob(one) and _is_glob(other):
+        return True
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
 
 
 class Wider:

@@ -1,6 +1,6 @@
 """What the search for mistakes goes by, and how it writes values and places."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,8 @@ class Context:
     settings: Settings = field(default_factory=Settings)
     before: dict[str, Policy] = field(init=False, repr=False)
     """The policies as they were, by their names now: one that was renamed is known by its scope."""
+    gone: tuple[Gate, ...] = field(init=False, repr=False)
+    """Gates as they were that are not there any more by their name, in the policy that they were in."""
 
     def __post_init__(self) -> None:
         policies = self.previous.policies if self.previous is not None else ()
@@ -46,6 +48,22 @@ class Context:
             if policy.name not in before and len(alike) == 1:
                 before[policy.name] = alike[0]
         object.__setattr__(self, "before", before)
+        object.__setattr__(self, "gone", tuple(self._gone()))
+
+    def _gone(self) -> Iterator[Gate]:
+        if self.previous is None:
+            return
+        now = {
+            id(self.before[each.name]): each
+            for each in self.linked.policies
+            if each.name in self.before
+        }
+        for policy in self.previous.policies:
+            other = now.get(id(policy))
+            if other is policy:
+                continue
+            names = {gate.name for gate in other.gates} if other is not None else set()
+            yield from (gate for gate in policy.gates if gate.name not in names)
 
 
 def warning(code: str, message: str, span: Span, why: str, fix: str, *related: Span) -> Diagnostic:
