@@ -378,6 +378,49 @@ def test_a_ticket_looks_as_the_desk_has_settled() -> None:
     assert codes(override(f"{WEEK}; ticket: RISK-12a"), settings=settings) == ["E412"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "own", "override", "found"),
+    [
+        ("instrument-permission", "deny: [XRP/*, BTC/*]", "deny: [XRP/*]", "`deny`"),
+        ("instrument-permission", "deny: [XRP/*]", "deny: [XRP/*, BTC/USD]", ""),
+        ("instrument-permission", "allow: [BTC/USD]", 'allow: ["*"]', "`allow`"),
+        ("instrument-permission", "allow: [BTC/*, ETH/*]", "allow: [BTC/USD]", ""),
+        ("order-rate", "max_orders: 600/min", "max_orders: 100/s", "`window`"),
+        ("order-rate", "max_orders: 10/s", "max_orders: 10/min", ""),
+        ("order-rate", "max_orders: 10/s", "counts: orders", "`counts`"),
+        ("order-rate", "max_orders: 10/s, counts: orders", "counts: messages", ""),
+        ("duplicate-order", "window: 5s", "window: 1s", "`window`"),
+        ("duplicate-order", "window: 5s", "window: 10s", ""),
+        ("data-quality", "max_age: 5s", "required: [bid]", "`required`"),
+        ("data-quality", "required: [bid]", "required: [bid, ask]", ""),
+        ("correlated-exposure", "threshold: 70%", "threshold: 90%", "`threshold`"),
+        ("correlated-exposure", "threshold: 70%", "threshold: 50%", ""),
+        ("correlated-exposure", "max: 100 USD", "min_observations: 60", "`min_observations`"),
+        ("leverage", "max_leverage: 3x, working: gross", "working: worst-case", "`working`"),
+        ("leverage", "max_leverage: 3x", "working: gross", ""),
+        ("price-collar", "max_deviation: 5%", "reference: last", "`reference`"),
+    ],
+)
+def test_what_a_gate_measures_by_is_not_turned_without_a_ticket(
+    rule: str, own: str, override: str, found: str
+) -> None:
+    def text(ticket: str = "") -> str:
+        return policy(
+            f"    - rule: {rule}@1\n      limits: {{{own}}}\n"
+            f"      overrides:\n        - scope: {{accounts: [alpha]}}\n"
+            f"          limits: {{{override}}}\n{ticket}"
+        )
+
+    told = [
+        each.message
+        for each in find_mistakes(Context(linked(text()), to_ns("2026-01-15"), None, Settings()))
+        if each.code == "E412"
+    ]
+
+    assert [found in each for each in told] == [True] * bool(found)
+    assert "E412" not in codes(text("          ticket: R-1\n"))
+
+
 def test_an_override_ends_at_the_very_moment_it_says() -> None:
     text = override(f"{WEEK}; ticket: R-1")
 

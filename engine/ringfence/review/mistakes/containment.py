@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from ringfence.language.scopes import DIMENSIONS, Scope, ScopeIndex
 
-__all__ = ["Wider", "apart", "within"]
+__all__ = ["Wider", "apart", "holds", "within"]
 
 Globs = Sequence[str]
 
@@ -94,10 +94,10 @@ def _spared(excluded: str, parts: Sequence[tuple[Globs, Globs]]) -> bool:
 
 
 def _any_holds(globs: Globs, other: str) -> bool:
-    return any(_holds(glob, other) for glob in globs)
+    return any(holds(glob, other) for glob in globs)
 
 
-def _holds(glob: str, other: str) -> bool:
+def holds(glob: str, other: str) -> bool:
     """Whether every name that matches `other` matches `glob`."""
     if glob == other:
         return True

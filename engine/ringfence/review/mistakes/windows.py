@@ -6,9 +6,10 @@ from datetime import time as clock_time
 
 from ringfence.errors import Diagnostic, Span
 from ringfence.language.gates import ALWAYS, Gate, LimitRow
+from ringfence.language.parameters import Value
 from ringfence.language.scopes import DIMENSIONS, Scope
 from ringfence.review.mistakes.changes import gate_before
-from ringfence.review.mistakes.containment import Wider
+from ringfence.review.mistakes.containment import Wider, holds
 from ringfence.review.mistakes.context import Context, amount, warning
 from ringfence.review.mistakes.names import Universe
 from ringfence.review.mistakes.reach import floors
@@ -113,8 +114,8 @@ def _ticket(context: Context, gate: Gate, row: LimitRow) -> Iterator[Diagnostic]
             )
         return
     timed = (row.from_ns, row.until_ns) != ALWAYS
-    if timed or _loosens(context, gate, row):
-        what = "a window" if timed else "a looser limit than the gate's own"
+    what = "a window" if timed else _looser(context, gate, row)
+    if what:
         yield Diagnostic(
             "E412",
             f"the override has {what} and no ticket",
@@ -124,17 +125,40 @@ def _ticket(context: Context, gate: Gate, row: LimitRow) -> Iterator[Diagnostic]
         )
 
 
-def _loosens(context: Context, gate: Gate, row: LimitRow) -> bool:
+def _looser(context: Context, gate: Gate, row: LimitRow) -> str:
+    """What of an override is looser than the gate's own, or may be, in words; empty where nothing is."""
     base = gate.rows[0]
-    for name, floor in floors(gate.rule).items():
+    plain = floors(gate.rule)
+    for name, floor in plain.items():
         own = amount(row.values.get(name), context.linked)
         usual = amount(base.values.get(name), context.linked)
         if usual is not None and name not in row.values:
             # A limit of the rule's defaults, which bind only where none is given.
-            return True
+            return "a looser limit than the gate's own"
         if own is not None and usual is not None and ((own < usual) if floor else (own > usual)):
-            return True
-    return False
+            return "a looser limit than the gate's own"
+    for name in dict.fromkeys((*base.values, *row.values)):
+        mine, others = row.values.get(name), base.values.get(name)
+        if name not in plain and mine != others and not _as_strict(name, mine, others):
+            return f"another `{name}` than the gate's own, which may be looser,"
+    return ""
+
+
+def _as_strict(name: str, own: Value | None, usual: Value | None) -> bool:
+    """Whether what a field is computed with is known to let no more pass than the gate's own."""
+    match name, own, usual:
+        case "allow", tuple(), tuple():
+            return all(any(holds(wide, each) for wide in usual) for each in own)
+        case "deny", tuple(), tuple():
+            return all(any(holds(wide, each) for wide in own) for each in usual)
+        case "required", tuple(), tuple():
+            return set(own) >= set(usual)
+        case "window", float(), _:
+            # What is looked back at is more, and so is the time that a count is of.
+            return own >= (usual if isinstance(usual, float) else 0.0)
+        case "threshold", float(), float():
+            return own <= usual
+    return (name, own) in (("working", "gross"), ("counts", "messages"))
 
 
 def _outside(row: LimitRow, kind: str) -> Diagnostic:
