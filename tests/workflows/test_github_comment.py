@@ -37,6 +37,7 @@ def run(
     path.write_text(json.dumps({"pull_request": change} if event is None else event))
     environment = {
         "GITHUB_API_URL": server.url,
+        "GITHUB_GRAPHQL_URL": f"{server.url}/graphql",
         "GITHUB_EVENT_PATH": str(path),
         "GITHUB_REPOSITORY": REPOSITORY,
         "GITHUB_TOKEN": token,
@@ -142,14 +143,19 @@ def review(login: str, state: str, commit: str = "head"):
     return {"user": {"login": login}, "state": state, "commit_id": commit}
 
 
+def wrote(author: str, committer: str | None = None, message: str = "a change"):
+    return {
+        "author": {"login": author},
+        "committer": committer and {"login": committer},
+        "commit": {"message": message},
+    }
+
+
 @pytest.mark.security
 def test_an_approval_counts_while_it_is_the_last_word_of_another_on_the_newest_commit(
     server: GitHub, tmp_path: Path
 ) -> None:
-    server.commits = [
-        {"author": {"login": "author"}, "committer": {"login": "web-flow"}},
-        {"author": {"login": "helps"}, "committer": None},
-    ]
+    server.commits = [wrote("author", "web-flow"), wrote("helps")]
     server.reviews = [
         review("zoe", "APPROVED"),
         review("anna", "CHANGES_REQUESTED"),
@@ -168,6 +174,38 @@ def test_an_approval_counts_while_it_is_the_last_word_of_another_on_the_newest_c
 
     assert done.returncode == 0
     assert [each["user"]["login"] for each in json.loads(done.stdout)] == ["anna", "zoe"]
+
+
+@pytest.mark.security
+def test_who_wrote_a_commit_with_others_does_not_approve_it(server: GitHub, tmp_path: Path) -> None:
+    with_others = "a change\n\nco-authored-by: Cara <cara@example.com>"
+    server.commits = [wrote("author"), wrote("author", message=with_others), wrote("author")]
+    server.reviews = [review(name, "APPROVED") for name in ("anna", "cara", "dan")]
+    server.wrote = [["author"], ["author", "cara", None], ["dan"]]
+
+    done = run(server, tmp_path, "reviews.py")
+
+    assert [each["user"]["login"] for each in json.loads(done.stdout)] == ["anna"]
+    # Where it is not known who they are, nobody's approval counts.
+    server.wrote = []
+    done = run(server, tmp_path, "reviews.py")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "no approval counts" in done.stderr
+
+
+@pytest.mark.security
+def test_where_there_are_more_commits_than_are_listed_nobody_approves(
+    server: GitHub, tmp_path: Path
+) -> None:
+    server.reviews = [review("anna", "APPROVED")]
+    server.commits = [wrote("author")] * 249
+    assert json.loads(run(server, tmp_path, "reviews.py").stdout)
+    server.commits = [wrote("author")] * 250
+
+    done = run(server, tmp_path, "reviews.py")
+
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "not every author is listed" in done.stderr
 
 
 @pytest.mark.security

@@ -1,4 +1,4 @@
-"""The little of GitHub's REST API that the gate needs, with nothing but the standard library.
+"""The little of GitHub's APIs that the gate needs, with nothing but the standard library.
 
 Run by the Python of the runner, not by the environment that Ringfence is installed in: what holds a
 token imports nothing from packages.
@@ -29,13 +29,19 @@ class RefusedError(Exception):
 
 
 class Api:
-    """One repository, as the variables of the workflow name it: GITHUB_API_URL, GITHUB_REPOSITORY, GITHUB_TOKEN."""
+    """One repository, as the variables of the workflow name it.
+
+    GITHUB_API_URL, GITHUB_GRAPHQL_URL, GITHUB_REPOSITORY, GITHUB_TOKEN.
+    """
 
     def __init__(self) -> None:
         url = os.environ.get("GITHUB_API_URL", "https://api.github.com")
-        if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-            raise RefusedError(0, f"{url} is not https")
-        self._root = f"{url}/repos/{os.environ['GITHUB_REPOSITORY']}"
+        self._graphql = os.environ.get("GITHUB_GRAPHQL_URL", f"{url}/graphql")
+        for each in (url, self._graphql):
+            if not each.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+                raise RefusedError(0, f"{each} is not https")
+        self._repository = os.environ["GITHUB_REPOSITORY"]
+        self._root = f"{url}/repos/{self._repository}"
         self._token = os.environ.get("GITHUB_TOKEN", "")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -44,8 +50,25 @@ class Api:
         Raises:
             RefusedError: an answer other than success, or none.
         """
+        return self._answer(method, f"{self._root}{path}", body)
+
+    def query(self, text: str, **variables: Any) -> dict[str, Any]:
+        """What GraphQL answers of the repository, for a query that takes its `$owner` and `$name`.
+
+        Raises:
+            RefusedError: an answer other than success, or none.
+        """
+        owner, _, name = self._repository.partition("/")
+        given = {"owner": owner, "name": name, **variables}
+        answer = self._answer("POST", self._graphql, {"query": text, "variables": given})
+        found = (answer.get("data") or {}).get("repository") if isinstance(answer, dict) else None
+        if not isinstance(found, dict) or answer.get("errors"):
+            raise RefusedError(0, "GitHub did not answer what was asked for")
+        return found
+
+    def _answer(self, method: str, url: str, body: Any) -> Any:
         request = urllib.request.Request(
-            f"{self._root}{path}",
+            url,
             data=None if body is None else json.dumps(body).encode(),
             method=method,
             headers={
