@@ -7,7 +7,7 @@ What lies where:
 - Expressions: `parser`, `ir`, `units`, `fields`, `slopes`, `differences`.
 - Documents: `rules`, `rule_library`, `parameters`, `gates`, `scopes`, `scope_classes`, `instruments`, `invariants`,
   `invariant_library`, `policy_tests`, `plain_cases`.
-- Policy sets: `linking`, `canonical`, `changed_limits`.
+- Policy sets: `linking`, `set_findings`, `canonical`, `changed_limits`.
 - Orders and answers: `orders`, `tickets`, `decision`, `answers`.
 - Findings: `codes`, `suggest`, `render`, `render_sarif`.
 """
