@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ringfence.cli.approvals import add_approvals, given_people, rules_of
 from ringfence.cli.moment import seconds_given
 from ringfence.cli.output import print_json
-from ringfence.cli.plan import add_given, given_people, rules_of
 from ringfence.errors import InputError, RingfenceError
 from ringfence.language.scalars import NOT_PRINTABLE
 
@@ -58,7 +58,7 @@ def add(commands: Any) -> None:
         "--timeout", type=float, default=300.0, metavar="SECONDS",
         help="how long to wait for the guard; a set with rules of its own may have to be compiled",
     )  # fmt: skip
-    add_given(parser)
+    add_approvals(parser)
     parser.add_argument(
         "--json",
         action="store_true",

@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ringfence.cli.approvals import add_approvals
 from ringfence.cli.dry_run import add_inputs
 from ringfence.cli.moment import add_now, now_given
 from ringfence.cli.output import add_format, findings_text, print_json
-from ringfence.cli.plan import add_given, refuse_without_orders
+from ringfence.cli.plan import refuse_without_orders
 from ringfence.errors import InputError, PolicyError, reason_of
 from ringfence.runtime.output_files import write_output
 
@@ -45,7 +46,7 @@ def add(commands: Any) -> None:
         "--report", type=Path, metavar="DIR", help="write the HTML report and the dry run there"
     )
     add_inputs(parser, required=False)
-    add_given(parser)
+    add_approvals(parser)
     parser.add_argument(
         "--no-approvals",
         action="store_true",

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ringfence.cli.plan import approvals_given, plan_of
+from ringfence.cli.approvals import approvals_given
+from ringfence.cli.plan import plan_of
 from ringfence.language.linking import LinkedSet
 from ringfence.replay.markdown import MAX_CHARACTERS
 from ringfence.replay.wording import plural
