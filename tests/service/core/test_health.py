@@ -195,7 +195,10 @@ def test_an_open_desk_is_well(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("checked_ns", "told"),
-    [(0, "not looked at yet"), (1_700_000_000 * 10**9, "found current at 2023-11-14T22:13:20+00:00")],
+    [
+        (0, "not looked at yet"),
+        (1_700_000_000 * 10**9, "found current at 2023-11-14T22:13:20+00:00"),
+    ],
 )
 def test_a_service_that_starts_names_no_time_at_which_it_found_its_policies_current(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, checked_ns: int, told: str
