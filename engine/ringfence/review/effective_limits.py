@@ -71,20 +71,17 @@ def counted_limits(
                     "tightest": False,
                 }
             )
-    counts: list[int] = []
-    for row_, kind in zip(rows, kinds, strict=True):
-        peers = [
-            each
-            for each, other in zip(rows, kinds, strict=True)
-            if each["amount"] is not None and each["mode"] == "enforce" and other == kind
-        ]
+    peers: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for each, kind in zip(rows, kinds, strict=True):
+        if each["amount"] is not None and each["mode"] == "enforce":
+            peers.setdefault(kind, []).append(each)
+    for group in peers.values():
         # A limit that must be reached (a share of fields present) binds hardest where it is largest.
-        closest = max if row_["floor"] else min
-        row_["tightest"] = row_ in peers and row_["amount"] == closest(
-            each["amount"] for each in peers
-        )
-        counts.append(len(peers))
-    return list(zip(rows, counts, strict=True))
+        closest = max if group[0]["floor"] else min
+        amount = closest(each["amount"] for each in group)
+        for each in group:
+            each["tightest"] = each["amount"] == amount
+    return [(each, len(peers.get(kind, ()))) for each, kind in zip(rows, kinds, strict=True)]
 
 
 def missing_gates(
