@@ -352,6 +352,6 @@ def test_in_words_each_way_alone_would_do_and_all_that_is_missing_is_needed() ->
     assert "For 3 BTC/USD to pass (2 gates block it now):" in lossy
     assert "  daily-loss of the account (desk@1.0.0) needs one of:" in lossy
     assert lossy[-2:] == [
-        "  all of these limits at once (asked again with this alone: passes)",
+        "  all of these limits at once (asked again with all of them: passes)",
         "    desk@1.0.0/total-exposure: max_of_equity: 167%; desk@1.0.0/daily-loss: max_loss: 10_000 USD",
     ]

@@ -231,16 +231,15 @@ def _why_not(told: WhyNot, explanation: Explanation) -> Iterator[Line]:
             yield "    nothing that was looked for: see its inputs above", ""
     if told.together is not None:
         values = "; ".join(f"{name}: {value}" for name, value in told.together.values.items())
-        yield f"  {_way(told.together)}", ""
+        yield f"  {_way(told.together, 'with all of them')}", ""
         yield f"    {values}", ""
 
 
-def _way(way: Way) -> str:
+def _way(way: Way, changed: str = "with this alone") -> str:
     if way.confirmed is None:
         return way.text
-    if way.confirmed:
-        return f"{way.text} (asked again with this alone: passes)"
-    return f"{way.text} (asked again with this alone: does not pass)"
+    passes = "passes" if way.confirmed else "does not pass"
+    return f"{way.text} (asked again {changed}: {passes})"
 
 
 def _used(check: ExplainedCheck) -> str:
