@@ -228,6 +228,24 @@ def test_orders_are_replayed_on_both_sides_and_everything_is_written(
     assert "What moves" in (out / "plan.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("said", "until"),
+    [((), "until its next trading day starts"), (("--halts-until", "end"), "nobody releases it")],
+)
+def test_a_plan_says_how_long_halted_books_stay_so_and_may_be_told(
+    said: tuple[str, ...], until: str, run: Any, tmp_path: Path
+) -> None:
+    orders = pq.read_table(DATA / "orders.parquet").slice(0, 20)
+    pq.write_table(orders, tmp_path / "orders.parquet")
+    change("max_drawdown: 10%}", "max_drawdown: 10%}\n      on_breach: halt")
+
+    given = ["--orders", str(tmp_path / "orders.parquet"), "--equity", "6000000", *said]
+    plan = planned(run, "--base", "main", *given)
+
+    (told,) = [each for each in plan["dry_run"]["assumptions"] if "a gate halts" in each]
+    assert until in told
+
+
 # Approvals
 
 
@@ -398,6 +416,7 @@ def test_a_saved_plan_is_shown_again_as_it_was(run: Any) -> None:
     ("words", "option"),
     [
         (["--show", "plan.json", "--orders", "x.csv"], "--orders"),
+        (["--base", "main", "--halts-until", "end"], "--halts-until"),
         (["--show", "plan.json", "--out", "x"], "--out"),
         (["--show", "plan.json", "-o", "x"], "-o"),
         (["--show", "plan.json", "--approved-by", "ann"], "--approved-by"),

@@ -23,6 +23,7 @@ __all__ = [
     "add_inputs",
     "add_sources",
     "amount_given",
+    "halts_of",
     "progress_bar",
     "refuse_none_replayed",
     "workers_of",
@@ -59,12 +60,6 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="the directory for the results",
     )
-    parser.add_argument(
-        "--halts-until",
-        choices=("day", "end"),
-        default="day",
-        help="how long a book that a gate halts stays so: to its next trading day, or to the end of the orders",
-    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--markdown", type=Path, metavar="F", help="write a pull request's comment")
     parser.add_argument("--batch-rows", type=int, metavar="N", help="orders decided at a time")
@@ -97,11 +92,22 @@ def add_inputs(parser: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the arguments of what a dry run reads, as `add_sources`, and how many threads it has."""
     add_sources(parser, required=required)
     parser.add_argument(
+        "--halts-until",
+        choices=("day", "end"),
+        help="how long a book that a gate halts stays so: to its next trading day, as where nothing is said, or to the "
+        "end of the orders",
+    )
+    parser.add_argument(
         "--workers",
         type=int,
         metavar="N",
         help=f"threads; as many as the processors it may use where nothing is said, at most {_MOST_WORKERS}",
     )
+
+
+def halts_of(given: argparse.Namespace) -> str:
+    """How long a book stays halted: as asked, else to its next trading day."""
+    return given.halts_until or "day"
 
 
 def workers_of(given: argparse.Namespace) -> int:
@@ -132,7 +138,7 @@ def run(given: argparse.Namespace) -> int:
         marks_mapping=given.marks_mapping,
         mode=given.mode,
         equity=equity,
-        halts_until=given.halts_until,
+        halts_until=halts_of(given),
         out=given.out,
         workers=workers_of(given),
         batch_rows=BATCH_ROWS if given.batch_rows is None else given.batch_rows,

@@ -16,6 +16,7 @@ from ringfence.cli.approvals import (
 from ringfence.cli.dry_run import (
     add_inputs,
     amount_given,
+    halts_of,
     progress_bar,
     refuse_none_replayed,
     workers_of,
@@ -45,6 +46,7 @@ _OF_ORDERS = (
     "mapping",
     "marks_mapping",
     "equity",
+    "halts_until",
     "workers",
 )
 _OF_APPROVALS = ("approved_by", "approvals_from", "author", "approvals", "commit")
@@ -288,6 +290,7 @@ def _dry_run(
             mapping=given.mapping,
             marks_mapping=given.marks_mapping,
             equity=equity,
+            halts_until=halts_of(given),
             out=given.out or Path(scratch),
             workers=workers_of(given),
             report=given.out is not None,

@@ -53,6 +53,7 @@ class DryRunRequest(msgspec.Struct, frozen=True):
     marks_mapping: str | None = None
     mode: str = "both"
     equity: float | None = None
+    halts_until: str = "day"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -147,7 +148,8 @@ def start_dry_run(
         raise
     told = {word: f"{_shown(each.name)} (sent with it)" for word, each in sent.items()}
     about = msgspec.to_builtins(asked) | told | {word: each.sha256 for word, each in sets.items()}
-    request |= {"mode": asked.mode, "equity": asked.equity, "report": str(place / "report")}
+    request |= {name: getattr(asked, name) for name in ("mode", "equity", "halts_until")}
+    request["report"] = str(place / "report")
     return jobs.start(name, "dry-run", user.name, about, request)
 
 

@@ -53,6 +53,17 @@ def test_a_dry_run_is_made_and_read(ask, uploaded):
         assert ask("GET", each).status_code == 403
 
 
+def test_a_dry_run_is_told_how_long_halted_books_stay_so(ask, uploaded):
+    body = {"orders": uploaded, "equity": "1000000", "halts_until": "end"}
+    told = over(ask, ask("POST", "/v1/dry-runs", "officer", json=body).headers["location"])
+    assert (told["state"], told["about"]["halts_until"]) == ("done", "end"), told["problem"]
+    report = ask.client.app.state.jobs.folder_of(told["id"]) / "report" / "request.json"
+    assert json.loads(report.read_text())["request"]["halts_until"] == "end"
+    assert ask(
+        "POST", "/v1/dry-runs", "officer", json={**body, "halts_until": "week"}
+    ).is_client_error
+
+
 def test_a_dry_run_that_fails_says_why(ask):
     ask("PUT", "/v1/dry-runs/uploads/bad.csv", "officer", content="no,orders\n1,2\n")
     started = ask("POST", "/v1/dry-runs", "officer", json={"orders": "bad.csv"})

@@ -61,7 +61,8 @@ JobId = Annotated[str, PathParameter(pattern=r"^[0-9a-f]{1,64}$", description="O
 class DryRunBody(msgspec.Struct, forbid_unknown_fields=True):
     """Orders of the past, and the policies that they are put through; with a base, both are compared.
 
-    `equity` is what an account opens with where no balance says so, in the policies' currency.
+    `equity` is what an account opens with where no balance says so, in the policies' currency. A book that a gate halts stays so
+    to its next trading day, or to the end of the orders (`halts_until`).
     """
 
     orders: Source
@@ -74,6 +75,7 @@ class DryRunBody(msgspec.Struct, forbid_unknown_fields=True):
     marks_mapping: Mapping | None = None
     mode: Literal["propagated", "frozen", "both"] = "both"
     equity: MaybeNumber = msgspec.field(default_factory=NO_NUMBER)
+    halts_until: Literal["day", "end"] = "day"
 
 
 class UploadedBody(msgspec.Struct):
@@ -106,6 +108,7 @@ def start_dry_run_job(data: JSONBody[DryRunBody], request: Asking) -> Response[J
         data.marks_mapping,
         data.mode,
         None if equity is None else float(equity),
+        data.halts_until,
     )
     job = start_dry_run(desk_of(request), _jobs(request), request.user, asked)
     return Response(job_told(job), status_code=202, headers={"location": f"/v1/dry-runs/{job.id}"})
