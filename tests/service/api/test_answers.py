@@ -1,5 +1,9 @@
 """`Idempotency-Key`: what is kept, for how long, and what a restart leaves behind."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -29,10 +33,12 @@ def clock():
 
 @pytest.fixture
 def opened(tmp_path, clock):
-    """Opens the file, as another process would."""
+    """Opens the file, as another process would, which lives `beside` those before it or after them."""
     made = []
 
-    def again(**given):
+    def again(*, beside=False, **given):
+        while made and not beside:
+            made.pop().close()
         made.append(Answers(tmp_path / "requests" / "answers.sqlite", clock, **given))
         return made[-1]
 
@@ -76,6 +82,56 @@ def test_a_request_that_is_being_answered_is_not_done_beside(opened):
     assert seen == ["idempotency-running"]
 
 
+def test_a_request_that_another_process_answers_is_not_done_beside(opened):
+    first, second = opened(), opened(beside=True)
+    seen = []
+
+    def slow():
+        seen.append(kind_of(second))
+        return {"n": 1}
+
+    first.answer("k", request(), slow)
+    assert seen == ["idempotency-running"]
+    assert second.answer("k", request(), lambda: {"n": 2}).content == b'{"n":1}'
+
+
+def test_of_processes_that_begin_at_the_same_time_one_does_it(tmp_path):
+    done = tmp_path / "done"
+    done.touch()
+    words = "import sys; from service.api.test_answers import do_once; do_once(sys.argv[1], sys.argv[2])"
+    path = os.pathsep.join(sys.path)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", words, str(tmp_path), str(done)],
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        for _ in range(2)
+    ]
+    assert [each.wait(120) for each in processes] == [0, 0]
+    assert done.read_text() == "".join(f"{key}\n" for key in range(50))
+
+
+def do_once(folder, done):
+    """Asks for the same things as others do, each under the same key."""
+    answers = Answers(Path(folder) / "requests" / "answers.sqlite", FixedClock(1_000))
+
+    def act(key):
+        with open(done, "a", encoding="ascii") as file:
+            file.write(f"{key}\n")
+        return {}
+
+    for key in range(50):
+        # Whoever comes second waits until the first is through.
+        while True:
+            try:
+                answers.answer(f"k{key}", request(), lambda key=key: act(key))
+                break
+            except Problem as problem:
+                if problem.kind.name != "idempotency-running":
+                    raise
+    answers.close()
+
+
 @pytest.mark.parametrize(
     ("error", "then"), [(LedgerError("no"), None), (StateError("half"), "idempotency-unknown")]
 )
@@ -112,7 +168,7 @@ def test_only_so_many_keys_are_kept(opened, clock):
     for key in "abcd":
         clock.advance(1)
         answers.answer(key, request(), lambda: {"n": 1})
-    assert opened(most=2).answer("a", request(), lambda: {"n": 2}) == {"n": 2}
+    assert opened(most=2, beside=True).answer("a", request(), lambda: {"n": 2}) == {"n": 2}
     assert answers.answer("d", request(), lambda: {"n": 2}).content == b'{"n":1}'
 
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from adapters.redis_server import PASSWORD, RedisServer
 from ringfence.runtime.audit_reader import AuditReader
-from service.core.service_process import ServiceProcess
+from service.core.service_process import ServiceProcess, bearer
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("redis-server", "redis-server")]
 
@@ -65,6 +65,20 @@ def _is_well(found: dict[str, float]) -> bool:
     return found["ringfence_health"] == found["ringfence_health series"] > 0
 
 
+def deposit(service: ServiceProcess, client: httpx.Client) -> httpx.Response:
+    """Tell of the same money."""
+    return client.post(
+        f"{service.url['dashboard']}/v1/balances",
+        json={"book": "account/alpha", "kind": "deposit", "amount": "1000"},
+        headers={**bearer("risk-officer"), "idempotency-key": "a deposit"},
+    )
+
+
+def deposits(service: ServiceProcess, client: httpx.Client) -> str:
+    url = f"{service.url['dashboard']}/v1/books/account/alpha"
+    return str(client.get(url, headers=bearer("risk-officer")).json()["deposits"])
+
+
 def test_workers_share_books_and_one_that_dies_comes_back(tmp_path: Path) -> None:
     redis = RedisServer(tmp_path / "redis", appendonly="yes", appendfsync="no").start()
     data = tmp_path / "data"
@@ -92,6 +106,13 @@ def test_workers_share_books_and_one_that_dies_comes_back(tmp_path: Path) -> Non
         with httpx.Client(timeout=60) as client:
             again = service.evaluate(client, "w-0").json()
         assert again["id"] == answers[0]["id"]
+
+        # Money that is told again, to whichever worker, is told once.
+        for _ in range(8):
+            with httpx.Client(timeout=60) as client:
+                assert deposit(service, client).status_code == 200
+        with httpx.Client(timeout=60) as client:
+            assert deposits(service, client) == "1000.0"
 
         # Checks are looked at a moment after the first orders are taken.
         wait_until(lambda: _is_well(scraped(service)))

@@ -1,13 +1,16 @@
 """Answers by `Idempotency-Key`: a request that is sent twice takes effect once, restarts included.
 
 A key is written down before its request takes effect, and the answer afterwards. Where the process ended
-between the two, nobody can say what became of it, and the answer says just that.
+between the two, nobody can say what became of it, and the answer says just that. Workers share one file, for what is sent
+again may reach another one; each holds a lock on a file of its own for as long as it lives, which tells the others whether
+a request is still being answered.
 """
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +20,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 
 from ringfence.errors import ApprovalError, AuditError, InputError, PolicyError, StateError
-from ringfence.runtime.ports import SYSTEM_RANDOM, Clock, Random
+from ringfence.runtime.ports import SYSTEM_FILES, SYSTEM_RANDOM, Clock, Lock, LogFiles, Random
 from ringfence.service.api.problems import Fault, Problem
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ __all__ = ["KEPT_NS", "MOST_KEYS", "Answers", "check_key"]
 KEPT_NS = 86_400_000_000_000
 MOST_KEYS = 100_000
 _LONGEST = 200
+_LOCK_SECONDS, _PAUSE_SECONDS = 10.0, 0.01
+_RUN = "run-"
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
@@ -41,7 +46,7 @@ CREATE INDEX IF NOT EXISTS answers_at ON answers (at_ns);
 
 
 class Answers:
-    """Keys and the answers to their requests, in a file; thread-safe.
+    """Keys and the answers to their requests, in a file; thread-safe, and for several processes of one machine.
 
     Args:
         path: The file; made where it is missing.
@@ -49,14 +54,28 @@ class Answers:
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, random: Random = SYSTEM_RANDOM, most: int = MOST_KEYS
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        random: Random = SYSTEM_RANDOM,
+        most: int = MOST_KEYS,
+        files: LogFiles = SYSTEM_FILES,
     ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.make_folder(path.parent)
         self._clock, self._run, self._most = clock, random.token(8), most
+        self._folder, self._files = path.parent, files
         self._lock = threading.Lock()
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        path.chmod(0o600)
-        self._database.executescript(_SCHEMA)
+        opening = self._opening()
+        try:
+            # Nobody else opens: a lock that can be had is that of a process that has ended.
+            self._forget_ended()
+            self._alive = files.lock(self._lock_of(self._run))
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            path.chmod(0o600)
+            self._database.executescript(_SCHEMA)
+        finally:
+            opening.close()
         self._since_tidied = 0
         self._unkept: set[str] = set()
 
@@ -64,6 +83,9 @@ class Answers:
         """Give the file back."""
         with self._lock:
             self._database.close()
+            with suppress(OSError):
+                self._files.remove(self._lock_of(self._run))
+            self._alive.close()
 
     def answer(self, key: str, request: "Asking", act: Callable[[], Any]) -> Any:
         """Do what a request asks for, unless its key was used before.
@@ -110,24 +132,33 @@ class Answers:
     def _begin(self, name: str, told: str) -> Response[bytes] | None:
         with self._lock:
             self._tidy()
-            row = self._database.execute(
-                "SELECT run, request, status, location, body FROM answers WHERE key = ?", (name,)
-            ).fetchone()
+            row = self._row(name)
             if row is None:
-                self._database.execute(
-                    "INSERT INTO answers (key, at_ns, run, request) VALUES (?, ?, ?, ?)",
+                # Another process may have been quicker: what it wrote stays.
+                is_new = self._database.execute(
+                    "INSERT OR IGNORE INTO answers (key, at_ns, run, request) VALUES (?, ?, ?, ?)",
                     (name, self._clock.now_ns(), self._run, told),
-                )
-                return None
+                ).rowcount
+                if is_new:
+                    return None
+                row = self._row(name)
+        if row is None:
+            # Its request had no effect, as was found out since.
+            raise Problem("idempotency-running", "it ended just now", headers={"retry-after": "1"})
         run, request, status, location, body = row
         if request != told:
             raise Problem("idempotency-mismatch", "the earlier request had another address or body")
         if status is None:
-            is_running = run == self._run and name not in self._unkept
+            is_running = self._lives(run) and name not in self._unkept
             kind = "idempotency-running" if is_running else "idempotency-unknown"
             raise Problem(kind, "there is no answer yet", headers={"retry-after": "1"})
         headers = {"idempotency-replayed": "true"} | ({"location": location} if location else {})
         return Response(body, status_code=status, headers=headers, media_type="application/json")
+
+    def _row(self, name: str) -> Any:
+        return self._database.execute(
+            "SELECT run, request, status, location, body FROM answers WHERE key = ?", (name,)
+        ).fetchone()
 
     def _end(self, name: str, found: Any, request: "Asking") -> None:
         handler: Any = request.route_handler
@@ -150,6 +181,40 @@ class Answers:
     def _forget(self, name: str) -> None:
         with self._lock:
             self._database.execute("DELETE FROM answers WHERE key = ?", (name,))
+
+    def _lives(self, run: str) -> bool:
+        """Whether a process that wrote down a key may still answer its request."""
+        if run in ("", self._run):
+            return bool(run)
+        if not self._files.exists(self._lock_of(run)):
+            return False
+        try:
+            self._files.lock(self._lock_of(run)).close()
+        except BlockingIOError:
+            return True
+        return False
+
+    def _forget_ended(self) -> None:
+        for each in self._files.list(self._folder):
+            if each.name.startswith(_RUN) and each.suffix == ".lock":
+                with suppress(OSError):
+                    self._files.lock(each).close()
+                    self._files.remove(each)
+
+    def _lock_of(self, run: str) -> Path:
+        return self._folder / f"{_RUN}{run}.lock"
+
+    def _opening(self) -> Lock:
+        until = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                return self._files.lock(self._folder / "opening.lock")
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise StateError(
+                        f"`{self._folder}` is held by another process", "end that first"
+                    ) from None
+                time.sleep(_PAUSE_SECONDS)
 
     def _tidy(self) -> None:
         """Drop what is old or too much, now and then."""

@@ -42,7 +42,8 @@ class ApiParts(InitPlugin):
         self.hub = EventHub(desk.data / "audit", desk.log, desk.stopping)
         desk.guard.listen(self.hub.news)
         self.archive = open_archive(desk, self.hub)
-        self.answers = Answers(desk.data / "requests" / "answers.sqlite", desk.clock)
+        # Of all workers together: what is sent again may reach another one.
+        self.answers = Answers(desk.settings.data / "requests" / "answers.sqlite", desk.clock)
         self.jobs = Jobs(desk.data / "jobs", desk.clock, keep=desk.settings.jobs.keep)
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
