@@ -40,7 +40,12 @@ def test_a_dry_run_is_started_and_its_decisions_are_shown(client: Any, officer: 
 
     started = client.post(
         "/dry-runs",
-        data={"orders": "three-orders.csv", "mode": "propagated", "equity": "6_000_000"},
+        data={
+            "orders": "three-orders.csv",
+            "mode": "propagated",
+            "equity": "6_000_000",
+            "halts_until": "end",
+        },
         headers=officer,
         follow_redirects=False,
     )
@@ -69,6 +74,7 @@ def test_a_dry_run_is_started_and_its_decisions_are_shown(client: Any, officer: 
     [
         ({}, "no orders are given"),
         ({"orders": "three-orders.csv", "mode": "x"}, "there is no mode"),
+        ({"orders": "three-orders.csv", "halts_until": "x"}, "is no end of a halt"),
         ({"orders": "three-orders.csv", "equity": "much"}, "is no amount of money"),
         ({"orders": "nothing.csv"}, "there is no file"),
         ({"orders": "../audit/x"}, "is no path of a file"),

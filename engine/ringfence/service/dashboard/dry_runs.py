@@ -46,6 +46,7 @@ _PATH = "/dry-runs"
 _EVERY_S = 1.0
 _MOST_FILES, _MOST_SETS, _MOST_TEXT = 200, 50, 64 << 10
 _MODES = ("both", "propagated", "frozen")
+_HALTS_UNTIL = ("day", "end")
 _TEXTS = ("fills", "marks", "balances", "base", "mapping", "marks_mapping")
 _STATES = {
     "waiting": ("plain", "Waiting"),
@@ -202,6 +203,9 @@ def _asked(data: dict[str, str], *, is_sent: bool) -> DryRunRequest:
         raise InputError("no orders are given", "choose or send the file that holds them")
     if mode not in _MODES:
         raise InputError(f"there is no mode `{mode[:20]}`", f"use one of {', '.join(_MODES)}")
+    halts_until = data.get("halts_until", "day")
+    if halts_until not in _HALTS_UNTIL:
+        raise InputError(f"`{halts_until[:20]}` is no end of a halt", "use day or end")
     written = data.get("equity", "").strip()
     equity = to_decimal(written) if written else None
     if written and (equity is None or equity <= 0):
@@ -211,6 +215,7 @@ def _asked(data: dict[str, str], *, is_sent: bool) -> DryRunRequest:
         policies=data.get("policies") or ACTIVE,
         mode=mode,
         equity=None if equity is None else float(equity),
+        halts_until=halts_until,
         **texts,
     )
 
