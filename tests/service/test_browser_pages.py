@@ -59,6 +59,32 @@ def test_every_page_is_whole_and_accessible(browsing: Browsing, desk, view: str)
         assert (path, page.evaluate(CLIPPED)) == (path, [])
 
 
+# Beside UTC stands another day and a zone with a long name, so that a time is as wide as it gets.
+@pytest.mark.parametrize("width", [320, 360, 1100])
+@pytest.mark.usefixtures("switched_back")
+def test_nothing_is_pushed_out_of_sight_by_times_and_names(
+    browsing: Browsing, desk, width: int
+) -> None:
+    desk.guard.set_kill_switch("account/beta", "reducing", by="rita", reason="x" * 200)
+    first = decided(desk, "4")
+    decided(desk, symbol=f"{'Y' * 90}/USDT", strategy="s" * 150)
+    about = {"viewport": {"width": width, "height": 800}, "timezone_id": "Asia/Kolkata"}
+    page = browsing.open("/", **about)
+    pages = ["/decisions", f"/decisions/{first.id}", "/limits", "/policies", "/kill-switch"]
+    for path in ["/", *pages, "/kill-switch/change?target=account/beta"]:
+        page.goto(path)
+        page.wait_for_selector("main h1", state="attached")
+        if path.endswith(first.id):
+            page.wait_for_selector("#arithmetic")
+
+        assert (path, page.evaluate(_PUSHED_OUT), page.evaluate(CLIPPED)) == (path, [], [])
+
+
+_PUSHED_OUT = """() => [document.documentElement, ...document.querySelectorAll('.table-frame')].filter(
+  e => e.scrollWidth > e.clientWidth + 1).map(
+  e => `${e.querySelector('caption')?.textContent}: ${e.scrollWidth} of ${e.clientWidth}`)"""
+
+
 @pytest.mark.usefixtures("switched_back")
 def test_a_kill_switch_is_set_by_keyboard_alone_and_every_open_page_tells(
     browsing: Browsing, desk
@@ -231,11 +257,11 @@ def log_in(page: Any, name: str, password: str) -> None:
     page.click("main button")
 
 
-def decided(desk, size: str = "0.01") -> Any:
+def decided(desk, size: str = "0.01", symbol: str = "BTC/USDT", strategy: str = "taker") -> Any:
     """An order that is decided."""
     market = MarketData(49_999.0, 50_001.0, 50_000.0, time.time_ns())
     order = OrderRequest(
-        "alpha", "BTC/USDT", "buy", Decimal(size), Decimal(50_000), strategy="taker", venue="paper"
+        "alpha", symbol, "buy", Decimal(size), Decimal(50_000), strategy=strategy, venue="paper"
     )
     found = desk.guard.evaluate_order(order, market)
     if found.size:

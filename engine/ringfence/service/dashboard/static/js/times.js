@@ -34,8 +34,8 @@ export function localise(root) {
     if (Number.isNaN(date.getTime()) || isUtc(date)) continue;
     const beside = document.createElement("span");
     beside.className = "local";
-    beside.textContent = ` (${localText(date)})`;
-    each.append(beside);
+    beside.textContent = `(${localText(date)})`;
+    each.append(" ", beside);
   }
 }
 
