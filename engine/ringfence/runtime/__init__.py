@@ -11,7 +11,7 @@ What lies where:
 - The audit log: `audit_*`; `told_books` for books that are too large to be told anew each time.
 - A decision derived again from its record: `derive`, `derived_*`, `evidence_read`, `recompute_record`.
 - Policy sets: `policy_*`; `revisions`, `repository`, `git_reading`, `commits` for those of a Git repository.
-- Limits as they stand: `limits_now`, `limit_*`.
+- Limits as they stand: `limits_now`, `limit_*`; `standing_gates` (what halts books without an order).
 - Orders out: `approvals`, `used_approvals`, `exchanges`, `market_cache`.
 - Metrics: `metrics`, `metric_table`, `slice_metrics`.
 - Files and secrets: `backups`, `credentials`, `secret_files`, `output_files`, `temporary`.
