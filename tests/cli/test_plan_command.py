@@ -405,6 +405,17 @@ def applied(run: Any, *words: str, code: int) -> dict[str, Any]:
     return outcome
 
 
+@pytest.mark.security
+def test_no_plan_is_saved_that_leaves_out_orders_until_a_later_time(run: Any) -> None:
+    given = ("--base", "main", "-o", "plan.json")
+
+    code, _, err = run("plan", *given, "--now", "2200-01-01")
+
+    assert (code, Path("plan.json").exists()) == (2, False)
+    assert "says nothing of the orders until then" in err
+    assert planned(run, *given, "--now", "2026-01-01")["direction"] == "LOOSER"
+
+
 def test_a_saved_plan_is_shown_again_as_it_was(run: Any) -> None:
     text = run("plan", "--base", "main", "-o", "plan.json", "--format", "markdown")[1]
 

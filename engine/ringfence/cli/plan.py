@@ -170,6 +170,8 @@ def _show(given: argparse.Namespace) -> int:
 
 
 def _plan(given: argparse.Namespace) -> int:
+    if given.save is not None:
+        _refuse_to_look_past(given)
     plan, written, base, head = plan_of(given)
     if given.save is not None:
         from ringfence.review.plan_file import save_plan
@@ -180,6 +182,22 @@ def _plan(given: argparse.Namespace) -> int:
     if plan["dry_run"] is not None and plan["dry_run"]["interrupted"]:
         return 130
     return _code(plan, given)
+
+
+def _refuse_to_look_past(given: argparse.Namespace) -> None:
+    """Refuse a plan that could be applied before the time from which on it looks at orders.
+
+    Raises:
+        InputError: with that time.
+    """
+    from ringfence.runtime.ports import SYSTEM_CLOCK
+
+    if now_given(given) > SYSTEM_CLOCK.now_ns():
+        raise InputError(
+            f"a plan that is saved can be applied at once, and as of `--now {given.now}` it says nothing of the orders "
+            "until then",
+            "leave out `--now`, or `-o`",
+        )
 
 
 def plan_of(given: argparse.Namespace) -> "tuple[dict[str, Any], dict[str, Path], Side, Side]":
