@@ -32,6 +32,24 @@ SECRETS = {
 }
 
 
+def seconds(text: str) -> float:
+    assert text.endswith("s")
+    return float(text.removesuffix("s"))
+
+
+def test_what_is_critical_is_told_within_five_seconds() -> None:
+    """Also where another one of its kind was told just before."""
+    place = FOLDER.parent / "prometheus" / "prometheus.yml"
+    prometheus = yaml.safe_load(place.read_text(encoding="utf-8"))
+    (service,) = (each for each in prometheus["scrape_configs"] if each["job_name"] == "ringfence")
+    looks = seconds(service["scrape_interval"]) + seconds(
+        prometheus["global"]["evaluation_interval"]
+    )
+    told = yaml.safe_load((FOLDER / "alertmanager.yml").read_text(encoding="utf-8"))
+    (critical,) = told["route"]["routes"]
+    assert looks + max(map(seconds, (critical["group_wait"], critical["group_interval"]))) <= 5
+
+
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     for name, text in SECRETS.items():

@@ -260,6 +260,7 @@ def test_a_part_that_fails_keeps_no_other_back_and_is_counted() -> None:
     read_all([Broken(), Well()], errors)
     found = {each.name: each for each in read_all([Broken(), Well()], errors)}
     assert found["ringfence_workers"].samples[0].value == 1
-    (failed,) = found["ringfence_metric_source_errors"].samples
+    failed, well = found["ringfence_metric_source_errors"].samples
+    assert well.value == 0
     assert (failed.labels, failed.value) == ({"source": "Broken"}, 2)
     assert found.keys() <= METRICS.keys()

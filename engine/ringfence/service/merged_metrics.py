@@ -32,11 +32,13 @@ def read_all(sources: Iterable[Source], errors: dict[str, int]) -> list[Metric]:
     """What sources tell now. One that fails is counted in `errors`, by its kind, and keeps none of the others back."""
     found: list[Metric] = []
     for source in sources:
+        # At zero from the first scrape on: of a series that begins with its first error nobody sees a rise.
+        errors.setdefault(type(source).__name__, 0)
         try:
             found += list(source.metrics())
         except Exception:  # whatever it is, the other parts must be seen, now more than ever
             name = type(source).__name__
-            errors[name] = errors.get(name, 0) + 1
+            errors[name] += 1
     found.append(
         metric(
             "ringfence_metric_source_errors",
