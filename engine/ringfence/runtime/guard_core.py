@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ringfence.errors import InputError, LedgerError, RingfenceError, StateError
+from ringfence.errors import InputError, LedgerError, RingfenceError, StateError, reason_of
 from ringfence.language.linking import LinkedSet
 from ringfence.runtime.audit_decision import policy_set_body
 from ringfence.runtime.book_view import BookView, OpenOrder
@@ -114,7 +114,10 @@ class GuardCore:
             self._start(is_shared)
         except OSError as error:
             self._keeper.release()
-            raise StateError(f"the state in `{state}` cannot be written: {error}") from error
+            raise StateError(
+                f"the state in `{state}` cannot be written: {reason_of(error)}",
+                "see to its disk and rights, then open it again",
+            ) from error
         except BaseException:
             self._keeper.release()
             raise
@@ -336,7 +339,10 @@ class GuardCore:
             try:
                 self._keeper.renew()
             except OSError as error:
-                raise StateError(f"the state cannot be written: {error}") from error
+                raise StateError(
+                    f"the state cannot be written: {reason_of(error)}",
+                    "see to its disk; orders are rejected until it can be",
+                ) from error
 
     def catch_up(self) -> None:
         """Take over what other guards did, for one that shares its books; it also happens by itself.
@@ -398,7 +404,7 @@ class GuardCore:
         """
         with self._alone():
             if self._closed:
-                raise StateError("the guard is closed")
+                raise StateError("the guard is closed", "open it again")
             now = self._keeper.advance(self._clock.now_ns())
             sequence, failed, found = 0, None, None
             try:
@@ -424,4 +430,7 @@ def _replay(books: GuardBooks, events: list[Event]) -> None:
         try:
             books.apply(event)
         except (RingfenceError, LookupError, TypeError, ValueError) as error:
-            raise StateError(f"record {number} of the journal cannot be read: {error}") from None
+            raise StateError(
+                f"record {number} of the journal cannot be read: {error}",
+                "open it with the version that wrote it, or restore a backup",
+            ) from None

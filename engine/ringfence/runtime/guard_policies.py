@@ -67,7 +67,7 @@ class GuardPolicies(GuardFeeds):
         }
         with self._alone():
             if self._closed:
-                raise StateError("the guard is closed")
+                raise StateError("the guard is closed", "open it again")
             before = self._linked
             self._keeper.adopt(linked)
             self._linked = linked

@@ -369,7 +369,7 @@ class Ledger:
         order = self.orders.find(order_id)
         if order_id not in self.orders.working:
             return False
-        self._moves.release(*self._places(order), float(order.rest), 1)
+        self._moves.release(*self._places(order), float(order.rest))
         self.orders.end(order)
         return True
 

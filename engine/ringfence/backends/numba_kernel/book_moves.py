@@ -15,7 +15,7 @@ _ORDER = dict.fromkeys(("address", "account", "strategy", "s", "side"), _WHOLE)
 _MONEY = {"address": _WHOLE, "b": _WHOLE, "amount": _NUMBER, "firm": _WHOLE}
 _ARGUMENTS: dict[str, dict[str, Any]] = {
     "reserve": {**_ORDER, "lots": _NUMBER},
-    "release": {**_ORDER, "lots": _NUMBER, "ends": _WHOLE},
+    "release": {**_ORDER, "lots": _NUMBER},
     "fill": {
         **_ORDER,
         **dict.fromkeys(("lots", "working", "price", "fee"), _NUMBER),

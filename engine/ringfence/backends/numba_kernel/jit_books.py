@@ -310,8 +310,8 @@ def reserve(books, b, s, side, lots):
 
 
 @plain
-def release(books, b, s, side, lots, ends):
-    """Take lots out of the working ones; `ends` where the order is done."""
+def release(books, b, s, side, lots):
+    """Take what is left of an order that has ended out of the working lots."""
     b, s = natural(b), natural(s)
     pos = books.pos
     buys, sells = pos[b, s, BUYS], pos[b, s, SELLS]
@@ -320,9 +320,8 @@ def release(books, b, s, side, lots, ends):
     else:
         sells -= lots
     _work(books, b, s, buys, sells, pos[b, s, MARK])
-    if ends:
-        books.pos_orders[b, s] -= 1
-        books.book[b, OPEN] -= 1.0
+    books.pos_orders[b, s] -= 1
+    books.book[b, OPEN] -= 1.0
 
 
 @plain

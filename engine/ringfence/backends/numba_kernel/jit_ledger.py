@@ -42,8 +42,8 @@ def _reserve(books, b, s, side, lots):
 
 
 @plain
-def _release(books, b, s, side, lots, ends):
-    jit_books.release(books, b, s, side, lots, ends)
+def _release(books, b, s, side, lots):
+    jit_books.release(books, b, s, side, lots)
 
 
 @plain
@@ -62,13 +62,13 @@ def reserve(address, account, strategy, s, side, lots):
 
 
 @plain
-def release(address, account, strategy, s, side, lots, ends):
-    """Take lots out of the working ones of its books."""
+def release(address, account, strategy, s, side, lots):
+    """Take what is left of an order that has ended out of the working lots of its books."""
     books = books_at(address)
     for level in range(3):
         b = _book_of(level, account, strategy)
         if b >= 0:
-            _release(books, b, s, side, lots, ends != 0)
+            _release(books, b, s, side, lots)
 
 
 @plain
@@ -84,7 +84,7 @@ def fill(address, account, strategy, s, side, lots, working, price, fee, ends):
         if b >= 0:
             _fill(books, b, s, side, lots, working, price, quanta)
             if ends != 0:
-                _release(books, b, s, side, 0.0, True)
+                _release(books, b, s, side, 0.0)
 
 
 @plain

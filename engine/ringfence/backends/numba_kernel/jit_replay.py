@@ -169,7 +169,7 @@ def _done(books, events, slot, at):
     for level in range(3):
         b = _book_of(books, events, level, order[OPEN_ACCOUNT], order[OPEN_STRATEGY])
         if b >= 0:
-            release(books, b, order[OPEN_SYMBOL], order[OPEN_SIDE], rest, True)
+            release(books, b, order[OPEN_SYMBOL], order[OPEN_SIDE], rest)
     _take_out(events, at)
     free = events.cursor[FREE_AT]
     events.free[free] = slot

@@ -203,7 +203,7 @@ class Orders(NamedTuple):
     cancelled: Bytes  # whether its end is a cancel
 
 
-# `Detail.room` holds these for the gate that failed at a reduced size.
+# `Detail.again` holds these for the gate that failed at a reduced size.
 AGAIN_ENTRY, AGAIN_OUTCOME, AGAIN_MEASURE, AGAIN_LIMIT, AGAIN_CHECK = range(5)
 
 
