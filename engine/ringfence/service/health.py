@@ -5,7 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from litestar import Litestar, Response, get
+from litestar import Litestar, Response, route
+from litestar.enums import HttpMethod
 from litestar.params import FromPath
 
 from ringfence import __version__
@@ -16,6 +17,8 @@ __all__ = ["Health", "make_health_app"]
 
 # A main loop that has not come round for so long serves nobody any more.
 _STUCK_S = 30.0
+# Some load balancers ask without wanting to hear more than the status.
+_METHODS = (HttpMethod.GET, HttpMethod.HEAD)
 
 
 class Health:
@@ -77,20 +80,20 @@ class Health:
 def make_health_app(health: Health) -> Litestar:
     """The application of the health port; it needs no token and tells no secret."""
 
-    @get("/health/live", sync_to_thread=False)
+    @route("/health/live", http_method=_METHODS, sync_to_thread=False)
     def live() -> Response[dict[str, Any]]:
         return _answer(health.lives, {"status": _word(health.lives)})
 
-    @get("/health/ready", sync_to_thread=False)
+    @route("/health/ready", http_method=_METHODS, sync_to_thread=False)
     def ready() -> Response[dict[str, Any]]:
         ok, why = health.ready()
         return _answer(ok, {"status": _word(ok), "detail": why})
 
-    @get("/health", sync_to_thread=False)
+    @route("/health", http_method=_METHODS, sync_to_thread=False)
     def whole() -> Response[dict[str, Any]]:
         return _answer(*health.whole())
 
-    @get("/health/{name:str}", sync_to_thread=False)
+    @route("/health/{name:str}", http_method=_METHODS, sync_to_thread=False)
     def one(name: FromPath[str]) -> Response[dict[str, Any]]:
         found = next((each for each in health.checks.all if each.name == name), None)
         if found is None:

@@ -140,6 +140,14 @@ def test_nobody_is_sent_here_before_and_after(
     assert asking.get("/health/live").status_code == 200
 
 
+def test_a_balancer_may_ask_for_the_status_alone(health: Health, asking: TestClient) -> None:
+    for path in ("/health", "/health/live", "/health/ready", "/health/nothing"):
+        assert asking.head(path).status_code == asking.get(path).status_code
+
+    health.phase = lambda: "stopping"
+    assert asking.head("/health/ready").status_code == 503
+
+
 def test_what_keeps_orders_from_being_decided_is_told(health: Health, asking: TestClient) -> None:
     health.fault = lambda: "the lease is over"
 
