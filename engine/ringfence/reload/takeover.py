@@ -15,8 +15,9 @@ from ringfence.reload.snapshot import PolicySource, Snapshot, SourceError
 from ringfence.runtime.policy_set import PolicySet
 from ringfence.runtime.ports import Clock
 
-__all__ = ["Takeover"]
+__all__ = ["NOT_PINNED", "Takeover"]
 
+NOT_PINNED = "no set is pinned"
 _FILES = "files"
 
 
@@ -214,7 +215,7 @@ class Takeover:
         wish = _Wish(by, reason, time.perf_counter())
         try:
             if self.pin is None:
-                raise InputError("no set is pinned", fix="see `ringfence reload status`")
+                raise InputError(NOT_PINNED, fix="see `ringfence reload status`")
             about = {"policy_set": self.pin.policy_set}
             self._put_pin(None)
         except (InputError, OSError) as error:

@@ -1,6 +1,7 @@
 """Serving in this process: how it starts, what it tells on its three ports, and how it ends."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -194,7 +195,9 @@ def test_what_is_asked_of_one_worker_is_asked_of_all(tmp_path: Path) -> None:
     one, two = (open_desk(settings(tmp_path / name), credentials) for name in ("one", "two"))
     one.reloader.close()
     stores = {1: two.data / "policies"}
-    source = DirectorySource(POLICIES)
+    policies = tmp_path / "policies"
+    shutil.copytree(POLICIES, policies)
+    source = DirectorySource(policies)
     first = one.guard.policy_set
     try:
         with EveryReloader(
@@ -205,7 +208,16 @@ def test_what_is_asked_of_one_worker_is_asked_of_all(tmp_path: Path) -> None:
             assert two.reloader.health().pinned == first
             assert every.unpin(by="ann", reason="drill is over").ok
             assert not two.reloader.health().pinned
+            # The one that is asked need not be one that is held, and what it finds then may be no set.
+            assert every.rollback(first, by="ann", reason="drill").ok
+            (policies / "desk.yaml").write_text("no policy")
+            assert every.unpin(by="ann", reason="drill is over").result == "failed"
+            assert not two.reloader.health().pinned
+            two.reloader.rollback(first, by="ann", reason="drill")
+            assert every.unpin(by="ann", reason="drill is over").message == "no set is pinned"
+            assert not two.reloader.health().pinned
             assert not every.rollback("0" * 64, by="ann", reason="none").ok
+            shutil.copy(POLICIES / "desk.yaml", policies / "desk.yaml")
             two.close()
             with pytest.raises(InputError, match=r"not all others: worker 1: no reloader runs"):
                 every.reload(by="ann", reason="look")

@@ -9,6 +9,7 @@ from ringfence.reload import Reloader
 from ringfence.reload.asking import ask, running_control
 from ringfence.reload.control import Request
 from ringfence.reload.outcome import Outcome
+from ringfence.reload.takeover import NOT_PINNED
 from ringfence.runtime.ports import SYSTEM_CLOCK, SYSTEM_RANDOM, Clock, Random
 
 __all__ = ["EveryReloader"]
@@ -49,12 +50,22 @@ class EveryReloader(Reloader):
 
     def unpin(self, *, by: str, reason: str) -> Outcome:
         """As `Reloader.unpin`, by all workers."""
-        return self._by_all(super().unpin(by=by, reason=reason), "unpin", "", by, reason)
+        outcome = super().unpin(by=by, reason=reason)
+        # Also where this one had nothing to let go, or could not take over what the source holds once it had: another
+        # that stayed where it is would decide by other limits.
+        return self._by_all(outcome, "unpin", "", by, reason, always=True)
 
     def _by_all(
-        self, outcome: Outcome, action: str, policy_set: str, by: str, reason: str
+        self,
+        outcome: Outcome,
+        action: str,
+        policy_set: str,
+        by: str,
+        reason: str,
+        *,
+        always: bool = False,
     ) -> Outcome:
-        if not outcome.ok:
+        if not (outcome.ok or always):
             return outcome
         expires_ns = self._time.now_ns() + int(_SECONDS * 1e9)
         missed = []
@@ -65,7 +76,8 @@ class EveryReloader(Reloader):
             except InputError as error:
                 missed.append(f"worker {number}: {error.message}")
                 continue
-            if not answer.get("ok"):
+            # Where it failed here it may fail there, and nothing is pinned twice.
+            if outcome.ok and not answer.get("ok") and answer.get("message") != NOT_PINNED:
                 missed.append(f"worker {number}: {answer.get('message', 'it refused')}")
         if missed:
             raise InputError(
