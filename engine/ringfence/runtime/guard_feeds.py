@@ -183,6 +183,20 @@ class GuardFeeds(GuardCore):
             else:
                 self._happen("switch", *fields, audit=body)
 
+    def check_kill_switch(
+        self, target: str, state: str, *, by: str, reason: str, rearm: bool = False
+    ) -> None:
+        """Whether `set_kill_switch` would take this now; nothing is changed.
+
+        Raises:
+            InputError: as `set_kill_switch`.
+        """
+        with self._alone():
+            self._refresh()
+            self._books.switches.check(target, state, by, reason)
+            if rearm:
+                self._peaks(target, state)
+
     def _peaks(self, target: str, state: str) -> dict[str, float]:
         """The peak of a book's equity before and after its drawdown is armed anew."""
         if state == KILL_STATES[-1]:

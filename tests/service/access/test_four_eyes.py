@@ -76,6 +76,14 @@ def test_one_person_arms_a_drawdown_anew_where_nothing_else_is_asked_for(held: W
     assert held.guard.book("account/main").drawdown == 0.0
 
 
+@pytest.mark.parametrize("target", ["account/nobody", "venue/paper"])
+def test_what_nobody_could_confirm_is_not_proposed(held: Watched, target: str) -> None:
+    eyes = held.four_eyes()
+    with pytest.raises(InputError):
+        eyes.set_kill_switch(ANN, target, "active", "looked at", rearm=True)
+    assert eyes.pending() == ()
+
+
 def test_making_a_switch_stricter_takes_one_person(held: Watched) -> None:
     four_eyes = held.four_eyes()
 

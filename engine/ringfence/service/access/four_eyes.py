@@ -125,6 +125,8 @@ class FourEyes:
             # Whoever looked at a looser switch must not release a stricter one by it.
             self._switched(target, state, user.name, reason, at_ns, rearm=rearm)
             return None
+        # What nobody could confirm is no proposal.
+        self._guard.check_kill_switch(target, state, by=user.name, reason=reason, rearm=rearm)
         about, seen = {"target": target, "state": state}, {"state": now, "at_ns": str(at_ns)}
         if rearm:
             about["rearm"] = "drawdown"
