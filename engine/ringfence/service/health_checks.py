@@ -28,7 +28,7 @@ class Check:
         since_ns: Since when it is so, ns since 1970, UTC.
         checked_ns: When it was found out; 0 where there was no answer yet.
         took_s: How long the look took.
-        needed: Whether orders can be decided without it.
+        needed: Whether no order can be decided without it.
     """
 
     name: str
