@@ -4,7 +4,9 @@ Pages go back in time by the number of the record. Each looks through a bounded 
 filter which hardly anything passes gives a short page, and a cursor to go on from.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +21,7 @@ from ringfence.runtime.audit_told import may_be_in_part
 from ringfence.service.desk import Desk
 from ringfence.service.events import KEPT, EventHub
 from ringfence.service.opening.audit import READER, postgres_server
+from ringfence.service.opening.books import guard_name
 
 __all__ = ["Archive", "DecisionRow", "Filter", "Page", "Stored", "open_archive", "row_of"]
 
@@ -182,10 +185,17 @@ class Archive:
         hub: Has the newest.
         copy: Has all, but perhaps not the newest.
         log: The log's directory.
+        of_other: Where to look for a decision of another worker, by its id; None for one of this worker.
     """
 
-    def __init__(self, hub: EventHub, copy: Copy, log: Path) -> None:
-        self._hub, self._copy, self._log = hub, copy, log
+    def __init__(
+        self,
+        hub: EventHub,
+        copy: Copy,
+        log: Path,
+        of_other: Callable[[str], Sequence[Copy] | None] = lambda _: None,
+    ) -> None:
+        self._hub, self._copy, self._log, self._of_other = hub, copy, log, of_other
 
     def page(self, wanted: Filter, before: int | None, limit: int) -> Page:
         """The newest decisions that are wanted.
@@ -222,11 +232,18 @@ class Archive:
         return Page(rows, end if end > 1 else None)
 
     def find(self, decision_id: str) -> Stored | None:
-        """The record of a decision; None where there is none.
+        """The record of a decision, of any worker; None where there is none.
 
         Raises:
             AuditError: what is older than what memory holds cannot be read.
         """
+        for copy in self._of_other(decision_id) or ():
+            # This worker may have given the same answer again; the decision itself says what it was decided on.
+            if found := copy.named(decision_id):
+                return found
+        return self._find_here(decision_id)
+
+    def _find_here(self, decision_id: str) -> Stored | None:
         self._hub.look()
         wanted = f'"id":"{decision_id}"'.encode("ascii", "replace")
         found = None
@@ -264,11 +281,32 @@ class Archive:
 def open_archive(desk: Desk, hub: EventHub) -> Archive:
     """The archive of a service: its sink, or the log itself where it has none."""
     log, sink = desk.data / "audit", desk.settings.audit.sink
+    copy: Copy = _LogItself(log)
     if sink == "duckdb":
-        return Archive(hub, _Duckdb(desk.data / "audit.duckdb"), log)
-    if sink == "postgres":
-        return Archive(hub, _Postgres(log), log)
-    return Archive(hub, _LogItself(log), log)
+        copy = _Duckdb(desk.data / "audit.duckdb")
+    elif sink == "postgres":
+        copy = _Postgres(log)
+    return Archive(hub, copy, log, partial(_of_other, desk))
+
+
+def _of_other(desk: Desk, decision_id: str) -> Sequence[Copy] | None:
+    """Where another worker of this service has a decision; its DuckDB file is open to that worker alone."""
+    settings = desk.settings
+    if settings.server.workers == 1:
+        return None
+    name, _, number = decision_id.rsplit("-", 2)[0].rpartition(".")
+    if not number.isascii() or not number.isdigit() or int(number) >= settings.server.workers:
+        return None
+    worker = int(number)
+    if worker == desk.worker or guard_name(settings, worker) != f"{name}.{worker}":
+        return None
+    log = settings.data_of(worker) / "audit"
+    # What a database has not got yet lies in the log.
+    return (
+        (_Postgres(log), _LogItself(log))
+        if settings.audit.sink == "postgres"
+        else (_LogItself(log),)
+    )
 
 
 class _Duckdb:

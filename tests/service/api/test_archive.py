@@ -47,7 +47,9 @@ def archive(request, tmp_path, monkeypatch):
         if request.param == "duckdb":
             AuditWriter(tmp_path / "audit", [DuckdbSink(tmp_path / "audit.duckdb")]).catch_up()
         hub = EventHub(tmp_path / "audit", log, threading.Event())
-        settings = SimpleNamespace(audit=SimpleNamespace(sink=request.param))
+        settings = SimpleNamespace(
+            audit=SimpleNamespace(sink=request.param), server=SimpleNamespace(workers=1)
+        )
         yield open_archive(SimpleNamespace(data=tmp_path, settings=settings), hub)
         hub.close()
 
@@ -111,7 +113,7 @@ def test_a_decision_on_a_large_book_is_told_with_all_of_it(tmp_path, sink):
     if sink == "duckdb":
         AuditWriter(tmp_path / "audit", [DuckdbSink(tmp_path / "audit.duckdb")]).catch_up()
     hub = EventHub(tmp_path / "audit", desk.log, threading.Event())
-    settings = SimpleNamespace(audit=SimpleNamespace(sink=sink))
+    settings = SimpleNamespace(audit=SimpleNamespace(sink=sink), server=SimpleNamespace(workers=1))
     archive = open_archive(SimpleNamespace(data=tmp_path, settings=settings), hub)
 
     for name in names:

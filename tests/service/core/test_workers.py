@@ -107,6 +107,15 @@ def test_workers_share_books_and_one_that_dies_comes_back(tmp_path: Path) -> Non
             again = service.evaluate(client, "w-0").json()
         assert again["id"] == answers[0]["id"]
 
+        # Whoever is asked tells of a decision, whichever worker made it.
+        for each in answers:
+            with httpx.Client(timeout=60) as client:
+                url = f"{service.url['dashboard']}/v1/decisions/{each['id']}"
+                found = client.get(url, headers=bearer("risk-officer"))
+            assert found.status_code == 200, found.text
+            record = found.json()["record"]
+            assert (record["id"], record.get("repeated", False)) == (each["id"], False)
+
         # Money that is told again, to whichever worker, is told once.
         for _ in range(8):
             with httpx.Client(timeout=60) as client:
