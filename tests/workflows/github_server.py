@@ -26,6 +26,8 @@ class GitHub:
     writes: list[tuple[str, str]] = field(default_factory=list)
     wrote: list[list[str | None]] = field(default_factory=list)
     """The logins of the authors of each commit, co-authors too; None for an address that nobody has."""
+    outsiders: set[str] = field(default_factory=set)
+    """Who may review, as anybody may in public, and not push."""
     down: bool = False
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
@@ -35,7 +37,7 @@ class GitHub:
         if self.down:
             return 503, {"message": "Service Unavailable"}
         if (method, path) == ("POST", "/graphql"):
-            return 200, self._authors(body["variables"])
+            return 200, self._queried(body["query"], body["variables"])
         if method == "GET":
             lists = {
                 "/issues/7/comments": self.comments,
@@ -61,25 +63,37 @@ class GitHub:
             return 200, comment
         return 404, {"message": "Not Found"}
 
-    def _authors(self, asked: Any) -> Any:
-        """A page of two commits, as the query of `reviews.py` asks for it."""
-        if (f"{asked['owner']}/{asked['name']}", asked["number"]) != (
-            REPOSITORY,
-            7,
-        ) or not self.wrote:
+    def _queried(self, query: str, asked: Any) -> Any:
+        """A page of two nodes, as the queries of `reviews.py` ask for them."""
+        nodes = self._approving() if "reviews(" in query else self._authors()
+        about = f"{asked['owner']}/{asked['name']}", asked["number"]
+        if about != (REPOSITORY, 7) or not nodes:
             return {"data": {"repository": None}, "errors": [{"type": "NOT_FOUND"}]}
         start = int(asked["after"] or 0)
-        nodes = [
+        more = {"hasNextPage": len(nodes) > start + 2, "endCursor": str(start + 2)}
+        page = {"pageInfo": more, "nodes": nodes[start : start + 2]}
+        return {"data": {"repository": {"pullRequest": {"page": page}}}}
+
+    def _authors(self) -> list[Any]:
+        return [
             {
                 "commit": {
                     "authors": {"nodes": [{"user": each and {"login": each}} for each in names]}
                 }
             }
-            for names in self.wrote[start : start + 2]
+            for names in self.wrote
         ]
-        more = {"hasNextPage": len(self.wrote) > start + 2, "endCursor": str(start + 2)}
-        commits = {"pageInfo": more, "nodes": nodes}
-        return {"data": {"repository": {"pullRequest": {"commits": commits}}}}
+
+    def _approving(self) -> list[Any]:
+        users = [each["user"] for each in self.reviews if each["state"] == "APPROVED"]
+        return [
+            {
+                "author": user,
+                "authorCanPushToRepository": user is not None
+                and user["login"] not in self.outsiders,
+            }
+            for user in users
+        ]
 
 
 @contextmanager

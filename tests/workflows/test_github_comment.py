@@ -194,6 +194,20 @@ def test_who_wrote_a_commit_with_others_does_not_approve_it(server: GitHub, tmp_
 
 
 @pytest.mark.security
+def test_who_may_not_push_to_a_public_repository_approves_nothing(
+    server: GitHub, tmp_path: Path
+) -> None:
+    server.commits = [wrote("author")]
+    server.reviews = [review(name, "APPROVED") for name in ("anna", "passer-by", "zoe")]
+    server.outsiders = {"passer-by"}
+
+    done = run(server, tmp_path, "reviews.py")
+
+    assert [each["user"]["login"] for each in json.loads(done.stdout)] == ["anna", "zoe"]
+    assert "the approval of passer-by does not count" in done.stderr
+
+
+@pytest.mark.security
 def test_where_there_are_more_commits_than_are_listed_nobody_approves(
     server: GitHub, tmp_path: Path
 ) -> None:
