@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ringfence import AuditError
+from ringfence import AuditError, StateError
 from ringfence.language.decision import Outcome
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
@@ -19,6 +19,7 @@ from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.ports import FixedClock
 from runtime.desk import NOON, SECOND, Records, opened, order, policies
 from runtime.histories import loaded, policy_texts, steps
+from runtime.shared_desk import Desk as SharedDesk
 from runtime.test_limits_now import gates_of_reference, lived
 
 pytestmark = pytest.mark.unit
@@ -196,6 +197,53 @@ def test_a_halt_that_cannot_be_recorded_holds_and_is_told(
     with pytest.raises(AuditError):
         LiveLimits(guard).halt_breached()
     assert guard.kill_switch(MAIN) == "halted"
+
+
+def shared_loss(place: Path) -> tuple[SharedDesk, list[CentralRiskGuard], Records]:
+    """Guards `a` and `b` of the same books, which both know of a loss; and the log of `b`."""
+    shared, records = SharedDesk(policies(place, daily="halt")), Records()
+    guards = [*shared.funded("a"), shared.guard("b", audit=records)]
+    guards[0].on_direct_fill("main", "", "BTC/USD", "buy", "10", 1_000)
+    shared.clock.advance(SECOND)
+    shared.mark(guards[0], DEEP)
+    guards[1].catch_up()
+    return shared, guards, records
+
+
+@pytest.mark.parametrize("state", ["reducing", "halted"])
+def test_what_another_guard_of_the_same_books_was_told_of_the_switch_holds(
+    tmp_path: Path, state: str
+) -> None:
+    _, (one, other), records = shared_loss(tmp_path)
+    one.set_kill_switch(MAIN, state, by="ann", reason="taking it down")
+    assert LiveLimits(other).halt_breached() == ()
+    one.catch_up()
+    assert [(each.state, each.by) for each in one.kill_switches] == [(state, "ann")]
+    assert records.of("switch") == []
+
+
+def test_of_two_guards_of_the_same_books_one_halts_them(tmp_path: Path) -> None:
+    _, (one, other), records = shared_loss(tmp_path)
+    assert LiveLimits(one).halt_breached() == (MAIN,)
+    assert LiveLimits(other).halt_breached() == ()
+    assert records.of("switch") == []
+
+
+def test_while_a_store_that_guards_share_is_away_no_halt_waits_to_undo_what_a_person_sets(
+    tmp_path: Path,
+) -> None:
+    shared, (one, other), records = shared_loss(tmp_path)
+    shared.logs["b"].broken = "down"
+    for _ in range(3):
+        shared.clock.advance(SECOND)
+        with pytest.raises(StateError):
+            LiveLimits(other).halt_breached()
+    one.set_kill_switch(MAIN, "reducing", by="ann", reason="taking it down")
+    shared.logs["b"].broken = ""
+    shared.clock.advance(SECOND)
+    assert LiveLimits(other).halt_breached() == ()
+    assert other.kill_switch(MAIN) == "reducing"
+    assert records.of("switch") == []
 
 
 @pytest.mark.parametrize("halts", [True, False])

@@ -1,6 +1,6 @@
 """Halts: of books, where a gate says so, and of approved orders that have not left yet."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ringfence.backends.numba_kernel.slots import LEVELS
@@ -37,7 +37,7 @@ class GuardHalts(GuardColumns):
     """The halts of `CentralRiskGuard`."""
 
     def halt_standing(
-        self, found: Iterable[StandingGate], linked: LinkedSet, at_ns: int
+        self, found: Sequence[StandingGate], linked: LinkedSet, at_ns: int
     ) -> tuple[str, ...]:
         """Halt the books whose gates found a breach as they stood, until a person resets them.
 
@@ -54,11 +54,23 @@ class GuardHalts(GuardColumns):
 
         Raises:
             StateError, AuditError: a book was halted, which could not be kept or recorded.
+            StateError: others share the books, and cannot be asked; until they can no order is approved, and no book is
+                halted.
         """
         halted: list[str] = []
         failed: Exception | None = None
         with self._alone():
-            if self._closed or self.evaluator.linked is not linked:
+            if self._closed:
+                return ()
+            if self._keeper.is_shared and any(
+                breach is not None and not self._is_settled(target, at_ns)
+                for _, target, breach, _ in found
+            ):
+                # Another guard may have halted the book already, or a person have set its switch there.
+                self._keeper.ready(self._clock.now_ns())
+                self._keeper.current()
+                self._bind_anew()
+            if self.evaluator.linked is not linked:
                 return ()
             for gate, target, breach, times in found:
                 if breach is None:
