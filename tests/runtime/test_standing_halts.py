@@ -4,7 +4,7 @@ import math
 import tempfile
 from itertools import product
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
 from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.ports import FixedClock
+from ringfence.runtime.standing_gates import standing_gates
 from runtime.desk import NOON, SECOND, Records, opened, order, policies
 from runtime.histories import loaded, policy_texts, steps
 from runtime.shared_desk import Desk as SharedDesk
@@ -244,6 +245,49 @@ def test_while_a_store_that_guards_share_is_away_no_halt_waits_to_undo_what_a_pe
     assert LiveLimits(other).halt_breached() == ()
     assert other.kill_switch(MAIN) == "reducing"
     assert records.of("switch") == []
+
+
+class Slow(Records):
+    """A log that says of each wait, from within it, whether the guard answers others meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.guard: CentralRiskGuard | None = None
+        self.answered: list[bool] = []
+
+    def wait(self, sequence: int) -> None:
+        super().wait(sequence)
+        if self.guard is not None:
+            other = Thread(target=self.guard.kill_switch, args=(MAIN,), daemon=True)
+            other.start()
+            other.join(10)
+            self.answered.append(not other.is_alive())
+
+
+def test_of_many_books_that_are_halted_at_once_orders_do_not_wait_for_the_log(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    records = Slow()
+    guard = desk(tmp_path, clock, audit=records)
+    guard.on_direct_fill("other", "", "BTC/USD", "buy", "10", 1_000)
+    tick(guard, clock, DEEP)
+    limits = LiveLimits(guard)
+    records.guard = guard
+    assert set(limits.halt_breached()) == {MAIN, "account/other"}
+    assert records.answered == [True]
+    assert records.waited == len(records.bodies)
+
+
+def test_of_books_within_their_limits_or_halted_already_a_look_hands_over_nothing(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    guard = desk(tmp_path, clock)
+    limits = LiveLimits(guard)
+    assert standing_gates(limits.sample()) == []
+    tick(guard, clock, DEEP)
+    assert [each.target for each in standing_gates(limits.sample())] == [MAIN]
+    limits.halt_breached()
+    assert standing_gates(limits.sample()) == []
 
 
 @pytest.mark.parametrize("halts", [True, False])

@@ -59,6 +59,7 @@ class GuardHalts(GuardColumns):
         """
         halted: list[str] = []
         failed: Exception | None = None
+        sequence = 0
         with self._alone():
             if self._closed:
                 return ()
@@ -74,16 +75,20 @@ class GuardHalts(GuardColumns):
                 return ()
             for gate, target, breach, times in found:
                 if breach is None:
-                    self._breaches.forget(gate, target)
+                    if self._breaches:
+                        self._breaches.forget(gate, target)
                 elif not self._is_settled(target, at_ns) and self._breaches.confirm(
                     gate, target, times
                 ):
                     halted.append(target)
                     try:
-                        self._halt(gate, target, breach)
+                        sequence = self._halt(gate, target, breach)
                     except (RingfenceError, OSError) as error:
                         # It holds in memory, and so must those of the books that follow.
                         failed = error
+        if sequence:
+            # Once for all, and no order waits meanwhile.
+            self._audit.wait(sequence)
         if failed is not None:
             raise failed
         return tuple(halted)
@@ -136,18 +141,24 @@ class GuardHalts(GuardColumns):
             if not self._breaches.confirm(gate, target, times):
                 continue
             try:
+                # The order's own record comes after it, and is waited for.
                 self._halt(gate, target, self.evaluator.results(found)[k])
             except (RingfenceError, OSError):
                 # It holds in memory; that the state or the log cannot be written rejects what follows.
                 continue
 
-    def _halt(self, gate: Gate, target: str, breach: GateResult) -> None:
+    def _halt(self, gate: Gate, target: str, breach: GateResult) -> int:
+        """Set the switch of a book; the number of its record, for which the caller waits."""
         self._breaches.forget(gate, target)
         reason = denial(gate.rule, breach, self._linked.currency)
         if gate.confirm_ticks > 1:
             reason += f" met at {gate.confirm_ticks} ticks"
         fields = [target, "halted", f"rule:{gate.name}", reason]
-        self._happen("switch", *fields, audit={"switch": fields})
+        try:
+            self._happen("switch", *fields)
+        finally:
+            sequence = self._audit.append("switch", {"switch": fields})
+        return sequence
 
 
 def _targets(approval: Approval) -> tuple[str, ...]:

@@ -8,25 +8,27 @@ import numpy as np
 
 from ringfence.language.decision import GateResult, Outcome
 from ringfence.language.gates import Gate
+from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.breach_ticks import held_times
 from ringfence.runtime.guard_halts import StandingGate
-from ringfence.runtime.limit_keys import NOBODY
+from ringfence.runtime.limit_keys import NOBODY, Codes
 from ringfence.runtime.limit_sample import BREACH, PASS, Sampled
 
 __all__ = ["standing_gates"]
 
+_HALTED = KILL_STATES.index("halted")
+
 
 def standing_gates(sampled: Sampled) -> list[StandingGate]:
-    """The gates that halt books, by book, where each limit of the gate is kept, or where any order would meet a breach.
+    """The gates that halt books, by book, where any order would meet a breach, or where each limit of a gate that waits
+    for ticks is kept.
 
     A gate may hold orders of some symbols to tighter limits. That those alone are breached halts no book before such an
     order comes.
     """
     keys = sampled.keys
-    halting = [n for n, kind in enumerate(keys.kinds) if kind.gate.halts]
-    bound = np.flatnonzero(np.isin(keys.kind, halting) & (sampled.outcome != 0))
     by_book: dict[tuple[str, int], list[int]] = {}
-    for at in bound.tolist():
+    for at in _wanted(sampled).tolist():
         gate = keys.kinds[keys.kind[at]].gate
         by_book.setdefault((gate.label, int(keys.book[at])), []).append(at)
     found = []
@@ -35,9 +37,30 @@ def standing_gates(sampled: Sampled) -> list[StandingGate]:
         is_kept = all(sampled.outcome[at] == PASS for at in places)
         breach = None if is_kept else _breach(sampled, gate, places)
         if is_kept or breach is not None:
-            times = held_times(sampled.stand.books, book)
+            times = () if is_kept else held_times(sampled.stand.books, book)
             found.append(StandingGate(gate, keys.names.books[book], breach, times))
     return found
+
+
+def _wanted(sampled: Sampled) -> Codes:
+    """Places of the gates and books where a breach was found, or where one that waits for ticks may be over.
+
+    There may be many thousands that are neither. Books that are halted already count for the latter alone.
+    """
+    keys = sampled.keys
+    gates = {kind.gate.label: kind.gate for kind in keys.kinds if kind.gate.halts}
+    numbers = {label: n for n, label in enumerate(gates)}
+    of_kind = np.array([numbers.get(kind.gate.label, NOBODY) for kind in keys.kinds], np.int64)
+    waits = np.array([gate.confirm_ticks > 1 for gate in gates.values()], np.bool_)
+    if not gates or not len(keys.kind):
+        return np.empty(0, np.int64)
+    gate = of_kind[keys.kind]
+    bound = np.flatnonzero((gate != NOBODY) & (sampled.outcome != 0))
+    gate, book = gate[bound], keys.book[bound]
+    pair = gate * len(keys.names.books) + book
+    is_halted = sampled.stand.books.kill_book[book] == _HALTED
+    breached = np.unique(pair[(sampled.outcome[bound] == BREACH) & ~is_halted])
+    return bound[np.isin(pair, breached) | waits[gate]]
 
 
 def _breach(sampled: Sampled, gate: Gate, places: Iterable[int]) -> GateResult | None:
