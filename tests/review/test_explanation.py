@@ -67,6 +67,7 @@ def test_just_beyond_a_limit_is_not_at_it() -> None:
         ("2_000_000", "2,000,000"),
         ("12_345.12345678", "12,345.12345678"),
         ("0.00000012", "0.00000012"),
+        ("0.000000001", "0"),
         ("100_000_000", None),
     ],
 )
@@ -78,7 +79,9 @@ def test_the_largest_size_is_told_to_the_last_lot_however_small_a_lot_is(
     )
 
     # Of more lots than float64 counts no order is taken.
-    said = "any size passes" if told is None else f"largest size that passes: {told} DOGE"
+    said = {None: "any size passes", "0": "no size passes"}.get(
+        told, f"largest size that passes: {told} DOGE"
+    )
     assert f"  {said}" in lines
 
 

@@ -128,7 +128,10 @@ def _gate(gate: dict[str, Any], currency: str) -> Iterator[str]:
         if isinstance(value := gate.get(name), int | float) and math.isfinite(value)
     ]
     if gate.get("headroom") is not None:
-        figures.append(f"largest size that passes {visible(gate['headroom'])}")
+        room = str(gate["headroom"])
+        passes = f"largest size that passes {visible(room)}"
+        # As many noughts as the lot step has digits; a log that was forged may hold anything.
+        figures.append(passes if room.strip("0.") else "no size passes")
     if figures:
         yield f"    {', '.join(figures)}"
     if gate.get("reason"):

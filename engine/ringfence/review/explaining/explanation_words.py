@@ -118,6 +118,8 @@ def _gate_lines(explained: ExplainedGate, each: GateExplained, words: Words) -> 
         yield from _input(one)
     if each.any_size:
         yield "any size passes"
+    elif each.largest == 0:
+        yield "no size passes"
     elif each.largest is not None:
         yield f"largest size that passes: {words.size(each.largest)}"
     limits = [
