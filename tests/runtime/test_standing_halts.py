@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from ringfence import AuditError, StateError
+from ringfence import AuditError, PolicySet, StateError
 from ringfence.language.decision import Outcome
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
@@ -169,6 +169,74 @@ def test_a_limit_that_holds_orders_of_one_symbol_alone_waits_for_such_an_order(
     found = guard.evaluate_order(order("1", symbol="ETH/USD", price="10"))
     assert found.code == "DAILY_LOSS"
     assert guard.kill_switch(MAIN) == "halted"
+
+
+SCOPED = """
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {{name: {name}, version: 1.0.0, owner: risk@example.com, description: some orders alone}}
+spec:
+  level: {level}
+  currency: USD
+  scope: {{{scope}}}
+  gates:
+    - {{rule: daily-loss@1, limits: {{max_loss_ratio: 1%}}, on_breach: halt}}
+"""
+
+
+def scoped_desk(
+    place: Path, clock: FixedClock, *scopes: str, level: str = "account"
+) -> CentralRiskGuard:
+    """As `desk`, with a policy for each scope that halts at a third of the loss that the desk's own rejects at."""
+    policies(place)
+    for n, scope in enumerate(scopes):
+        (place / f"{n}.yaml").write_text(SCOPED.format(name=f"tight-{n}", level=level, scope=scope))
+    guard = opened(PolicySet.load(place), clock=clock)
+    guard.on_balance("strategy/trend", "opening", 100_000)
+    guard.on_direct_fill("main", "trend", "BTC/USD", "buy", "10", 1_000)
+    return guard
+
+
+@pytest.mark.parametrize(
+    "scope", ["symbols: [ETH/USD]", "strategies: [trend]", "venues: [paper]", "symbols: [ETH/*]"]
+)
+def test_a_policy_for_some_orders_of_a_book_alone_waits_for_such_an_order(
+    tmp_path: Path, clock: FixedClock, scope: str
+) -> None:
+    guard = scoped_desk(tmp_path, clock, scope)
+    tick(guard, clock, 790.0)
+    assert LiveLimits(guard).halt_breached() == ()
+    assert code(guard) == ""
+
+    guard.on_mark("ETH/USD", MarketData(10.0, 10.0, 10.0, clock.now_ns()))
+    asked = order("1", symbol="ETH/USD", price="10", strategy="trend", venue="paper")
+    assert guard.evaluate_order(asked).code == "DAILY_LOSS"
+    assert guard.kill_switch(MAIN) == "halted"
+
+
+@pytest.mark.parametrize(
+    ("scopes", "level", "target"),
+    [
+        (["accounts: [main]"], "account", MAIN),
+        (["symbols: [ETH/*]", "symbols: [BTC/*]"], "account", MAIN),
+        (["strategies: [trend]"], "strategy", "strategy/trend"),
+        (['accounts: ["*"]'], "firm", "firm"),
+    ],
+)
+def test_policies_that_bind_every_order_of_a_book_halt_it(
+    tmp_path: Path, clock: FixedClock, scopes: list[str], level: str, target: str
+) -> None:
+    guard = scoped_desk(tmp_path, clock, *scopes, level=level)
+    tick(guard, clock, 790.0)
+    assert set(LiveLimits(guard).halt_breached()) == {target}
+
+
+def test_of_the_firm_s_book_orders_of_other_accounts_pass(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    guard = scoped_desk(tmp_path, clock, "accounts: [main]", level="firm")
+    tick(guard, clock, 790.0)
+    assert LiveLimits(guard).halt_breached() == ()
 
 
 def test_with_other_limits_what_was_found_under_the_former_counts_no_more(

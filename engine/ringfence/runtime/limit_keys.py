@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ringfence.backends.numba_kernel.layout import Books
+from ringfence.backends.numba_kernel.layout import COVERED, COVERED_ALL, Books
 from ringfence.backends.numba_kernel.limits import Limits
 from ringfence.backends.numba_kernel.slots import LEVELS
 from ringfence.backends.numba_kernel.standing_limits import Questions, StandingLimits
@@ -166,6 +166,7 @@ class LimitKeys:
             books.strategy_book.astype(np.int64),
         )
         self._of_list: dict[int, set[int]] = {}
+        self._of_book: dict[tuple[int, int], list[int]] = {}
         nothing = (np.empty(0, np.int64),) * 3
         self._fill(*map(np.concatenate, zip(nothing, *self._parts(), strict=True)))
 
@@ -308,6 +309,29 @@ class LimitKeys:
                     account if kind.per_account else NOBODY,
                 )
                 found[column, at] = self.places(np.array([code]))[0]
+        return found
+
+    def lists_of(self, level: int, book: int) -> list[int]:
+        """Places in `limits.lists` of the gates that bind orders of a book: of all such orders that are decided by gates."""
+        key = level, book
+        if key not in self._of_book:
+            self._of_book[key] = self._lists_of(level, book)
+        return self._of_book[key]
+
+    def _lists_of(self, level: int, book: int) -> list[int]:
+        bindings = self.limits.bindings
+        accounts, strategies = bindings.account_class, bindings.strategy_class
+        if level == 1:
+            accounts = accounts[self._books[1][: len(accounts)] == book]
+        elif level == 2:
+            strategies = strategies[self._books[2][: len(strategies)] == book]
+        symbols = bindings.symbol_class[list(self.names.tradable)]
+        classes = map(np.unique, (accounts, strategies, bindings.venue_class, symbols))
+        grid = np.meshgrid(*classes, indexing="ij")
+        strides = [*bindings.strides.tolist(), 1]
+        where = sum(c * s for c, s in zip(grid, strides, strict=True))
+        lists = np.unique(bindings.bind[where])
+        found: list[int] = lists[bindings.lists[lists, COVERED] == COVERED_ALL].tolist()
         return found
 
     def binding(self, account: str, symbol: str) -> set[int]:

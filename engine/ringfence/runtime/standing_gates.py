@@ -6,12 +6,13 @@ from math import inf, isnan
 
 import numpy as np
 
+from ringfence.backends.numba_kernel.slots import LEVELS
 from ringfence.language.decision import GateResult, Outcome
 from ringfence.language.gates import Gate
 from ringfence.language.orders import KILL_STATES
 from ringfence.runtime.breach_ticks import held_times
 from ringfence.runtime.guard_halts import StandingGate
-from ringfence.runtime.limit_keys import NOBODY, Codes
+from ringfence.runtime.limit_keys import NOBODY, Codes, LimitKeys
 from ringfence.runtime.limit_sample import BREACH, PASS, Sampled
 
 __all__ = ["standing_gates"]
@@ -23,23 +24,40 @@ def standing_gates(sampled: Sampled) -> list[StandingGate]:
     """The gates that halt books, by book, where any order would meet a breach, or where each limit of a gate that waits
     for ticks is kept.
 
-    A gate may hold orders of some symbols to tighter limits. That those alone are breached halts no book before such an
-    order comes.
+    A gate may hold orders of some symbols to tighter limits, and a policy may bind some symbols, strategies or venues alone.
+    That those alone are breached halts no book before such an order comes, for others of the book pass.
     """
     keys = sampled.keys
     by_book: dict[tuple[str, int], list[int]] = {}
     for at in _wanted(sampled).tolist():
         gate = keys.kinds[keys.kind[at]].gate
         by_book.setdefault((gate.label, int(keys.book[at])), []).append(at)
-    found = []
+    found: list[tuple[int, StandingGate]] = []
     for (_, book), places in by_book.items():
         gate = keys.kinds[keys.kind[places[0]]].gate
         is_kept = all(sampled.outcome[at] == PASS for at in places)
         breach = None if is_kept else _breach(sampled, gate, places)
         if is_kept or breach is not None:
             times = () if is_kept else held_times(sampled.stand.books, book)
-            found.append(StandingGate(gate, keys.names.books[book], breach, times))
-    return found
+            found.append((book, StandingGate(gate, keys.names.books[book], breach, times)))
+    met = _met(keys, found)
+    return [each for book, each in found if each.breach is None or book in met]
+
+
+def _met(keys: LimitKeys, found: Iterable[tuple[int, StandingGate]]) -> set[int]:
+    """The books of which every order would meet one of the breaches."""
+    by_book: dict[int, list[Gate]] = {}
+    for book, each in found:
+        if each.breach is not None:
+            by_book.setdefault(book, []).append(each.gate)
+    return {
+        book
+        for book, gates in by_book.items()
+        if all(
+            any(bound.gate in gates for bound in keys.limits.lists[which])
+            for which in keys.lists_of(LEVELS.index(gates[0].level), book)
+        )
+    }
 
 
 def _wanted(sampled: Sampled) -> Codes:
