@@ -315,6 +315,23 @@ def test_while_a_store_that_guards_share_is_away_no_halt_waits_to_undo_what_a_pe
     assert records.of("switch") == []
 
 
+def test_a_halt_that_did_not_happen_is_not_recorded(
+    tmp_path: Path, clock: FixedClock, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = desk(tmp_path, clock, audit=records)
+    limits = LiveLimits(guard)
+    tick(guard, clock, DEEP)
+    found = standing_gates(limits.sample())
+
+    def broken(now_ns: int) -> int:
+        raise StateError(f"interrupted at {now_ns}", "start a new guard")
+
+    monkeypatch.setattr(guard._keeper, "advance", broken)
+    with pytest.raises(StateError):
+        guard.halt_standing(found, guard.evaluator.linked, clock.now_ns())
+    assert records.of("switch") == []
+
+
 class Slow(Records):
     """A log that says of each wait, from within it, whether the guard answers others meanwhile."""
 

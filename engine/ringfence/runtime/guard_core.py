@@ -402,6 +402,17 @@ class GuardCore:
             StateError: it happened, but is not kept or not booked yet; the guard makes that good by itself.
             AuditError: it is booked and kept, but not recorded.
         """
+        found, sequence, failed = self._book(kind, *rest, audit=audit)
+        if failed is not None:
+            raise failed
+        if audit is not None:
+            self._audit.wait(sequence)
+        return found
+
+    def _book(
+        self, kind: str, *rest: Any, audit: Mapping[str, Any] | None
+    ) -> tuple[Any, int, StateError | None]:
+        """As `_happen`, without the wait for the record: the result, the record's number, and why it is not kept."""
         with self._alone():
             if self._closed:
                 raise StateError("the guard is closed", "open it again")
@@ -413,11 +424,7 @@ class GuardCore:
                 failed = error
             if audit is not None:
                 sequence = self._audit.append(kind, audit)
-        if failed is not None:
-            raise failed
-        if audit is not None:
-            self._audit.wait(sequence)
-        return found
+        return found, sequence, failed
 
 
 def _guard_of(order_id: str) -> str:

@@ -154,10 +154,9 @@ class GuardHalts(GuardColumns):
         if gate.confirm_ticks > 1:
             reason += f" met at {gate.confirm_ticks} ticks"
         fields = [target, "halted", f"rule:{gate.name}", reason]
-        try:
-            self._happen("switch", *fields)
-        finally:
-            sequence = self._audit.append("switch", {"switch": fields})
+        _, sequence, failed = self._book("switch", *fields, audit={"switch": fields})
+        if failed is not None:
+            raise failed
         return sequence
 
 
