@@ -1,13 +1,18 @@
 """Halts that wait for several ticks, so that one bad price halts nobody."""
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ringfence import PolicySet, RiskDecision
 from ringfence.runtime.asked import MarketData
 from ringfence.runtime.guard import CentralRiskGuard
 from ringfence.runtime.guard_settings import GuardSettings
+from ringfence.runtime.limits_now import LiveLimits
 from ringfence.runtime.ports import FixedClock
 from runtime.desk import NOON, SECOND, Records, opened, order, policies
 
@@ -159,3 +164,71 @@ def test_other_limits_start_the_count_anew(
     tick(guard, clock, DEEP)
     ask(guard)
     assert guard.kill_switch(TARGET) == "halted"
+
+
+class Model:
+    """What `main`, its ticks and its switch should be, in few words."""
+
+    def __init__(self, needed: int, held: dict[str, int]) -> None:
+        self.needed, self.held = needed, held
+        self.price, self.state = 1_000.0, "active"
+        self.met = self.latest = 0
+
+    def meets(self) -> None:
+        """An order that adds risk, or a look."""
+        if self.price > 700.0:
+            self.met = 0
+        elif self.state == "active":
+            if self.needed == 1 or min(self.held.values()) > self.latest:
+                self.met, self.latest = self.met + 1, max(self.held.values())
+            if self.met >= self.needed:
+                self.met, self.state = 0, "halted"
+
+
+_acts = st.lists(
+    st.one_of(
+        st.tuples(st.just("BTC/USD"), st.sampled_from((DEEP, 680.0, SOUND, 1_000.0))),
+        st.tuples(st.just("ETH/USD"), st.sampled_from((10.0, 10.5))),
+        st.tuples(st.sampled_from(("look", "buy", "sell")), st.just(0.0)),
+        st.tuples(st.just("switch"), st.sampled_from(("active", "reducing", "halted"))),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(needed=st.integers(1, 3), holds_both=st.booleans(), acts=_acts)
+def test_looks_and_orders_count_as_a_plain_model_does(
+    needed: int, holds_both: bool, acts: list[tuple[str, Any]]
+) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        policy_set = policies(Path(place), daily=f"halt, confirm_ticks: {needed}")
+    clock = FixedClock(NOON)
+    guard = opened(policy_set, clock=clock)
+    limits, model = LiveLimits(guard), Model(needed, {"BTC/USD": NOON})
+    guard.on_direct_fill("main", "", "BTC/USD", "buy", "10", 1_000)
+    if holds_both:
+        guard.on_direct_fill("main", "", "ETH/USD", "buy", "1", 10)
+        model.held["ETH/USD"] = NOON
+    for act, value in acts:
+        clock.advance(SECOND // 10)
+        now = clock.now_ns()
+        if act == "look":
+            limits.halt_breached()
+            model.meets()
+        elif act == "buy":
+            guard.evaluate_order(order("0.1", price=str(model.price)))
+            model.meets()
+        elif act == "sell":
+            # It reduces risk, and so meets no limit of the book.
+            guard.evaluate_order(order("0.1", side="sell", price=str(model.price)))
+        elif act == "switch":
+            guard.set_kill_switch(TARGET, value, by="ann", reason="drill")
+            model.state = value
+        else:
+            guard.on_mark(act, MarketData(value, value, value, now))
+            if act in model.held:
+                model.held[act] = now
+            if act == "BTC/USD":
+                model.price = value
+        assert guard.kill_switch(TARGET) == model.state
