@@ -263,6 +263,21 @@ def test_switches_hide_nothing_that_is_beyond_its_limit(guard: CentralRiskGuard)
     assert all(each.gate != "kill-switch" for each in live.now(switches=False).limits)
 
 
+def test_of_switches_that_are_beyond_only_the_first_are_told(guard: CentralRiskGuard) -> None:
+    guard.on_direct_fill("main", "taker", "BTC/USD", "buy", "100", 50_000.0)
+    guard.set_kill_switch("firm", "halted", by="me", reason="a test")
+    live = LiveLimits(guard)
+    every = live.now()
+
+    few = live.now(most_switches=1)
+
+    switches = [each for each in every.limits if each.gate == "kill-switch"]
+    assert len(switches) > 1
+    assert few.limits == tuple(each for each in every.limits if each not in switches[1:])
+    assert (few.total, few.switches_left) == (every.total, len(switches) - 1)
+    assert every.switches_left == 0
+
+
 def test_limits_of_one_account_symbol_and_gate(guard: CentralRiskGuard) -> None:
     live = LiveLimits(guard)
 

@@ -86,6 +86,26 @@ def test_what_is_beyond_its_limit_comes_first(client: Any, bearer: Any, priced: 
     assert "halted" in text
 
 
+def test_in_a_halt_switches_hide_no_other_limit(
+    client: Any, bearer: Any, priced: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringfence.service.dashboard.limits._MOST_SWITCHES", 1)
+    before = rows(client, bearer("viewer"))[1]
+    priced.guard.set_kill_switch("firm", "halted", by="a test", reason="to see it")
+    try:
+        priced.limits.sample()
+        text, names = rows(client, bearer("viewer"))
+        link = re.search(r'id="more-switches" href="([^"]+)">([0-9]+) more kill switch', text)
+        every = rows(client, bearer("viewer"), link.group(1))[1] if link else []
+    finally:
+        priced.guard.set_kill_switch("firm", "active", by="a test", reason="seen")
+
+    assert names.count("kill-switch") == 1
+    assert set(names) == set(before)
+    assert link
+    assert every == ["kill-switch"] * (1 + int(link.group(2)))
+
+
 @pytest.mark.usefixtures("priced")
 def test_where_nothing_binds_it_says_so(client: Any, bearer: Any) -> None:
     text, names = rows(client, bearer("viewer"), "?gate=nothing")

@@ -75,6 +75,7 @@ class LimitsNow:
     Attributes:
         limits: Those that were asked for.
         total: How many there are of these, also where `limits` was cut.
+        switches_left: How many kill switches that are beyond were left out.
         policy_set: SHA-256 of the set that decides.
         currency: Of all money.
         at_ns: When; ns since 1970, UTC, as the other times.
@@ -84,6 +85,7 @@ class LimitsNow:
 
     limits: tuple[LimitNow, ...]
     total: int
+    switches_left: int
     policy_set: str
     currency: str
     at_ns: int

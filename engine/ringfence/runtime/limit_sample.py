@@ -8,7 +8,16 @@ from ringfence.backends.numba_kernel.standing_limits import Questions, Standing
 from ringfence.runtime.guard_standing import Stand
 from ringfence.runtime.limit_keys import NOBODY, Codes, LimitKeys
 
-__all__ = ["BREACH", "PASS", "UNKNOWN", "Sampled", "closest", "rooms_of", "worse_side"]
+__all__ = [
+    "BREACH",
+    "PASS",
+    "UNKNOWN",
+    "Sampled",
+    "closest",
+    "first_switches",
+    "rooms_of",
+    "worse_side",
+]
 
 PASS, _REDUCE, BREACH, UNKNOWN = 1, 2, 3, 5
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -75,6 +84,14 @@ def closest(sampled: Sampled, places: Codes) -> Codes:
     unsaid = np.where(group == 0, -np.inf, np.inf)
     use = np.where(np.isnan(used), unsaid, -used)
     return places[np.lexsort((places, shadow, use, switch & (group == 0), group))]
+
+
+def first_switches(sampled: Sampled, places: Codes, most: int | None) -> Codes:
+    """The places without the kill switches that are beyond, but for so many of them; all where `most` is None."""
+    if most is None:
+        return places
+    beyond = sampled.keys.each("is_switch")[places] & (sampled.outcome[places] == BREACH)
+    return places[~beyond | (np.cumsum(beyond) <= most)]
 
 
 def rooms_of(sampled: Sampled, places: Codes) -> dict[int, tuple[str | None, str | None]]:

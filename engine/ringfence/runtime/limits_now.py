@@ -26,6 +26,7 @@ from ringfence.runtime.limit_sample import (
     Floats,
     Sampled,
     closest,
+    first_switches,
     rooms_of,
     worse_side,
 )
@@ -178,6 +179,7 @@ class LiveLimits:
         seen: Collection[str] | None = None,
         each_order: bool = True,
         switches: bool = True,
+        most_switches: int | None = None,
         most: int | None = None,
         largest: bool = False,
     ) -> LimitsNow:
@@ -188,6 +190,7 @@ class LiveLimits:
             seen: Of accounts only these; what belongs to no account is told all the same. None for all accounts.
             each_order: Also limits of single orders alone.
             switches: Also kill switches.
+            most_switches: Of kill switches that are beyond so many at most.
             most: So many at most.
             largest: Also find the largest orders that pass.
         """
@@ -211,11 +214,13 @@ class LiveLimits:
                 wanted = [n for n, kind in enumerate(keys.kinds) if kind.gate.name == gate]
                 kept &= np.isin(keys.kind, wanted)
             places = closest(sampled, np.flatnonzero(kept))
-            shown = places[:most]
+            chosen = first_switches(sampled, places, most_switches)
+            shown = chosen[:most]
             rooms = rooms_of(sampled, shown) if largest else {}
             return LimitsNow(
                 tuple(self._row(sampled, int(at), rooms) for at in shown),
                 len(places),
+                len(places) - len(chosen),
                 keys.linked.sha256,
                 keys.linked.currency,
                 sampled.stand.now_ns,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any
@@ -25,6 +25,8 @@ from ringfence.service.desk import Desk
 __all__ = ["ROUTES"]
 
 _MOST = 100
+# A switch of the firm stands with every account and symbol; so many say it, and hide nothing else.
+_MOST_SWITCHES = 10
 _EVERY_S = 2.0
 # Digits that a changing number is shown with; of a ratio those of its percentage, and two.
 _PLACES = {"money": 2, "ratio": 4, "duration": 1}
@@ -88,11 +90,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the page shows; `accounts`, `symbols` and `gates` are what can be chosen."""
+    """What the page shows; `accounts`, `symbols` and `gates` are what can be chosen.
+
+    Attributes:
+        last_switch: Which line is the last of kill switches that are beyond; none where all of them are shown.
+        switches_query: The query of an address with all of them.
+    """
 
     filters: Filters
     now: LimitsNow
     lines: tuple[Line, ...]
+    last_switch: int | None
+    switches_query: str
     accounts: tuple[str, ...]
     symbols: tuple[str, ...]
     gates: tuple[str, ...]
@@ -204,18 +213,33 @@ def _view(desk: Desk, user: Principal, filters: Filters) -> View:
         gate=filters.gate,
         seen=seen,
         each_order=filters.orders,
+        most_switches=None if filters.gate else _MOST_SWITCHES,
         most=_MOST,
         largest=True,
     )
     names = desk.limits.names()
+    last = _last_switch(now)
     return View(
         filters,
         now,
         tuple(line_of(each, now.currency, now.at_ns) for each in now.limits),
+        last,
+        "" if last is None else replace(filters, gate=now.limits[last].gate).query,
         tuple(each for each in names.accounts if seen is None or each in seen),
         names.symbols,
         names.gates,
     )
+
+
+def _last_switch(now: LimitsNow) -> int | None:
+    if not now.switches_left:
+        return None
+    beyond = [
+        at
+        for at, each in enumerate(now.limits)
+        if each.unit == "state" and each.outcome == "breach"
+    ]
+    return beyond[-1] if beyond else None
 
 
 def _desk_of(request: Request[Principal, Any, Any]) -> Desk:

@@ -103,7 +103,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("age", "amount", "bytes_text", "iso", "number", "percent", "short_time", "utc"):
+    for name in words.__all__:
         made.filters[name] = getattr(words, name)
     made.globals["asset"] = assets().address
     return made

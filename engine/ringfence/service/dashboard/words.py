@@ -98,9 +98,9 @@ def short_time(seconds: float | None) -> str:
     return f"{seconds * 1e9:.0f} ns"
 
 
-def counted(count: int, name: str) -> str:
-    """How many of something: `1 record`, `2,000 records`."""
-    return f"{count:,} {name}{'' if count == 1 else 's'}"
+def counted(count: int, name: str, many: str = "") -> str:
+    """How many of something: `1 record`, `2,000 records`; `many` is the plural where it is not the name and an s."""
+    return f"{count:,} {name if count == 1 else many or f'{name}s'}"
 
 
 def bytes_text(count: int) -> str:
