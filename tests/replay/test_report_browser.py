@@ -140,6 +140,41 @@ def test_page_is_whole_and_legible(open_page, reports, name, view):
     assert page.evaluate(FAINT) == []
 
 
+# Tables that need to be scrolled sideways.
+SIDEWAYS = """() => [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).map(
+  e => e.getAttribute('aria-labelledby') ?? e.getAttribute('aria-label'))"""
+
+
+@pytest.mark.parametrize("name", ["everyday", "hostile_names", "crowded"])
+def test_no_table_has_to_be_scrolled_sideways_on_a_narrow_desk(open_page, name):
+    page = open_page(name)
+    for width in (1024, 1100, 1290):
+        page.set_viewport_size({"width": width, "height": 900})
+
+        assert (width, page.evaluate(SIDEWAYS), page.evaluate(CLIPPED)) == (width, [], [])
+    assert page.locator("#changed td[data-l=notional]").first.is_visible()
+
+
+def test_tables_can_be_scrolled_by_keyboard_and_have_names(open_page):
+    page = open_page("everyday")
+    page.click("[data-plot=equity] .as-table")
+    frames = page.locator(".scroll")
+
+    named = "all => all.filter(e => e.tabIndex === 0 && (e.ariaLabel || e.ariaLabelledByElements?.length)).length"
+    assert frames.count() == frames.evaluate_all(named)
+
+
+def test_what_is_printed_is_dark_on_white_whatever_the_screen_is(open_page):
+    page = open_page("everyday", "desk dark")
+    page.click("#theme")
+    page.click("#theme")
+    assert page.text_content("#theme") == "theme: dark"
+
+    page.emulate_media(media="print", color_scheme="dark")
+
+    assert page.evaluate(FAINT) == []
+
+
 def test_one_drawing_of_each_plot_is_shown_at_any_width(open_page):
     for view, size in (("desk", "wide"), ("phone", "narrow")):
         page = open_page("everyday", view)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from replay.sample_summaries import SAMPLES
-from replay.test_report_browser import CHROMIUM, CLIPPED, FAINT, FLAGS, VIEWS
+from replay.test_report_browser import CHROMIUM, CLIPPED, FAINT, FLAGS, SIDEWAYS, VIEWS
 from review.plans import edited, plan, usual
 from ringfence.review.plan_html import render_html
 
@@ -78,3 +78,16 @@ def test_page_is_whole_and_legible(
         assert page.evaluate(FAINT) == []
     finally:
         context.close()
+
+
+def test_no_table_has_to_be_scrolled_sideways_on_a_narrow_desk(
+    browser: Any, files: dict[str, Path]
+) -> None:
+    page = browser.new_page()
+    page.goto(files["full"].as_uri())
+    for width in (800, 1024, 1100):
+        page.set_viewport_size({"width": width, "height": 900})
+
+        assert (width, page.evaluate(SIDEWAYS)) == (width, [])
+    assert page.locator(".scroll:not([tabindex='0'][role=group][aria-labelledby])").count() == 0
+    page.close()

@@ -107,17 +107,20 @@
       const open = one(".scroll", figure);
       asTable.textContent = open ? "show as table" : "hide the table";
       if (open) open.remove();
-      else asTable.after(table(rows));
+      else asTable.after(table(rows, one("h3", figure).textContent));
     });
   };
 
-  const table = (rows) => {
+  const table = (rows, name) => {
     const frame = make("div");
     frame.className = "scroll tall";
+    frame.tabIndex = 0;
+    frame.setAttribute("role", "group");
+    frame.setAttribute("aria-label", name);
     const grid = make("table", undefined, frame);
     const head = make("tr", undefined, make("thead", undefined, grid));
     make("th", "bucket starts", head);
-    rows.forEach(([name]) => { make("th", name, head).className = "num"; });
+    rows.forEach(([row]) => { make("th", row, head).className = "num"; });
     const body = make("tbody", undefined, grid);
     data.edges.slice(0, -1).forEach((edge, bucket) => {
       const line = make("tr", undefined, body);
