@@ -1,10 +1,12 @@
 """Numbers and times as the pages show them."""
 
+import re
 from decimal import Decimal
 
 import pytest
 
 from ringfence.service.dashboard import words
+from ringfence.service.dashboard.rendering import environment
 
 pytestmark = pytest.mark.unit
 
@@ -42,6 +44,8 @@ NAN = float("nan")
         (words.short_time(None), "unknown"),
         (words.counted(1, "record"), "1 record"),
         (words.counted(2000, "record"), "2,000 records"),
+        (words.counted(1, "more switch", "more switches"), "1 more switch"),
+        (words.counted(2, "more switch", "more switches"), "2 more switches"),
         (words.bytes_text(12), "12 bytes"),
         (words.bytes_text(1536), "1.5 KiB"),
         (words.bytes_text(64 << 30), "64.0 GiB"),
@@ -49,3 +53,10 @@ NAN = float("nan")
 )  # fmt: skip
 def test_a_value_is_shown_with_its_unit(found: str, shown: str) -> None:
     assert found == shown
+
+
+def test_one_order_is_not_one_orders() -> None:
+    macros = "{% import 'macros.html' as ui with context %}"
+    shown = environment().from_string(macros + "{{ ui.orders(1) }}|{{ ui.orders(2000) }}").render()
+
+    assert re.sub("<[^>]+>", "", shown) == "1 order|2,000 orders"
