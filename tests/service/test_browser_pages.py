@@ -60,7 +60,7 @@ def test_every_page_is_whole_and_accessible(browsing: Browsing, desk, view: str)
 
 
 # Beside UTC stands another day and a zone with a long name, so that a time is as wide as it gets.
-@pytest.mark.parametrize("width", [320, 360, 1100])
+@pytest.mark.parametrize("width", [320, 360, 769, 961, 1100])
 @pytest.mark.usefixtures("switched_back")
 def test_nothing_is_pushed_out_of_sight_by_times_and_names(
     browsing: Browsing, desk, width: int
@@ -78,6 +78,40 @@ def test_nothing_is_pushed_out_of_sight_by_times_and_names(
             page.wait_for_selector("#arithmetic")
 
         assert (path, page.evaluate(_PUSHED_OUT), page.evaluate(CLIPPED)) == (path, [], [])
+
+
+def test_without_javascript_a_page_says_that_it_stands_still(browsing: Browsing) -> None:
+    page = browsing.open("/decisions", java_script_enabled=False)
+    said = page.locator(".top noscript")
+
+    assert "load the page again" in said.inner_text()
+    assert page.locator("main a").count() > 0
+
+
+@pytest.mark.usefixtures("switched_back")
+def test_a_part_that_is_renewed_keeps_the_focus_of_its_table(browsing: Browsing, desk) -> None:
+    desk.guard.set_kill_switch("account/beta", "reducing", by="rita", reason="first")
+    page = browsing.open("/kill-switch")
+    frame = page.locator("#history .table-frame")
+    assert frame.get_attribute("aria-label") == "Kill switches that were set, the newest first"
+    frame.focus()
+
+    desk.guard.set_kill_switch("account/beta", "halted", by="rita", reason="and then")
+
+    page.wait_for_selector("#history >> text=and then")
+    assert page.evaluate("document.activeElement.matches('#history .table-frame')")
+
+
+def test_what_is_printed_is_dark_on_white_whatever_the_screen_is(browsing: Browsing) -> None:
+    page = browsing.open("/limits", view="desk dark")
+    ink = "getComputedStyle(document.body).color"
+    assert page.evaluate(ink) == "rgb(229, 234, 241)"
+
+    page.emulate_media(media="print", color_scheme="dark")
+
+    assert page.evaluate(ink) == "rgb(23, 32, 43)"
+    page.set_viewport_size({"width": 1050, "height": 700})
+    assert page.evaluate("document.querySelector('main').clientWidth") == 1050
 
 
 _PUSHED_OUT = """() => [document.documentElement, ...document.querySelectorAll('.table-frame')].filter(

@@ -17,13 +17,19 @@ function putParts(parts) {
   for (const [id, html] of Object.entries(parts)) {
     const element = document.getElementById(id);
     if (!element || shown.get(id) === html) continue;
-    // Whoever is inside it keeps their place: by the id of what has the focus, or it waits until they leave.
+    // Whoever is inside it keeps their place: a frame of a table by its number, else by the id of what has the focus, or it
+    // waits until they leave.
     const focused = element.contains(document.activeElement) ? document.activeElement : null;
-    if (focused && !focused.id) continue;
+    const frames = [...element.querySelectorAll(".table-frame")];
+    const scrolled = frames.map((frame) => frame.scrollLeft);
+    const at = frames.indexOf(focused);
+    if (focused && at < 0 && !focused.id) continue;
     shown.set(id, html);
     element.innerHTML = html;
     localise(element);
-    if (focused) document.getElementById(focused.id)?.focus({ preventScroll: true });
+    const renewed = element.querySelectorAll(".table-frame");
+    frames.forEach((frame, n) => renewed[n]?.scrollTo(scrolled[n], 0));
+    if (focused) (renewed[at] ?? document.getElementById(focused.id))?.focus({ preventScroll: true });
   }
 }
 
