@@ -2,7 +2,7 @@
 
 import random
 import threading
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
@@ -161,6 +161,28 @@ def test_without_its_store_a_guard_rejects_and_recovers_by_itself(desk: PolicySe
     assert views(one) == views(two)
     position = two.book("account/main").positions["BTC/USD"]
     assert (str(position.size), str(position.buys)) == ("3.0", "4.0")
+
+
+def test_of_orders_that_wait_for_a_store_that_hangs_one_waits_for_its_answer(
+    desk: PolicySet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Desk(desk)
+    (one,) = shared.funded("a")
+    # Each answer takes five seconds to stay away; whoever comes next has waited for the guard as long.
+    moments = count(0, 5 * SECOND)
+    monkeypatch.setattr(shared_books, "perf_counter_ns", lambda: next(moments))
+    log = shared.logs["a"]
+    log.broken = "down"
+
+    codes, asked = [], []
+    for passed in (0, 5 * SECOND, SECOND // 20, SECOND // 10):
+        shared.clock.advance(passed)
+        before = log.calls
+        codes.append(one.evaluate_order(order("1")).code)
+        asked.append(log.calls > before)
+
+    assert codes == ["STATE_UNAVAILABLE"] * 4
+    assert asked == [True, False, False, True]
 
 
 @pytest.mark.parametrize("broken", ["before", "after"])

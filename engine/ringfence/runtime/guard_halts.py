@@ -104,6 +104,7 @@ class GuardHalts(GuardColumns):
         """
         with self._lock:
             if self._keeper.is_shared:
+                self._keeper.ready(self._clock.now_ns())
                 self._keeper.current()
                 self._bind_anew()
             if approval.approval_id not in self._books.ledger.orders.working:

@@ -9,6 +9,7 @@ nothing is decided.
 import json
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import perf_counter_ns
 from typing import Any
 
 from ringfence.errors import LedgerError, RingfenceError, StateError
@@ -30,6 +31,7 @@ from ringfence.runtime.shared_log import (
 __all__ = ["SharedBooks"]
 
 _RETRY_NS = 100_000_000
+_MILLISECOND = 1_000_000
 # Events from one snapshot to the next; more where what a snapshot holds is much, so that each event pays for a few of its
 # rows, however many there are.
 _SNAPSHOT_EVERY, _SNAPSHOT_ROWS = 5_000, 50_000
@@ -226,11 +228,14 @@ class SharedBooks:
     # How it is done
 
     def _ask(self, call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        started = perf_counter_ns()
         try:
             return call(*arguments, **named)
         except StateUnavailableError:
             self._counts["failures"] += 1
-            self._retry_ns = self._now_ns + _RETRY_NS
+            # From the end of what may have been seconds: else whoever waited for the guard meanwhile waits as long again.
+            taken = (perf_counter_ns() - started) // _MILLISECOND * _MILLISECOND
+            self._retry_ns = self._now_ns + taken + _RETRY_NS
             raise
 
     def _append_here(self, event: Event) -> bool:
