@@ -91,7 +91,8 @@ def first_switches(sampled: Sampled, places: Codes, most: int | None) -> Codes:
     if most is None:
         return places
     beyond = sampled.keys.each("is_switch")[places] & (sampled.outcome[places] == BREACH)
-    return places[~beyond | (np.cumsum(beyond) <= most)]
+    kept: Codes = places[~beyond | (np.cumsum(beyond) <= most)]
+    return kept
 
 
 def rooms_of(sampled: Sampled, places: Codes) -> dict[int, tuple[str | None, str | None]]:
