@@ -4,8 +4,10 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision
+from ringfence.errors import Span
+from ringfence.language.decision import Decision, GateResult, Outcome, RiskDecision, margin_of
 from ringfence.language.differences import reaches
+from ringfence.language.gates import Gate
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import KILL_STATES, Instrument
 from ringfence.language.rules import Rule
@@ -16,6 +18,7 @@ __all__ = [
     "approved",
     "denial",
     "denied",
+    "gate_result",
     "not_evaluated",
     "reduced",
     "refused",
@@ -105,24 +108,42 @@ def refused(linked: LinkedSet, refusal: Refusal, results: Sequence[GateResult]) 
     )
 
 
-def not_evaluated(bound: Bound, moment_ns: int) -> GateResult:
-    """A gate that could not be asked, for the order itself cannot be read."""
-    gate, row = bound.gate, bound.row_at(moment_ns)
+def gate_result(
+    gate: Gate,
+    outcome: Outcome,
+    *,
+    check: str = "",
+    unit: str = "",
+    measure: float = math.nan,
+    limit: float = math.nan,
+    headroom: Decimal | None = None,
+    reason: str = "",
+    source: Span | None = None,
+) -> GateResult:
+    """What a gate found; what is left of its limit follows from the rest."""
     return GateResult(
         gate=gate.name,
         rule=gate.rule.key,
         policy=gate.policy.label,
         level=gate.level,
         mode=gate.mode,
-        outcome=Outcome.UNKNOWN,
-        check="",
-        measure=math.nan,
-        limit=math.nan,
-        margin=math.nan,
-        unit="",
-        headroom=None,
-        reason="the order is not valid",
-        source=row.span,
+        outcome=outcome,
+        check=check,
+        measure=measure,
+        limit=limit,
+        margin=margin_of(outcome, measure, limit),
+        unit=unit,
+        headroom=headroom,
+        reason=reason,
+        source=source,
+    )
+
+
+def not_evaluated(bound: Bound, moment_ns: int) -> GateResult:
+    """A gate that could not be asked, for the order itself cannot be read."""
+    row = bound.row_at(moment_ns)
+    return gate_result(
+        bound.gate, Outcome.UNKNOWN, reason="the order is not valid", source=row.span
     )
 
 

@@ -7,6 +7,7 @@ from math import inf, isnan
 import numpy as np
 
 from ringfence.backends.numba_kernel.slots import LEVELS
+from ringfence.language.answers import gate_result
 from ringfence.language.decision import GateResult, Outcome
 from ringfence.language.gates import Gate
 from ringfence.language.orders import KILL_STATES
@@ -100,22 +101,13 @@ def _breach(sampled: Sampled, gate: Gate, places: Iterable[int]) -> GateResult |
     )
     at = max(all_breached, key=lambda at: _use(sampled, at))
     check = keys.kinds[keys.kind[at]].check
-    measure, limit = float(sampled.measure[at]), float(sampled.limit[at])
-    return GateResult(
-        gate=gate.name,
-        rule=gate.rule.key,
-        policy=gate.policy.label,
-        level=gate.level,
-        mode=gate.mode,
-        outcome=Outcome.BREACH,
+    return gate_result(
+        gate,
+        Outcome.BREACH,
         check=check.name,
-        measure=measure,
-        limit=limit,
-        margin=limit - measure if check.compare == "<=" else measure - limit,
         unit=check.unit.kind,
-        headroom=None,
-        reason="",
-        source=None,
+        measure=float(sampled.measure[at]),
+        limit=float(sampled.limit[at]),
     )
 
 

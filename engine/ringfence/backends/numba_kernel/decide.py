@@ -17,12 +17,13 @@ from ringfence.backends.numba_kernel.slots import Slot, slots_of
 from ringfence.language.answers import (
     approved,
     denied,
+    gate_result,
     not_evaluated,
     reduced,
     refused,
     too_small,
 )
-from ringfence.language.decision import Decision, GateResult, Outcome, margin_of
+from ringfence.language.decision import Decision, GateResult, Outcome
 from ringfence.language.fields import ORDER_TYPES
 from ringfence.language.linking import Bound, LinkedSet
 from ringfence.language.orders import Case
@@ -331,17 +332,12 @@ def _gate_result(bound: Bound, now: int, ticket: Ticket, found: GateFound) -> Ga
     elif found.outcome is Outcome.UNKNOWN:
         reason = "an input is missing or stale"
     shown = gate.rule.checks[found.check] if found.check >= 0 else None
-    return GateResult(
-        gate=gate.name,
-        rule=gate.rule.key,
-        policy=gate.policy.label,
-        level=gate.level,
-        mode=gate.mode,
-        outcome=found.outcome,
+    return gate_result(
+        gate,
+        found.outcome,
         check=shown.name if shown else "",
         measure=found.measure,
         limit=found.limit,
-        margin=margin_of(found.outcome, found.measure, found.limit),
         unit=shown.unit.kind if shown else "",
         headroom=int(found.headroom) * ticket.instrument.lot_step if found.headroom >= 0 else None,
         reason=reason,

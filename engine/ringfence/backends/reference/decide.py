@@ -15,12 +15,13 @@ from ringfence.language import ir
 from ringfence.language.answers import (
     approved,
     denied,
+    gate_result,
     not_evaluated,
     reduced,
     refused,
     too_small,
 )
-from ringfence.language.decision import Decision, GateResult, Outcome, margin_of
+from ringfence.language.decision import Decision, GateResult, Outcome
 from ringfence.language.gates import LimitRow
 from ringfence.language.instruments import convert
 from ringfence.language.linking import Bound, LinkedSet
@@ -230,17 +231,12 @@ def _reduce(
 def _result(
     gate: AskedGate, finding: Finding, outcome: Outcome, headroom: Decimal | None
 ) -> GateResult:
-    return GateResult(
-        gate=gate.gate.name,
-        rule=gate.gate.rule.key,
-        policy=gate.gate.policy.label,
-        level=gate.gate.level,
-        mode=gate.gate.mode,
-        outcome=outcome,
+    return gate_result(
+        gate.gate,
+        outcome,
         check=finding.check,
         measure=finding.measure,
         limit=finding.limit,
-        margin=margin_of(outcome, finding.measure, finding.limit),
         unit=finding.unit,
         headroom=headroom,
         reason=finding.reason,
