@@ -80,6 +80,23 @@ def test_nothing_is_pushed_out_of_sight_by_times_and_names(
         assert (path, page.evaluate(_PUSHED_OUT), page.evaluate(CLIPPED)) == (path, [], [])
 
 
+# Where the content of a cell and of its column's heading begins.
+_BEGINS = """() => [...document.querySelectorAll('table.switch-table')].map(table => {
+  const left = cell => cell.getBoundingClientRect().left + parseFloat(getComputedStyle(cell).paddingLeft);
+  return [table.tHead.rows[0], table.tBodies[0].rows[0]].map(row => [...row.cells].map(c => Math.round(left(c))));
+})"""
+
+
+def test_what_stands_in_a_cell_begins_below_its_heading(browsing: Browsing) -> None:
+    page = browsing.open("/kill-switch", view="desk")
+    tables = page.evaluate(_BEGINS)
+    assert tables
+    assert all(headings == cells for headings, cells in tables)
+    # Neither a state nor a button lies on the line of its row.
+    for tight in page.query_selector_all("table.switch-table td.tight"):
+        assert tight.evaluate("cell => parseFloat(getComputedStyle(cell).paddingTop)") > 0
+
+
 def test_without_javascript_a_page_says_that_it_stands_still(browsing: Browsing) -> None:
     page = browsing.open("/decisions", java_script_enabled=False)
     said = page.locator(".top noscript")
